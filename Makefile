@@ -1,0 +1,44 @@
+SHELL := /bin/bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: help venv run test check fmt bench e2e lock smoke clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(STAMP) ## make the virtual environment from the lock file
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/venv $(VENV)
+	@touch $(STAMP)
+
+run: $(STAMP) ## run the daemon on an embedded simulated cluster (page on http://127.0.0.1:8080)
+	@$(VENV)/bin/aiops run --config config/demo.yaml
+
+test: $(STAMP) ## run the tests (installs Debian's prometheus when it is missing)
+	@scripts/need prometheus
+	@$(PY) -m pytest -n auto
+
+check: $(STAMP) ## lint, types, contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+
+fmt: $(STAMP) ## format the code
+	@$(VENV)/bin/ruff check --fix-only .
+	@$(VENV)/bin/ruff format .
+
+bench: $(STAMP) ## print the benchmark tables
+	@for b in benchmarks/bench_*.py; do $(PY) $$b; done
+
+smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
+	@$(PY) -m pytest -q tests/smoke --timeout 300
+
+lock: ## resolve requirements.lock anew
+	@$(VENV)/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-package aiops --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what was made
+	@rm -rf $(VENV) var out .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Stage act: changes become requests as data."""

@@ -1,0 +1,1 @@
+"""Stage decide: what policies want."""

@@ -1,0 +1,1 @@
+"""ScalingPolicy: replicas for demand."""

@@ -1,0 +1,1 @@
+"""WatchPolicy: series watched for anomalies."""

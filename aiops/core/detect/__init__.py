@@ -1,0 +1,1 @@
+"""Stage detect: what is not normal."""

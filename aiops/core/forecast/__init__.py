@@ -1,0 +1,1 @@
+"""Stage forecast: what comes next."""

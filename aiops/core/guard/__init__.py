@@ -1,0 +1,1 @@
+"""Stage guard: what may be done."""

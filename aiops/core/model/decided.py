@@ -1,0 +1,266 @@
+"""Stages decide, guard and act: wishes, rulings, and requests as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from aiops.core.model.names import Instant, Mode, PolicyKey, Reason, TargetRef
+
+# -- decide -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Set `spec.replicas` through the scale subresource."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFloor:
+    """Set `spec.minReplicas` of the HPA that owns the target."""
+
+    hpa: str
+    before: int
+    after: int
+
+
+Change: TypeAlias = Scale | SetFloor
+
+
+def with_after(change: Change, after: int) -> Change:
+    """Return the same change with another aim."""
+    return replace(change, after=after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """How many replicas each argument asks for, before any guard. None means that this argument had nothing to say.
+
+    `capacity` is demand units that one replica carries; `lead_s` the start-up lead time, `lead_measured` whether it
+    was measured; `usage_ratio` is the wanted demand over what `before` replicas carry, for the tolerance.
+    """
+
+    reactive: int | None
+    forecast: int | None
+    demand: float | None
+    demand_ahead: float | None
+    capacity: float
+    lead_s: float
+    lead_measured: bool
+    usage_ratio: float | None
+    slo_broken: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a change should do. Risk is P(demand > capacity) within the lead time; None where nothing is known."""
+
+    risk_before: float | None
+    risk_after: float | None
+    cost_usd_per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a policy wants. A change whose `after` equals its `before` is the wish to stay."""
+
+    policy: PolicyKey
+    target: TargetRef
+    change: Change
+    need: Need
+    evidence: tuple[str, ...]
+    reason: str
+    expectation: Expectation
+
+    @property
+    def delta(self) -> int:
+        """Return how many replicas more (or, negative, fewer) this wants."""
+        return self.change.after - self.change.before
+
+
+# -- guard ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """Nothing against it. `detail` says what was looked at, for the explanation."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clamp:
+    """Allowed, but only to `after`."""
+
+    after: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Not now: until a time, or (None) until a condition changes. Nobody is asked. People read `hold`."""
+
+    reason: Reason
+    detail: str
+    until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A person must say yes before `expires_at`."""
+
+    reason: Reason
+    detail: str
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny:
+    """No, and waiting will not help: somebody has to change something."""
+
+    reason: Reason
+    detail: str
+
+
+Ruling: TypeAlias = Pass | Clamp | Wait | Ask | Deny
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """One guard's ruling, with the level that the proposal aimed at after it."""
+
+    guard: str
+    ruling: Ruling
+    after: int
+
+
+class VerdictWord(StrEnum):
+    """What came out of the guard chain, derived from the rulings."""
+
+    STEADY = "steady"
+    ALLOW = "allow"
+    WAIT = "wait"
+    ASK = "ask"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The proposal as the policy made it, the rulings in order, and the change that is left of it."""
+
+    proposal: Proposal
+    rulings: tuple[Ruled, ...]
+    change: Change
+    dry_run: bool
+
+    @property
+    def word(self) -> VerdictWord:
+        """Return the verdict: the first `Deny`, `Wait` or `Ask` decides; else whether a change is left."""
+        for ruled in self.rulings:
+            match ruled.ruling:
+                case Deny():
+                    return VerdictWord.DENY
+                case Wait():
+                    return VerdictWord.WAIT
+                case Ask():
+                    return VerdictWord.ASK
+                case _:
+                    continue
+        return VerdictWord.STEADY if self.change.after == self.change.before else VerdictWord.ALLOW
+
+    @property
+    def binding(self) -> Ruled | None:
+        """Return the ruling that bound: what stopped it, or else the last clamp; None when nothing did."""
+        bound: Ruled | None = None
+        for ruled in self.rulings:
+            if isinstance(ruled.ruling, Deny | Wait | Ask):
+                return ruled
+            if isinstance(ruled.ruling, Clamp):
+                bound = ruled
+        return bound
+
+
+# -- act --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One Kubernetes API request as data: a merge patch of an object or of its subresource.
+
+    `uid` and `resource_version` are preconditions: the object must still be that one. `summary` is for people.
+    """
+
+    target: TargetRef
+    subresource: str
+    body: Mapping[str, Any]
+    uid: str
+    resource_version: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An accepted change: written ahead, sent until `expires_at`, verified by `verify_by`, undone by `undo`.
+
+    `dry_run` actions go to the dry port and settle at once. `expected_ready` is the level that verification looks for.
+    """
+
+    id: str
+    tick_id: str
+    decision_id: str
+    policy: PolicyKey
+    target: TargetRef
+    change: Change
+    mode: Mode
+    dry_run: bool
+    issued_at: Instant
+    expires_at: Instant
+    verify_by: Instant
+    epoch: int
+    steps: tuple[Step, ...]
+    undo: tuple[Step, ...]
+
+
+class StepStatus(StrEnum):
+    """What the API said to a step. `unknown`: no answer; look at the world before sending again (S6)."""
+
+    DONE = "done"
+    DRY_RUN = "dry-run"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """The API's answer to one action's step."""
+
+    action_id: str
+    status: StepStatus
+    at: Instant
+    code: int = 0
+    reason: Reason | None = None
+    message: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Something of ours that stands in the cluster until it is handed back (S9): the restore record.
+
+    `original` is what the object's `attribute` (such as `minReplicas`) held before us, `written` what we wrote last.
+    """
+
+    policy: PolicyKey
+    target: TargetRef
+    object: TargetRef
+    attribute: str
+    original: int
+    written: int
+    action_id: str
+    since: Instant

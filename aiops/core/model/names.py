@@ -1,0 +1,103 @@
+"""Words that every stage uses: time, modes, reasons, names of things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Instant: TypeAlias = float
+"""Seconds since the Unix epoch, UTC."""
+
+PolicyKey: TypeAlias = str
+"""`Kind/namespace/name` of a policy."""
+
+F64: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Rows: TypeAlias = NDArray[np.intp]
+
+
+class Mode(StrEnum):
+    """How far a policy may go; the stricter of the policy's and the global mode wins (S6)."""
+
+    OBSERVE = "observe"
+    DRY_RUN = "dry-run"
+    APPROVE = "approve"
+    ENFORCE = "enforce"
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for the strictest mode."""
+        return tuple(Mode).index(self)
+
+
+class Reason(StrEnum):
+    """Why something was not done, or not done as wished; the label of metrics and of tests."""
+
+    # inputs (S1, S2)
+    ABSENT_SIGNAL = "absent_signal"
+    EMPTY_SIGNAL = "empty_signal"
+    NAN_SIGNAL = "nan_signal"
+    STALE_SIGNAL = "stale_signal"
+    PARTIAL_SIGNAL = "partial_signal"
+    FAILED_SIGNAL = "failed_signal"
+    CENSORED_DEMAND = "censored_demand"
+    # what may be touched, and by whom (S2, S3, S4, S6)
+    NOT_LEADER = "not_leader"
+    STORE_UNAVAILABLE = "store_unavailable"
+    CLUSTER_UNAVAILABLE = "cluster_unavailable"
+    PROTECTED = "protected"
+    NOT_OPTED_IN = "not_opted_in"
+    UNKNOWN_TARGET = "unknown_target"
+    SCALE_IN_NOT_ALLOWED = "scale_in_not_allowed"
+    OWNED = "owned"
+    MANUAL_OVERRIDE = "manual_override"
+    SWITCHED_OFF = "switched_off"
+    SCALING_INACTIVE = "scaling_inactive"
+    NO_PERMISSION = "no_permission"
+    # modes and people (S6, S9)
+    MODE_OBSERVE = "mode_observe"
+    DRY_RUN_SETTLED = "dry_run_settled"
+    APPROVAL_NEEDED = "approval_needed"
+    APPROVAL_REJECTED = "approval_rejected"
+    PAUSED = "paused"
+    FROZEN = "frozen"
+    GUARDRAIL = "guardrail"
+    GUARDRAIL_UNDECIDED = "guardrail_undecided"
+    # change limits (S5)
+    BOUNDS = "bounds"
+    TOLERANCE = "tolerance"
+    STABILISATION = "stabilisation"
+    RATE = "rate"
+    COOLDOWN = "cooldown"
+    BUDGET = "budget"
+    DISRUPTION_BUDGET = "disruption_budget"
+    IN_FLIGHT = "in_flight"
+    ROLLOUT = "rollout"
+    # acting
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TargetRef:
+    """A Kubernetes object that can be scaled, in one of the clusters that the daemon knows."""
+
+    cluster: str = "default"
+    namespace: str
+    api_version: str = "apps/v1"
+    kind: str = "Deployment"
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Return the text under which maps and stores know this target."""
+        return f"{self.cluster}/{self.namespace}/{self.api_version}/{self.kind}/{self.name}"
+
+    def __str__(self) -> str:
+        """Return what people read: `namespace/name`."""
+        return f"{self.namespace}/{self.name}"

@@ -1,0 +1,277 @@
+"""Stage observe: what the metrics source, the cluster and people said, as one immutable Snapshot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from aiops.core.model.names import F64, Bools, Instant, Mode, PolicyKey, TargetRef
+
+# -- what the metrics source said -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of a signal's selectors is there: series found, targets known and targets up."""
+
+    series: int
+    targets: int = 0
+    up: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The source answered one number; `newest_at` is the time of the newest sample behind it, if known."""
+
+    value: float
+    newest_at: Instant | None = None
+    coverage: Coverage | None = None
+    presence: bool | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSeries:
+    """The source answered, and there was nothing; `presence` is the presence query's answer, if one was asked."""
+
+    presence: bool | None = None
+    coverage: Coverage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The source did not answer this query: error, time-out, refused limit, more than one series."""
+
+    error: str
+
+
+Answer: TypeAlias = Answered | NoSeries | Failed
+
+
+class SignalState(StrEnum):
+    """What a signal is at one instant (S1): six ways of not being a value."""
+
+    VALUE = "value"
+    ABSENT = "absent"
+    EMPTY = "empty"
+    NAN = "nan"
+    STALE = "stale"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A named signal of a policy at one instant. `value` is NaN unless something was read."""
+
+    name: str
+    state: SignalState
+    value: float = math.nan
+    age_s: float = math.inf
+    detail: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Return whether decisions may rest on the value."""
+        return self.state is SignalState.VALUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalMemory:
+    """What is remembered of a signal to tell empty from absent and partial from whole."""
+
+    answered: bool = False
+    last_value: float = math.nan
+    last_good_at: Instant = -math.inf
+    series_high: int = 0
+    series_high_replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesIndex:
+    """Which row of a frame is which series: `keys[row]` is its declared identity, `labels[row]` its labels.
+
+    A key begins with its policy's key and `#`. Two frames of the same series share one index object.
+    """
+
+    keys: tuple[str, ...]
+    labels: tuple[Mapping[str, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """The samples of one instant for many series, columnar. Missing is NaN.
+
+    values: float64[n]; learn: bool[n], False where the value may be scored but not learnt from (S1).
+    """
+
+    at: Instant
+    index: SeriesIndex
+    values: F64
+    learn: Bools
+
+
+# -- what the cluster is -----------------------------------------------------------------
+
+
+class OwnerKind(StrEnum):
+    """Who steers a field of an object (S4)."""
+
+    AIOPS = "aiops"
+    HPA = "hpa"
+    VPA = "vpa"
+    KEDA = "keda"
+    ARGO_CD = "argo-cd"
+    FLUX = "flux"
+    FLAGGER = "flagger"
+    ARGO_ROLLOUTS = "argo-rollouts"
+    KARPENTER = "karpenter"
+    CLUSTER_AUTOSCALER = "cluster-autoscaler"
+    CREATOR = "creator"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOwner:
+    """One manager of one field, from managedFields or from an object that points at the target.
+
+    `field` is `replicas` or `minReplicas`; `at` is the time of the manager's last write, if known.
+    """
+
+    field: str
+    kind: OwnerKind
+    manager: str
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hpa:
+    """A HorizontalPodAutoscaler that points at a workload."""
+
+    name: str
+    uid: str
+    resource_version: str
+    min_replicas: int
+    max_replicas: int
+    desired_replicas: int
+    scaling_active: bool | None = None
+    owners: tuple[FieldOwner, ...] = ()
+    reads_our_metric: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A scalable object with its pods, owners and limits, as the cluster's API showed it at `as_of`.
+
+    `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup_s` holds the measured
+    times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
+    """
+
+    ref: TargetRef
+    uid: str
+    resource_version: str
+    as_of: Instant
+    replicas: int
+    ready: int
+    created_at: Instant = 0.0
+    opted_in: bool = False
+    scalable: bool = True
+    rollout: bool = False
+    deleting: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[FieldOwner, ...] = ()
+    hpas: tuple[Hpa, ...] = ()
+    pdb_min_available: int | None = None
+    startup_s: tuple[float, ...] = ()
+
+
+# -- what people and the loop's surroundings said ------------------------------------------
+
+
+class Direction(StrEnum):
+    """Which changes a pause or a guardrail binds."""
+
+    ALL = "all"
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A person's wish to hold. scope: `*`, `namespace`, `namespace/name` or a policy key. hold_at: pins a level."""
+
+    id: str
+    scope: str
+    direction: Direction
+    reason: str
+    by: str
+    since: Instant
+    until: Instant = math.inf
+    hold_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """A change freeze that is in force now, by the calendar in the settings."""
+
+    name: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A person's answer to an Ask: `ask_id` names the question."""
+
+    ask_id: str
+    approved: bool
+    by: str
+    at: Instant
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leadership:
+    """Whether this process may write at all, and under which epoch (S2, S6)."""
+
+    leader: bool
+    epoch: int
+    until: Instant = math.inf
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the owner of the daemon allows: the global ceiling and the protected set (S3)."""
+
+    ceiling: Mode = Mode.ENFORCE
+    namespaces: frozenset[str] = frozenset()
+    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    protected_targets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that may sway a decision at one instant, immutable.
+
+    answers: by policy key, then by signal name. workloads: by `TargetRef.key`. cluster_errors: by cluster name.
+    replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero.
+    """
+
+    at: Instant
+    answers: Mapping[PolicyKey, Mapping[str, Answer]]
+    workloads: Mapping[str, Workload]
+    leadership: Leadership
+    scope: Scope
+    store_ok: bool = True
+    cluster_errors: Mapping[str, str] = field(default_factory=dict)
+    pauses: tuple[Pause, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    replica_usd_per_hour: Mapping[str, float] = field(default_factory=dict)

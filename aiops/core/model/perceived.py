@@ -1,0 +1,87 @@
+"""Stages detect and forecast: findings, incidents and quantile paths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiops.core.model.names import Instant, PolicyKey
+
+
+class FindingKind(StrEnum):
+    """What kind of abnormality a finding is."""
+
+    POINT = "point"
+    LEVEL_SHIFT = "level-shift"
+    FLATLINE = "flatline"
+    ABSENCE = "absence"
+    DRIFT = "drift"
+    SATURATION = "saturation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One series that is not normal now. `score` above 1 means anomalous; `since` is when this finding opened."""
+
+    policy: PolicyKey
+    series: str
+    labels: Mapping[str, str]
+    kind: FindingKind
+    at: Instant
+    since: Instant
+    score: float
+    p_value: float
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Findings that belong together: same labels, same time. `labels` are those that all of them share."""
+
+    id: str
+    kind: str
+    since: Instant
+    labels: Mapping[str, str]
+    series: tuple[str, ...]
+    peak_score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Quantile paths of one signal: `paths[q][h]` is quantile `quantiles[q]` at `issued_at + (h + 1) * step_s`.
+
+    `skill` is 1 - pinball(model) / pinball(seasonal naive) over the model's own rolling window, or None while unknown.
+    `history_s` is how much history the model has seen; `learned` says whether it covers what the model needs.
+    """
+
+    policy: PolicyKey
+    signal: str
+    issued_at: Instant
+    step_s: float
+    quantiles: tuple[float, ...]
+    paths: tuple[tuple[float, ...], ...]
+    model: str
+    history_s: float
+    learned: bool
+    skill: float | None = None
+
+    def quantile_max(self, quantile: float, until: Instant) -> float:
+        """Return the greatest value of the path of `quantile` from now to `until`; NaN where it reaches no step."""
+        steps = min(len(self.paths[0]), max(1, math.ceil((until - self.issued_at) / self.step_s)))
+        path = self.paths[self.quantiles.index(quantile)]
+        return max(path[:steps], default=math.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percepts:
+    """What the fleet's models make of one frame. forecasts: by policy key."""
+
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    forecasts: Mapping[PolicyKey, Forecast] = field(default_factory=dict)

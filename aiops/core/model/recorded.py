@@ -1,0 +1,121 @@
+"""Stages verify and record: outcomes, decisions, ticks, and what is carried to the next tick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiops.core.model.decided import Action, Effect, Verdict
+from aiops.core.model.names import Instant, PolicyKey, TargetRef
+from aiops.core.model.observed import Signal, SignalMemory
+from aiops.core.model.perceived import Finding, Incident
+
+
+class OutcomeKind(StrEnum):
+    """How an action ended, judged on a later Snapshot."""
+
+    TOOK_EFFECT = "took-effect"
+    NO_EFFECT = "no-effect"
+    FAILED = "failed"
+    UNDONE = "undone"
+    DRY_RUN = "dry-run"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one action. `detail` says what was seen."""
+
+    action_id: str
+    policy: PolicyKey
+    target: TargetRef
+    kind: OutcomeKind
+    at: Instant
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleEvent:
+    """One accepted change of level, for the rate policies: positive is out."""
+
+    at: Instant
+    delta: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An Ask that stands in the queue."""
+
+    id: str
+    after: int
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetState:
+    """What the loop carries for one policy and its target from tick to tick.
+
+    recommendations: unstabilised wishes inside the longest stabilisation window, oldest first.
+    events: accepted changes inside the longest rate period or the budget's hour, oldest first.
+    settled: the level of the last dry-run decision, which a dry-run does not propose again.
+    decision_id: of the newest full record, which run-length rows extend.
+    """
+
+    uid: str = ""
+    recommendations: tuple[tuple[Instant, int], ...] = ()
+    events: tuple[ScaleEvent, ...] = ()
+    last_out_at: Instant = -math.inf
+    last_in_at: Instant = -math.inf
+    pending: Action | None = None
+    override_until: Instant = -math.inf
+    question: Question | None = None
+    settled: int | None = None
+    signals: Mapping[str, SignalMemory] = field(default_factory=dict)
+    fingerprint: str = ""
+    decision_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """What is carried to the next tick. targets: by policy key. effects: by `object.key#attribute`."""
+
+    targets: Mapping[PolicyKey, TargetState] = field(default_factory=dict)
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    ticks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the loop decided for one policy at one tick, a decision to do nothing included.
+
+    `changed` says whether verdict, reasons or wish differ from the decision before: then a full record is written.
+    `story` is one sentence for people. `bug` holds a traceback when the policy's own code failed.
+    """
+
+    id: str
+    tick_id: str
+    at: Instant
+    policy: PolicyKey
+    policy_digest: str
+    target: TargetRef
+    verdict: Verdict | None
+    signals: tuple[Signal, ...]
+    action_id: str | None
+    changed: bool
+    story: str
+    bug: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """One whole turn of the loop."""
+
+    id: str
+    at: Instant
+    decisions: tuple[Decision, ...]
+    actions: tuple[Action, ...]
+    outcomes: tuple[Outcome, ...]
+    findings: tuple[Finding, ...]
+    incidents: tuple[Incident, ...]

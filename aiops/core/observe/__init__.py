@@ -1,0 +1,1 @@
+"""Stage observe: answers become signals."""

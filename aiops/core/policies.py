@@ -1,0 +1,291 @@
+"""Policies as the core sees them: compiled, frozen, checked. `aiops.policy` makes them from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef
+from aiops.core.protocols import Condition, Schedule
+
+# -- what is asked of the metrics source ---------------------------------------------------------
+
+
+class Reaction(StrEnum):
+    """What a policy does about a signal that is not a value (S1)."""
+
+    HOLD = "hold"
+    ZERO = "zero"
+    IGNORE = "ignore"
+
+
+class NoTraffic(StrEnum):
+    """What a latency quantile without traffic (NaN or nothing) means."""
+
+    HOLD = "hold"
+    MEETS_SLO = "meets-slo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalQuery:
+    """One signal's PromQL with its companions, ready to be asked.
+
+    age_exprs: one `timestamp()` query per selector. coverage_exprs: `count()` per selector. up_expr: `up` of the
+    selectors' targets. presence_expr: answers something while the thing that is measured is there.
+    """
+
+    policy: PolicyKey
+    name: str
+    expr: str
+    age_exprs: tuple[str, ...]
+    coverage_exprs: tuple[str, ...]
+    presence_expr: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSpec:
+    """A named signal of a policy: its query, its unit, how old it may be, and what its absence means."""
+
+    query: SignalQuery
+    unit: str
+    max_age_s: float
+    on_absent: Reaction = Reaction.HOLD
+    on_nan: Reaction = Reaction.HOLD
+    on_stale: Reaction = Reaction.HOLD
+    on_partial: Reaction = Reaction.HOLD
+    when_no_traffic: NoTraffic = NoTraffic.HOLD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchQuery:
+    """A selector whose series are all watched. identity: the labels that name a series across restarts; () is all."""
+
+    policy: PolicyKey
+    expr: str
+    identity: tuple[str, ...]
+    max_series: int
+
+
+# -- ScalingPolicy ---------------------------------------------------------------------------------
+
+
+class Lever(StrEnum):
+    """Which field the policy moves."""
+
+    REPLICAS = "replicas"
+    HPA_FLOOR = "hpa-floor"
+
+
+class Select(StrEnum):
+    """Which of several rate policies counts, as in autoscaling/v2."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+class RateUnit(StrEnum):
+    """What a rate policy's value counts."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatePolicy:
+    """At most `value` pods or percent within `period_s`."""
+
+    unit: RateUnit
+    value: int
+    period_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingRules:
+    """One direction of autoscaling/v2 `behavior`. tolerance: share of the wanted level that is not worth a change."""
+
+    stabilisation_s: float
+    rates: tuple[RatePolicy, ...]
+    select: Select
+    tolerance_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """`signal` at most `at_most` (base units), for `target_ratio` of the time."""
+
+    signal: str
+    at_most: float
+    target_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself."""
+
+    demand: str
+    per_replica: float
+    slo: Slo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastSpec:
+    """Which model looks ahead, over how much history, and which quantile is served.
+
+    lead_s is the start-up lead time used until it is measured.
+    """
+
+    model: str
+    history_s: float
+    quantile: float
+    lead_s: float
+    season_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundsWindow:
+    """Another floor or ceiling while `schedule` is active."""
+
+    name: str
+    schedule: Schedule
+    min_replicas: int | None
+    max_replicas: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """The least and the most replicas, by schedule. Of several active windows the strictest floor and ceiling count."""
+
+    min_replicas: int
+    max_replicas: int
+    windows: tuple[BoundsWindow, ...] = ()
+
+    def at(self, now: Instant) -> tuple[int, int, str]:
+        """Return (min, max, the name of the window that set either, or '') at `now`; a floor above the ceiling wins."""
+        active = [w for w in self.windows if w.schedule.active_until(now) is not None]
+        floors = [(w.min_replicas, w.name) for w in active if w.min_replicas is not None]
+        ceilings = [(w.max_replicas, w.name) for w in active if w.max_replicas is not None]
+        low, low_name = max(floors, default=(self.min_replicas, ""))
+        high, high_name = min(ceilings, default=(self.max_replicas, ""))
+        return low, max(low, high), low_name or high_name
+
+
+class Then(StrEnum):
+    """What a guardrail does while its condition holds."""
+
+    HOLD = "hold"
+    HOLD_SCALE_IN = "hold-scale-in"
+    HOLD_SCALE_OUT = "hold-scale-out"
+    CAP = "cap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """A CEL condition and what it binds. A condition that cannot be evaluated holds scale-in."""
+
+    when: Condition
+    then: Then
+    max_replicas: int | None = None
+
+    @property
+    def direction(self) -> Direction:
+        """Return which direction is held."""
+        match self.then:
+            case Then.HOLD:
+                return Direction.ALL
+            case Then.HOLD_SCALE_IN:
+                return Direction.IN
+            case Then.HOLD_SCALE_OUT | Then.CAP:
+                return Direction.OUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """An action must have taken effect, and `expect` must hold, within this time."""
+
+    within_s: float
+    expect: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often: seconds between two changes in one direction, and changes in any hour."""
+
+    cooldown_out_s: float
+    cooldown_in_s: float
+    changes_per_hour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """Replicas to fall back to when every signal has been blind for `after_s`; never below current (S2)."""
+
+    after_s: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingPolicy:
+    """A compiled ScalingPolicy. document: its canonical JSON, from which it can be compiled again. digest: its hash."""
+
+    key: PolicyKey
+    digest: str
+    document: str
+    origin: str
+    mode: Mode
+    target: TargetRef
+    lever: Lever
+    signals: Mapping[str, SignalSpec]
+    objective: Objective
+    forecast: ForecastSpec | None
+    bounds: Bounds
+    up: ScalingRules
+    down: ScalingRules
+    limits: Limits
+    verify: Verification
+    guardrails: tuple[Guardrail, ...] = ()
+    fallback: Fallback | None = None
+    manual_override_s: float = 3600.0
+    scale_in_allowed: bool | None = None
+    time_zone: str = "UTC"
+
+
+# -- WatchPolicy -------------------------------------------------------------------------------------
+
+
+class Side(StrEnum):
+    """Which deviations count."""
+
+    BOTH = "both"
+    ABOVE = "above"
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchPolicy:
+    """A compiled WatchPolicy: every series of `query` is watched for anomalies."""
+
+    key: PolicyKey
+    digest: str
+    document: str
+    origin: str
+    query: WatchQuery
+    detector: str
+    side: Side
+    false_alarms_per_week: float
+    min_deviation: float
+    min_deviation_ratio: float
+    history_s: float
+    season_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet:
+    """Every policy in force, loaded all or nothing. digest: of all of them."""
+
+    digest: str
+    scaling: tuple[ScalingPolicy, ...] = ()
+    watches: tuple[WatchPolicy, ...] = ()
+    step_s: float = 15.0
+    labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)

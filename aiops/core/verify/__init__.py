@@ -1,0 +1,1 @@
+"""Stage verify: what became of actions."""

@@ -1,0 +1,1 @@
+"""Where fleet state lives."""

@@ -1,0 +1,110 @@
+"""The exceptions of aiops, one tree.
+
+AiopsError
+├── FatalError            the daemon cannot do its job: stop in stages, the exit code says why
+│   ├── ConfigurationError     exit 3: settings, policies at first start, a store that does not fit
+│   └── CannotReach            exit 4: what is needed to start cannot be reached
+├── PortError             expected: hold, say so, try again next tick
+│   ├── SourceUnavailable      the metrics source did not answer, or not as promised
+│   ├── ClusterUnavailable     the Kubernetes API did not answer, or not as promised
+│   ├── StoreUnavailable       the journal cannot be written: nothing new that cannot be journalled
+│   └── NoPermission           exit 5 on the command line; a hold in the loop
+├── InvalidInput          exit 1 on the command line: what a user gave is wrong, and where
+│   └── InvalidPolicy          every problem of a policy set, each with file, line, column and field
+└── NotFound              exit 1: no such decision, target, scenario
+
+Anything else that is raised is a bug: it is logged with its traceback, counted, and the loop goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AiopsError(Exception):
+    """Base of every exception that aiops raises on purpose."""
+
+    exit_code = 70
+
+
+class FatalError(AiopsError):
+    """The daemon cannot do its job; it stops in stages and the exit code says why."""
+
+    exit_code = 3
+
+
+class ConfigurationError(FatalError):
+    """Settings, policies or the store do not allow a start."""
+
+    exit_code = 3
+
+
+class CannotReach(FatalError):
+    """Something that is needed to start cannot be reached."""
+
+    exit_code = 4
+
+
+class PortError(AiopsError):
+    """An outside system failed in an expected way: hold, say so, try again next tick."""
+
+    exit_code = 4
+
+
+class SourceUnavailable(PortError):
+    """The metrics source did not answer, or not as promised."""
+
+
+class ClusterUnavailable(PortError):
+    """The Kubernetes API did not answer, or not as promised."""
+
+
+class StoreUnavailable(PortError):
+    """The journal cannot be written or read."""
+
+
+class NoPermission(PortError):
+    """The caller may not do this; the message names verb, resource and namespace."""
+
+    exit_code = 5
+
+
+class InvalidInput(AiopsError):
+    """What a user gave is wrong; the message says what and where."""
+
+    exit_code = 1
+
+
+class NotFound(AiopsError):
+    """There is no such thing; the message lists what there is when the list is short."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in one place of one file. Lines and columns count from 1; 0 means unknown."""
+
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+    hint: str = ""
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        """Return `FILE:LINE:COL: path.to.field: what is wrong (hint)`."""
+        where = f"{self.file}:{self.line}:{self.column}"
+        field = f" {self.field}:" if self.field else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}:{field} {self.message}{hint}"
+
+
+class InvalidPolicy(InvalidInput):
+    """A policy set that cannot be used, with every problem found in one pass."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))

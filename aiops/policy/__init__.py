@@ -1,0 +1,1 @@
+"""The policy language: text becomes compiled policies, purely."""

@@ -1,0 +1,193 @@
+"""The I/O seams on one page: what the loop needs of the world outside. Adapters and the simulator fill them.
+
+Every method may raise the port errors of `aiops.errors`, and no others; a client library's own errors are
+translated at the border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiops.core.model import (
+    F64,
+    Action,
+    Answer,
+    Approval,
+    Effect,
+    Frame,
+    Freeze,
+    Instant,
+    Leadership,
+    LoopState,
+    Outcome,
+    Pause,
+    PolicyKey,
+    SeriesIndex,
+    Step,
+    StepResult,
+    TargetRef,
+    Tick,
+    Workload,
+)
+from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the metrics source said at one instant.
+
+    answers: by policy, then by signal name. frame: one row per watched series; its keys are `policy#identity`.
+    watch_errors: policies whose watch query failed, with the reason; their rows are NaN in the frame.
+    """
+
+    answers: Mapping[PolicyKey, Mapping[str, Answer]]
+    frame: Frame
+    watch_errors: Mapping[PolicyKey, str] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Answers what is true now."""
+
+    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
+        """Ask everything once, within the limits; one failing query fails alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """A range answer on one grid: times float64[t], values float64[n, t] with NaN where there is no sample."""
+
+    times: F64
+    values: F64
+    index: SeriesIndex
+
+
+class History(Protocol):
+    """Answers what was true, for learning, the page and the command line."""
+
+    def range(self, query: SignalQuery | WatchQuery, start: Instant, end: Instant, step_s: float) -> Matrix:
+        """Return the series of a query on the grid start, start + step_s, ... <= end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What the clusters' APIs showed. workloads: by `TargetRef.key`. errors: by cluster name."""
+
+    workloads: Mapping[str, Workload]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cluster(Protocol):
+    """The Kubernetes API of one or several clusters: reads from caches, writes one step at a time."""
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return the workloads that are known; a missing one is not there, an error names its cluster."""
+        ...
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Send one step before the action expires; a missing answer is `unknown`, never sent again blindly."""
+        ...
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Emit an Event on the target; a failure is logged and lost."""
+        ...
+
+
+class Journal(Protocol):
+    """The record. What was begun is on disk before the first request leaves (S6)."""
+
+    def load(self) -> LoopState:
+        """Return the state that the last committed tick carried on; an empty one at first."""
+        ...
+
+    def begin(self, tick: Tick, state: LoopState) -> None:
+        """Write the tick, its decisions and its intended actions, with the state, in one transaction."""
+        ...
+
+    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
+        """Write what became of the actions, with the state that knows it."""
+        ...
+
+    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
+        """Keep the inputs (canonical JSON by decision id) of the decisions that changed, for replay."""
+        ...
+
+    def unsettled(self) -> Sequence[Action]:
+        """Return actions that were begun and never settled: the process died in between."""
+        ...
+
+
+class Lease(Protocol):
+    """Who may write."""
+
+    def leadership(self, at: Instant) -> Leadership:
+        """Return what is known now; unsure is not leader."""
+        ...
+
+
+class PolicySource(Protocol):
+    """Where policies come from; swaps all or nothing and keeps the last good set."""
+
+    def current(self) -> PolicySet:
+        """Return the set in force."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlsReading:
+    """What people said: pauses in force, answers to questions, change freezes in force."""
+
+    pauses: tuple[Pause, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+
+
+class Controls(Protocol):
+    """People's wishes from the command line, the API and the pause file."""
+
+    def read(self, at: Instant) -> ControlsReading:
+        """Return what is in force at `at`."""
+        ...
+
+
+class Prices(Protocol):
+    """What a replica costs."""
+
+    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+        """Return prices by `TargetRef.key`; what is unknown is left out."""
+        ...
+
+
+class Telemetry(Protocol):
+    """The daemon's own metrics."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Note how long a stage took."""
+        ...
+
+    def tick(self, tick: Tick, state: LoopState) -> None:
+        """Note what a tick decided."""
+        ...
+
+    def failure(self, kind: str) -> None:
+        """Count a held or failed tick: `held` or `bug`."""
+        ...
+
+
+class Clock(Protocol):
+    """Measures durations of stages; never decides anything."""
+
+    def elapsed_s(self) -> float:
+        """Return seconds on a monotonic clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What `aiops release` hands back: an effect and the steps that do it."""
+
+    effect: Effect
+    steps: tuple[Step, ...]
