@@ -71,6 +71,7 @@ from aiops.core.model.perceived import (
 )
 from aiops.core.model.recorded import (
     Decision,
+    Inputs,
     LoopState,
     Outcome,
     OutcomeKind,
@@ -105,6 +106,7 @@ __all__ = [
     "Freeze",
     "Hpa",
     "Incident",
+    "Inputs",
     "Instant",
     "Leadership",
     "LoopState",

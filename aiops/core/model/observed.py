@@ -88,6 +88,7 @@ class SignalMemory:
     last_good_at: Instant = -math.inf
     series_high: int = 0
     series_high_replicas: int = 0
+    partial_since: Instant = math.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from aiops.core.model.decided import Action, Effect, Verdict
 from aiops.core.model.names import Instant, PolicyKey, TargetRef
-from aiops.core.model.observed import Signal, SignalMemory
-from aiops.core.model.perceived import Finding, Incident
+from aiops.core.model.observed import Signal, SignalMemory, Snapshot
+from aiops.core.model.perceived import Finding, Forecast, Incident
 
 
 class OutcomeKind(StrEnum):
@@ -119,3 +119,25 @@ class Tick:
     outcomes: tuple[Outcome, ...]
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything that one decision was made from, so that it can be made again (replay).
+
+    snapshot: restricted to the policy and its target. effects: those on the target. code and platform: the versions of
+    the program, of its arithmetic libraries and of the processor's kind, which say how far a replay must agree.
+    """
+
+    tick_id: str
+    tick_s: float
+    policy: PolicyKey
+    policy_digest: str
+    code: str
+    platform: str
+    snapshot: Snapshot
+    state: TargetState
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    forecast: Forecast | None = None
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()

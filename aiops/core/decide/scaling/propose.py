@@ -1,0 +1,219 @@
+"""How many replicas a ScalingPolicy wants: reactive need and forecast need, combined by max.
+
+The forecast raises only: it never lowers below the reactive need. Missing demand wants nothing but to stay (S1, S2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiops.core.model import (
+    Change,
+    Expectation,
+    Forecast,
+    Instant,
+    Need,
+    Proposal,
+    Scale,
+    SetFloor,
+    Signal,
+    TargetState,
+    Workload,
+)
+from aiops.core.policies import Lever, ScalingPolicy
+
+SATURATED_RATIO = 0.85
+"""Above this use of the ready replicas, a broken SLO says that demand is more than what is served (S1)."""
+
+OVERLOAD_STEP_RATIO = 0.25
+"""How much is added for demand that cannot be seen because it is refused or queued."""
+
+LEAD_QUANTILE = 0.95
+"""Capacity must be there for nearly every start-up, not for the average one."""
+
+_FUZZ = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a proposal is made from. replica_usd_per_hour: None while the price is unknown."""
+
+    now: Instant
+    tick_s: float
+    workload: Workload
+    signals: Mapping[str, Signal]
+    forecast: Forecast | None
+    state: TargetState
+    replica_usd_per_hour: float | None
+
+
+def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
+    """Return what the policy wants now; a wish to stay is a proposal too."""
+    before = _level(policy, seen.workload)
+    need = _need(policy, seen, before)
+    wanted, reason = _wish(policy, seen, need, before)
+    slo = policy.objective.slo
+    return Proposal(
+        policy=policy.key,
+        target=policy.target,
+        change=_change(policy, seen.workload, before, wanted),
+        need=need,
+        evidence=(policy.objective.demand,) if slo is None else (policy.objective.demand, slo.signal),
+        reason=reason,
+        expectation=_expectation(seen, need, before, wanted),
+    )
+
+
+def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
+    """Return the start-up lead time in seconds (p95 of what was measured, else the policy's), and whether measured."""
+    if workload.startup_s:
+        ordered = sorted(workload.startup_s)
+        return ordered[min(len(ordered) - 1, math.ceil(LEAD_QUANTILE * len(ordered)) - 1)], True
+    return (policy.forecast.lead_s if policy.forecast else 0.0), False
+
+
+def replicas_for(demand: float, per_replica: float) -> int:
+    """Return the least number of replicas that carry `demand`.
+
+    >>> replicas_for(400.0, 50.0), replicas_for(401.0, 50.0), replicas_for(-1.0, 50.0)
+    (8, 9, 0)
+    """
+    return max(0, math.ceil(demand / per_replica - _FUZZ))
+
+
+def _level(policy: ScalingPolicy, workload: Workload) -> int:
+    if policy.lever is Lever.HPA_FLOOR and workload.hpas:
+        return workload.hpas[0].min_replicas
+    return workload.replicas
+
+
+def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) -> Change:
+    if policy.lever is Lever.HPA_FLOOR:
+        return SetFloor(hpa=workload.hpas[0].name if workload.hpas else "", before=before, after=after)
+    return Scale(before=before, after=after)
+
+
+def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
+    demand_signal = seen.signals[policy.objective.demand]
+    demand = max(0.0, demand_signal.value) if demand_signal.usable else None
+    capacity = policy.objective.per_replica
+    slo_broken = _slo_broken(policy, seen.signals)
+    lead_s, measured = lead_time(policy, seen.workload)
+    ahead = _ahead(policy, seen, lead_s) if demand is not None else None
+    reactive = None if demand is None else replicas_for(demand, capacity)
+    if slo_broken:
+        reactive = _under_overload(seen, reactive, lead_s, _used_ratio(demand, seen.workload, capacity))
+    peak = max((value for value in (demand, ahead) if value is not None), default=None)
+    return Need(
+        reactive=reactive,
+        forecast=None if ahead is None else replicas_for(ahead, capacity),
+        demand=demand,
+        demand_ahead=ahead,
+        capacity=capacity,
+        lead_s=lead_s,
+        lead_measured=measured,
+        usage_ratio=None if peak is None or before == 0 else peak / (before * capacity),
+        slo_broken=slo_broken,
+    )
+
+
+def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
+    slo = policy.objective.slo
+    return slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
+
+
+def _used_ratio(demand: float | None, workload: Workload, capacity: float) -> float:
+    """Return demand over what the ready replicas carry; infinite when nobody is ready, 0 when demand is unknown."""
+    if demand is None:
+        return 0.0
+    return demand / (workload.ready * capacity) if workload.ready else math.inf
+
+
+def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
+    """Return the need while the SLO is broken: demand is censored, so never less than what runs (S1).
+
+    Saturated replicas hide demand: then a step is added, and given its lead time before the next.
+    """
+    now_running = seen.workload.replicas
+    needed = max(now_running, reactive or 0)
+    if used_ratio < SATURATED_RATIO or seen.now - seen.state.last_out_at < lead_s:
+        return needed
+    return max(needed, math.ceil(now_running * (1.0 + OVERLOAD_STEP_RATIO)))
+
+
+def _ahead(policy: ScalingPolicy, seen: Situation, lead_s: float) -> float | None:
+    """Return the served quantile of demand until a replica asked for now, or a tick later, would be ready."""
+    if policy.forecast is None or seen.forecast is None or not seen.forecast.learned:
+        return None
+    ahead = seen.forecast.quantile_max(policy.forecast.quantile, seen.now + lead_s + seen.tick_s)
+    return ahead if math.isfinite(ahead) else None
+
+
+def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tuple[int, str]:
+    demand = policy.objective.demand
+    unit = policy.signals[demand].unit
+    if need.reactive is None:
+        return _blind_wish(policy, seen, before)
+    if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
+        quantile = round(100 * policy.forecast.quantile) if policy.forecast else 0
+        reason = (
+            f"forecast p{quantile} {_short(need.demand_ahead)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
+        )
+        return need.forecast, reason
+    if need.slo_broken:
+        return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
+    return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
+
+
+def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:
+    """Return the wish to stay, or the fallback replicas once everything has been blind long enough (S2)."""
+    signal = seen.signals[policy.objective.demand]
+    why = f"{signal.name} is {signal.state.value}: {signal.detail}"
+    fallback = policy.fallback
+    if fallback is None or any(other.usable for other in seen.signals.values()):
+        return before, why
+    last_good = max((memory.last_good_at for memory in seen.state.signals.values()), default=-math.inf)
+    if fallback.replicas <= before or seen.now - last_good < fallback.after_s:
+        return before, why
+    return fallback.replicas, f"{why}; blind for {fallback.after_s:.0f} s, falls back to {fallback.replicas}"
+
+
+def _short(value: float) -> str:
+    """Return a number as people read it.
+
+    >>> _short(5104.0), _short(390.4), _short(0.1416)
+    ('5.1k', '390', '0.142')
+    """
+    if value >= 1e6:
+        return f"{value / 1e6:.3g}M"
+    if value >= 1e3:
+        return f"{value / 1e3:.3g}k"
+    return f"{value:.3g}"
+
+
+def _expectation(seen: Situation, need: Need, before: int, after: int) -> Expectation:
+    price = seen.replica_usd_per_hour
+    return Expectation(
+        risk_before=_risk(seen, need, before),
+        risk_after=_risk(seen, need, after),
+        cost_usd_per_hour=None if price is None else price * (after - before),
+    )
+
+
+def _risk(seen: Situation, need: Need, replicas: int) -> float | None:
+    """Return P(demand > what the replicas carry) within the lead time, linear between the forecast's quantiles."""
+    forecast = seen.forecast
+    if forecast is None or need.demand_ahead is None:
+        return None
+    until = seen.now + need.lead_s + seen.tick_s
+    carried = replicas * need.capacity
+    below_q, below_v = 0.0, 0.0
+    for quantile in forecast.quantiles:
+        value = forecast.quantile_max(quantile, until)
+        if carried < value:
+            share = (carried - below_v) / (value - below_v) if value > below_v else 0.0
+            return 1.0 - (below_q + max(0.0, share) * (quantile - below_q))
+        below_q, below_v = quantile, value
+    return 1.0 - below_q

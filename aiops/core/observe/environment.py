@@ -1,0 +1,62 @@
+"""The variables that conditions (CEL) see. What is not known is left out: a condition that needs it cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from aiops.core.model import Finding, Forecast, Incident, Instant, Signal, Workload
+from aiops.core.policies import ScalingPolicy
+
+_HORIZON_QUANTILES = {"forecast.p50": 0.5, "forecast.p95": 0.95, "forecast.p99": 0.99}
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def of_policy(policy: ScalingPolicy, signals: Mapping[str, Signal], now: Instant) -> dict[str, object]:
+    """Return what follows from the policy, its signals and the clock."""
+    env: dict[str, object] = {f"signals.{name}": signal.value for name, signal in signals.items() if signal.usable}
+    if policy.objective.slo is not None:
+        env["slo.atMost"] = policy.objective.slo.at_most
+    local = datetime.fromtimestamp(now, UTC).astimezone(_zone(policy.time_zone))
+    env["time.hour"] = float(local.hour)
+    env["time.minute"] = float(local.minute)
+    env["time.weekday"] = float(local.weekday())
+    return env
+
+
+def of_workload(workload: Workload | None, usd_per_hour: float | None) -> dict[str, object]:
+    """Return what the inventory and the price say."""
+    if workload is None:
+        return {}
+    env: dict[str, object] = {
+        "replicas.current": float(workload.replicas),
+        "replicas.ready": float(workload.ready),
+    }
+    if usd_per_hour is not None:
+        env["cost.hour"] = usd_per_hour * workload.replicas
+    return env
+
+
+def of_forecast(forecast: Forecast | None, until: Instant) -> dict[str, object]:
+    """Return the greatest value of each quantile path until `until`."""
+    if forecast is None:
+        return {}
+    known = {name: q for name, q in _HORIZON_QUANTILES.items() if q in forecast.quantiles}
+    return {name: forecast.quantile_max(q, until) for name, q in known.items()}
+
+
+def of_percepts(findings: Iterable[Finding], incidents: Iterable[Incident]) -> dict[str, object]:
+    """Return findings and incidents as lists of maps."""
+    return {
+        "findings": [
+            {"kind": f.kind.value, "series": f.series, "score": f.score, "policy": f.policy, "labels": dict(f.labels)}
+            for f in findings
+        ],
+        "incidents": [{"id": i.id, "kind": i.kind, "score": i.peak_score, "labels": dict(i.labels)} for i in incidents],
+    }

@@ -1,0 +1,111 @@
+"""What an answer of the metrics source means: seven states, each with its reaction (S1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from aiops.core.model import (
+    Answer,
+    Answered,
+    Coverage,
+    Failed,
+    Instant,
+    NoSeries,
+    Signal,
+    SignalMemory,
+    SignalState,
+)
+from aiops.core.policies import NoTraffic, Reaction, SignalSpec
+
+WHOLE_RATIO = 0.9
+"""Below this share of the expected series, or of targets that are up, a signal is partial."""
+
+NEW_NORMAL_S = 1800.0
+"""Series that stay away this long are taken as gone; targets that are down never are."""
+
+_ASKED_NOTHING = Failed(error="the source was not asked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A signal with what is to be remembered of it."""
+
+    signal: Signal
+    memory: SignalMemory
+
+
+def reading(spec: SignalSpec, answer: Answer | None, memory: SignalMemory, replicas: int, now: Instant) -> Reading:
+    """Return the state of one signal at `now`. `replicas` explains a fall in the number of series (S1)."""
+    match answer or _ASKED_NOTHING:
+        case Failed(error=error):
+            return Reading(signal=_missing(spec, SignalState.FAILED, error), memory=memory)
+        case NoSeries() as nothing:
+            return Reading(signal=_no_series(spec, nothing, memory), memory=memory)
+        case Answered() as answered:
+            return _answered(spec, answered, memory, replicas, now)
+        case unknown:
+            assert_never(unknown)
+
+
+def _missing(spec: SignalSpec, state: SignalState, detail: str) -> Signal:
+    return Signal(name=spec.query.name, state=state, detail=detail)
+
+
+def _no_series(spec: SignalSpec, answer: NoSeries, memory: SignalMemory) -> Signal:
+    """Return zero only where a presence query answers, so that a dead scrape never reads as "nothing happens"."""
+    name = spec.query.name
+    if answer.presence:
+        if spec.on_absent is Reaction.ZERO:
+            return Signal(
+                name=name, state=SignalState.VALUE, value=0.0, age_s=0.0, detail="no series, but present: zero"
+            )
+        if spec.when_no_traffic is NoTraffic.MEETS_SLO:
+            return Signal(name=name, state=SignalState.VALUE, value=0.0, age_s=0.0, detail="no traffic meets the SLO")
+    if memory.answered:
+        return _missing(spec, SignalState.EMPTY, "the query answers nothing, and once did")
+    return _missing(spec, SignalState.ABSENT, "the query has no series")
+
+
+def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas: int, now: Instant) -> Reading:
+    name = spec.query.name
+    age_s = math.inf if answer.newest_at is None else max(0.0, now - answer.newest_at)
+    if not math.isfinite(answer.value):
+        return Reading(signal=_not_a_number(spec, answer.value, age_s), memory=replace(memory, answered=True))
+    if age_s > spec.max_age_s:
+        detail = (
+            f"{age_s:.0f} s old, at most {spec.max_age_s:.0f} s" if answer.newest_at is not None else "of unknown age"
+        )
+        stale = Signal(name=name, state=SignalState.STALE, value=answer.value, age_s=age_s, detail=detail)
+        return Reading(signal=stale, memory=memory)
+    missing, covered = _coverage(answer.coverage, memory, replicas, now)
+    if missing:
+        partial = Signal(name=name, state=SignalState.PARTIAL, value=answer.value, age_s=age_s, detail=missing)
+        return Reading(signal=partial, memory=covered)
+    good = replace(covered, answered=True, last_value=answer.value, last_good_at=now)
+    return Reading(signal=Signal(name=name, state=SignalState.VALUE, value=answer.value, age_s=age_s), memory=good)
+
+
+def _not_a_number(spec: SignalSpec, value: float, age_s: float) -> Signal:
+    name = spec.query.name
+    if spec.when_no_traffic is NoTraffic.MEETS_SLO and math.isnan(value):
+        return Signal(name=name, state=SignalState.VALUE, value=0.0, age_s=age_s, detail="no traffic meets the SLO")
+    return Signal(name=name, state=SignalState.NAN, age_s=age_s, detail=f"the query answers {value}")
+
+
+def _coverage(coverage: Coverage | None, memory: SignalMemory, replicas: int, now: Instant) -> tuple[str, SignalMemory]:
+    """Return what is missing beyond what the inventory explains ('' for nothing), and what is to be remembered."""
+    if coverage is None:
+        return "", memory
+    if coverage.up < WHOLE_RATIO * coverage.targets:
+        return f"{coverage.up} of {coverage.targets} targets are up", memory
+    shrunk = min(1.0, replicas / memory.series_high_replicas) if memory.series_high_replicas else 1.0
+    expected = memory.series_high * shrunk
+    if coverage.series < WHOLE_RATIO * expected:
+        since = min(memory.partial_since, now)
+        if now - since < NEW_NORMAL_S:
+            return f"{coverage.series} of about {expected:.0f} series", replace(memory, partial_since=since)
+    elif coverage.series == memory.series_high and replicas == memory.series_high_replicas:
+        return "", memory
+    return "", replace(memory, series_high=coverage.series, series_high_replicas=replicas, partial_since=math.inf)
