@@ -87,6 +87,19 @@ class LoopState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What the page's chart shows of one policy at one tick, beside what its verdict says; None is unknown.
+
+    ahead_p50, ahead_p95: the demand forecast at the end of the lead time. usd_per_hour: of all replicas now.
+    """
+
+    ready: int | None = None
+    ahead_p50: float | None = None
+    ahead_p95: float | None = None
+    usd_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What the loop decided for one policy at one tick, a decision to do nothing included.
 
@@ -106,6 +119,7 @@ class Decision:
     changed: bool
     story: str
     bug: str = ""
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
