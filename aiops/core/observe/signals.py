@@ -55,29 +55,29 @@ def _missing(spec: SignalSpec, state: SignalState, detail: str) -> Signal:
 
 def _no_series(spec: SignalSpec, answer: NoSeries, memory: SignalMemory) -> Signal:
     """Return zero only where a presence query answers, so that a dead scrape never reads as "nothing happens"."""
-    name = spec.query.name
     if answer.presence:
         if spec.on_absent is Reaction.ZERO:
-            return Signal(
-                name=name, state=SignalState.VALUE, value=0.0, age_s=0.0, detail="no series, but present: zero"
-            )
+            return _taken_as_zero(spec, "no series, but present: zero")
         if spec.when_no_traffic is NoTraffic.MEETS_SLO:
-            return Signal(name=name, state=SignalState.VALUE, value=0.0, age_s=0.0, detail="no traffic meets the SLO")
+            return _taken_as_zero(spec, "no traffic meets the SLO")
     if memory.answered:
         return _missing(spec, SignalState.EMPTY, "the query answers nothing, and once did")
     return _missing(spec, SignalState.ABSENT, "the query has no series")
+
+
+def _taken_as_zero(spec: SignalSpec, detail: str, age_s: float = 0.0) -> Signal:
+    return Signal(name=spec.query.name, state=SignalState.VALUE, value=0.0, age_s=age_s, detail=detail)
 
 
 def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas: int, now: Instant) -> Reading:
     name = spec.query.name
     age_s = math.inf if answer.newest_at is None else max(0.0, now - answer.newest_at)
     if not math.isfinite(answer.value):
-        return Reading(signal=_not_a_number(spec, answer.value, age_s), memory=replace(memory, answered=True))
+        return Reading(signal=_not_a_number(spec, answer, age_s), memory=replace(memory, answered=True))
     if age_s > spec.max_age_s:
-        detail = (
-            f"{age_s:.0f} s old, at most {spec.max_age_s:.0f} s" if answer.newest_at is not None else "of unknown age"
+        stale = Signal(
+            name=name, state=SignalState.STALE, value=answer.value, age_s=age_s, detail=_too_old(spec, age_s)
         )
-        stale = Signal(name=name, state=SignalState.STALE, value=answer.value, age_s=age_s, detail=detail)
         return Reading(signal=stale, memory=memory)
     missing, covered = _coverage(answer.coverage, memory, replicas, now)
     if missing:
@@ -87,11 +87,19 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
     return Reading(signal=Signal(name=name, state=SignalState.VALUE, value=answer.value, age_s=age_s), memory=good)
 
 
-def _not_a_number(spec: SignalSpec, value: float, age_s: float) -> Signal:
-    name = spec.query.name
-    if spec.when_no_traffic is NoTraffic.MEETS_SLO and math.isnan(value):
-        return Signal(name=name, state=SignalState.VALUE, value=0.0, age_s=age_s, detail="no traffic meets the SLO")
-    return Signal(name=name, state=SignalState.NAN, age_s=age_s, detail=f"the query answers {value}")
+def _too_old(spec: SignalSpec, age_s: float) -> str:
+    return f"{age_s:.0f} s old, at most {spec.max_age_s:.0f} s" if math.isfinite(age_s) else "of unknown age"
+
+
+def _not_a_number(spec: SignalSpec, answer: Answered, age_s: float) -> Signal:
+    """Return zero only for fresh samples: NaN of a scrape that died is not a quiet night (S1)."""
+    if age_s <= spec.max_age_s:
+        if spec.when_no_traffic is NoTraffic.MEETS_SLO and math.isnan(answer.value):
+            return _taken_as_zero(spec, "no traffic meets the SLO", age_s)
+        if spec.on_nan is Reaction.ZERO and answer.presence:
+            return _taken_as_zero(spec, f"the query answers {answer.value}, but present: zero", age_s)
+    detail = f"the query answers {answer.value}"
+    return Signal(name=spec.query.name, state=SignalState.NAN, age_s=age_s, detail=detail)
 
 
 def _coverage(coverage: Coverage | None, memory: SignalMemory, replicas: int, now: Instant) -> tuple[str, SignalMemory]:

@@ -19,6 +19,7 @@ from aiops.core.model import (
     Scale,
     SetFloor,
     Signal,
+    SignalState,
     TargetState,
     Workload,
 )
@@ -97,7 +98,9 @@ def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) 
 
 def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     demand_signal = seen.signals[policy.objective.demand]
-    demand = max(0.0, demand_signal.value) if demand_signal.usable else None
+    # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
+    shown = demand_signal.usable or demand_signal.state is SignalState.PARTIAL
+    demand = max(0.0, demand_signal.value) if shown else None
     capacity = policy.objective.per_replica
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
@@ -158,10 +161,8 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return _blind_wish(policy, seen, before)
     if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
         quantile = round(100 * policy.forecast.quantile) if policy.forecast else 0
-        reason = (
-            f"forecast p{quantile} {_short(need.demand_ahead)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
-        )
-        return need.forecast, reason
+        ahead = f"forecast p{quantile} {_short(need.demand_ahead)} {unit} within {need.lead_s:.0f} s"
+        return need.forecast, f"{ahead} needs {need.forecast}"
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
