@@ -67,6 +67,29 @@ def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
     )
 
 
+def nothing(policy: ScalingPolicy, why: str) -> Proposal:
+    """Return the wish for nothing, for a target that is not there."""
+    need = Need(
+        reactive=None,
+        forecast=None,
+        demand=None,
+        demand_ahead=None,
+        capacity=policy.objective.per_replica,
+        lead_s=0.0,
+        lead_measured=False,
+        usage_ratio=None,
+    )
+    return Proposal(
+        policy=policy.key,
+        target=policy.target,
+        change=Scale(before=0, after=0),
+        need=need,
+        evidence=(),
+        reason=why,
+        expectation=Expectation(risk_before=None, risk_after=None, cost_usd_per_hour=None),
+    )
+
+
 def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
     """Return the start-up lead time in seconds (p95 of what was measured, else the policy's), and whether measured."""
     if workload.startup_s:

@@ -1,0 +1,249 @@
+"""One policy, one decision: from its inputs and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from aiops.core import act, guard
+from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
+from aiops.core.ids import ulid
+from aiops.core.model import (
+    Action,
+    Decision,
+    Forecast,
+    Inputs,
+    Instant,
+    Outcome,
+    Pass,
+    Sample,
+    Signal,
+    SignalMemory,
+    Snapshot,
+    TargetState,
+    Verdict,
+    VerdictWord,
+    Workload,
+)
+from aiops.core.observe import environment
+from aiops.core.observe.signals import reading
+from aiops.core.policies import ScalingPolicy
+from aiops.core.record import story
+from aiops.core.verify import Sight, judgement, superseded
+
+FRESH = TargetState()
+_NEVER_SEEN = SignalMemory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What came of one policy: its decision, the state to carry on, an action to send, outcomes of older ones."""
+
+    inputs: Inputs
+    decision: Decision
+    state: TargetState
+    action: Action | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
+    """Return the decision for one policy from its inputs and nothing else."""
+    snapshot, now = inputs.snapshot, inputs.snapshot.at
+    workload = snapshot.workloads.get(policy.target.key)
+    carried = _of_this_object(inputs.state, workload)
+    signals, memories = _signals(policy, carried, snapshot)
+    env = _environment(policy, inputs, signals, workload)
+    carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
+    price = snapshot.replica_usd_per_hour.get(policy.target.key)
+    if workload is None:
+        wish = nothing(policy, f"there is no {policy.target.kind} {policy.target}")
+    else:
+        situation = Situation(
+            now=now,
+            tick_s=inputs.tick_s,
+            workload=workload,
+            signals=signals,
+            forecast=inputs.forecast,
+            state=carried,
+            replica_usd_per_hour=price,
+        )
+        wish = proposal(policy, situation)
+    context = guard.GuardContext(
+        now=now,
+        tick_s=inputs.tick_s,
+        policy=policy,
+        snapshot=snapshot,
+        workload=workload,
+        state=carried,
+        signals=signals,
+        env=env,
+        effects=inputs.effects,
+    )
+    verdict = guard.verdict(wish, context)
+    carried = guard.remembered(carried, verdict, context)
+    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), outcomes, workload))
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    at: Instant
+    env: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    state: TargetState
+    verdict: Verdict
+    signals: tuple[Signal, ...]
+    outcomes: tuple[Outcome, ...]
+    workload: Workload | None
+
+
+def _of_this_object(state: TargetState, workload: Workload | None) -> TargetState:
+    """Return the state, or a fresh one when the object was deleted and made again under the same name."""
+    if workload is None or workload.uid == state.uid:
+        return state
+    return replace(FRESH if state.uid else state, uid=workload.uid)
+
+
+def _signals(
+    policy: ScalingPolicy, state: TargetState, snapshot: Snapshot
+) -> tuple[dict[str, Signal], dict[str, SignalMemory]]:
+    answers = snapshot.answers.get(policy.key, {})
+    workload = snapshot.workloads.get(policy.target.key)
+    replicas = 0 if workload is None else workload.replicas
+    signals: dict[str, Signal] = {}
+    memories: dict[str, SignalMemory] = {}
+    for name, spec in policy.signals.items():
+        read = reading(spec, answers.get(name), state.signals.get(name, _NEVER_SEEN), replicas, snapshot.at)
+        signals[name], memories[name] = read.signal, read.memory
+    return signals, memories
+
+
+def _environment(
+    policy: ScalingPolicy, inputs: Inputs, signals: Mapping[str, Signal], workload: Workload | None
+) -> dict[str, object]:
+    """Return what conditions see; nothing is made where no condition asks."""
+    if not policy.guardrails and policy.verify.expect is None:
+        return {}
+    snapshot = inputs.snapshot
+    env = environment.of_policy(policy, signals, snapshot.at)
+    env.update(environment.of_workload(workload, snapshot.replica_usd_per_hour.get(policy.target.key)))
+    env.update(environment.of_percepts(inputs.findings, inputs.incidents))
+    if workload is not None:
+        lead_s, _ = lead_time(policy, workload)
+        env.update(environment.of_forecast(inputs.forecast, snapshot.at + lead_s + inputs.tick_s))
+    return env
+
+
+def _verified(
+    policy: ScalingPolicy, state: TargetState, workload: Workload | None, now: _Now
+) -> tuple[TargetState, tuple[Outcome, ...]]:
+    """Return the state after a look at what became of the pending action."""
+    action = state.pending
+    level = None if action is None or workload is None else act.level(action.change, workload)
+    if action is None or workload is None or level is None:
+        return state, ()
+    if level == action.change.after:
+        # seen to hold, so it was accepted, even if the answer to the request was lost (S6)
+        state = guard.accepted(state, action, action.issued_at)
+    sight = Sight(now=now.at, as_of=workload.as_of, level=level, ready=workload.ready, env=now.env)
+    outcome = judgement(action, policy.verify, sight)
+    if outcome is None:
+        return state, ()
+    return replace(state, pending=None), (outcome,)
+
+
+def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
+    """Return the decision as it is recorded, with its action if there is one to send."""
+    now, state, verdict = inputs.snapshot.at, made.state, made.verdict
+    fingerprint = _fingerprint(policy, verdict, made.signals)
+    acts = verdict.word is VerdictWord.ALLOW
+    changed = acts or fingerprint != state.fingerprint or bool(made.outcomes)
+    decision_id = ulid(now, policy.key, inputs.tick_id) if changed or not state.decision_id else state.decision_id
+    outcomes, action = made.outcomes, None
+    if acts and made.workload is not None:
+        mode = min(policy.mode, inputs.snapshot.scope.ceiling, key=lambda one: one.rank)
+        issue = act.Issue(
+            tick_id=inputs.tick_id,
+            decision_id=decision_id,
+            at=now,
+            tick_s=inputs.tick_s,
+            epoch=inputs.snapshot.leadership.epoch,
+            mode=mode,
+        )
+        action = act.action(policy, verdict, made.workload, issue)
+        state, outcomes = _begun(state, action, made.workload, outcomes)
+    state = replace(state, fingerprint=fingerprint, decision_id=decision_id)
+    decision = Decision(
+        id=decision_id,
+        tick_id=inputs.tick_id,
+        at=now,
+        policy=policy.key,
+        policy_digest=policy.digest,
+        target=policy.target,
+        verdict=verdict,
+        signals=made.signals,
+        action_id=None if action is None else action.id,
+        changed=changed,
+        story=story.sentence(verdict),
+        sample=_sample(policy, inputs, made),
+    )
+    return Decided(inputs=inputs, decision=decision, state=state, action=action, outcomes=outcomes)
+
+
+def _begun(
+    state: TargetState, action: Action, workload: Workload, outcomes: tuple[Outcome, ...]
+) -> tuple[TargetState, tuple[Outcome, ...]]:
+    """Return the state that knows of the intent. A dry run counts at the decision, a write when it is accepted (S5)."""
+    if action.dry_run:
+        return replace(guard.accepted(state, action, action.issued_at), settled=action.change.after), outcomes
+    if state.pending is not None:
+        level = act.level(state.pending.change, workload)
+        replaced = superseded(state.pending, workload.replicas if level is None else level, action.id, action.issued_at)
+        outcomes = (*outcomes, replaced)
+    return replace(state, pending=action), outcomes
+
+
+def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Signal]) -> str:
+    """Return a text that differs when a ruling, a reason, a wish or a signal's state does."""
+    wish, change = verdict.proposal.change, verdict.change
+    limits = [
+        f"{ruled.guard}:{ruled.ruling.reason.value}:{ruled.after}"
+        for ruled in verdict.rulings
+        if not isinstance(ruled.ruling, Pass)
+    ]
+    states = [signal.state.value for signal in signals]
+    leading = verdict.proposal.need.forecast is None
+    return f"{policy.digest}|{wish.before}>{wish.after}>{change.after}|{leading}|{' '.join(limits)}|{' '.join(states)}"
+
+
+def _sample(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Sample:
+    workload, forecast = made.workload, inputs.forecast
+    price = inputs.snapshot.replica_usd_per_hour.get(policy.target.key)
+    if workload is None:
+        return Sample()
+    need = made.verdict.proposal.need
+    ahead = None if forecast is None else inputs.snapshot.at + need.lead_s + inputs.tick_s
+    return Sample(
+        ready=workload.ready,
+        ahead_p50=_ahead(forecast, 0.5, ahead),
+        ahead_p95=_ahead(forecast, 0.95, ahead),
+        usd_per_hour=None if price is None else price * workload.replicas,
+    )
+
+
+def _ahead(forecast: Forecast | None, quantile: float, until: Instant | None) -> float | None:
+    if forecast is None or until is None or not forecast.learned or quantile not in forecast.quantiles:
+        return None
+    value = forecast.quantile_max(quantile, until)
+    return value if math.isfinite(value) else None
+
+
+def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> tuple[float, bool]:
+    """Return demand, NaN when there is none, and whether it may be learnt from: not a partial or censored one (S1)."""
+    signals, _ = _signals(policy, state, snapshot)
+    demand, slo = signals[policy.objective.demand], policy.objective.slo
+    broken = slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
+    return demand.value, demand.usable and not broken

@@ -1,0 +1,144 @@
+"""A whole turn: every policy's decision, and what is handed back. A bug in one policy holds that policy alone (S10)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiops.core import act
+from aiops.core.ids import ulid
+from aiops.core.model import Action, Decision, Effect, Inputs, LoopState, Mode, Percepts, Snapshot, Tick
+from aiops.core.pipeline.one import FRESH, Decided, decide_one
+from aiops.core.policies import PolicySet, ScalingPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one tick is decided with, beside the state. code and platform: see `Inputs`."""
+
+    snapshot: Snapshot
+    percepts: Percepts
+    policies: PolicySet
+    code: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """A whole turn: the tick to record, the state to carry on, and the inputs of each decision that changed."""
+
+    tick: Tick
+    state: LoopState
+    inputs: Mapping[str, Inputs]
+
+
+def decide(state: LoopState, turn: Turn) -> Decisions:
+    """Return what is decided for every policy at this instant."""
+    now = turn.snapshot.at
+    tick_id = ulid(now, "tick", str(state.ticks))
+    made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
+    returned = _hand_back(state, turn, tick_id)
+    actions = (*(one.action for one in made if one.action is not None), *returned)
+    tick = Tick(
+        id=tick_id,
+        at=now,
+        decisions=tuple(one.decision for one in made),
+        actions=actions,
+        outcomes=tuple(outcome for one in made for outcome in one.outcomes),
+        findings=turn.percepts.findings,
+        incidents=turn.percepts.incidents,
+    )
+    # what is carried for a policy that is gone is kept while its set is away, so that a reload loses no window
+    targets = {**state.targets, **{one.decision.policy: one.state for one in made}}
+    after = LoopState(targets=targets, effects=state.effects, ticks=state.ticks + 1)
+    return Decisions(tick=tick, state=after, inputs={d.decision.id: d.inputs for d in made if d.decision.changed})
+
+
+def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -> Inputs:
+    key, target = policy.key, policy.target.key
+    snapshot, percepts = turn.snapshot, turn.percepts
+    workload = snapshot.workloads.get(target)
+    price = snapshot.replica_usd_per_hour.get(target)
+    return Inputs(
+        tick_id=tick_id,
+        tick_s=turn.policies.step_s,
+        policy=key,
+        policy_digest=policy.digest,
+        code=turn.code,
+        platform=turn.platform,
+        snapshot=Snapshot(
+            at=snapshot.at,
+            answers={key: snapshot.answers.get(key, {})},
+            workloads={} if workload is None else {target: workload},
+            leadership=snapshot.leadership,
+            scope=snapshot.scope,
+            store_ok=snapshot.store_ok,
+            cluster_errors=snapshot.cluster_errors,
+            pauses=snapshot.pauses,
+            freezes=snapshot.freezes,
+            approvals=snapshot.approvals,
+            replica_usd_per_hour={} if price is None else {target: price},
+        ),
+        state=state.targets.get(key, FRESH),
+        effects={k: e for k, e in state.effects.items() if e.target == policy.target},
+        forecast=percepts.forecasts.get(key),
+        findings=percepts.findings,
+        incidents=percepts.incidents,
+    )
+
+
+def _contained(policy: ScalingPolicy, inputs: Inputs) -> Decided:
+    try:
+        return decide_one(policy, inputs)
+    except Exception:  # a bug in one policy's path holds that policy alone (S10); docs/decisions says why here
+        return Decided(inputs=inputs, decision=_broken(policy, inputs, traceback.format_exc()), state=inputs.state)
+
+
+def _broken(policy: ScalingPolicy, inputs: Inputs, trace: str) -> Decision:
+    last = trace.strip().splitlines()[-1]
+    return Decision(
+        id=ulid(inputs.snapshot.at, policy.key, inputs.tick_id),
+        tick_id=inputs.tick_id,
+        at=inputs.snapshot.at,
+        policy=policy.key,
+        policy_digest=policy.digest,
+        target=policy.target,
+        verdict=None,
+        signals=(),
+        action_id=None,
+        changed=True,
+        story=f"hold: a bug in deciding, nothing is done ({last})",
+        bug=trace,
+    )
+
+
+def _hand_back(state: LoopState, turn: Turn, tick_id: str) -> tuple[Action, ...]:
+    """Return the actions that hand back what a policy left behind that is gone or may no longer act (S9)."""
+    snapshot = turn.snapshot
+    if not state.effects or not snapshot.leadership.leader or not snapshot.store_ok:
+        return ()
+    acting = {p.key: p for p in turn.policies.scaling if _acts(p, snapshot)}
+    actions = []
+    for effect in state.effects.values():
+        policy = acting.get(effect.policy)
+        workload = snapshot.workloads.get(effect.target.key)
+        if (policy is not None and policy.target == effect.target) or workload is None:
+            continue
+        actions.append(act.release_action(effect, workload, _release_issue(effect, turn, tick_id)))
+    return tuple(action for action in actions if action.steps)
+
+
+def _acts(policy: ScalingPolicy, snapshot: Snapshot) -> bool:
+    return min(policy.mode.rank, snapshot.scope.ceiling.rank) >= Mode.APPROVE.rank
+
+
+def _release_issue(effect: Effect, turn: Turn, tick_id: str) -> act.Issue:
+    return act.Issue(
+        tick_id=tick_id,
+        decision_id=ulid(turn.snapshot.at, effect.policy, tick_id, "release"),
+        at=turn.snapshot.at,
+        tick_s=turn.policies.step_s,
+        epoch=turn.snapshot.leadership.epoch,
+        mode=Mode.ENFORCE,
+    )

@@ -1,0 +1,70 @@
+"""Whether a pending action took effect: look at the world, never send blindly again (S6, S7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiops.core.model import Action, Instant, Outcome, OutcomeKind
+from aiops.core.policies import Verification
+from aiops.core.protocols import ConditionError, Env
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a later Snapshot shows of an action's target.
+
+    level: what the field that was written holds now. as_of: when the cluster's API last proved that. env: for `expect`.
+    """
+
+    now: Instant
+    as_of: Instant
+    level: int
+    ready: int
+    env: Env
+
+
+def judgement(action: Action, verification: Verification, seen: Sight) -> Outcome | None:
+    """Return how the action ended, or None while that cannot be said yet.
+
+    A field that holds the wish is half of it: scale-out also needs the pods to be ready, and `expect` to hold.
+    """
+    after = action.change.after
+    if seen.level != after:
+        return _missed(action, seen)
+    short = after - seen.ready if after > action.change.before else 0
+    unmet = f"{seen.ready} of {after} are ready" if short > 0 else _unmet(verification, seen.env)
+    if not unmet:
+        return _outcome(action, OutcomeKind.TOOK_EFFECT, seen.now, f"holds {after}, {seen.ready} ready")
+    if seen.now < action.verify_by:
+        return None
+    return _outcome(action, OutcomeKind.NO_EFFECT, seen.now, f"holds {after}, but {unmet} by the time to verify")
+
+
+def superseded(action: Action, level: int, by: str, now: Instant) -> Outcome:
+    """Return the outcome of an action that another one replaced before it was verified."""
+    held = level == action.change.after
+    kind = OutcomeKind.TOOK_EFFECT if held else OutcomeKind.UNKNOWN
+    return _outcome(action, kind, now, f"the field held {level} when {by} replaced it")
+
+
+def _missed(action: Action, seen: Sight) -> Outcome | None:
+    """Return a failure only once the API has shown, after the last moment of sending, that the wish is not there."""
+    if seen.as_of <= action.expires_at:
+        return None
+    if seen.level == action.change.before:
+        return _outcome(action, OutcomeKind.FAILED, seen.now, f"still {seen.level}: the request did not arrive")
+    return _outcome(action, OutcomeKind.FAILED, seen.now, f"holds {seen.level}: somebody else wrote it")
+
+
+def _unmet(verification: Verification, env: Env) -> str:
+    expect = verification.expect
+    if expect is None:
+        return ""
+    try:
+        return "" if expect.holds(env) else f"{expect.text} does not hold"
+    except ConditionError as err:
+        return f"{expect.text} cannot be told ({err})"
+
+
+def _outcome(action: Action, kind: OutcomeKind, at: Instant, detail: str) -> Outcome:
+    return Outcome(action_id=action.id, policy=action.policy, target=action.target, kind=kind, at=at, detail=detail)
