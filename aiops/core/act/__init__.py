@@ -1,1 +1,153 @@
-"""Stage act: changes become requests as data."""
+"""Stage act: an accepted change as requests, what undoes it, and what it leaves behind.
+
+Effects are data: nothing here sends anything. Each member of `Change` has its file and its line in `ACTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from aiops.core.act import scale, set_floor
+from aiops.core.ids import ulid
+from aiops.core.model import (
+    Action,
+    Change,
+    Effect,
+    Instant,
+    Mode,
+    Scale,
+    SetFloor,
+    Step,
+    TargetRef,
+    Verdict,
+    Workload,
+)
+from aiops.core.policies import ScalingPolicy
+
+__all__ = [
+    "ACTIONS",
+    "Issue",
+    "action",
+    "effect_key",
+    "effect_of",
+    "level",
+    "release_action",
+    "release_steps",
+]
+
+SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
+"""A request is sent within two ticks, or not at all."""
+
+RELEASE_VERIFY_S = 300.0
+
+
+class Verbs(Protocol):
+    """What a kind of change must be able to say of itself."""
+
+    def steps(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return the requests of the change. origin: `action`, `policy` and `epoch`, to be left on the object."""
+        ...
+
+    def level(self, change: Change, workload: Workload) -> int | None:
+        """Return what the field that the change moves holds now, or None when it is not there."""
+        ...
+
+
+ACTIONS: Mapping[type[Change], Verbs] = {Scale: scale.VERBS, SetFloor: set_floor.VERBS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Under which tick, decision, epoch and mode an action is issued."""
+
+    tick_id: str
+    decision_id: str
+    at: Instant
+    tick_s: float
+    epoch: int
+    mode: Mode
+
+
+def action(policy: ScalingPolicy, verdict: Verdict, workload: Workload, issue: Issue) -> Action:
+    """Return the action for what a verdict allows: with its requests, its expiry and its undo."""
+    dated = (issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s), issue.at + policy.verify.within_s)
+    return _action(policy.key, policy.target, verdict.change, _Frame(workload, issue, dated, verdict.dry_run))
+
+
+def level(change: Change, workload: Workload) -> int | None:
+    """Return what the field that the change moves holds now, or None when it is not there."""
+    return ACTIONS[type(change)].level(change, workload)
+
+
+def effect_of(done: Action, workload: Workload, prior: Effect | None) -> Effect | None:
+    """Return the restore record of an action that was done, or None when it leaves nothing to hand back (S9)."""
+    match done.change:
+        case Scale():
+            return None
+        case SetFloor() as change:
+            return set_floor.effect(done, change, workload, prior)
+
+
+def effect_key(effect: Effect) -> str:
+    """Return the name under which an effect is kept."""
+    return f"{effect.object.key}#{effect.attribute}"
+
+
+def release_steps(effect: Effect, workload: Workload) -> tuple[Step, ...]:
+    """Return the requests that hand an effect back; none when the field no longer holds what we wrote (S7, S9)."""
+    return set_floor.release(effect, workload)
+
+
+def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:
+    """Return the action that hands an effect back; it has no steps when there is nothing to hand back."""
+    change = SetFloor(hpa=effect.object.name, before=effect.written, after=effect.original)
+    return Action(
+        id=ulid(issue.at, effect.policy, issue.tick_id, "release", effect_key(effect)),
+        tick_id=issue.tick_id,
+        decision_id=issue.decision_id,
+        policy=effect.policy,
+        target=effect.target,
+        change=change,
+        mode=issue.mode,
+        dry_run=False,
+        issued_at=issue.at,
+        expires_at=issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s),
+        verify_by=issue.at + RELEASE_VERIFY_S,
+        epoch=issue.epoch,
+        steps=release_steps(effect, workload),
+        undo=(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    workload: Workload
+    issue: Issue
+    dated: tuple[Instant, Instant]
+    dry_run: bool
+
+
+def _action(policy: str, target: TargetRef, change: Change, frame: _Frame) -> Action:
+    issue = frame.issue
+    action_id = ulid(issue.at, policy, issue.tick_id, "action", str(change.before), str(change.after))
+    origin = {"action": action_id, "policy": policy, "epoch": str(issue.epoch)}
+    verbs = ACTIONS[type(change)]
+    back = replace(change, before=change.after, after=change.before)
+    return Action(
+        id=action_id,
+        tick_id=issue.tick_id,
+        decision_id=issue.decision_id,
+        policy=policy,
+        target=target,
+        change=change,
+        mode=issue.mode,
+        dry_run=frame.dry_run,
+        issued_at=issue.at,
+        expires_at=frame.dated[0],
+        verify_by=frame.dated[1],
+        epoch=issue.epoch,
+        steps=verbs.steps(change, frame.workload, origin),
+        undo=verbs.steps(back, frame.workload, origin),
+    )

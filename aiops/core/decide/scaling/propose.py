@@ -192,9 +192,12 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
 
 
 def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:
-    """Return the wish to stay, or the fallback replicas once everything has been blind long enough (S2)."""
+    """Return the wish to stay; to rise to the minimum; or to the fallback once all has been blind for long (S2)."""
     signal = seen.signals[policy.objective.demand]
     why = f"{signal.name} is {signal.state.value}: {signal.detail}"
+    low, _, _ = policy.bounds.at(seen.now)
+    if before < low:
+        return low, f"{why}; rises to the minimum {low}"
     fallback = policy.fallback
     if fallback is None or any(other.usable for other in seen.signals.values()):
         return before, why

@@ -1,0 +1,67 @@
+"""The guards in their order; the first that stops a wish ends the chain."""
+
+from __future__ import annotations
+
+from aiops.core.guard.context import Guard, GuardContext, Wish
+from aiops.core.guard.guardrails import guardrails
+from aiops.core.guard.inputs import censored, freshness
+from aiops.core.guard.limits import bounds, disruption, rate, stabilisation, tolerance
+from aiops.core.guard.ownership import ownership, scale_in_allowed, scaling_active
+from aiops.core.guard.pace import budget, cooldown, in_flight, rollout
+from aiops.core.guard.people import approval, freeze, mode, pause, settled, switched_off
+from aiops.core.guard.standing import cluster, leader, protected, store, target
+from aiops.core.model import Ask, Clamp, Deny, Mode, Proposal, Ruled, Verdict, Wait, with_after
+
+CHAIN: tuple[tuple[str, Guard], ...] = (
+    ("cluster", cluster),
+    ("target", target),
+    ("leader", leader),
+    ("store", store),
+    ("protected", protected),
+    ("freshness", freshness),
+    ("censored", censored),
+    ("mode", mode),
+    ("pause", pause),
+    ("switched-off", switched_off),
+    ("ownership", ownership),
+    ("scaling-active", scaling_active),
+    ("scale-in", scale_in_allowed),
+    ("guardrails", guardrails),
+    ("tolerance", tolerance),
+    ("stabilisation", stabilisation),
+    ("rate", rate),
+    ("disruption", disruption),
+    ("bounds", bounds),
+    ("rollout", rollout),
+    ("in-flight", in_flight),
+    ("freeze", freeze),
+    ("cooldown", cooldown),
+    ("budget", budget),
+    ("settled", settled),
+    ("approval", approval),
+)
+"""Why this order: docs/decisions/0005-order-of-the-guards.md."""
+
+
+def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
+    """Return the proposal with the rulings on it, and what is left of its change: all, part or nothing."""
+    before = proposal.change.before
+    wish = Wish(proposal, proposal.change.after)
+    rulings = []
+    left = True
+    for name, guard in CHAIN:
+        ruling = guard(wish, ctx)
+        if ruling is None:
+            continue
+        if isinstance(ruling, Clamp):
+            wish = Wish(proposal, ruling.after)
+        rulings.append(Ruled(guard=name, ruling=ruling, after=wish.after))
+        if isinstance(ruling, Wait | Deny | Ask):
+            left = isinstance(ruling, Ask)
+            break
+    return Verdict(
+        proposal=proposal,
+        rulings=tuple(rulings),
+        change=with_after(proposal.change, wish.after if left else before),
+        dry_run=ctx.mode is Mode.DRY_RUN,
+    )

@@ -1,0 +1,80 @@
+"""What a guard sees: the wish as it stands, and the world around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from aiops.core.model import (
+    Effect,
+    Hpa,
+    Instant,
+    Mode,
+    Proposal,
+    Ruling,
+    Signal,
+    Snapshot,
+    TargetState,
+    Workload,
+)
+from aiops.core.policies import ScalingPolicy
+from aiops.core.protocols import Env
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardContext:
+    """Everything that a guard may look at. workload: None when the target is not known."""
+
+    now: Instant
+    tick_s: float
+    policy: ScalingPolicy
+    snapshot: Snapshot
+    workload: Workload | None
+    state: TargetState
+    signals: Mapping[str, Signal]
+    env: Env
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> Mode:
+        """Return the stricter of the policy's mode and the global ceiling (S6)."""
+        return min(self.policy.mode, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+
+    @property
+    def hpa(self) -> Hpa | None:
+        """Return the one HPA that points at the target, or None when there is none or more than one."""
+        hpas = self.workload.hpas if self.workload is not None else ()
+        return hpas[0] if len(hpas) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A proposal on its way through the chain: `after` is what the guards before have left of it."""
+
+    proposal: Proposal
+    after: int
+
+    @property
+    def before(self) -> int:
+        """Return the level now."""
+        return self.proposal.change.before
+
+    @property
+    def delta(self) -> int:
+        """Return how many more (or, negative, fewer) are wanted now."""
+        return self.after - self.proposal.change.before
+
+    def firm(self, floor: int) -> int:
+        """Return the level that no forecast is needed for: the reactive need, and the floor of the bounds (S5)."""
+        return max(self.proposal.need.reactive or 0, floor, self.before)
+
+
+Guard: TypeAlias = Callable[[Wish, GuardContext], Ruling | None]
+"""Returns its ruling, or None when it has nothing to say about this wish."""
+
+
+def until_or_none(at: Instant) -> Instant | None:
+    """Return an end that is known, or None for one that never comes by itself."""
+    return at if math.isfinite(at) else None

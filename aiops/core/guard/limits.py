@@ -1,0 +1,122 @@
+"""Limits of change with the semantics of autoscaling/v2 `behavior`: tolerance, stabilisation, rate, bounds (S5)."""
+
+from __future__ import annotations
+
+import math
+
+from aiops.core.guard.context import GuardContext, Wish
+from aiops.core.model import Clamp, Instant, Pass, Reason, Ruling, ScaleEvent
+from aiops.core.policies import RatePolicy, RateUnit, ScalingRules, Select
+
+_BEYOND = Pass(detail="beyond tolerance")
+_STABLE = Pass(detail="stable")
+_SLOW_ENOUGH = Pass(detail="within the rate")
+_IN_BOUNDS = Pass(detail="within bounds")
+_NO_LIMIT = 2**31 - 1
+_UNDISRUPTED = Pass(detail="above the disruption budget")
+
+
+def tolerance(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Stay where the wanted use differs from the present by no more than the direction's tolerance."""
+    if wish.delta == 0:
+        return None
+    rules = ctx.policy.up if wish.delta > 0 else ctx.policy.down
+    usage = wish.proposal.need.usage_ratio
+    if usage is None or abs(1.0 - usage) > rules.tolerance_ratio or wish.proposal.need.slo_broken:
+        return _BEYOND
+    if wish.before < ctx.policy.bounds.at(ctx.now)[0]:
+        return _BEYOND
+    detail = f"{usage:.0%} of what runs is within {rules.tolerance_ratio:.0%}"
+    return Clamp(after=wish.before, reason=Reason.TOLERANCE, detail=detail)
+
+
+def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Go out to the least, and in to the most, that was wished within the direction's window."""
+    if wish.delta == 0:
+        return None
+    up_from, down_from = ctx.now - ctx.policy.up.stabilisation_s, ctx.now - ctx.policy.down.stabilisation_s
+    least = most = wish.after
+    # the window of a loop that has just begun holds the present level, so a restart never drops replicas
+    for at, wished in ctx.state.recommendations or ((ctx.now, wish.before),):
+        if at > up_from:
+            least = min(least, wished)
+        if at > down_from:
+            most = max(most, wished)
+    after = min(max(wish.before, least), most)
+    if after == wish.after:
+        return _STABLE
+    window = ctx.policy.up.stabilisation_s if wish.delta > 0 else ctx.policy.down.stabilisation_s
+    bound = "least" if wish.delta > 0 else "most"
+    detail = f"{after} is the {bound} wished within {window:.0f} s"
+    return Clamp(after=after, reason=Reason.STABILISATION, detail=detail)
+
+
+def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Change no faster than the direction's rate policies allow, counted from the level at the period's start."""
+    if wish.delta == 0:
+        return None
+    out = wish.delta > 0
+    rules = ctx.policy.up if out else ctx.policy.down
+    allowed = rate_limit(rules, wish.before, ctx.state.events, ctx.now, out=out)
+    if (wish.after <= allowed) if out else (wish.after >= allowed):
+        return _SLOW_ENOUGH
+    return Clamp(after=allowed, reason=Reason.RATE, detail=f"{_named(rules, out)} allows {allowed}")
+
+
+def rate_limit(rules: ScalingRules, level: int, events: tuple[ScaleEvent, ...], now: Instant, *, out: bool) -> int:
+    """Return the level to which the rate policies allow to go; never the other way than `out` says."""
+    if rules.select is Select.DISABLED:
+        return level
+    if not rules.rates:
+        return _NO_LIMIT if out else 0
+    proposed = [_proposed(one, level, events, now, out=out) for one in rules.rates]
+    widest = max(proposed) if out else min(proposed)
+    narrowest = min(proposed) if out else max(proposed)
+    limit = widest if rules.select is Select.MAX else narrowest
+    return max(level, limit) if out else max(0, min(level, limit))
+
+
+def disruption(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Take a disruption budget's integer `minAvailable` as a floor for scale-in (S5)."""
+    if wish.delta >= 0 or ctx.workload is None:
+        return None
+    floor = ctx.workload.pdb_min_available
+    if floor is None or wish.after >= floor:
+        return _UNDISRUPTED
+    detail = f"a PodDisruptionBudget wants {floor} available"
+    return Clamp(after=min(floor, wish.before), reason=Reason.DISRUPTION_BUDGET, detail=detail)
+
+
+def bounds(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Keep within the policy's bounds now. A ceiling stops growth; it never cuts what is needed (S5)."""
+    low, high, window = ctx.policy.bounds.at(ctx.now)
+    hpa = ctx.hpa
+    if hpa is not None:
+        high = min(high, hpa.max_replicas)
+        low = min(low, high)
+    after = max(wish.after, low)
+    after = max(high, min(wish.before, after)) if after > high else after
+    if after == wish.after:
+        return None if wish.delta == 0 else _IN_BOUNDS
+    named = f" (window {window})" if window else ""
+    return Clamp(after=after, reason=Reason.BOUNDS, detail=f"bounds {low} to {high}{named}")
+
+
+def _proposed(one: RatePolicy, level: int, events: tuple[ScaleEvent, ...], now: Instant, *, out: bool) -> int:
+    start = level - sum(event.delta for event in events if event.at > now - one.period_s)
+    match one.unit:
+        case RateUnit.PODS:
+            return start + one.value if out else start - one.value
+        case RateUnit.PERCENT:
+            # rounded so that a small fleet can move at all: up when growing, down when shrinking
+            grown = start * (1.0 + one.value / 100.0 if out else 1.0 - one.value / 100.0)
+            return math.ceil(grown - 1e-9) if out else math.floor(grown + 1e-9)
+
+
+def _named(rules: ScalingRules, out: bool) -> str:
+    if rules.select is Select.DISABLED:
+        return "a disabled direction"
+    sign = "+" if out else "-"
+    units = {RateUnit.PODS: " pods", RateUnit.PERCENT: " %"}
+    each = [f"{sign}{one.value}{units[one.unit]} in {one.period_s:.0f} s" for one in rules.rates]
+    return "at most " + " or ".join(each)

@@ -1,0 +1,108 @@
+"""Who steers the field that the change would write (S4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiops.core.guard.context import GuardContext, Wish, until_or_none
+from aiops.core.model import Deny, FieldOwner, Hpa, Instant, OwnerKind, Pass, Reason, Ruling, Wait
+from aiops.core.policies import Lever
+
+FREE_KINDS = frozenset({"Deployment"})
+"""Kinds that may be scaled in unless the policy says no; all others only where it says yes (S3)."""
+
+_OURS = Pass(detail="nobody else steers the field")
+_IN_ALLOWED = Pass(detail="scale-in allowed")
+_YIELD_TO = frozenset(OwnerKind) - {OwnerKind.AIOPS, OwnerKind.CREATOR, OwnerKind.OTHER}
+_CLOCK_GRAIN_S = 1.0
+"""managedFields count whole seconds."""
+
+
+def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Yield to whoever owns the field, and for a while to a person who wrote it after us (S4)."""
+    if wish.delta == 0 or ctx.workload is None:
+        return None
+    ruling = _of_floor(ctx) if ctx.policy.lever is Lever.HPA_FLOOR else _of_replicas(ctx)
+    if ruling is not None:
+        return ruling
+    until = override_until(ctx)
+    if until > ctx.now:
+        detail = f"somebody wrote {_field(ctx)} after us; we yield for {ctx.policy.manual_override_s:.0f} s"
+        return Wait(reason=Reason.MANUAL_OVERRIDE, detail=detail, until=until_or_none(until))
+    return _OURS
+
+
+def scaling_active(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Never lower the floor of an HPA that cannot scale at the moment (S4)."""
+    hpa = ctx.hpa
+    if wish.delta >= 0 or ctx.policy.lever is not Lever.HPA_FLOOR or hpa is None or hpa.scaling_active is not False:
+        return None
+    return Wait(reason=Reason.SCALING_INACTIVE, detail=f"HPA {hpa.name} cannot scale now, its floor is all there is")
+
+
+def scale_in_allowed(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Deny scale-in of kinds whose members are not alike, unless the policy allows it (S3)."""
+    if wish.delta >= 0:
+        return None
+    kind, said = ctx.policy.target.kind, ctx.policy.scale_in_allowed
+    if said is False or (said is None and kind not in FREE_KINDS):
+        why = "the policy forbids it" if said is False else f"a {kind} needs 'scaleIn: allowed' in the policy"
+        return Deny(reason=Reason.SCALE_IN_NOT_ALLOWED, detail=f"scale-in is off: {why}")
+    return _IN_ALLOWED
+
+
+def override_until(ctx: GuardContext) -> Instant:
+    """Return until when we yield to a foreign write later than our last one; a first adoption yields to none."""
+    ours = max(ctx.state.last_out_at, ctx.state.last_in_at, _written_by(ctx, {OwnerKind.AIOPS}))
+    theirs = _written_by(ctx, {OwnerKind.OTHER, OwnerKind.CREATOR})
+    if ours > 0 and theirs > ours + _CLOCK_GRAIN_S:
+        return max(ctx.state.override_until, theirs + ctx.policy.manual_override_s)
+    return ctx.state.override_until
+
+
+def _written_by(ctx: GuardContext, kinds: set[OwnerKind]) -> Instant:
+    field = _field(ctx)
+    times = [o.at for o in _owners(ctx) if o.field == field and o.kind in kinds and o.at is not None]
+    return max(times, default=-1.0)
+
+
+def _field(ctx: GuardContext) -> str:
+    return "minReplicas" if ctx.policy.lever is Lever.HPA_FLOOR else "replicas"
+
+
+def _owners(ctx: GuardContext) -> Iterable[FieldOwner]:
+    if ctx.policy.lever is Lever.HPA_FLOOR:
+        return ctx.hpa.owners if ctx.hpa is not None else ()
+    return ctx.workload.owners if ctx.workload is not None else ()
+
+
+def _of_replicas(ctx: GuardContext) -> Ruling | None:
+    hpas = ctx.workload.hpas if ctx.workload is not None else ()
+    if hpas:
+        names = ", ".join(hpa.name for hpa in hpas)
+        return Deny(reason=Reason.OWNED, detail=f"HPA {names} steers the replicas; use lever: hpa-floor")
+    return _foreign(_owners(ctx), "replicas")
+
+
+def _of_floor(ctx: GuardContext) -> Ruling | None:
+    hpas = ctx.workload.hpas if ctx.workload is not None else ()
+    if not hpas:
+        return Deny(reason=Reason.UNKNOWN_TARGET, detail="lever hpa-floor, but no HPA points at the target")
+    if len(hpas) > 1:
+        names = ", ".join(hpa.name for hpa in hpas)
+        return Deny(reason=Reason.OWNED, detail=f"several HPAs point at the target: {names}")
+    return _of_hpa(hpas[0])
+
+
+def _of_hpa(hpa: Hpa) -> Ruling | None:
+    if hpa.reads_our_metric:
+        detail = f"HPA {hpa.name} reads our own metric: moving its floor would feed back"
+        return Deny(reason=Reason.OWNED, detail=detail)
+    return _foreign(hpa.owners, "minReplicas")
+
+
+def _foreign(owners: Iterable[FieldOwner], field: str) -> Ruling | None:
+    for owner in owners:
+        if owner.field == field and owner.kind in _YIELD_TO:
+            return Deny(reason=Reason.OWNED, detail=f"{owner.kind.value} ({owner.manager}) owns {field}")
+    return None
