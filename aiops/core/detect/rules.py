@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 
 from aiops.core.model import F64, Bools, Rows
 from aiops.core.policies import Side, WatchPolicy
+from aiops.core.protocols import Detector
 
 DAY_S = 86_400.0
 WEEK_S = 7 * DAY_S
@@ -37,6 +39,12 @@ class RowRules:
         """Return the rules of other rows; -1 takes the rules that no policy has asked to change."""
         fresh, kept = usual(len(rows)), rows >= 0
         return RowRules(**{name: np.where(kept, old[rows], new) for name, old, new in _pairs(self, fresh)})
+
+
+class RuledDetector(Detector, Protocol):
+    """A detector that follows rules by row; they may be replaced when policies change."""
+
+    rules: RowRules
 
 
 def usual(rows: int) -> RowRules:

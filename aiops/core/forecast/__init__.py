@@ -1,1 +1,15 @@
-"""Stage forecast: what comes next."""
+"""Stage forecast: quantile paths of the demand that policies name.
+
+A new forecaster is one file with a class that fills `Forecaster` and is made from a `ForecastSpec`, and one line in
+`FORECASTERS`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from aiops.core.forecast.seasonal_naive import SeasonalNaive
+from aiops.core.policies import ForecastSpec
+from aiops.core.protocols import Forecaster
+
+FORECASTERS: Mapping[str, Callable[[ForecastSpec], Forecaster]] = {SeasonalNaive.name: SeasonalNaive}
+
+__all__ = ["FORECASTERS"]
