@@ -31,8 +31,8 @@ class NoTraffic(StrEnum):
 class SignalQuery:
     """One signal's PromQL with its companions, ready to be asked.
 
-    age_exprs: one `timestamp()` query per selector. coverage_exprs: `count()` per selector. up_expr: `up` of the
-    selectors' targets. presence_expr: answers something while the thing that is measured is there.
+    age_exprs: the newest `timestamp()` per selector. coverage_exprs: `count()` per selector. up_exprs: `up` of each
+    selector's targets, where its labels name them. presence_expr: answers something while what is measured is there.
     """
 
     policy: PolicyKey
@@ -40,6 +40,7 @@ class SignalQuery:
     expr: str
     age_exprs: tuple[str, ...]
     coverage_exprs: tuple[str, ...]
+    up_exprs: tuple[str, ...] = ()
     presence_expr: str | None = None
 
 

@@ -23,7 +23,10 @@ class ConditionError(Exception):
 class Condition(Protocol):
     """A compiled, type-checked expression over an Env."""
 
-    text: str
+    @property
+    def text(self) -> str:
+        """Return what was written."""
+        ...
 
     def holds(self, env: Env) -> bool:
         """Return whether it holds; raise ConditionError when that cannot be said."""
@@ -34,7 +37,10 @@ class Condition(Protocol):
 class Schedule(Protocol):
     """A recurring window of time, such as a cron schedule with a duration and a time zone."""
 
-    text: str
+    @property
+    def text(self) -> str:
+        """Return what was written."""
+        ...
 
     def active_until(self, at: Instant) -> Instant | None:
         """Return when the window that is active at `at` ends, or None when none is."""

@@ -1,1 +1,75 @@
-"""The policy language: text becomes compiled policies, purely."""
+"""The policy language: YAML in, compiled policies out, and every mistake with its file, line, column and field.
+
+Imports are inside: pydantic's models and CEL cost start-up time that `aiops --help` does not owe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.errors import InvalidPolicy
+
+if TYPE_CHECKING:
+    from aiops.policy.checking import Checked
+
+__all__ = ["check", "load", "parse", "queries_per_tick", "recompile", "schema"]
+
+STEP_S = 15.0
+
+
+def check(paths: Sequence[Path], step_s: float = STEP_S) -> Checked:
+    """Return the policies of files and folders, and every problem, warnings included."""
+    from aiops.policy.checking import Checked, checked
+    from aiops.policy.files import policy_files, texts
+
+    files, problems = policy_files(paths)
+    found = checked(texts(files, problems), step_s)
+    if problems:
+        return Checked(policies=None, problems=(*problems, *found.problems))
+    return found
+
+
+def load(paths: Sequence[Path], step_s: float = STEP_S) -> PolicySet:
+    """Return the policies of files and folders, all or nothing; raise InvalidPolicy with every problem."""
+    found = check(paths, step_s)
+    if found.policies is None:
+        raise InvalidPolicy(found.errors)
+    return found.policies
+
+
+def parse(text: str, origin: str, step_s: float = STEP_S) -> PolicySet:
+    """Return the policies of a text, all or nothing; raise InvalidPolicy with every problem."""
+    from aiops.policy.checking import checked
+
+    found = checked([(origin, text)], step_s)
+    if found.policies is None:
+        raise InvalidPolicy(found.errors)
+    return found.policies
+
+
+def recompile(document: str) -> ScalingPolicy | WatchPolicy:
+    """Return the policy of a stored document (`policy.document`); raise InvalidPolicy when this version refuses it."""
+    policies = parse(document, "stored policy")
+    return policies.scaling[0] if policies.scaling else policies.watches[0]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of every kind, for editors."""
+    from aiops.policy.json_schema import schema as made
+
+    return made()
+
+
+def queries_per_tick(policy: ScalingPolicy | WatchPolicy) -> tuple[str, ...]:
+    """Return what the metrics source is asked for a policy each tick, each query once."""
+    if isinstance(policy, WatchPolicy):
+        return (policy.query.expr,)
+    asked: list[str] = []
+    for spec in policy.signals.values():
+        query = spec.query
+        asked += [query.expr, *query.age_exprs, *query.coverage_exprs, *query.up_exprs]
+        asked += [query.presence_expr] if query.presence_expr is not None else []
+    return tuple(dict.fromkeys(asked))

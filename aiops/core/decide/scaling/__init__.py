@@ -1,1 +1,1 @@
-"""ScalingPolicy: replicas for demand."""
+"""The kind `ScalingPolicy`: how many replicas a workload needs now, and soon."""

@@ -1,1 +1,1 @@
-"""WatchPolicy: series watched for anomalies."""
+"""The kind `WatchPolicy`: which series are watched for anomalies."""

@@ -1,0 +1,109 @@
+"""Durations, quantities and percentages as Prometheus and Kubernetes write them, in base units."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|[smhdwy]))")
+_SUFFIXES = {
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "Ki": 2.0**10,
+    "Mi": 2.0**20,
+    "Gi": 2.0**30,
+    "Ti": 2.0**40,
+}
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(m|k|Ki|[MGT]i?)?")
+
+
+def duration_s(value: Any) -> float:
+    """Return seconds of `90s`, `1h30m`, `14d`, `250ms`, or of a bare number of seconds; raise ValueError.
+
+    >>> duration_s("1h30m"), duration_s("250ms"), duration_s(15)
+    (5400.0, 0.25, 15.0)
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{value!r} is no duration such as 90s, 5m, 1h30m or 14d")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def quantity(value: Any) -> float:
+    """Return the number of a Kubernetes quantity such as `250m`, `1.5k` or `2Gi`, or a number; raise ValueError.
+
+    >>> quantity("250m"), quantity("1.5k"), quantity("2Ki"), quantity(4)
+    (0.25, 1500.0, 2048.0, 4.0)
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no number or quantity such as 50, 250m or 1.5k")
+    return float(match[1]) * _SUFFIXES.get(match[2], 1.0)
+
+
+def level(value: Any) -> float:
+    """Return what an SLO compares with: a number, a percentage, or a duration in seconds; raise ValueError.
+
+    `250m` could be a quarter or 250 minutes, and is refused.
+
+    >>> level("250ms"), level("1%"), level(0.25)
+    (0.25, 0.01, 0.25)
+    """
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?m", value.strip()):
+        raise ValueError(f"{value!r} could be thousandths or minutes: write 250ms or 0.25")
+    for read in (ratio, duration_s, quantity):
+        if isinstance(value, str) and read is ratio and not value.strip().endswith("%"):
+            continue
+        if not isinstance(value, str) and read is not quantity:
+            continue
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    raise ValueError(f"{value!r} is no number, percentage or duration")
+
+
+def ratio(value: Any) -> float:
+    """Return the share of `99.5%` or of a number from 0 to 1; raise ValueError.
+
+    >>> ratio("99.5%"), ratio(0.2)
+    (0.995, 0.2)
+    """
+    if isinstance(value, str) and value.strip().endswith("%"):
+        number = quantity(value.strip()[:-1])
+        share = number / 100.0
+    else:
+        share = quantity(value)
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{value!r} is no share from 0 to 1, or 0% to 100%")
+    return round(share, 12)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(duration_s),
+    WithJsonSchema(
+        {"type": ["string", "number"], "description": "90s, 5m, 1h30m, 14d, or seconds", "examples": ["5m"]}
+    ),
+]
+Quantity = Annotated[
+    float, BeforeValidator(quantity), WithJsonSchema({"type": ["string", "number"], "examples": [50, "250m", "1.5k"]})
+]
+Level = Annotated[
+    float, BeforeValidator(level), WithJsonSchema({"type": ["string", "number"], "examples": ["250ms", 0.25, "1%"]})
+]
+Ratio = Annotated[
+    float, BeforeValidator(ratio), WithJsonSchema({"type": ["string", "number"], "examples": ["99.5%", 0.995]})
+]

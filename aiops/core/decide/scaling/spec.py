@@ -1,0 +1,222 @@
+"""`ScalingPolicy` as people write it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio
+from aiops.core.decide.spec import Spec
+from aiops.core.forecast import FORECASTERS
+from aiops.core.model import Mode
+from aiops.core.policies import Lever, NoTraffic, RateUnit, Reaction, Select, Then
+
+
+class Target(Spec):
+    """The object that is scaled; always in the policy's own namespace (S3)."""
+
+    api_version: str = Field("apps/v1", description="group and version of the object")
+    kind: str = Field("Deployment", description="any kind with a scale subresource")
+    name: str = Field(min_length=1)
+    namespace: str | None = Field(None, description="the policy's own namespace, and no other")
+    cluster: str = Field("default", description="a cluster's name in the settings")
+
+
+class SignalSpec(Spec):
+    """One number, by PromQL."""
+
+    query: str = Field(min_length=1, description="PromQL that answers one series")
+    unit: str = Field("", description="for people: req/s, s, 1")
+    max_age: Duration = Field(90.0, description="older samples are stale")
+    on_absent: Reaction = Field(Reaction.HOLD, description="when the query answers nothing")
+    on_na_n: Reaction = Field(Reaction.HOLD, alias="onNaN", description="when the query answers NaN or infinity")
+    on_stale: Reaction = Field(Reaction.HOLD, description="when the newest sample is older than maxAge")
+    on_partial: Reaction = Field(Reaction.HOLD, description="when some of the series or targets are missing")
+    when_no_traffic: NoTraffic = Field(NoTraffic.HOLD, description="what a latency quantile means at night")
+    presence: str | None = Field(None, description="PromQL that answers while the measured thing is there")
+
+    @model_validator(mode="after")
+    def zero_needs_presence(self) -> SignalSpec:
+        """Refuse `zero` without a presence query: a dead scrape would read as zero (S1)."""
+        if Reaction.ZERO in (self.on_stale, self.on_partial):
+            raise ValueError("zero is only for onAbsent and onNaN")
+        if Reaction.ZERO in (self.on_absent, self.on_na_n) and self.presence is None:
+            raise ValueError("zero needs a presence query, so that a dead scrape never reads as zero")
+        return self
+
+
+class SloSpec(Spec):
+    """What users are promised."""
+
+    signal: str
+    at_most: Level = Field(description="in the signal's base unit: 250ms, 0.25, 1%")
+    target: Ratio = Field(0.995, description="share of the time in which it must hold")
+
+
+class ObjectiveSpec(Spec):
+    """What is to be served."""
+
+    demand: str = Field("demand", description="the signal that says how much is asked for")
+    per_replica: Quantity = Field(gt=0, description="what one replica carries within the SLO, in units of demand")
+    slo: SloSpec | None = None
+
+    @field_validator("per_replica", mode="before")
+    @classmethod
+    def not_learnt_yet(cls, value: object) -> object:
+        """Say plainly that capacity is not learnt yet."""
+        if value == "learn":
+            raise ValueError("learning the capacity is not supported yet: write a number")
+        return value
+
+
+class ForecastSpec(Spec):
+    """How demand is foreseen."""
+
+    model: str = Field("seasonal-naive", json_schema_extra={"enum": sorted(FORECASTERS)})
+    history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
+    quantile: float = Field(0.95, description="which quantile of demand is served: 0.5, 0.9, 0.95 or 0.99")
+    horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")
+    lead_time: Duration = Field(60.0, description="start-up time until it is measured")
+    season: Duration = Field(86400.0, ge=3600, description="the length of the season")
+
+    @field_validator("model")
+    @classmethod
+    def a_known_model(cls, value: str) -> str:
+        """Accept what is registered."""
+        if value not in FORECASTERS:
+            raise ValueError(f"unknown model {value!r}; known: {', '.join(sorted(FORECASTERS))}")
+        return value
+
+    @field_validator("quantile")
+    @classmethod
+    def a_known_quantile(cls, value: float) -> float:
+        """Accept the quantiles that the models issue."""
+        if value not in (0.5, 0.9, 0.95, 0.99):
+            raise ValueError("quantile is one of 0.5, 0.9, 0.95, 0.99")
+        return value
+
+
+class WindowSpec(Spec):
+    """Other bounds while a schedule is active."""
+
+    name: str = ""
+    schedule: str = Field(description="cron: minute hour day month weekday")
+    duration: Duration = Field(gt=0)
+    time_zone: str = "UTC"
+    min_replicas: int | None = Field(None, ge=0)
+    max_replicas: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def says_something(self) -> WindowSpec:
+        """Refuse a window without effect, and one whose floor is above its ceiling."""
+        if self.min_replicas is None and self.max_replicas is None:
+            raise ValueError("a window needs minReplicas or maxReplicas")
+        _ordered(self.min_replicas, self.max_replicas)
+        return self
+
+
+class BoundsSpec(Spec):
+    """The least and the most replicas."""
+
+    min_replicas: int = Field(1, ge=0)
+    max_replicas: int = Field(ge=1)
+    windows: tuple[WindowSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def min_is_not_above_max(self) -> BoundsSpec:
+        """Refuse bounds that nothing satisfies."""
+        _ordered(self.min_replicas, self.max_replicas)
+        return self
+
+
+class RateSpec(Spec):
+    """At most so many pods or percent in a period."""
+
+    type: RateUnit
+    value: int = Field(gt=0)
+    period_seconds: int = Field(gt=0, le=1800)
+
+
+class RulesSpec(Spec):
+    """One direction of autoscaling/v2 `behavior`."""
+
+    stabilization_window_seconds: int | None = Field(None, ge=0, le=3600)
+    select_policy: Select = Select.MAX
+    policies: tuple[RateSpec, ...] | None = None
+    tolerance: Quantity | None = Field(None, ge=0)
+
+
+class BehaviorSpec(Spec):
+    """`behavior` as in autoscaling/v2; what is left out takes the HPA's defaults."""
+
+    scale_up: RulesSpec = RulesSpec()
+    scale_down: RulesSpec = RulesSpec()
+
+
+class CooldownSpec(Spec):
+    """Time between two changes in one direction."""
+
+    out: Duration = 0.0
+    in_: Duration = Field(0.0, alias="in")
+
+
+class LimitsSpec(Spec):
+    """How often; none of it blocks reactive need."""
+
+    cooldown: CooldownSpec = CooldownSpec()
+    changes_per_hour: int = Field(60, ge=1)
+
+
+class GuardrailSpec(Spec):
+    """A CEL condition and what it binds while it holds."""
+
+    when: str = Field(min_length=1, description="CEL over signals, forecast, replicas, findings, incidents, time, cost")
+    then: Then
+    max_replicas: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def cap_has_a_number(self) -> GuardrailSpec:
+        """Tie `maxReplicas` to `then: cap`."""
+        if (self.then is Then.CAP) != (self.max_replicas is not None):
+            raise ValueError("maxReplicas belongs to 'then: cap', which needs it")
+        return self
+
+
+class VerifySpec(Spec):
+    """By when an action must have taken effect, and what must hold then."""
+
+    within: Duration = Field(300.0, gt=0)
+    expect: str | None = Field(None, description="CEL that must hold in the end")
+
+
+class FallbackSpec(Spec):
+    """What to rise to once every signal has been blind for a time; never below what runs."""
+
+    after: Duration = Field(300.0, ge=180)
+    replicas: int = Field(ge=1)
+
+
+class ScalingSpec(Spec):
+    """The spec of a ScalingPolicy."""
+
+    mode: Mode = Field(Mode.DRY_RUN, description="how far it may go; the settings' mode is another ceiling")
+    target: Target
+    lever: Lever = Field(Lever.REPLICAS, description="which field is moved; hpa-floor keeps the HPA as a net")
+    signals: dict[str, SignalSpec] = Field(min_length=1)
+    objective: ObjectiveSpec
+    forecast: ForecastSpec | None = Field(None, description="without it: reactive only")
+    bounds: BoundsSpec
+    behavior: BehaviorSpec = BehaviorSpec()
+    limits: LimitsSpec = LimitsSpec()
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    verify: VerifySpec = VerifySpec()
+    fallback: FallbackSpec | None = None
+    manual_override: Duration = Field(3600.0, description="how long we yield to a person who wrote the field")
+    scale_in: Literal["allowed", "forbidden"] | None = Field(None, description="needed for kinds other than Deployment")
+    time_zone: str = Field("UTC", description="of time.hour and time.weekday in conditions")
+
+
+def _ordered(low: int | None, high: int | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"minReplicas {low} is greater than maxReplicas {high}")

@@ -1,0 +1,124 @@
+"""Conditions in CEL, type-checked at load against the variables that the loop knows.
+
+Numbers are doubles: an integer literal is read as one where the expression does not type-check otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from aiops.core.protocols import ConditionError, Env
+
+NUMBERS = (
+    "slo.atMost",
+    "forecast.p50",
+    "forecast.p95",
+    "forecast.p99",
+    "replicas.current",
+    "replicas.ready",
+    "replicas.min",
+    "replicas.max",
+    "replicas.wanted",
+    "time.hour",
+    "time.minute",
+    "time.weekday",
+    "cost.hour",
+)
+LISTS = ("findings", "incidents")
+
+_PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
+_WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
+
+
+class InvalidCondition(ValueError):
+    """A condition that does not compile; line and column count from 1 inside its text."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line, self.column = line, column
+
+
+@dataclass(frozen=True, slots=True)
+class CelCondition:
+    """A compiled condition; two are equal when their texts and their variables are."""
+
+    text: str
+    variables: tuple[str, ...]
+    program: Any = field(compare=False, repr=False)
+    used: tuple[str, ...] = field(compare=False, repr=False, default=())
+
+    def holds(self, env: Env) -> bool:
+        """Return whether it holds; raise ConditionError when a variable is missing or it has no answer."""
+        missing = [name for name in self.used if name not in env]
+        if missing:
+            raise ConditionError(f"{', '.join(missing)} is not known")
+        try:
+            value = self.program.eval(data=env).value()
+        except (RuntimeError, ValueError, TypeError) as err:
+            raise ConditionError(str(err)) from err
+        if not isinstance(value, bool):
+            raise ConditionError(f"it gives {value!r}, neither true nor false")
+        return value
+
+    def __deepcopy__(self, memo: object) -> CelCondition:
+        return self
+
+
+def condition(text: str, signals: Sequence[str]) -> CelCondition:
+    """Return the compiled condition; raise InvalidCondition with its place."""
+    env = _environment(tuple(sorted(signals)))
+    variables = (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
+    program = _compiled(env, text)
+    from cel_expr_python import cel
+
+    if program.return_type() != cel.Type.BOOL:
+        raise InvalidCondition(f"a condition is true or false, this is a {program.return_type().name()}")
+    used = _used(text, variables)
+    return CelCondition(text=text, variables=variables, program=program, used=used)
+
+
+def known_variables(signals: Sequence[str]) -> tuple[str, ...]:
+    """Return every name that a condition may use."""
+    return (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
+
+
+def _compiled(env: Any, text: str) -> Any:
+    try:
+        return env.compile(text)
+    except Exception as first:  # the library raises a bare exception for every kind of error
+        doubles = _TOKENS.sub(lambda m: f"{m[1]}.0" if m[1] else m[0], text)
+        if doubles != text:
+            try:
+                return env.compile(doubles)
+            except Exception as second:  # the rewritten text's error, unless the text itself was broken
+                raise _invalid(second if "no matching overload" in str(first) else first) from second
+        raise _invalid(first) from first
+
+
+def _invalid(err: Exception) -> InvalidCondition:
+    match = _PLACE.search(str(err))
+    if match is None:
+        return InvalidCondition(f"CEL: {str(err).splitlines()[0]}")
+    return InvalidCondition(f"CEL: {match[3]}", int(match[1]), int(match[2]))
+
+
+def _used(text: str, variables: Sequence[str]) -> tuple[str, ...]:
+    words = set(_WORDS.findall(re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', "", text)))
+    return tuple(name for name in variables if any(w == name or w.startswith(f"{name}.") for w in words))
+
+
+@lru_cache(maxsize=256)
+def _environment(signals: tuple[str, ...]) -> Any:
+    from cel_expr_python import cel
+
+    variables: Mapping[str, Any] = {
+        **dict.fromkeys(NUMBERS, cel.Type.DOUBLE),
+        **{name: cel.Type.List(cel.Type.DYN) for name in LISTS},
+        **{f"signals.{name}": cel.Type.DOUBLE for name in signals},
+    }
+    return cel.NewEnv(variables=variables)

@@ -1,0 +1,210 @@
+"""From documents to a set of policies, with every problem found in one pass."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from aiops.core.decide import policy_kinds
+from aiops.core.decide.spec import Spec
+from aiops.core.ids import digest
+from aiops.core.model import Mode
+from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.errors import Problem
+from aiops.policy.compile import API_VERSION, Envelope, Problems, compiled, did_you_mean
+from aiops.policy.document import Document, Path, documents
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_TOP = ("apiVersion", "kind", "metadata", "spec")
+_METADATA = ("name", "namespace", "labels", "annotations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What checking found. policies: None when there are errors. documents: the place of each policy, by key."""
+
+    policies: PolicySet | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Return the problems that make the set unusable."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+@dataclass(slots=True)
+class _Found:
+    made: list[tuple[Document, ScalingPolicy | WatchPolicy]] = field(default_factory=list)
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def checked(texts: Iterable[tuple[str, str]], step_s: float) -> Checked:
+    """Return the policies of (origin, text) pairs and everything that is wrong with them."""
+    found = _Found()
+    for origin, text in texts:
+        read, problems = documents(text, origin)
+        found.problems += problems
+        for document in read:
+            _one(document, found)
+    _across(found)
+    if any(problem.severity == "error" for problem in found.problems):
+        return Checked(policies=None, problems=tuple(found.problems))
+    return Checked(policies=_set(found, step_s), problems=tuple(found.problems))
+
+
+def _set(found: _Found, step_s: float) -> PolicySet:
+    policies = sorted((policy for _, policy in found.made), key=lambda policy: policy.key)
+    return PolicySet(
+        digest=digest("".join(policy.digest for policy in policies)),
+        scaling=tuple(policy for policy in policies if isinstance(policy, ScalingPolicy)),
+        watches=tuple(policy for policy in policies if isinstance(policy, WatchPolicy)),
+        step_s=step_s,
+        labels=found.labels,
+    )
+
+
+def _one(document: Document, found: _Found) -> None:
+    problems = Problems(document)
+    envelope = _envelope(document, problems)
+    if envelope is not None:
+        spec = _spec(document, policy_kinds()[envelope.kind], problems)
+        policy = None if spec is None else compiled(envelope, spec, problems)
+        if policy is not None:
+            found.made.append((document, policy))
+            found.labels[policy.key] = envelope.labels
+    found.problems += problems.found
+
+
+def _envelope(document: Document, problems: Problems) -> Envelope | None:
+    data = document.data
+    if not isinstance(data, dict):
+        problems.add((), "a policy is a mapping with apiVersion, kind, metadata and spec")
+        return None
+    _known_keys(data, _TOP, (), problems)
+    if data.get("apiVersion") != API_VERSION:
+        problems.add(("apiVersion",), f"{data.get('apiVersion')!r} is not {API_VERSION}")
+    kind, kinds = data.get("kind"), tuple(policy_kinds())
+    if kind not in kinds:
+        hint = did_you_mean(str(kind), kinds) or f"known kinds: {', '.join(kinds)}"
+        problems.add(("kind",), f"unknown kind {kind!r}", hint=hint)
+    metadata = data.get("metadata")
+    if not isinstance(metadata, dict):
+        problems.add(("metadata",), "metadata with a name is missing")
+        return None
+    _known_keys(metadata, _METADATA, ("metadata",), problems)
+    name, namespace = metadata.get("name"), metadata.get("namespace", "default")
+    for key, value in (("name", name), ("namespace", namespace)):
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            problems.add(("metadata", key), f"{value!r} is no {key} that Kubernetes accepts")
+    if problems.fatal or not isinstance(metadata.get("labels") or {}, dict):
+        return None
+    labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
+    return Envelope(kind=str(kind), name=str(name), namespace=str(namespace), labels=labels)
+
+
+def _known_keys(data: Mapping[str, Any], known: Sequence[str], path: Path, problems: Problems) -> None:
+    for key in data:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"known fields: {', '.join(known)}"
+            problems.add((*path, key), "unknown field", hint=hint)
+
+
+def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | None:
+    data = document.data.get("spec")
+    if not isinstance(data, dict):
+        problems.add(("spec",), "spec is missing, or no mapping")
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as err:
+        for one in err.errors(include_url=False):
+            _note(one, model, problems)
+        return None
+
+
+def _note(error: ErrorDetails, model: type[BaseModel], problems: Problems) -> None:
+    """Say pydantic's error in our words, at its place."""
+    path: Path = ("spec", *error["loc"])
+    where: Path = tuple(part for part in path if part in _parts(problems.document, path)) or path
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        names = _fields(model, error["loc"][:-1])
+        hint = did_you_mean(str(path[-1]), names) or f"known fields: {', '.join(names)}"
+        problems.add(where, "unknown field", hint=hint)
+    elif kind == "missing":
+        problems.add(where, "this field is required")
+    elif kind in ("enum", "literal_error"):
+        expected = str(error.get("ctx", {}).get("expected", ""))
+        words = re.findall(r"'([^']*)'", expected)
+        hint = did_you_mean(str(error["input"]), words)
+        problems.add(where, f"{error['input']!r} is not one of {', '.join(words)}", hint=hint)
+    else:
+        problems.add(where, error["msg"].removeprefix("Value error, "))
+
+
+def _parts(_: Document, path: Path) -> Path:
+    """Return the parts of a location that people wrote: pydantic adds names of types for unions."""
+    return tuple(part for part in path if not (isinstance(part, str) and "[" in part))
+
+
+def _fields(model: type[BaseModel], location: Sequence[str | int]) -> tuple[str, ...]:
+    """Return the names that are allowed at a place, by walking the models."""
+    current: Any = model
+    for part in location:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            break
+        named = {(info.alias or name): info.annotation for name, info in current.model_fields.items()}
+        current = _inner(named.get(str(part)))
+        if isinstance(current, dict):
+            current = current["values"]
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return tuple(info.alias or name for name, info in current.model_fields.items())
+    return ()
+
+
+def _inner(annotation: Any) -> Any:
+    """Return the model inside Optional[...], tuple[..., ...] or dict[str, ...]."""
+    if get_origin(annotation) in (Union, types.UnionType, tuple, dict, list):
+        models = [_inner(one) for one in get_args(annotation)]
+        return next((one for one in models if isinstance(one, type) and issubclass(one, BaseModel)), annotation)
+    return annotation
+
+
+# -- across policies -------------------------------------------------------------------------------
+
+
+def _across(found: _Found) -> None:
+    """Find what is wrong between policies: two of one name, two that act on one target (S4)."""
+    names: dict[str, Document] = {}
+    acting: dict[str, tuple[str, Document]] = {}
+    for document, policy in found.made:
+        if policy.key in names:
+            first = names[policy.key]
+            message = f"{policy.key} is already defined in {_where(first)}"
+            found.problems.append(document.problem(("metadata", "name"), message))
+        names.setdefault(policy.key, document)
+        if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE:
+            _one_actor(policy, document, acting, found)
+
+
+def _one_actor(
+    policy: ScalingPolicy, document: Document, acting: dict[str, tuple[str, Document]], found: _Found
+) -> None:
+    target = policy.target.key
+    other = acting.get(target)
+    if other is not None and other[0] != policy.key:
+        message = f"{policy.target.kind} {policy.target} is already scaled by {other[0]} in {_where(other[1])}"
+        found.problems.append(document.problem(("spec", "target"), message, hint="one of them in mode: observe"))
+    acting.setdefault(target, (policy.key, document))
+
+
+def _where(document: Document) -> str:
+    line, _ = document.places[()]
+    return f"{document.origin}:{line}"

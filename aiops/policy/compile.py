@@ -1,0 +1,314 @@
+"""From a checked spec to a compiled policy; what only several fields together can get wrong is found here."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
+from aiops.core.decide.spec import Spec
+from aiops.core.decide.watch.spec import WatchSpec
+from aiops.core.ids import digest
+from aiops.core.model import Mode, TargetRef
+from aiops.core.policies import (
+    Bounds,
+    BoundsWindow,
+    Fallback,
+    ForecastSpec,
+    Guardrail,
+    Lever,
+    Limits,
+    Objective,
+    RatePolicy,
+    RateUnit,
+    ScalingPolicy,
+    ScalingRules,
+    SignalQuery,
+    Slo,
+    Verification,
+    WatchPolicy,
+    WatchQuery,
+)
+from aiops.core.policies import SignalSpec as CompiledSignal
+from aiops.errors import Problem
+from aiops.policy import cel, promql, schedule
+from aiops.policy.document import Document, Path
+
+API_VERSION = "policy.aiops/v1alpha1"
+
+UP_WINDOW_S, DOWN_WINDOW_S = 0.0, 300.0
+UP_RATES = (
+    RatePolicy(unit=RateUnit.PERCENT, value=100, period_s=15.0),
+    RatePolicy(unit=RateUnit.PODS, value=4, period_s=15.0),
+)
+DOWN_RATES = (RatePolicy(unit=RateUnit.PERCENT, value=100, period_s=15.0),)
+UP_TOLERANCE, DOWN_TOLERANCE = 0.0, 0.1
+"""Defaults of autoscaling/v2, but for the tolerance of scale-up: `perReplica` is a limit, not a target."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The part of a policy that every kind has."""
+
+    kind: str
+    name: str
+    namespace: str
+    labels: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """Return `Kind/namespace/name`."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong with one document, with places."""
+
+    document: Document
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, path: Path, message: str, *, hint: str = "", severity: str = "error") -> None:
+        """Note a problem with a field."""
+        self.found.append(self.document.problem(path, message, hint=hint, severity=severity))
+
+    def attempt(self, path: Path, make: Callable[[], T]) -> T | None:
+        """Return what `make` makes, or note the ValueError that it raises."""
+        try:
+            return make()
+        except ValueError as err:
+            self.add(path, str(err))
+            return None
+
+    @property
+    def fatal(self) -> bool:
+        """Return whether one of them is an error."""
+        return any(problem.severity == "error" for problem in self.found)
+
+
+def compiled(envelope: Envelope, spec: Spec, problems: Problems) -> ScalingPolicy | WatchPolicy | None:
+    """Return the compiled policy, or None when problems with errors were noted."""
+    document = canonical(envelope, spec)
+    if isinstance(spec, ScalingSpec):
+        return _scaling(envelope, spec, document, problems)
+    if isinstance(spec, WatchSpec):
+        return _watch(envelope, spec, document, problems)
+    raise TypeError(f"no compiler for {type(spec).__name__}")
+
+
+def canonical(envelope: Envelope, spec: Spec) -> str:
+    """Return the policy as JSON with every default filled in, from which it can be compiled again."""
+    whole: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": envelope.kind,
+        "metadata": {"name": envelope.name, "namespace": envelope.namespace, "labels": envelope.labels},
+        "spec": spec.model_dump(mode="json", by_alias=True),
+    }
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"))
+
+
+# -- ScalingPolicy ---------------------------------------------------------------------------------
+
+
+def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Problems) -> ScalingPolicy | None:
+    names = tuple(spec.signals)
+    signals = {name: _signal(envelope.key, name, one, problems) for name, one in spec.signals.items()}
+    _known_signal(spec.objective.demand, names, ("spec", "objective", "demand"), problems)
+    if spec.objective.slo is not None:
+        _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
+    _scope(envelope, spec, problems)
+    windows = _windows(spec, problems)
+    guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
+    expect = spec.verify.expect
+    expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
+    problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone))
+    if problems.fatal:
+        return None
+    return ScalingPolicy(
+        key=envelope.key,
+        digest=digest(document),
+        document=document,
+        origin=problems.document.origin,
+        mode=spec.mode,
+        target=_target(envelope, spec),
+        lever=spec.lever,
+        signals={name: one for name, one in signals.items() if one is not None},
+        objective=_objective(spec),
+        forecast=_forecast(spec),
+        bounds=Bounds(min_replicas=spec.bounds.min_replicas, max_replicas=spec.bounds.max_replicas, windows=windows),
+        up=_rules(spec.behavior.scale_up, UP_WINDOW_S, UP_RATES, UP_TOLERANCE),
+        down=_rules(spec.behavior.scale_down, DOWN_WINDOW_S, DOWN_RATES, DOWN_TOLERANCE),
+        limits=Limits(
+            cooldown_out_s=spec.limits.cooldown.out,
+            cooldown_in_s=spec.limits.cooldown.in_,
+            changes_per_hour=spec.limits.changes_per_hour,
+        ),
+        verify=Verification(within_s=spec.verify.within, expect=expected),
+        guardrails=tuple(one for one in guardrails if one is not None),
+        fallback=(
+            None if spec.fallback is None else Fallback(after_s=spec.fallback.after, replicas=spec.fallback.replicas)
+        ),
+        manual_override_s=spec.manual_override,
+        scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
+        time_zone=spec.time_zone,
+    )
+
+
+def _target(envelope: Envelope, spec: ScalingSpec) -> TargetRef:
+    return TargetRef(
+        cluster=spec.target.cluster,
+        namespace=envelope.namespace,
+        api_version=spec.target.api_version,
+        kind=spec.target.kind,
+        name=spec.target.name,
+    )
+
+
+def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
+    """Refuse a foreign namespace (S3); warn of enforcing without an HPA beneath (S2)."""
+    namespace = spec.target.namespace
+    if namespace is not None and namespace != envelope.namespace:
+        message = f"a policy targets only its own namespace {envelope.namespace!r}, not {namespace!r}"
+        problems.add(("spec", "target", "namespace"), message)
+    if spec.mode is Mode.ENFORCE and spec.lever is Lever.REPLICAS:
+        message = "mode enforce moves replicas with no HPA beneath: when the daemon is gone, nothing adds capacity"
+        problems.add(("spec", "lever"), message, hint="prefer lever: hpa-floor", severity="warning")
+
+
+def _signal(key: str, name: str, spec: SignalSpec, problems: Problems) -> CompiledSignal | None:
+    path: Path = ("spec", "signals", name)
+    if not name.isidentifier():
+        problems.add(path, f"a signal's name is a word such as demand, not {name!r}")
+    checked = problems.attempt((*path, "query"), lambda: promql.checked(spec.query))
+    if spec.presence is not None:
+        presence = spec.presence
+        problems.attempt((*path, "presence"), lambda: promql.checked(presence))
+    if checked is None:
+        return None
+    return CompiledSignal(
+        query=SignalQuery(
+            policy=key,
+            name=name,
+            expr=spec.query,
+            age_exprs=checked.companions.age,
+            coverage_exprs=checked.companions.coverage,
+            up_exprs=checked.companions.up,
+            presence_expr=spec.presence,
+        ),
+        unit=spec.unit,
+        max_age_s=spec.max_age,
+        on_absent=spec.on_absent,
+        on_nan=spec.on_na_n,
+        on_stale=spec.on_stale,
+        on_partial=spec.on_partial,
+        when_no_traffic=spec.when_no_traffic,
+    )
+
+
+def _known_signal(name: str, names: Sequence[str], path: Path, problems: Problems) -> None:
+    if name not in names:
+        known = f"signals are {', '.join(names)}"
+        problems.add(path, f"there is no signal {name!r}", hint=did_you_mean(name, names) or known)
+
+
+def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
+    made = []
+    for number, one in enumerate(spec.bounds.windows):
+        path: Path = ("spec", "bounds", "windows", number, "schedule")
+        cron = problems.attempt(path, lambda one=one: schedule.window(one.schedule, one.duration, one.time_zone))  # type: ignore[misc]  # mypy does not infer the default of a lambda
+        if cron is not None:
+            made.append(
+                BoundsWindow(
+                    name=one.name or one.schedule,
+                    schedule=cron,
+                    min_replicas=one.min_replicas,
+                    max_replicas=one.max_replicas,
+                )
+            )
+    return tuple(made)
+
+
+def _guardrail(number: int, spec: GuardrailSpec, names: Sequence[str], problems: Problems) -> Guardrail | None:
+    when = _condition(spec.when, names, ("spec", "guardrails", number, "when"), problems)
+    return None if when is None else Guardrail(when=when, then=spec.then, max_replicas=spec.max_replicas)
+
+
+def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) -> cel.CelCondition | None:
+    try:
+        return cel.condition(text, names)
+    except cel.InvalidCondition as err:
+        hint = ""
+        if "undeclared reference" in str(err):
+            word = str(err).split("'")[1]
+            hint = did_you_mean(word, cel.known_variables(names))
+        problems.add(path, f"{err} (at {err.line}:{err.column} of the condition)", hint=hint)
+        return None
+
+
+def _objective(spec: ScalingSpec) -> Objective:
+    slo = spec.objective.slo
+    return Objective(
+        demand=spec.objective.demand,
+        per_replica=spec.objective.per_replica,
+        slo=None if slo is None else Slo(signal=slo.signal, at_most=slo.at_most, target_ratio=slo.target),
+    )
+
+
+def _forecast(spec: ScalingSpec) -> ForecastSpec | None:
+    one = spec.forecast
+    if one is None:
+        return None
+    return ForecastSpec(
+        model=one.model, history_s=one.history, quantile=one.quantile, lead_s=one.lead_time, season_s=one.season
+    )
+
+
+def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tolerance: float) -> ScalingRules:
+    own = spec.policies
+    written = spec.stabilization_window_seconds
+    return ScalingRules(
+        stabilisation_s=window_s if written is None else float(written),
+        rates=(
+            rates
+            if own is None
+            else tuple(RatePolicy(unit=r.type, value=r.value, period_s=float(r.period_seconds)) for r in own)
+        ),
+        select=spec.select_policy,
+        tolerance_ratio=tolerance if spec.tolerance is None else spec.tolerance,
+    )
+
+
+# -- WatchPolicy -----------------------------------------------------------------------------------
+
+
+def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
+    problems.attempt(("spec", "query"), lambda: promql.checked(spec.query))
+    if problems.fatal:
+        return None
+    return WatchPolicy(
+        key=envelope.key,
+        digest=digest(document),
+        document=document,
+        origin=problems.document.origin,
+        query=WatchQuery(
+            policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
+        ),
+        detector=spec.detector,
+        side=spec.side,
+        false_alarms_per_week=spec.false_alarms_per_week,
+        min_deviation=spec.min_deviation,
+        min_deviation_ratio=spec.min_deviation_ratio,
+        history_s=spec.history,
+        season_s=spec.season,
+    )
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return `did you mean X?`, or nothing when nothing is near."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else ""

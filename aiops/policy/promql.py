@@ -1,0 +1,80 @@
+"""PromQL at load: is it valid, and what must be asked beside it to know age and coverage (S1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+OWN_METRICS = "aiops_"
+TARGET_LABELS = ("cluster", "namespace", "service", "job", "instance", "pod")
+"""Labels by which `up` knows the targets of a selector."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companions:
+    """Queries that say how old and how whole the answer of another query is, one for each of its selectors."""
+
+    age: tuple[str, ...] = ()
+    coverage: tuple[str, ...] = ()
+    up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A query that parses. metrics: the names that it selects."""
+
+    companions: Companions
+    metrics: tuple[str, ...] = field(default=())
+
+
+def checked(expr: str) -> Checked:
+    """Return what is known of a query; raise ValueError, in a sentence, when it cannot be a signal."""
+    import promql_parser as promql
+
+    try:
+        tree = promql.parse(expr)
+    except ValueError as err:
+        raise ValueError(f"PromQL: {err}") from err
+    if isinstance(tree, promql.MatrixSelector | promql.SubqueryExpr):
+        raise ValueError("PromQL: a range vector is no value at one instant; wrap it, such as in rate(...)")
+    if isinstance(tree, promql.StringLiteral):
+        raise ValueError("PromQL: a string is no value")
+    selectors = _selectors(tree, promql)
+    if not selectors:
+        raise ValueError("PromQL: a query without a selector never changes")
+    own = [name for name, _ in selectors.values() if name.startswith(OWN_METRICS)]
+    if own:
+        raise ValueError(f"PromQL: {own[0]} is the loop's own metric, which it must not steer by (S1)")
+    companions = Companions(
+        age=tuple(f"max(timestamp({text}))" for text in selectors),
+        coverage=tuple(f"count({text})" for text in selectors),
+        up=tuple(dict.fromkeys(up for _, up in selectors.values() if up)),
+    )
+    return Checked(companions=companions, metrics=tuple(dict.fromkeys(name for name, _ in selectors.values() if name)))
+
+
+def _selectors(tree: Any, promql: Any) -> dict[str, tuple[str, str]]:
+    """Return each selector's text without its range, with its metric name and the `up` of its targets."""
+    found: dict[str, tuple[str, str]] = {}
+
+    def visit(node: Any) -> bool:
+        if isinstance(node, promql.VectorSelector):
+            labels = [(m.name, m.op, m.value) for m in node.matchers.matchers]
+            name = node.name or next((value for key, _, value in labels if key == "__name__"), "")
+            found[node.prettify()] = (name, _up(labels, promql))
+        return True
+
+    promql.walk(tree, visit)
+    return found
+
+
+def _up(labels: list[tuple[str, Any, str]], promql: Any) -> str:
+    targets = [(n, v) for n, op, v in labels if n in TARGET_LABELS and op == promql.MatchOp.Equal]
+    if not targets:
+        return ""
+    return "up{" + ",".join(f"{name}={_quoted(value)}" for name, value in sorted(targets)) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
