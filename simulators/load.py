@@ -185,8 +185,8 @@ def smooth(times: F64, knot_s: float, draw: Callable[[int], F64]) -> F64:
 def read_trace(path: Path) -> tuple[F64, F64]:
     """Return (seconds since the epoch, values) of a CSV file `timestamp,value` with or without a header.
 
-    An empty value is no sample. Timestamps are seconds since the epoch or ISO 8601 (UTC when no zone is given). Raises InvalidInput with file, line
-    and column.
+    An empty value is no sample. Timestamps are seconds since the epoch or ISO 8601 (UTC when no zone is given). Raises
+    InvalidInput with file, line and column.
     """
     try:
         rows = list(csv.reader(path.read_text().splitlines()))

@@ -119,7 +119,7 @@ class _Budget:
             for number, item in enumerate(node.value):
                 self._places[(*path, number)] = _place(item)
             return [self.plain(item, (*path, number)) for number, item in enumerate(node.value)]
-        return self._loader.construct_object(node)  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+        return self._loader.construct_object(node)
 
     def _members(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()

@@ -73,7 +73,7 @@ class ObjectiveSpec(Spec):
 class ForecastSpec(Spec):
     """How demand is foreseen."""
 
-    model: str = Field("seasonal-naive", json_schema_extra={"enum": sorted(FORECASTERS)})
+    model: str = Field("seasonal-naive", json_schema_extra={"enum": [*sorted(FORECASTERS)]})
     history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
     quantile: float = Field(0.95, description="which quantile of demand is served: 0.5, 0.9, 0.95 or 0.99")
     horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")

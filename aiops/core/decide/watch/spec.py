@@ -16,7 +16,7 @@ class WatchSpec(Spec):
     query: str = Field(min_length=1, description="PromQL that answers the series to watch")
     identity: tuple[str, ...] = Field((), description="labels that name a series across restarts; none: all labels")
     max_series: int = Field(1000, ge=1, le=1_000_000, description="more than this is an error, not a bill")
-    detector: str = Field("robust-seasonal", json_schema_extra={"enum": sorted(DETECTORS)})
+    detector: str = Field("robust-seasonal", json_schema_extra={"enum": [*sorted(DETECTORS)]})
     side: Side = Field(Side.BOTH, description="which deviations count")
     false_alarms_per_week: float = Field(0.2, gt=0, le=1000, description="budget of false alarms for each series")
     min_deviation: Quantity = Field(0.0, ge=0, description="smaller deviations are not worth an alarm")

@@ -1,0 +1,317 @@
+"""The world behind the loop's ports: the same ControlLoop, other adapters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from aiops.core.model import (
+    Action,
+    Answer,
+    Answered,
+    Coverage,
+    Failed,
+    Frame,
+    Instant,
+    Leadership,
+    LoopState,
+    NoSeries,
+    PolicyKey,
+    Reason,
+    SeriesIndex,
+    Step,
+    StepResult,
+    StepStatus,
+    TargetRef,
+    Tick,
+    Workload,
+)
+from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+from aiops.errors import SourceUnavailable
+from aiops.ports import Cluster, ControlsReading, Inventory, Matrix, Observation
+from simulators.exports import NotOnTheMenu, Plan, plan
+from simulators.faults import GapAnswer
+from simulators.hpa import HpaController
+from simulators.world import Service, World
+
+_NO_SERIES = SeriesIndex(keys=(), labels=())
+
+
+class SimSource:
+    """Source and History over the world's scrapes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rows: tuple[tuple[WatchQuery, ...], SeriesIndex, list[tuple[Plan, str]]] = ((), _NO_SERIES, [])
+        self._matched: dict[str, tuple[str, ...]] = {}
+
+    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
+        """Ask everything once; a query that is not on the menu fails alone."""
+        answers: dict[PolicyKey, dict[str, Answer]] = {}
+        for query in signals:
+            answers.setdefault(query.policy, {})[query.name] = self._answer(query)
+        frame, errors = self._frame(tuple(watches), at)
+        return Observation(answers=answers, frame=frame, watch_errors=errors)
+
+    def range(self, query: SignalQuery | WatchQuery, start: Instant, end: Instant, step_s: float) -> Matrix:
+        """Return the past, from before the run began."""
+        times = np.arange(start, min(end, self._world.start) + 1e-9, step_s)
+        try:
+            how = plan(query.expr)
+        except NotOnTheMenu as err:
+            raise SourceUnavailable(str(err)) from err
+        chosen = [self._world.services[key] for key in self._services(query.expr, how)]
+        per_service = [np.asarray(service.past(times)[how.kind], np.float64) for service in chosen]
+        if isinstance(query, WatchQuery) and how.by_service:
+            values = np.stack(per_service) if per_service else np.empty((0, len(times)))
+            return Matrix(times=times, values=values, index=_index(query, how, chosen))
+        total = np.sum(per_service, axis=0) if per_service else np.full(len(times), np.nan)
+        return Matrix(times=times, values=total[None, :], index=SeriesIndex(keys=(query.policy,), labels=({},)))
+
+    def _answer(self, query: SignalQuery) -> Answer:
+        try:
+            how = plan(query.expr)
+        except NotOnTheMenu as err:
+            return Failed(error=str(err))
+        keys = self._services(query.expr, how)
+        present = True if query.presence_expr is not None else None
+        values, newest, up = [], math.inf, 0
+        for key in keys:
+            seen, gap = self._world.scrapes(key)
+            if gap is GapAnswer.FAILED:
+                return Failed(error="the metrics source does not answer for this service")
+            if not seen or gap is GapAnswer.ABSENT:
+                continue
+            values.append(how.value(seen))
+            newest = min(newest, seen[-1].at)
+            up += gap is None
+        if not values:
+            return NoSeries(presence=present, coverage=Coverage(series=0, targets=len(keys), up=0))
+        coverage = Coverage(series=len(values), targets=len(keys), up=len(values))
+        value = sum(values) if len(values) > 1 else values[0]
+        return Answered(value=value, newest_at=newest, coverage=coverage, presence=present)
+
+    def _frame(self, watches: tuple[WatchQuery, ...], at: Instant) -> tuple[Frame, dict[PolicyKey, str]]:
+        errors: dict[PolicyKey, str] = {}
+        if watches != self._rows[0]:
+            self._rows = self._watch_rows(watches, errors)
+        _, index, rows = self._rows
+        values = np.empty(len(rows))
+        learn = np.ones(len(rows), np.bool_)
+        for number, (how, key) in enumerate(rows):
+            seen, gap = self._world.scrapes(key)
+            fresh = bool(seen) and gap is None
+            values[number] = how.value(seen) if fresh else math.nan
+            learn[number] = gap is not GapAnswer.FAILED
+        return Frame(at=at, index=index, values=values, learn=learn), errors
+
+    def _watch_rows(
+        self, watches: tuple[WatchQuery, ...], errors: dict[PolicyKey, str]
+    ) -> tuple[tuple[WatchQuery, ...], SeriesIndex, list[tuple[Plan, str]]]:
+        keys: list[str] = []
+        labels: list[Mapping[str, str]] = []
+        rows: list[tuple[Plan, str]] = []
+        for query in watches:
+            try:
+                how = plan(query.expr)
+            except NotOnTheMenu as err:
+                errors[query.policy] = str(err)
+                continue
+            chosen = self._services(query.expr, how)
+            index = _index(query, how, [self._world.services[key] for key in chosen])
+            keys += index.keys
+            labels += index.labels
+            rows += [(how, key) for key in chosen]
+        return watches, SeriesIndex(keys=tuple(keys), labels=tuple(labels)), rows
+
+    def _services(self, expr: str, how: Plan) -> tuple[str, ...]:
+        found = self._matched.get(expr)
+        if found is None:
+            every = self._world.services.values()
+            found = tuple(s.key for s in every if how.matches(s.spec.namespace, s.spec.name))
+            self._matched[expr] = found
+        return found
+
+
+def _index(query: WatchQuery, how: Plan, services: Sequence[Service]) -> SeriesIndex:
+    labels = tuple({"service": service.spec.name} for service in services)
+    keys = tuple(f"{query.policy}#service={service.spec.name}" for service in services)
+    names = {"__name__": how.kind}
+    return SeriesIndex(keys=keys, labels=tuple({**names, **one} for one in labels))
+
+
+@dataclass(slots=True)
+class _Object:
+    """A Kubernetes object of the world: its version moves with every write."""
+
+    uid: str
+    version: int = 1
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class SimCluster:
+    """The world's API server: reads, and merge patches with the preconditions that the real one has."""
+
+    def __init__(self, world: World, hpas: Mapping[str, HpaController] | None = None) -> None:
+        self._world = world
+        self._hpas = dict(hpas or {})
+        self._deployments = {key: _Object(uid=f"uid-{key}") for key in world.services}
+        self._floors = {key: _Object(uid=f"uid-hpa-{key}") for key in self._hpas}
+        self._seen: dict[str, tuple[tuple[int, int, int], Workload]] = {}
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return the targets that exist in the world."""
+        found = {}
+        for ref in targets:
+            key = f"{ref.namespace}/{ref.name}"
+            if key in self._world.services and ref.kind == "Deployment":
+                found[ref.key] = self._workload(ref, key, at)
+        return Inventory(workloads=found)
+
+    def _workload(self, ref: TargetRef, key: str, at: Instant) -> Workload:
+        pods = self._world.services[key].sim.pods
+        deployment, floor = self._deployments[key], self._floors.get(key)
+        version = (pods.version, deployment.version, floor.version if floor is not None else 0)
+        known = self._seen.get(ref.key)
+        if known is not None and known[0] == version:
+            return replace(known[1], as_of=at)
+        hpa = self._hpas.get(key)
+        hpas = (hpa.shown(str(floor.version), floor.uid, floor.annotations),) if hpa is not None and floor else ()
+        workload = Workload(
+            ref=ref,
+            uid=deployment.uid,
+            resource_version=str(deployment.version),
+            as_of=at,
+            replicas=pods.count,
+            ready=pods.ready,
+            opted_in=True,
+            hpas=hpas,
+            startup_s=tuple(round(one, 3) for one in pods.startup_s),
+        )
+        self._seen[ref.key] = (version, workload)
+        return workload
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Apply one merge patch, or refuse it as the API would."""
+        is_hpa = step.target.kind == "HorizontalPodAutoscaler"
+        key = self._key(step, is_hpa=is_hpa)
+        objects = self._floors if is_hpa else self._deployments
+        if key is None or key not in objects:
+            return _refused(action, at, 404, f"{step.target.kind} {step.target} not found")
+        one = objects[key]
+        if step.uid != one.uid or step.resource_version != str(one.version):
+            return _refused(action, at, 409, "the object has been modified; read it again")
+        spec = step.body.get("spec", {})
+        if is_hpa:
+            self._hpas[key].floor = int(spec["minReplicas"])
+            _annotate(one, step.body.get("metadata", {}).get("annotations", {}))
+        else:
+            self._world.services[key].sim.pods.resize(int(spec["replicas"]), at)
+        one.version += 1
+        return StepResult(
+            action_id=action.id, status=StepStatus.DONE, at=at, code=200, resource_version=str(one.version)
+        )
+
+    def _key(self, step: Step, *, is_hpa: bool) -> str | None:
+        if not is_hpa:
+            return f"{step.target.namespace}/{step.target.name}"
+        return next((key for key, hpa in self._hpas.items() if hpa.name == step.target.name), None)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Keep no Events."""
+
+
+def _annotate(one: _Object, notes: Mapping[str, str | None]) -> None:
+    for name, value in notes.items():
+        if value is None:
+            one.annotations.pop(name, None)
+        else:
+            one.annotations[name] = value
+
+
+def _refused(action: Action, at: Instant, code: int, message: str) -> StepResult:
+    return StepResult(
+        action_id=action.id, status=StepStatus.REFUSED, at=at, code=code, reason=Reason.REFUSED, message=message
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DryCluster:
+    """Answers writes without sending them; everything else is the cluster's."""
+
+    inner: Cluster
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return what the cluster shows."""
+        return self.inner.inventory(targets, at)
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Announce nothing: nothing has happened."""
+
+
+class SimLease:
+    """The only process of its world."""
+
+    def leadership(self, at: Instant) -> Leadership:
+        """Return leadership for ever."""
+        return Leadership(leader=True, epoch=1)
+
+
+class SimControls:
+    """Nobody says anything."""
+
+    def read(self, at: Instant) -> ControlsReading:
+        """Return no wishes."""
+        return ControlsReading()
+
+
+class SimPrices:
+    """What the scenario says that a pod costs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+        """Return the price of a pod of each target that the world knows."""
+        services = self._world.services
+        priced = {ref.key: services.get(f"{ref.namespace}/{ref.name}") for ref in targets}
+        return {key: service.spec.usd_per_hour for key, service in priced.items() if service is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPolicies:
+    """A set that does not change."""
+
+    policies: PolicySet
+
+    def current(self) -> PolicySet:
+        """Return the set."""
+        return self.policies
+
+
+class StillClock:
+    """Virtual time has no durations."""
+
+    def elapsed_s(self) -> float:
+        """Return nothing."""
+        return 0.0
+
+
+class NoTelemetry:
+    """Counts nothing."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Note nothing."""
+
+    def tick(self, tick: Tick, state: LoopState) -> None:
+        """Note nothing."""
+
+    def failure(self, kind: str) -> None:
+        """Note nothing."""
