@@ -103,8 +103,8 @@ def _kind(expr: str, metric: str, matchers: tuple[tuple[str, str, str], ...]) ->
 
 
 def _op(op: Any, promql: Any) -> str:
-    names = {promql.MatchOp.Equal: "=", promql.MatchOp.NotEqual: "!=", promql.MatchOp.Re: "=~"}
-    return next((text for one, text in names.items() if one == op), "!~")
+    names = ((promql.MatchOp.Equal, "="), (promql.MatchOp.NotEqual, "!="), (promql.MatchOp.Re, "=~"))
+    return next((text for one, text in names if one == op), "!~")
 
 
 def _holds(actual: str, op: str, value: str) -> bool:

@@ -34,15 +34,12 @@ class HpaController:
         wanted = count
         if not math.isnan(use_ratio) and ready > 0:
             ratio = use_ratio / self.target_ratio
+            if ratio > 1.0 and count > ready:
+                # pods that are starting count as idle, so that one start-up is not answered twice
+                ratio = max(1.0, ratio * ready / count)
+                ready = count
             if abs(ratio - 1.0) > TOLERANCE:
                 wanted = math.ceil(ready * ratio)
-                if ratio > 1.0 and count > ready:
-                    # pods that are starting are counted as idle, so that a start-up is not answered twice
-                    wanted = (
-                        math.ceil(count * (ratio * ready / count)) if ratio * ready / count > 1 + TOLERANCE else count
-                    )
-                elif ratio < 1.0:
-                    wanted = max(wanted, 0)
         wanted = self._stabilised(now, wanted, count)
         if wanted > count:
             wanted = min(wanted, max(2 * count, count + 4))

@@ -81,6 +81,7 @@ class Pods:
         self._drawn: list[float] = []
         self._starting: list[tuple[Instant, Instant]] = []
         self.ready = count
+        self.resized: list[int] = []
         self.startup_s: deque[float] = deque((self._draw() for _ in range(count)), maxlen=STARTUPS_KEPT)
         self.version = 1
 
@@ -97,6 +98,8 @@ class Pods:
     def resize(self, count: int, now: Instant) -> None:
         """Create or delete pods so that there are `count`; those that have not started yet go first."""
         self.version += 1
+        if count != self.count:
+            self.resized.append(count - self.count)
         for _ in range(count - self.count):
             heapq.heappush(self._starting, (now + self._draw(), now))
         while self.count > count and self._starting:
@@ -107,9 +110,10 @@ class Pods:
     def lose(self, count: int, now: Instant) -> None:
         """Lose ready pods and start new ones in their place."""
         lost = min(count, self.ready)
-        whole = self.count
+        whole, changes = self.count, len(self.resized)
         self.ready -= lost
         self.resize(whole, now)
+        del self.resized[changes:]
 
     def settle(self, now: Instant) -> None:
         """Let everything become ready whose time has come."""

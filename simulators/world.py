@@ -59,6 +59,7 @@ class Service:
         self.scrapes: deque[Scrape] = deque(maxlen=KEPT_SAMPLES)
         self.account = Account()
         self.last: Served | None = None
+        self._chance = chance
         self._jitter = chance.stream("measure", spec.name)
         self._noise: list[float] = []
 
@@ -120,8 +121,7 @@ class Service:
         }
 
     def _past_noise(self, times: F64) -> F64:
-        seed = abs(hash((self.spec.capacity_rps, self.spec.service_s, len(times)))) % 2**32
-        return np.random.Generator(np.random.PCG64(seed)).standard_normal(len(times))
+        return self._chance.stream("past", self.spec.name, len(times)).standard_normal(len(times))
 
 
 class World:
@@ -145,7 +145,7 @@ class World:
             self.now += self.step_s
 
     def scrapes(self, key: str) -> tuple[list[Scrape], GapAnswer | None]:
-        """Return the scrapes of a service that the metrics source has by now, newest last, and what is wrong with it."""
+        """Return the scrapes that the metrics source has of a service, newest last, and what is wrong with it now."""
         service = self.services[key]
         seen = [scrape for scrape in service.scrapes if self.now - LOOKBACK_S < scrape.at <= self.now - self.lag_s]
         gap: ScrapeGap | None = service.troubles.gap
@@ -154,7 +154,7 @@ class World:
     def _rate_ahead(self) -> None:
         """Ask the loads for the next stretch at once: one call for many steps."""
         steps = 512
-        middles = self.now + self.step_s * (np.arange(steps) + 0.5)
+        middles = np.asarray(self.now + self.step_s * (np.arange(steps) + 0.5), np.float64)
         for key, service in self.services.items():
             self._rates[key] = service.load.rates(middles)[::-1].tolist()
         self._rated_until = self.now + steps * self.step_s

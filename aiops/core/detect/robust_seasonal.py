@@ -34,6 +34,7 @@ _TINY = 1e-12
 _U0, _BETA0 = 3.0, 0.7
 _U_LEAST, _BETA_LEAST = 1.5, 0.15
 _TAIL_GAIN = 0.05
+_FAR = 4.0
 
 
 class RobustSeasonal:
@@ -175,11 +176,15 @@ class RobustSeasonal:
             self._scale[first] = 0.05 * np.abs(values[first]) + _TINY
 
     def _learn_tail(self, z: F64, taken: Bools) -> None:
-        """Follow the 98th percentile of z by stochastic approximation, and the mean of what exceeds it."""
+        """Follow the 98th percentile of z by stochastic approximation, and the mean of what exceeds it.
+
+        What is far beyond the tail is an anomaly rather than news of the tail, and moves it a tenth as much.
+        """
         over = z > self._tail_from
-        excess = np.minimum(z - self._tail_from, 6.0 * self._tail_mean)
-        mean = self._tail_mean + np.where(taken & over, _TAIL_GAIN * (excess - self._tail_mean), 0.0)
-        moved = self._tail_from + np.where(taken, _TAIL_GAIN * (over - TAIL_SHARE), 0.0)
+        gain = np.where(z > self._tail_from + _FAR * self._tail_mean, 0.1 * _TAIL_GAIN, _TAIL_GAIN)
+        excess = np.minimum(z - self._tail_from, _FAR * self._tail_mean)
+        mean = self._tail_mean + np.where(taken & over, gain * (excess - self._tail_mean), 0.0)
+        moved = self._tail_from + np.where(taken, gain * (over - TAIL_SHARE), 0.0)
         self._tail_mean = np.maximum(mean, _BETA_LEAST)
         self._tail_from = np.maximum(moved, _U_LEAST)
 

@@ -1,0 +1,176 @@
+"""`simulate`: the very ControlLoop in a world in virtual time, beside its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiops.core.bank import Bank
+from aiops.core.model import Tick
+from aiops.core.policies import PolicySet
+from aiops.loop import ControlLoop, Ports, Setup
+from aiops.ports import Journal
+from simulators.baselines import run_hpa, run_static, sync
+from simulators.hpa import HpaController
+from simulators.ports import (
+    DryCluster,
+    FixedPolicies,
+    NoTelemetry,
+    SimCluster,
+    SimControls,
+    SimLease,
+    SimPrices,
+    SimSource,
+    StillClock,
+)
+from simulators.scenario import Scenario
+from simulators.scorecard import Score, Scorecard, score
+from simulators.world import World
+
+BACKFILL_STEP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """How to rehearse. progress is called after each step of each contender; setup says which code runs."""
+
+    seed: int | None = None
+    baselines: bool = True
+    setup: Setup = field(default_factory=Setup)
+    progress: Callable[[], None] = lambda: None
+    watch: Callable[[Tick, World], None] = lambda _tick, _world: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of it. curves: by target, by name, one value a tick."""
+
+    scorecard: Scorecard
+    ticks: int
+    curves: Mapping[str, Mapping[str, list[float]]]
+    stories: tuple[tuple[float, str], ...]
+    changes: tuple[tuple[float, str, int, int], ...]
+
+
+class Rig:
+    """A world with a loop in it, advanced together."""
+
+    def __init__(self, scenario: Scenario, policies: PolicySet, journal: Journal, how: Rehearsal) -> None:
+        self.world, self.hpas = scenario.world(how.seed)
+        self.cluster = SimCluster(self.world, self.hpas)
+        self.source = SimSource(self.world)
+        self.bank = Bank(policies)
+        ports = Ports(
+            policies=FixedPolicies(policies),
+            source=self.source,
+            cluster=self.cluster,
+            dry=DryCluster(self.cluster),
+            journal=journal,
+            lease=SimLease(),
+            controls=SimControls(),
+            prices=SimPrices(self.world),
+            telemetry=NoTelemetry(),
+            clock=StillClock(),
+        )
+        self.loop = ControlLoop(ports, self.bank, how.setup)
+        backfill(self.bank, policies, self.source, self.world.start)
+
+    def step(self) -> str:
+        """Let one step go by, then let the HPAs and the loop look at it; return the loop's sentence."""
+        advance(self.world, self.hpas, self.world.step_s)
+        return self.loop.run_once(self.world.now)
+
+
+def advance(world: World, hpas: Mapping[str, HpaController], seconds: float) -> None:
+    """Let time go by, with the world's own HPAs at work."""
+    until = world.now + seconds
+    while world.now + world.step_s <= until + 1e-9:
+        world.advance(world.now + world.step_s)
+        sync(world, hpas)
+
+
+def backfill(bank: Bank, policies: PolicySet, source: SimSource, now: float) -> None:
+    """Let the models learn what was before the run."""
+    for policy in policies.scaling:
+        if policy.forecast is not None:
+            query = policy.signals[policy.objective.demand].query
+            past = source.range(query, now - policy.forecast.history_s, now, BACKFILL_STEP_S)
+            bank.backfill_demand(policy.key, past.times, past.values[0])
+    for watch in policies.watches:
+        past = source.range(watch.query, now - watch.history_s, now, BACKFILL_STEP_S)
+        bank.backfill_watch(past.times, past.values, past.index)
+
+
+def simulate(scenario: Scenario, policies: PolicySet, journal: Journal, how: Rehearsal) -> Result:
+    """Return how the policies fare in the scenario; every tick goes through `journal`."""
+    rig = Rig(scenario, policies, journal, how)
+    seen = _Seen()
+    ticks = round(scenario.spec.duration / scenario.spec.step)
+    for _ in range(ticks):
+        rig.step()
+        tick = rig.loop.last
+        if tick is None or tick.at != rig.world.now:
+            raise RuntimeError(f"the loop did not turn: {rig.loop.held}")
+        seen.note(tick, rig.world)
+        how.watch(tick, rig.world)
+        how.progress()
+    targets = tuple(dict.fromkeys(str(policy.target) for policy in policies.scaling))
+    scores = [score("aiops", rig.world, seen.deltas, targets)]
+    if how.baselines:
+        scores += _baselines(scenario, policies, how, targets)
+    card = Scorecard(
+        scenario=scenario.spec.name,
+        seed=scenario.spec.seed if how.seed is None else how.seed,
+        hours=scenario.spec.duration / 3600.0,
+        ticks=ticks,
+        scores=tuple(scores),
+    )
+    return Result(
+        scorecard=card, ticks=ticks, curves=seen.curves, stories=tuple(seen.stories), changes=tuple(seen.changes)
+    )
+
+
+def _baselines(scenario: Scenario, policies: PolicySet, how: Rehearsal, targets: tuple[str, ...]) -> list[Score]:
+    scores = []
+    for name, run in (("static-peak", run_static), ("hpa", run_hpa)):
+        world = run(scenario, policies, how.seed, how.progress)
+        changes = [delta for key in targets if key in world.services for delta in world.services[key].sim.pods.resized]
+        scores.append(score(name, world, changes, targets))
+    return scores
+
+
+class _Seen:
+    """What is kept of each tick for the report."""
+
+    def __init__(self) -> None:
+        self.curves: dict[str, dict[str, list[float]]] = {}
+        self.stories: list[tuple[float, str]] = []
+        self.changes: list[tuple[float, str, int, int]] = []
+
+    @property
+    def deltas(self) -> list[int]:
+        return [after - before for _, _, before, after in self.changes]
+
+    def note(self, tick: Tick, world: World) -> None:
+        for decision in tick.decisions:
+            key = str(decision.target)
+            service = world.services.get(key)
+            verdict = decision.verdict
+            if service is None or verdict is None or service.last is None:
+                continue
+            need, last = verdict.proposal.need, service.last
+            curve = self.curves.setdefault(key, {})
+            for name, value in (
+                ("at", tick.at),
+                ("offered", last.offered / world.step_s),
+                ("ahead", need.demand_ahead),
+                ("capacity", last.ready * need.capacity),
+                ("replicas", float(last.replicas)),
+                ("latency", last.p95_s),
+                ("usd", service.account.usd),
+            ):
+                curve.setdefault(name, []).append(float("nan") if value is None else float(value))
+            if decision.changed:
+                self.stories.append((tick.at, f"{decision.target} {decision.story}"))
+        for action in tick.actions:
+            self.changes.append((tick.at, str(action.target), action.change.before, action.change.after))

@@ -1,0 +1,79 @@
+"""How a run went, in numbers that can be laid beside those of other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from simulators.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One contender. violating_ratio: share of requests that were slower than the SLO, or failed."""
+
+    name: str
+    offered: float
+    violating: float
+    violating_ratio: float
+    pod_hours: float
+    cost_usd: float
+    actions: int
+    actions_out: int
+    actions_in: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorecard:
+    """All contenders in one scenario, ours first."""
+
+    scenario: str
+    seed: int
+    hours: float
+    ticks: int
+    scores: tuple[Score, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data with documented, stable names."""
+        return asdict(self)
+
+
+def score(name: str, world: World, changes: Sequence[int], targets: Sequence[str]) -> Score:
+    """Return the score of a run. changes: the delta of each change of replicas. targets: the services that count."""
+    accounts = [world.services[key].account for key in targets if key in world.services]
+    offered = sum(account.offered for account in accounts)
+    violating = sum(account.violating for account in accounts)
+    return Score(
+        name=name,
+        offered=offered,
+        violating=violating,
+        violating_ratio=violating / offered if offered else 0.0,
+        pod_hours=sum(account.pod_s for account in accounts) / 3600.0,
+        cost_usd=sum(account.usd for account in accounts),
+        actions=len(changes),
+        actions_out=sum(1 for delta in changes if delta > 0),
+        actions_in=sum(1 for delta in changes if delta < 0),
+    )
+
+
+COLUMNS: Mapping[str, str] = {
+    "name": "contender",
+    "violating": "violating requests",
+    "violating_ratio": "share",
+    "pod_hours": "pod-hours",
+    "cost_usd": "cost USD",
+    "actions": "actions (out/in)",
+}
+
+
+def row(one: Score) -> tuple[str, ...]:
+    """Return a score as people read it, in the order of `COLUMNS`."""
+    return (
+        one.name,
+        f"{one.violating:,.0f}",
+        f"{one.violating_ratio:.3%}",
+        f"{one.pod_hours:,.1f}",
+        f"{one.cost_usd:,.2f}",
+        f"{one.actions} ({one.actions_out}/{one.actions_in})",
+    )
