@@ -290,3 +290,8 @@ class PolicySet:
     watches: tuple[WatchPolicy, ...] = ()
     step_s: float = 15.0
     labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[ScalingPolicy | WatchPolicy, ...]:
+        """Return the policies of every kind."""
+        return (*self.scaling, *self.watches)

@@ -32,7 +32,8 @@ SEASON_GAIN_LEAST = 0.2
 MAX_STEP_S = 300.0
 _TINY = 1e-12
 _U0, _BETA0 = 3.0, 0.7
-_U_LEAST, _BETA_LEAST = 1.5, 0.15
+_U_LEAST, _U_MOST = 1.5, 10.0
+_BETA_LEAST, _BETA_MOST = 0.15, 3.0
 _TAIL_GAIN = 0.05
 _FAR = 4.0
 
@@ -184,9 +185,9 @@ class RobustSeasonal:
         gain = np.where(z > self._tail_from + _FAR * self._tail_mean, 0.1 * _TAIL_GAIN, _TAIL_GAIN)
         excess = np.minimum(z - self._tail_from, _FAR * self._tail_mean)
         mean = self._tail_mean + np.where(taken & over, gain * (excess - self._tail_mean), 0.0)
-        moved = self._tail_from + np.where(taken, gain * (over - TAIL_SHARE), 0.0)
-        self._tail_mean = np.maximum(mean, _BETA_LEAST)
-        self._tail_from = np.maximum(moved, _U_LEAST)
+        moved = self._tail_from * np.exp(np.where(taken, gain * (over - TAIL_SHARE), 0.0))
+        self._tail_mean = np.clip(mean, _BETA_LEAST, _BETA_MOST)
+        self._tail_from = np.clip(moved, _U_LEAST, _U_MOST)
 
     def _rebase(self, residual: F64, z: F64, taken: Bools, dt: float) -> None:
         """Take a deviation that stays on one side for `SHIFT_S` as the new level."""

@@ -155,4 +155,4 @@ def _reason(name: str, kind: FindingKind, value: float, band: tuple[float, float
                 return f"{name} {value:.3g} is above {upper:.3g} (expected {expected:.3g})"
             if value < lower:
                 return f"{name} {value:.3g} is below {lower:.3g} (expected {expected:.3g})"
-            return f"{name} {value:.3g} is back within {lower:.3g} to {upper:.3g}"
+            return f"{name} {value:.3g} is back near {expected:.3g}"

@@ -71,7 +71,8 @@ def sentence(verdict: Verdict) -> str:
         dry = " (dry-run)" if verdict.dry_run else ""
         return f"{way} {change.before} -> {change.after}{dry}: {why}{limit}"
     bound = verdict.binding
-    limit = f", {_detail(bound)}" if bound is not None else ""
+    detail = _detail(bound) if bound is not None else ""
+    limit = f", {detail}" if detail and detail not in why else ""
     held = {VerdictWord.WAIT: "hold", VerdictWord.ASK: "asks to leave", VerdictWord.DENY: "denied, stays at"}[word]
     return f"{held} {change.before}: {why}{limit}"
 

@@ -1,0 +1,214 @@
+"""Writing: ticks with their intents before anything is sent, and what became of them (S6).
+
+Writes are gathered and committed every `batch` ticks, or at once when a tick carries an action that will be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Table, bindparam, delete, insert, select, update
+
+from aiops.adapters.store.database import translated
+from aiops.adapters.store.rows import (
+    Row,
+    action_row,
+    decision_row,
+    finding_row,
+    incident_row,
+    packed,
+    result_row,
+    sample_row,
+    unpacked,
+)
+from aiops.adapters.store.tables import (
+    ACTIONS,
+    DECISIONS,
+    DOCUMENTS,
+    EFFECTS,
+    FINDINGS,
+    INCIDENTS,
+    INPUTS,
+    META,
+    OUTCOMES,
+    SAMPLES,
+    STATE,
+    TICKS,
+)
+from aiops.core.model import Action, Effect, LoopState, Outcome, PolicyKey, StepResult, StepStatus, TargetState, Tick
+from aiops.core.policies import PolicySet
+from aiops.core.record.codec import from_text, to_text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+_SAMPLE_COLUMNS = tuple(column.name for column in SAMPLES.columns)
+
+
+class _Batch:
+    """What is to be written with the next commit."""
+
+    def __init__(self) -> None:
+        self.ticks: list[Row] = []
+        self.decisions: dict[str, Row] = {}
+        self.runs: dict[str, tuple[float, int]] = {}
+        self.inputs: list[Row] = []
+        self.samples: list[tuple[Any, ...]] = []
+        self.actions: list[Row] = []
+        self.results: list[Row] = []
+        self.outcomes: list[Row] = []
+        self.findings: dict[tuple[str, float], Row] = {}
+        self.incidents: dict[str, Row] = {}
+
+
+class JournalWriter:
+    """ports.Journal over a database."""
+
+    def __init__(self, engine: Engine, batch: int) -> None:
+        self._engine = engine
+        self._every = batch
+        self._batch = _Batch()
+        self._kept: Mapping[PolicyKey, TargetState] = {}
+        self._effects: Mapping[str, Effect] = {}
+        self._digests: set[str] = set()
+        self._latest: LoopState | None = None
+
+    # -- ports.Journal ---------------------------------------------------------------------------------
+
+    def load(self) -> LoopState:
+        """Return the state that the last committed tick carried on; an empty one at first."""
+        with translated("the state cannot be read"), self._engine.connect() as connection:
+            targets = {row.policy: from_text(row.body, TargetState) for row in connection.execute(select(STATE))}
+            effects = {row.key: from_text(row.body, Effect) for row in connection.execute(select(EFFECTS))}
+            ticks = connection.execute(select(META.c.value).where(META.c.key == "ticks")).scalar()
+        self._kept, self._effects = targets, effects
+        return LoopState(targets=targets, effects=effects, ticks=int(ticks or 0))
+
+    def begin(self, tick: Tick, state: LoopState) -> None:
+        """Write the tick, its decisions and its intents, with the state, before anything is sent."""
+        batch, at = self._batch, tick.at
+        batch.ticks.append({"id": tick.id, "at": at})
+        for decision in tick.decisions:
+            batch.samples.append(sample_row(decision))
+            if decision.changed:
+                batch.decisions[decision.id] = decision_row(decision)
+            else:
+                _, ticks = batch.runs.get(decision.id, (at, 0))
+                batch.runs[decision.id] = (at, ticks + 1)
+        batch.actions += [action_row(action) for action in tick.actions]
+        for finding in tick.findings:
+            key = (finding.series, finding.since)
+            known = batch.findings.get(key)
+            row = finding_row(finding)
+            row["peak"] = max(row["peak"], known["peak"]) if known else row["peak"]
+            batch.findings[key] = row
+        batch.incidents.update({incident.id: incident_row(incident, at) for incident in tick.incidents})
+        self._latest = state
+        if len(batch.ticks) >= self._every or any(not action.dry_run for action in tick.actions):
+            self.flush()
+
+    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
+        """Write what became of the actions, with the state that knows it."""
+        self._batch.results += [result_row(result) for result in results]
+        self._batch.outcomes += [
+            {"action_id": one.action_id, "at": one.at, "kind": one.kind.value, "detail": one.detail} for one in outcomes
+        ]
+        self._latest = state
+        if self._every == 1 or any(result.status is not StepStatus.DRY_RUN for result in results):
+            self.flush()
+
+    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
+        """Keep the inputs of the decisions that changed, for replay."""
+        self._batch.inputs += [{"decision_id": key, "body": packed(body)} for key, body in inputs.items()]
+
+    def unsettled(self) -> Sequence[Action]:
+        """Return actions that were begun and never settled: the process died in between."""
+        query = select(ACTIONS.c.body).where(ACTIONS.c.status == "begun")
+        with translated("the actions cannot be read"), self._engine.connect() as connection:
+            return [from_text(unpacked(row.body), Action) for row in connection.execute(query)]
+
+    # -- beside the port -------------------------------------------------------------------------------
+
+    def note_policies(self, policies: PolicySet) -> None:
+        """Keep every policy's document by its digest, for replay."""
+        new = [p for p in policies.every if p.digest not in self._digests]
+        if not new:
+            return
+        with translated("the policies cannot be written"), self._engine.begin() as connection:
+            known = set(connection.execute(select(DOCUMENTS.c.digest)).scalars())
+            rows = [{"digest": p.digest, "policy": p.key, "body": p.document} for p in new if p.digest not in known]
+            if rows:
+                connection.execute(insert(DOCUMENTS), rows)
+        self._digests.update(policy.digest for policy in new)
+
+    def flush(self) -> None:
+        """Commit what was gathered. When that fails, nothing of it is kept: the loop holds what it did not journal."""
+        batch, self._batch = self._batch, _Batch()
+        state = self._latest
+        with translated("the journal cannot be written"), self._engine.begin() as connection:
+            _insert_all(connection, batch)
+            _update_runs(connection, batch)
+            _update_results(connection, batch)
+            _put(connection, FINDINGS, ("series", "since"), batch.findings.values())
+            _put(connection, INCIDENTS, ("id",), batch.incidents.values())
+            if state is not None:
+                self._write_state(connection, state)
+        if state is not None:
+            self._kept, self._effects = state.targets, state.effects
+
+    def _write_state(self, connection: Connection, state: LoopState) -> None:
+        changed = [key for key, one in state.targets.items() if self._kept.get(key) is not one]
+        rows = [{"policy": key, "body": to_text(state.targets[key])} for key in changed]
+        _put(connection, STATE, ("policy",), rows)
+        if state.effects is not self._effects and state.effects != self._effects:
+            connection.execute(delete(EFFECTS))
+            held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
+            if held:
+                connection.execute(insert(EFFECTS), held)
+        _put(connection, META, ("key",), [{"key": "ticks", "value": str(state.ticks)}])
+
+
+def _insert_all(connection: Connection, batch: _Batch) -> None:
+    for decision_id, (until, ticks) in list(batch.runs.items()):
+        row = batch.decisions.get(decision_id)
+        if row is not None:
+            row["until"], row["ticks"] = until, row["ticks"] + ticks
+            del batch.runs[decision_id]
+    samples = [dict(zip(_SAMPLE_COLUMNS, sample, strict=True)) for sample in batch.samples]
+    for table, rows in (
+        (TICKS, batch.ticks),
+        (DECISIONS, list(batch.decisions.values())),
+        (INPUTS, batch.inputs),
+        (SAMPLES, samples),
+        (ACTIONS, batch.actions),
+        (OUTCOMES, batch.outcomes),
+    ):
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def _update_runs(connection: Connection, batch: _Batch) -> None:
+    if batch.runs:
+        statement = update(DECISIONS).where(DECISIONS.c.id == bindparam("b_id"))
+        statement = statement.values(until=bindparam("b_until"), ticks=DECISIONS.c.ticks + bindparam("b_ticks"))
+        rows = [{"b_id": key, "b_until": until, "b_ticks": n} for key, (until, n) in batch.runs.items()]
+        connection.execute(statement, rows)
+
+
+def _update_results(connection: Connection, batch: _Batch) -> None:
+    if batch.results:
+        statement = update(ACTIONS).where(ACTIONS.c.id == bindparam("b_id"))
+        connection.execute(statement.values(status=bindparam("status"), message=bindparam("message")), batch.results)
+
+
+def _put(connection: Connection, table: Table, key: Sequence[str], rows: Any) -> None:
+    """Insert rows, in place of those of the same key; portable, for tables that are small."""
+    rows = list(rows)
+    if not rows:
+        return
+    gone = delete(table)
+    for name in key:
+        gone = gone.where(table.c[name] == bindparam(f"b_{name}"))
+    connection.execute(gone, [{f"b_{name}": row[name] for name in key} for row in rows])
+    connection.execute(insert(table), rows)

@@ -1,0 +1,97 @@
+"""What people said: pauses and answers to questions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, or_, select, update
+
+from aiops.adapters.store.database import translated
+from aiops.adapters.store.tables import APPROVALS, PAUSES
+from aiops.core.ids import ulid
+from aiops.core.model import Approval, Direction, Instant, Pause
+from aiops.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class People:
+    """Reads and writes of the few rows that people make."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def pauses(self, at: Instant) -> tuple[Pause, ...]:
+        """Return the pauses in force."""
+        query = select(PAUSES).where(PAUSES.c.ended_at.is_(None), or_(PAUSES.c.until.is_(None), PAUSES.c.until > at))
+        with translated("the pauses cannot be read"), self._engine.connect() as connection:
+            return tuple(_pause(row) for row in connection.execute(query.order_by(PAUSES.c.since)))
+
+    def add_pause(self, pause: Pause) -> Pause:
+        """Write a pause and return it with its id."""
+        pause_id = pause.id or ulid(pause.since, "pause", pause.scope, pause.direction.value, pause.by, pause.reason)
+        row = {
+            "id": pause_id,
+            "scope": pause.scope,
+            "direction": pause.direction.value,
+            "reason": pause.reason,
+            "by": pause.by,
+            "since": pause.since,
+            "until": pause.until if math.isfinite(pause.until) else None,
+            "hold_at": pause.hold_at,
+            "ended_at": None,
+        }
+        with translated("the pause cannot be written"), self._engine.begin() as connection:
+            connection.execute(insert(PAUSES), [row])
+            return _pause(connection.execute(select(PAUSES).where(PAUSES.c.id == pause_id)).one())
+
+    def end_pause(self, pause_id: str, at: Instant) -> int:
+        """End a pause, or all of them with `*`, and return how many ended; raise NotFound when none does."""
+        statement = update(PAUSES).where(PAUSES.c.ended_at.is_(None))
+        if pause_id != "*":
+            statement = statement.where(PAUSES.c.id.startswith(pause_id))
+        with translated("the pause cannot be ended"), self._engine.begin() as connection:
+            ended = connection.execute(statement.values(ended_at=at)).rowcount
+        if not ended and pause_id != "*":
+            raise NotFound(f"there is no pause {pause_id} in force")
+        return ended
+
+    def approvals(self, since: Instant) -> tuple[Approval, ...]:
+        """Return the answers that were given since."""
+        query = select(APPROVALS).where(APPROVALS.c.at >= since)
+        with translated("the approvals cannot be read"), self._engine.connect() as connection:
+            return tuple(
+                Approval(ask_id=row.ask_id, approved=row.approved, by=row.by, at=row.at, reason=row.reason)
+                for row in connection.execute(query)
+            )
+
+    def answer(self, approval: Approval) -> None:
+        """Write an answer; a second one to the same question is refused."""
+        row = {
+            "ask_id": approval.ask_id,
+            "approved": approval.approved,
+            "by": approval.by,
+            "at": approval.at,
+            "reason": approval.reason,
+        }
+        with translated("the answer cannot be written"), self._engine.begin() as connection:
+            known = connection.execute(select(APPROVALS).where(APPROVALS.c.ask_id == approval.ask_id)).first()
+            if known is not None:
+                said = "approved" if known.approved else "rejected"
+                raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
+            connection.execute(insert(APPROVALS), [row])
+
+
+def _pause(row: Any) -> Pause:
+    return Pause(
+        id=row.id,
+        scope=row.scope,
+        direction=Direction(row.direction),
+        reason=row.reason,
+        by=row.by,
+        since=row.since,
+        until=math.inf if row.until is None else row.until,
+        hold_at=row.hold_at,
+    )

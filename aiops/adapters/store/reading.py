@@ -1,0 +1,198 @@
+"""Reading for people: decisions, actions, findings, curves. Safe beside a daemon that writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from aiops.adapters.store.database import translated
+from aiops.adapters.store.rows import unpacked
+from aiops.adapters.store.tables import (
+    ACTIONS,
+    DECISIONS,
+    DOCUMENTS,
+    EFFECTS,
+    FINDINGS,
+    INCIDENTS,
+    INPUTS,
+    OUTCOMES,
+    SAMPLES,
+    STATE,
+    TICKS,
+)
+from aiops.core.model import Action, Decision, Effect, Instant, Outcome, OutcomeKind, TargetState
+from aiops.core.record.codec import from_text
+from aiops.errors import NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Select
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One decision with what became of it."""
+
+    decision: Decision
+    until: Instant
+    ticks: int
+    action: Action | None
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which decisions are looked for. policy: a key, or `namespace/name`."""
+
+    policy: str | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    limit: int = 50
+
+
+_LISTED = ("id", "at", "until", "ticks", "policy", "target", "verdict", "reason", "before", "after", "dry_run", "story")
+
+
+class Reader:
+    """Reads of the record."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def decisions(self, asked: Asked) -> list[dict[str, Any]]:
+        """Return decisions as plain rows, newest first."""
+        query = select(*(DECISIONS.c[name] for name in _LISTED), DECISIONS.c.action_id)
+        if asked.policy is not None:
+            query = query.where((DECISIONS.c.policy == asked.policy) | (DECISIONS.c.target == asked.policy))
+        if asked.since is not None:
+            query = query.where(DECISIONS.c.until >= asked.since)
+        if asked.until is not None:
+            query = query.where(DECISIONS.c.at <= asked.until)
+        if asked.verdict is not None:
+            query = query.where(DECISIONS.c.verdict == asked.verdict)
+        if asked.reason is not None:
+            query = query.where(DECISIONS.c.reason == asked.reason)
+        return self._rows(query.order_by(DECISIONS.c.at.desc(), DECISIONS.c.id).limit(asked.limit))
+
+    def decision(self, prefix: str) -> Stored:
+        """Return one decision by its id or the unambiguous beginning of it; raise NotFound."""
+        query = select(DECISIONS).where(DECISIONS.c.id.startswith(prefix.upper())).limit(3)
+        with translated("the decision cannot be read"), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+            if len(rows) != 1:
+                raise NotFound(self._which(prefix, [row.id for row in rows]))
+            row = rows[0]
+            acted = connection.execute(select(ACTIONS.c.body).where(ACTIONS.c.decision_id == row.id)).first()
+            action = None if acted is None else from_text(unpacked(acted.body), Action)
+            ended = None
+            if action is not None:
+                ended = connection.execute(
+                    select(OUTCOMES).where(OUTCOMES.c.action_id == action.id).order_by(OUTCOMES.c.at.desc())
+                ).first()
+        outcome = None
+        if ended is not None and action is not None:
+            outcome = Outcome(
+                action_id=action.id,
+                policy=action.policy,
+                target=action.target,
+                kind=OutcomeKind(ended.kind),
+                at=ended.at,
+                detail=ended.detail,
+            )
+        decision = from_text(unpacked(row.body), Decision)
+        return Stored(decision=decision, until=row.until, ticks=row.ticks, action=action, outcome=outcome)
+
+    def _which(self, prefix: str, found: Sequence[str]) -> str:
+        if found:
+            return f"{prefix} could be {', '.join(found)}: give more of the id"
+        newest = [row["id"] for row in self.decisions(Asked(limit=3))]
+        return f"there is no decision {prefix}" + (f"; the newest are {', '.join(newest)}" if newest else "")
+
+    def inputs(self, decision_id: str) -> str:
+        """Return the stored inputs of a decision; raise NotFound when they were not kept."""
+        row = self._first(select(INPUTS.c.body).where(INPUTS.c.decision_id == decision_id))
+        if row is None:
+            raise NotFound(f"the inputs of decision {decision_id} were not kept")
+        return unpacked(row.body)
+
+    def policy_document(self, digest: str) -> str:
+        """Return the document of a policy by its digest; raise NotFound."""
+        row = self._first(select(DOCUMENTS.c.body).where(DOCUMENTS.c.digest == digest))
+        if row is None:
+            raise NotFound(f"there is no policy with digest {digest} in the store")
+        return str(row.body)
+
+    def actions(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return actions as plain rows with their last outcome, newest first."""
+        columns = [column for column in ACTIONS.columns if column.name != "body"]
+        ended = select(OUTCOMES.c.kind).where(OUTCOMES.c.action_id == ACTIONS.c.id)
+        outcome = ended.order_by(OUTCOMES.c.at.desc()).limit(1).scalar_subquery().label("outcome")
+        return self._rows(select(*columns, outcome).order_by(ACTIONS.c.at.desc(), ACTIONS.c.id).limit(limit))
+
+    def findings(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
+        """Return findings that were open since, newest first."""
+        return self._rows(
+            select(FINDINGS).where(FINDINGS.c.until >= since).order_by(FINDINGS.c.since.desc()).limit(limit)
+        )
+
+    def incidents(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
+        """Return incidents that were open since, newest first."""
+        return self._rows(
+            select(INCIDENTS).where(INCIDENTS.c.until >= since).order_by(INCIDENTS.c.since.desc()).limit(limit)
+        )
+
+    def series(self, policy: str, since: Instant, until: Instant) -> dict[str, list[Any]]:
+        """Return the curves of a policy: a list for each column, on one grid of ticks."""
+        within = (SAMPLES.c.policy == policy, SAMPLES.c.at >= since, SAMPLES.c.at <= until)
+        columns = [column for column in SAMPLES.columns if column.name != "policy"]
+        with translated("the samples cannot be read"), self._engine.connect() as connection:
+            rows = connection.execute(select(*columns).where(*within).order_by(SAMPLES.c.at)).all()
+        return {column.name: [row[place] for row in rows] for place, column in enumerate(columns)}
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Return what stands in the clusters until it is handed back (S9)."""
+        with translated("the effects cannot be read"), self._engine.connect() as connection:
+            return tuple(from_text(row.body, Effect) for row in connection.execute(select(EFFECTS)))
+
+    def states(self) -> dict[str, TargetState]:
+        """Return what the loop carries, by policy."""
+        with translated("the state cannot be read"), self._engine.connect() as connection:
+            return {row.policy: from_text(row.body, TargetState) for row in connection.execute(select(STATE))}
+
+    def status(self) -> dict[str, Any]:
+        """Return the last tick and how much is stored."""
+        with translated("the store cannot be read"), self._engine.connect() as connection:
+            last = connection.execute(select(TICKS).order_by(TICKS.c.at.desc()).limit(1)).first()
+            counts = {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in (TICKS, DECISIONS, ACTIONS, FINDINGS)
+            }
+        return {"last_tick_at": None if last is None else last.at, "stored": counts}
+
+    def journal_lines(self) -> Iterator[str]:
+        """Yield the record as canonical JSON lines in order: what two runs of one seed must agree on, byte for byte."""
+        with translated("the journal cannot be read"), self._engine.connect() as connection:
+            for row in connection.execute(select(DECISIONS).order_by(DECISIONS.c.id)):
+                yield _line("decision", ticks=row.ticks, until=row.until, body=json.loads(unpacked(row.body)))
+            for row in connection.execute(select(ACTIONS).order_by(ACTIONS.c.id)):
+                yield _line("action", status=row.status, body=json.loads(unpacked(row.body)))
+            for table in (OUTCOMES, FINDINGS, SAMPLES):
+                for record in connection.execute(select(table).order_by(*table.primary_key.columns)).mappings():
+                    yield _line(table.name, **dict(record))
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with translated("the store cannot be read"), self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _first(self, query: Select[Any]) -> Any:
+        with translated("the store cannot be read"), self._engine.connect() as connection:
+            return connection.execute(query).first()
+
+
+def _line(kind: str, **fields: Any) -> str:
+    return json.dumps({"record": kind, **fields}, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,124 @@
+"""Values of the loop as rows."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from aiops.core.model import Action, Decision, Finding, Incident, Pass, StepResult, VerdictWord
+from aiops.core.record.codec import to_text
+
+Row = dict[str, Any]
+
+
+def packed(text: str) -> bytes:
+    """Return a text as stored."""
+    return zlib.compress(text.encode(), 1)
+
+
+def unpacked(body: bytes) -> str:
+    """Return a stored text."""
+    return zlib.decompress(body).decode()
+
+
+def decision_row(decision: Decision) -> Row:
+    """Return the full record of a decision."""
+    verdict = decision.verdict
+    bound = None if verdict is None else verdict.binding
+    ruling = None if bound is None else bound.ruling
+    return {
+        "id": decision.id,
+        "tick_id": decision.tick_id,
+        "at": decision.at,
+        "until": decision.at,
+        "ticks": 1,
+        "policy": decision.policy,
+        "target": str(decision.target),
+        "verdict": "bug" if verdict is None else word(decision),
+        "reason": "" if ruling is None or isinstance(ruling, Pass) else ruling.reason.value,
+        "before": None if verdict is None else verdict.change.before,
+        "after": None if verdict is None else verdict.change.after,
+        "dry_run": verdict is not None and verdict.dry_run,
+        "action_id": decision.action_id,
+        "policy_digest": decision.policy_digest,
+        "story": decision.story,
+        "body": packed(to_text(decision)),
+    }
+
+
+def word(decision: Decision) -> str:
+    """Return the verdict as people filter by it: a wish of which limits leave nothing is a wait."""
+    verdict = decision.verdict
+    if verdict is None:
+        return "bug"
+    held = verdict.word is VerdictWord.STEADY and verdict.proposal.delta != 0
+    return VerdictWord.WAIT.value if held else verdict.word.value
+
+
+def sample_row(decision: Decision) -> tuple[Any, ...]:
+    """Return what moves with every tick, in the order of `SAMPLES`' columns."""
+    verdict, sample = decision.verdict, decision.sample
+    if verdict is None or sample is None:
+        return (decision.policy, decision.at, None, None, None, None, None, None, None, None, None)
+    need, change = verdict.proposal.need, verdict.proposal.change
+    ready = sample.ready
+    return (
+        decision.policy,
+        decision.at,
+        need.demand,
+        need.demand_ahead,
+        sample.ahead_p50,
+        sample.ahead_p95,
+        None if ready is None else ready * need.capacity,
+        change.before,
+        ready,
+        change.after,
+        sample.usd_per_hour,
+    )
+
+
+def action_row(action: Action) -> Row:
+    """Return an intent, before anything is sent."""
+    return {
+        "id": action.id,
+        "decision_id": action.decision_id,
+        "policy": action.policy,
+        "target": str(action.target),
+        "at": action.issued_at,
+        "before": action.change.before,
+        "after": action.change.after,
+        "dry_run": action.dry_run,
+        "status": "begun",
+        "message": "",
+        "body": packed(to_text(action)),
+    }
+
+
+def result_row(result: StepResult) -> Row:
+    """Return the API's answer as an update of the intent."""
+    return {"b_id": result.action_id, "status": result.status.value, "message": result.message}
+
+
+def finding_row(finding: Finding) -> Row:
+    """Return one open finding as it is now."""
+    return {
+        "series": finding.series,
+        "since": finding.since,
+        "until": finding.at,
+        "policy": finding.policy,
+        "kind": finding.kind.value,
+        "peak": finding.score,
+        "reason": finding.reason,
+    }
+
+
+def incident_row(incident: Incident, at: float) -> Row:
+    """Return one open incident as it is now."""
+    return {
+        "id": incident.id,
+        "since": incident.since,
+        "until": at,
+        "kind": incident.kind,
+        "series": len(incident.series),
+        "peak": incident.peak_score,
+    }

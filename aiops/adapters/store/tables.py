@@ -1,0 +1,147 @@
+"""The tables of the store. A change here needs a migration in `migrations/versions/`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+METADATA = MetaData()
+REVISION = "0001"
+"""The newest migration: what this version of the program needs."""
+
+_ID = String(26)
+_KEY = String(512)
+
+META = Table("meta", METADATA, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+TICKS = Table(
+    "ticks",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+)
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("tick_id", _ID, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("until", Float, nullable=False),
+    Column("ticks", Integer, nullable=False),
+    Column("policy", _KEY, nullable=False),
+    Column("target", _KEY, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("before", Integer),
+    Column("after", Integer),
+    Column("dry_run", Boolean, nullable=False),
+    Column("action_id", _ID),
+    Column("policy_digest", String(32), nullable=False),
+    Column("story", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("decisions_by_policy", "policy", "at"),
+)
+
+INPUTS = Table(
+    "inputs", METADATA, Column("decision_id", _ID, primary_key=True), Column("body", LargeBinary, nullable=False)
+)
+
+DOCUMENTS = Table(
+    "documents",
+    METADATA,
+    Column("digest", String(32), primary_key=True),
+    Column("policy", _KEY, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+ACTIONS = Table(
+    "actions",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("decision_id", _ID, nullable=False, index=True),
+    Column("policy", _KEY, nullable=False),
+    Column("target", _KEY, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("before", Integer, nullable=False),
+    Column("after", Integer, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    Column("action_id", _ID, primary_key=True),
+    Column("at", Float, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("series", _KEY, primary_key=True),
+    Column("since", Float, primary_key=True),
+    Column("until", Float, nullable=False, index=True),
+    Column("policy", _KEY, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("peak", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("series", Integer, nullable=False),
+    Column("peak", Float, nullable=False),
+)
+
+STATE = Table("state", METADATA, Column("policy", _KEY, primary_key=True), Column("body", Text, nullable=False))
+
+EFFECTS = Table("effects", METADATA, Column("key", _KEY, primary_key=True), Column("body", Text, nullable=False))
+
+SAMPLES = Table(
+    "samples",
+    METADATA,
+    Column("policy", _KEY, primary_key=True),
+    Column("at", Float, primary_key=True),
+    Column("demand", Float),
+    Column("ahead", Float),
+    Column("ahead_p50", Float),
+    Column("ahead_p95", Float),
+    Column("capacity", Float),
+    Column("replicas", Integer),
+    Column("ready", Integer),
+    Column("wanted", Integer),
+    Column("usd_per_hour", Float),
+)
+
+PAUSES = Table(
+    "pauses",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("scope", _KEY, nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),
+    Column("hold_at", Integer),
+    Column("ended_at", Float),
+)
+
+APPROVALS = Table(
+    "approvals",
+    METADATA,
+    Column("ask_id", _ID, primary_key=True),
+    Column("approved", Boolean, nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
