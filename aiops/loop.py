@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -44,6 +46,7 @@ from aiops.ports import (
     Cluster,
     Controls,
     ControlsReading,
+    History,
     Inventory,
     Journal,
     Lease,
@@ -53,6 +56,8 @@ from aiops.ports import (
     Source,
     Telemetry,
 )
+
+Lock: TypeAlias = AbstractContextManager[Any]
 
 _LOG = logging.getLogger("aiops.loop")
 _NO_SERIES = SeriesIndex(keys=(), labels=())
@@ -290,6 +295,41 @@ class ControlLoop:
             if decision.bug:
                 self._ports.telemetry.failure("bug")
                 _LOG.error("policy_failed", extra={"policy": decision.policy, "traceback": decision.bug})
+
+
+# -- learning from history ----------------------------------------------------------------------------
+
+BACKFILL_STEP_S = 60.0
+
+
+def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Instant, Instant], lock: Lock) -> list[str]:
+    """Let the models learn what was between two instants, and return what could not be learnt, with the reason.
+
+    The lock is held while the bank learns, and not while the history is asked.
+    """
+    start, now = span
+    missed = []
+    for policy in policies.scaling:
+        if policy.forecast is None:
+            continue
+        query = policy.signals[policy.objective.demand].query
+        since = now - policy.forecast.history_s
+        try:
+            past = history.range(query, since, now, BACKFILL_STEP_S)
+        except PortError as err:
+            missed.append(f"{policy.key}: {err}")
+            continue
+        with lock:
+            bank.backfill_demand(policy.key, past.times, past.values[0] if len(past.values) else past.times * np.nan)
+    for watch in policies.watches:
+        try:
+            past = history.range(watch.query, max(start, now - watch.history_s), now, BACKFILL_STEP_S)
+        except PortError as err:
+            missed.append(f"{watch.key}: {err}")
+            continue
+        with lock:
+            bank.backfill_watch(past.times, past.values, past.index)
+    return missed
 
 
 # -- one sentence --------------------------------------------------------------------------------------

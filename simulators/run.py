@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from aiops.core.bank import Bank
 from aiops.core.model import Tick
 from aiops.core.policies import PolicySet
-from aiops.loop import ControlLoop, Ports, Setup
+from aiops.loop import ControlLoop, Ports, Setup, backfill
 from aiops.ports import Journal
 from simulators.baselines import run_hpa, run_static, sync
 from simulators.hpa import HpaController
@@ -26,8 +27,6 @@ from simulators.ports import (
 from simulators.scenario import Scenario
 from simulators.scorecard import Score, Scorecard, score
 from simulators.world import World
-
-BACKFILL_STEP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Rig:
             clock=StillClock(),
         )
         self.loop = ControlLoop(ports, self.bank, how.setup)
-        backfill(self.bank, policies, self.source, self.world.start)
+        backfill(self.bank, policies, self.source, (0.0, self.world.start), nullcontext())
 
     def step(self) -> str:
         """Let one step go by, then let the HPAs and the loop look at it; return the loop's sentence."""
@@ -87,18 +86,6 @@ def advance(world: World, hpas: Mapping[str, HpaController], seconds: float) -> 
     while world.now + world.step_s <= until + 1e-9:
         world.advance(world.now + world.step_s)
         sync(world, hpas)
-
-
-def backfill(bank: Bank, policies: PolicySet, source: SimSource, now: float) -> None:
-    """Let the models learn what was before the run."""
-    for policy in policies.scaling:
-        if policy.forecast is not None:
-            query = policy.signals[policy.objective.demand].query
-            past = source.range(query, now - policy.forecast.history_s, now, BACKFILL_STEP_S)
-            bank.backfill_demand(policy.key, past.times, past.values[0])
-    for watch in policies.watches:
-        past = source.range(watch.query, now - watch.history_s, now, BACKFILL_STEP_S)
-        bank.backfill_watch(past.times, past.values, past.index)
 
 
 def simulate(scenario: Scenario, policies: PolicySet, journal: Journal, how: Rehearsal) -> Result:

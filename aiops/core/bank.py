@@ -108,6 +108,11 @@ class Bank:
                 self._issued[key] = _forecast(key, self._names[key], forecaster, at)
         return self._issued.copy()
 
+    def peak_demand(self, policy: PolicyKey) -> float | None:
+        """Return the greatest demand that a policy's model remembers, None while it remembers nothing."""
+        known = self._forecasters.get(policy)
+        return None if known is None else known[1].peak
+
     # -- learning from history -----------------------------------------------------------------------
 
     def backfill_demand(self, policy: PolicyKey, times: F64, values: F64) -> None:

@@ -128,6 +128,11 @@ class Forecaster(Protocol):
         ...
 
     @property
+    def peak(self) -> float | None:
+        """Return the greatest value that is remembered, None of nothing."""
+        ...
+
+    @property
     def learned(self) -> bool:
         """Return whether the history covers what the model needs."""
         ...

@@ -1,1 +1,6 @@
-"""The daemon's own metrics."""
+"""The daemon's own metrics, `aiops_*`, in base units and with bounded labels; and the telemetry port."""
+
+from aiops.adapters.metrics.registry import LoopMetrics
+from aiops.adapters.metrics.server import TelemetryServer
+
+__all__ = ["LoopMetrics", "TelemetryServer"]

@@ -41,6 +41,7 @@ class People:
             "since": pause.since,
             "until": pause.until if math.isfinite(pause.until) else None,
             "hold_at": pause.hold_at,
+            "release": pause.release,
             "ended_at": None,
         }
         with translated("the pause cannot be written"), self._engine.begin() as connection:
@@ -94,4 +95,5 @@ def _pause(row: Any) -> Pause:
         since=row.since,
         until=math.inf if row.until is None else row.until,
         hold_at=row.hold_at,
+        release=row.release,
     )

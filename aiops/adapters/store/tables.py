@@ -133,6 +133,7 @@ PAUSES = Table(
     Column("since", Float, nullable=False),
     Column("until", Float),
     Column("hold_at", Integer),
+    Column("release", Boolean, nullable=False),
     Column("ended_at", Float),
 )
 

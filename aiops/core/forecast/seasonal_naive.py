@@ -127,6 +127,12 @@ class SeasonalNaive:
         return (self._minute - self._first) * STEP_S
 
     @property
+    def peak(self) -> float | None:
+        """Return the greatest value that is remembered, None of nothing."""
+        known = self._values[np.isfinite(self._values)]
+        return float(known.max()) if len(known) else None
+
+    @property
     def learned(self) -> bool:
         """Return whether a season is known, and how wrong the model is."""
         return self._seasonal and self._record.known

@@ -39,7 +39,7 @@ def settled(wish: Wish, ctx: GuardContext) -> Ruling | None:
 def pause(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Hold what a person paused; a pause that holds at a level pins it (S9)."""
     for one in (*ctx.snapshot.pauses, *_annotated(ctx)):
-        if not _concerns(one, ctx):
+        if not one.concerns(ctx.policy.target, ctx.policy.key, ctx.now):
             continue
         if one.hold_at is not None:
             if wish.after == one.hold_at:
@@ -106,11 +106,6 @@ def only_firm(wish: Wish, ctx: GuardContext, held: Wait) -> Ruling:
     if firm <= wish.before:
         return held
     return Clamp(after=firm, reason=held.reason, detail=f"{held.detail}; reactive need {firm} goes on")
-
-
-def _concerns(one: Pause, ctx: GuardContext) -> bool:
-    ref = ctx.policy.target
-    return one.until > ctx.now and one.scope in ("*", ref.namespace, str(ref), ctx.policy.key)
 
 
 def _binds(direction: Direction, delta: int) -> bool:

@@ -206,7 +206,10 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A person's wish to hold. scope: `*`, `namespace`, `namespace/name` or a policy key. hold_at: pins a level."""
+    """A person's wish to hold. scope: `*`, `namespace`, `namespace/name` or a policy key. hold_at: pins a level.
+
+    release: hand back what stands in the cluster, too (S9).
+    """
 
     id: str
     scope: str
@@ -216,6 +219,11 @@ class Pause:
     since: Instant
     until: Instant = math.inf
     hold_at: int | None = None
+    release: bool = False
+
+    def concerns(self, target: TargetRef, policy: PolicyKey, now: Instant) -> bool:
+        """Return whether it is in force for a target and its policy."""
+        return self.until > now and self.scope in ("*", target.namespace, str(target), policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

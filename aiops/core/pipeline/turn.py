@@ -114,7 +114,7 @@ def _broken(policy: ScalingPolicy, inputs: Inputs, trace: str) -> Decision:
 
 
 def _hand_back(state: LoopState, turn: Turn, tick_id: str) -> tuple[Action, ...]:
-    """Return the actions that hand back what a policy left behind that is gone or may no longer act (S9)."""
+    """Return the actions that hand back what was released, or left by a policy that is gone or acts no more (S9)."""
     snapshot = turn.snapshot
     if not state.effects or not snapshot.leadership.leader or not snapshot.store_ok:
         return ()
@@ -123,10 +123,15 @@ def _hand_back(state: LoopState, turn: Turn, tick_id: str) -> tuple[Action, ...]
     for effect in state.effects.values():
         policy = acting.get(effect.policy)
         workload = snapshot.workloads.get(effect.target.key)
-        if (policy is not None and policy.target == effect.target) or workload is None:
+        kept = policy is not None and policy.target == effect.target and not _released(effect, snapshot)
+        if kept or workload is None:
             continue
         actions.append(act.release_action(effect, workload, _release_issue(effect, turn, tick_id)))
     return tuple(action for action in actions if action.steps)
+
+
+def _released(effect: Effect, snapshot: Snapshot) -> bool:
+    return any(p.release and p.concerns(effect.target, effect.policy, snapshot.at) for p in snapshot.pauses)
 
 
 def _acts(policy: ScalingPolicy, snapshot: Snapshot) -> bool:

@@ -134,6 +134,7 @@ def _people() -> None:
         sa.Column("since", sa.Float, nullable=False),
         sa.Column("until", sa.Float),
         sa.Column("hold_at", sa.Integer),
+        sa.Column("release", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.Float),
     )
     op.create_table(

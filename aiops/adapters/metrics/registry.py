@@ -1,0 +1,65 @@
+"""ports.Telemetry over prometheus-client."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from aiops.core.model import LoopState, Pass, Tick, VerdictWord
+
+_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
+
+
+class LoopMetrics:
+    """What the loop says of itself. Labels are policies, stages, verdicts and reasons: bounded by what is loaded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self._stages = Histogram(
+            "aiops_stage_duration_seconds", "Time of each stage.", ["stage"], registry=registry, buckets=_BUCKETS
+        )
+        self._ticks = Counter("aiops_ticks_total", "Turns of the loop.", registry=registry)
+        self._failures = Counter("aiops_tick_failures_total", "Held or failed turns.", ["kind"], registry=registry)
+        self._decisions = Counter(
+            "aiops_decisions_total", "Decisions by verdict.", ["policy", "verdict"], registry=registry
+        )
+        self._holds = Counter("aiops_rulings_total", "What bound, by reason.", ["policy", "reason"], registry=registry)
+        self._actions = Counter("aiops_actions_total", "Actions issued.", ["policy", "dry_run"], registry=registry)
+        self._outcomes = Counter("aiops_outcomes_total", "Ends of actions.", ["policy", "outcome"], registry=registry)
+        self._replicas = Gauge("aiops_target_replicas", "Replicas by policy.", ["policy", "kind"], registry=registry)
+        self._findings = Gauge("aiops_findings", "Open findings.", registry=registry)
+        self._effects = Gauge("aiops_outstanding_effects", "What is to be handed back.", registry=registry)
+        self._last = Gauge("aiops_last_tick_timestamp_seconds", "Time of the last turn.", registry=registry)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Note how long a stage took."""
+        self._stages.labels(name).observe(seconds)
+
+    def tick(self, tick: Tick, state: LoopState) -> None:
+        """Note what a tick decided."""
+        self._ticks.inc()
+        self._last.set(tick.at)
+        self._findings.set(len(tick.findings))
+        self._effects.set(len(state.effects))
+        for decision in tick.decisions:
+            verdict = decision.verdict
+            if verdict is None:
+                continue
+            self._decisions.labels(decision.policy, verdict.word.value).inc()
+            bound = verdict.binding
+            if bound is not None and not isinstance(bound.ruling, Pass):
+                self._holds.labels(decision.policy, bound.ruling.reason.value).inc()
+            self._replicas.labels(decision.policy, "current").set(verdict.change.before)
+            self._replicas.labels(decision.policy, "wanted").set(verdict.proposal.change.after)
+            if verdict.word is VerdictWord.ALLOW:
+                self._actions.labels(decision.policy, str(verdict.dry_run).lower()).inc()
+        for outcome in tick.outcomes:
+            self._outcomes.labels(outcome.policy, outcome.kind.value).inc()
+
+    def failure(self, kind: str) -> None:
+        """Count a held or failed tick."""
+        self._failures.labels(kind).inc()
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,208 @@
+"""The long-running daemon: APScheduler drives the ticks, signals end it in stages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from aiops.app.settings import WebSettings
+from aiops.app.wiring import Built
+from aiops.errors import ConfigurationError, FatalError, PortError
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    from aiops.adapters.metrics import TelemetryServer
+    from aiops.web.server import WebServer
+
+_LOG = logging.getLogger("aiops.daemon")
+RELOAD_S = 2.0
+PRUNE_S = 3600.0
+
+
+class Daemon:
+    """Runs until a signal, a fatal error, or a number of ticks."""
+
+    def __init__(self, built: Built, *, ticks: int | None = None) -> None:
+        self._built = built
+        self._left = ticks
+        self._done = threading.Event()
+        self._forced = False
+        self._exit = 0
+        self._scheduler: BackgroundScheduler | None = None
+        self._telemetry: TelemetryServer | None = None
+        self._web: WebServer | None = None
+
+    def run(self) -> int:
+        """Run, and return the exit code."""
+        built = self._built
+        try:
+            self._start()
+            while not self._done.wait(0.5):
+                pass
+        except FatalError as err:
+            _LOG.error("fatal", extra={"error": str(err)})
+            self._exit = err.exit_code
+        finally:
+            self._stop()
+        _LOG.info("stopped", extra={"ticks": built.loop.state.ticks})
+        return self._exit
+
+    # -- start -----------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        from aiops.adapters.metrics import TelemetryServer
+
+        built, settings = self._built, self._built.settings
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        for line in built.world.banner():
+            _LOG.info("standing", extra={"where": line})
+        if settings.telemetry.enabled:
+            address = (settings.telemetry.host, settings.telemetry.port)
+            self._telemetry = TelemetryServer(address, built.metrics.exposition, built.unhealthy, built.unready)
+            self._telemetry.start()
+        if settings.web.enabled:
+            from aiops.app.live import LiveService
+            from aiops.web.server import WebServer
+
+            token = web_token(settings.web)
+            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), token)
+            self._web.start()
+            _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
+        built.world.start()
+        if built.world.virtual:
+            built.learn()
+        else:
+            threading.Thread(target=self._learn, name="learn", daemon=True).start()
+        self._schedule()
+
+    def _learn(self) -> None:
+        try:
+            self._built.learn()
+        except PortError as err:
+            _LOG.warning("history_missed", extra={"reason": str(err)})
+        except Exception:
+            _LOG.exception("learning_failed")
+
+    def _schedule(self) -> None:
+        from apscheduler.executors.pool import ThreadPoolExecutor
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        built, settings = self._built, self._built.settings
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # ticks have a thread of their own, so that no other job makes one late
+        executors = {"default": ThreadPoolExecutor(2), "tick": ThreadPoolExecutor(1)}
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        scheduler = BackgroundScheduler(executors=executors, job_defaults=defaults, timezone="UTC")
+        self._scheduler = scheduler
+        every = built.world.tick_every_s
+        scheduler.add_job(self._guarded(self._tick), "interval", seconds=every, executor="tick", id="tick")
+        jobs: tuple[tuple[str, Callable[[], object], float], ...] = (
+            ("reload", built.policies.reload, RELOAD_S),
+            ("checkpoint", built.checkpoint, settings.models.every),
+            ("prune", built.prune, PRUNE_S),
+        )
+        for name, job, seconds in jobs:
+            scheduler.add_job(self._guarded(job), "interval", seconds=seconds, id=name)
+        scheduler.start()
+        scheduler.modify_job("tick", next_run_time=_now())
+
+    # -- jobs ------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._done.is_set():
+            return
+        sentence = self._built.tick()
+        _LOG.info("tick", extra={"sentence": sentence})
+        if self._left is not None:
+            self._left -= 1
+            if self._left <= 0:
+                self._done.set()
+
+    def _guarded(self, job: Callable[[], object]) -> Callable[[], None]:
+        """Let a job fail alone; only a fatal error ends the daemon."""
+
+        def run() -> None:
+            try:
+                job()
+            except FatalError as err:
+                _LOG.error("fatal", extra={"error": str(err)})
+                self._exit = err.exit_code
+                self._done.set()
+            except PortError as err:
+                _LOG.warning("job_held", extra={"job": getattr(job, "__name__", "job"), "reason": str(err)})
+            except Exception:
+                _LOG.exception("job_failed", extra={"job": getattr(job, "__name__", "job")})
+
+        return run
+
+    # -- signals and stop ------------------------------------------------------------------------------
+
+    def _on_stop(self, number: int, _: FrameType | None) -> None:
+        if self._forced:
+            os._exit(128 + number)
+        self._forced = True
+        sys.stderr.write("\n")
+        _LOG.info("stopping", extra={"signal": signal.Signals(number).name, "hint": "once more ends it at once"})
+        self._done.set()
+
+    def _on_reload(self, _: int, __: FrameType | None) -> None:
+        threading.Thread(target=self._guarded(lambda: self._built.policies.reload(force=True)), name="reload").start()
+
+    def _stop(self) -> None:
+        """Stop in stages, each with its time; one that hangs does not keep the others from their turn."""
+        limits = self._built.settings.stop
+        stages: tuple[tuple[str, float, Callable[[float], None]], ...] = (
+            ("ticks", limits.tick, self._stop_ticks),
+            ("models", limits.tick, lambda _: self._built.checkpoint()),
+            ("page", limits.web, self._stop_servers),
+            ("adapters", limits.adapters, self._built.world.stop),
+            ("store", limits.tick, lambda _: self._built.store.close()),
+        )
+        for name, seconds, stage in stages:
+            started = time.monotonic()
+            thread = threading.Thread(target=self._guarded(_with(stage, seconds)), name=f"stop-{name}", daemon=True)
+            thread.start()
+            thread.join(seconds)
+            took = round(time.monotonic() - started, 2)
+            _LOG.info("stage_stopped", extra={"stage": name, "took_s": took, "in_time": not thread.is_alive()})
+
+    def _stop_ticks(self, _: float) -> None:
+        if self._scheduler is not None and self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def _stop_servers(self, seconds: float) -> None:
+        for server in (self._web, self._telemetry):
+            if server is not None:
+                server.stop(seconds)
+
+
+def web_token(settings: WebSettings) -> str:
+    """Return the token that the API asks for, '' for none; raise ConfigurationError when its file cannot be read."""
+    if settings.token is not None:
+        return settings.token.get_secret_value()
+    if settings.token_file is None:
+        return ""
+    try:
+        return settings.token_file.read_text(encoding="utf-8").strip()
+    except OSError as err:
+        raise ConfigurationError(f"web.token_file: {settings.token_file} cannot be read: {err.strerror}") from err
+
+
+def _with(stage: Callable[[float], None], seconds: float) -> Callable[[], None]:
+    return lambda: stage(seconds)
+
+
+def _now() -> object:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)

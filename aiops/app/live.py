@@ -1,0 +1,83 @@
+"""What a running daemon knows beyond its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiops
+from aiops.app.service import Service
+from aiops.app.wiring import Built
+from aiops.core.policies import ScalingPolicy
+
+
+class LiveService(Service):
+    """The service of a running daemon."""
+
+    def __init__(self, built: Built) -> None:
+        super().__init__(built.store)
+        self._built = built
+
+    def now(self) -> float:
+        """Return the time of the last tick, or the present."""
+        last = self._built.loop.last
+        return self._built.world.present() if last is None else last.at
+
+    def status(self) -> dict[str, Any]:
+        """Return where the loop stands."""
+        built, tick = self._built, self._built.loop.last
+        ledger = built.ledger
+        policies = built.policies.current()
+        return {
+            "running": True,
+            "version": aiops.__version__,
+            "mode": built.settings.mode.value,
+            "world": built.world.banner(),
+            "virtual": built.world.virtual,
+            "now": self.now(),
+            "step_s": built.settings.step,
+            "refresh_s": max(0.5, min(built.world.tick_every_s, 5.0)),
+            "last_tick_at": None if tick is None else tick.at,
+            "sentence": built.sentence,
+            "held": built.loop.held,
+            "unhealthy": built.unhealthy(),
+            "unready": built.unready(),
+            "learnt": built.learnt,
+            "policies": {"digest": policies.digest, "count": len(policies.every)},
+            "problems": [str(problem) for problem in built.policies.problems],
+            "targets": self._targets(),
+            "findings": 0 if tick is None else len(tick.findings),
+            "pauses": self.pauses(),
+            "questions": self.questions(),
+            "effects": len(built.loop.state.effects),
+            "cost": {
+                "actual_usd": ledger.actual_usd,
+                "static_usd": ledger.static_usd,
+                "saved_ratio": ledger.saved_ratio,
+                "since": ledger.since,
+            },
+        }
+
+    def _targets(self) -> list[dict[str, Any]]:
+        tick = self._built.loop.last
+        by_key = {policy.key: policy for policy in self._built.policies.current().scaling}
+        return [] if tick is None else [_target(decision, by_key.get(decision.policy)) for decision in tick.decisions]
+
+
+def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
+    verdict, sample = decision.verdict, decision.sample
+    slo = None if policy is None else policy.objective.slo
+    return {
+        "policy": decision.policy,
+        "target": str(decision.target),
+        "decision": decision.id,
+        "mode": None if policy is None else policy.mode.value,
+        "story": decision.story,
+        "verdict": "bug" if verdict is None else verdict.word.value,
+        "current": None if verdict is None else verdict.change.before,
+        "wanted": None if verdict is None else verdict.proposal.change.after,
+        "ready": None if sample is None else sample.ready,
+        "usd_per_hour": None if sample is None else sample.usd_per_hour,
+        "unit": "" if policy is None else policy.signals[policy.objective.demand].unit,
+        "slo": None if slo is None else {"signal": slo.signal, "at_most": slo.at_most},
+        "signals": {s.name: {"state": s.state.value, "value": s.value if s.usable else None} for s in decision.signals},
+    }

@@ -1,0 +1,220 @@
+"""What people can ask and say, over HTTP and on the command line alike: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from aiops.app.replay import replay
+from aiops.core.model import Approval, Direction, Effect, Inputs, Pause
+from aiops.core.policies import ScalingPolicy
+from aiops.core.record.codec import from_text, to_jsonable
+from aiops.core.record.story import Told, explanation
+from aiops.errors import InvalidInput, NotFound
+from aiops.policy import recompile
+
+if TYPE_CHECKING:
+    from aiops.adapters.store import Store, Stored
+
+HOUR_S = 3600.0
+
+
+class Service:
+    """Answers from the store; a daemon adds what only it knows (see `LiveService`)."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def now(self) -> float:
+        """Return the loop's time: the last tick's, as the record has it."""
+        last = self.store.reader.status()["last_tick_at"]
+        return time.time() if last is None else float(last)
+
+    # -- looking ---------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Return where the loop stands, as the record shows it."""
+        stored = self.store.reader.status()
+        newest = self.decisions({"limit": 200})
+        seen: dict[str, dict[str, Any]] = {}
+        for row in newest:
+            seen.setdefault(row["policy"], row)
+        return {
+            "running": False,
+            "last_tick_at": stored["last_tick_at"],
+            "stored": stored["stored"],
+            "bytes": self.store.used_bytes(),
+            "targets": [
+                {key: row[key] for key in ("policy", "target", "verdict", "reason", "before", "after", "story")}
+                for row in seen.values()
+            ],
+            "pauses": self.pauses(),
+            "effects": len(self.store.reader.effects()),
+        }
+
+    def decisions(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return decisions, newest first; `asked` holds filters by name."""
+        from aiops.adapters.store import Asked
+
+        return self.store.reader.decisions(Asked(**{k: v for k, v in asked.items() if v is not None}))
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """Return the whole story of one decision: in words, and as data."""
+        stored = self.store.reader.decision(decision_id)
+        told = self._told(stored)
+        return {
+            "id": stored.decision.id,
+            "text": explanation(told),
+            "decision": to_jsonable(stored.decision),
+            "until": stored.until,
+            "ticks": stored.ticks,
+            "action": None if stored.action is None else to_jsonable(stored.action),
+            "outcome": None if stored.outcome is None else to_jsonable(stored.outcome),
+        }
+
+    def _told(self, stored: Stored) -> Told:
+        decision = stored.decision
+        told = Told(
+            decision=decision,
+            action=stored.action,
+            outcome=stored.outcome,
+            until=stored.until,
+            ticks=stored.ticks,
+        )
+        try:
+            inputs = from_text(self.store.reader.inputs(decision.id), Inputs)
+            policy = recompile(self.store.reader.policy_document(decision.policy_digest))
+        except (NotFound, ValueError):
+            return told
+        unit = policy.signals[policy.objective.demand].unit if isinstance(policy, ScalingPolicy) else ""
+        workload = inputs.snapshot.workloads.get(decision.target.key)
+        return replace(told, workload=workload, forecast=inputs.forecast, unit=unit)
+
+    def replay(self, decision_id: str) -> dict[str, Any]:
+        """Make a stored decision again, and say how far it agrees."""
+        reader = self.store.reader
+        decision = reader.decision(decision_id).decision
+        found = replay(decision, reader.inputs(decision.id), reader.policy_document(decision.policy_digest))
+        return {
+            "id": found.decision_id,
+            "agrees": found.agrees,
+            "agreement": found.agreement.value,
+            "differences": list(found.differences),
+            "made_by": {"code": found.code, "platform": found.platform},
+        }
+
+    def series(self, policy: str, hours: float) -> dict[str, Any]:
+        """Return the curves of a policy over the last hours."""
+        now = self.now()
+        return self.store.reader.series(policy, now - hours * HOUR_S, now)
+
+    def findings(self, hours: float) -> dict[str, Any]:
+        """Return findings and incidents of the last hours."""
+        since = self.now() - hours * HOUR_S
+        return {"findings": self.store.reader.findings(since), "incidents": self.store.reader.incidents(since)}
+
+    def actions(self, limit: int) -> list[dict[str, Any]]:
+        """Return actions with their outcomes, newest first."""
+        return self.store.reader.actions(limit)
+
+    # -- saying ----------------------------------------------------------------------------------------
+
+    def pauses(self) -> list[dict[str, Any]]:
+        """Return the pauses in force."""
+        return [_plain_pause(one) for one in self.store.people.pauses(time.time())]
+
+    def pause(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Begin a pause; see `pause_of` for the fields."""
+        return _plain_pause(self.store.people.add_pause(pause_of(wish, time.time())))
+
+    def resume(self, pause_id: str) -> dict[str, Any]:
+        """End a pause, or all with `*`."""
+        return {"ended": self.store.people.end_pause(pause_id, time.time())}
+
+    def questions(self) -> list[dict[str, Any]]:
+        """Return what waits for a person's yes."""
+        now = self.now()
+        answered = {one.ask_id for one in self.store.people.approvals(0.0)}
+        return [
+            {"id": q.id, "policy": key, "after": q.after, "expires_at": q.expires_at}
+            for key, state in self.store.reader.states().items()
+            if (q := state.question) is not None and q.expires_at > now and q.id not in answered
+        ]
+
+    def answer(self, ask_id: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """Say yes or no to a question."""
+        known = [one["id"] for one in self.questions()]
+        matching = [one for one in known if one.startswith(ask_id.upper())]
+        if len(matching) != 1:
+            raise NotFound(f"there is no open question {ask_id}; open: {', '.join(known) or 'none'}")
+        approval = Approval(
+            ask_id=matching[0],
+            approved=bool(wish.get("approved")),
+            by=_word(wish, "by"),
+            at=time.time(),
+            reason=str(wish.get("reason", "")),
+        )
+        self.store.people.answer(approval)
+        return asdict(approval)
+
+    def effects(self) -> list[dict[str, Any]]:
+        """Return what stands in the clusters until it is handed back (S9)."""
+        return [_plain_effect(one) for one in self.store.reader.effects()]
+
+    def release(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Pause a scope and hand back what stands there; the loop does it at its next tick (S9)."""
+        reason = str(wish.get("reason") or "released")
+        return self.pause({**wish, "release": True, "reason": reason, "direction": "all"})
+
+
+def pause_of(wish: dict[str, Any], now: float) -> Pause:
+    """Return the pause of a wish (scope, reason, by; direction, hold_at, for_s, release); raise InvalidInput."""
+    try:
+        direction = Direction(str(wish.get("direction") or "all"))
+    except ValueError as err:
+        raise InvalidInput(f"direction: {wish.get('direction')!r} is not one of all, in, out") from err
+    for_s, hold_at = wish.get("for_s"), wish.get("hold_at")
+    if for_s is not None and not (isinstance(for_s, int | float) and for_s > 0):
+        raise InvalidInput(f"for_s: {for_s!r} is no time in seconds")
+    if hold_at is not None and not (isinstance(hold_at, int) and hold_at >= 0):
+        raise InvalidInput(f"hold_at: {hold_at!r} is no number of replicas")
+    return Pause(
+        id="",
+        scope=_word(wish, "scope"),
+        direction=direction,
+        reason=_word(wish, "reason"),
+        by=_word(wish, "by"),
+        since=now,
+        until=math.inf if for_s is None else now + for_s,
+        hold_at=hold_at,
+        release=bool(wish.get("release")),
+    )
+
+
+def _word(wish: dict[str, Any], name: str) -> str:
+    value = wish.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput(f"{name} is missing")
+    return value.strip()[:500]
+
+
+def _plain_pause(one: Pause) -> dict[str, Any]:
+    plain = asdict(one)
+    plain["direction"] = one.direction.value
+    plain["until"] = one.until if math.isfinite(one.until) else None
+    return plain
+
+
+def _plain_effect(one: Effect) -> dict[str, Any]:
+    return {
+        "policy": one.policy,
+        "target": str(one.target),
+        "object": f"{one.object.kind} {one.object}",
+        "attribute": one.attribute,
+        "original": one.original,
+        "written": one.written,
+        "since": one.since,
+        "action": one.action_id,
+    }

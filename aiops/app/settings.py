@@ -1,0 +1,257 @@
+"""Settings of the daemon: a file, then `AIOPS_...` in the environment, then flags; the later wins.
+
+Nested keys in the environment are joined by two underscores: `AIOPS_PROMETHEUS__URL`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aiops.core.decide.quantities import Duration, Quantity
+from aiops.core.model import Mode
+from aiops.errors import ConfigurationError
+from aiops.policy.document import Document, documents
+from aiops.policy.document import Path as FieldPath
+
+PREFIX = "AIOPS_"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrometheusSettings(Section):
+    """The metrics source, and how it is asked without being hurt (S10)."""
+
+    url: str = Field(pattern=r"^https?://")
+    bearer_token: SecretStr | None = None
+    bearer_token_file: Path | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+    headers: dict[str, SecretStr] = {}
+    timeout: Duration = 10.0
+    retries: int = Field(2, ge=0, le=10)
+    concurrency: int = Field(8, ge=1, le=64)
+    max_series: int = Field(100_000, ge=1)
+    max_bytes: Quantity = 64e6
+    jitter: Duration = 0.5
+
+
+class ClusterSettings(Section):
+    """One Kubernetes API server."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False
+
+
+class SimulationSettings(Section):
+    """An embedded simulated cluster in place of Prometheus and Kubernetes."""
+
+    scenario: str
+    acceleration: float = Field(30.0, gt=0, le=100_000)
+    seed: int | None = None
+
+
+class StoreSettings(Section):
+    """The record, and how much of it is kept."""
+
+    url: str = "sqlite:///var/aiops.db"
+    max_age: Duration = 90 * 86400.0
+    max_bytes: Quantity = 2e9
+
+
+class ModelsSettings(Section):
+    """Where the models' state is checkpointed."""
+
+    checkpoint: Path = Path("var/models.npz")
+    every: Duration = 600.0
+
+
+class ListenSettings(Section):
+    """An address to listen on."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(9464, ge=0, le=65535)
+
+
+class WebSettings(ListenSettings):
+    """The page and the API. Off loopback a token is a must (S10)."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def off_loopback_needs_a_token(self) -> WebSettings:
+        """Refuse to serve strangers without a token."""
+        if self.enabled and self.host not in LOOPBACK and self.token is None and self.token_file is None:
+            raise ValueError(f"host {self.host} is not loopback: set web.token or web.token_file")
+        return self
+
+
+class ScopeSettings(Section):
+    """What may be touched (S3)."""
+
+    namespaces: tuple[str, ...] = ()
+    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    protected_targets: tuple[str, ...] = ()
+
+
+class FreezeSettings(Section):
+    """A change freeze."""
+
+    name: str
+    schedule: str
+    duration: Duration
+    time_zone: str = "UTC"
+
+
+class PriceSettings(Section):
+    """What a replica costs, in USD per hour: by `namespace/name`, and otherwise."""
+
+    default: float | None = Field(None, ge=0)
+    targets: dict[str, float] = {}
+
+
+class LogSettings(Section):
+    """How the daemon speaks."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class StopSettings(Section):
+    """How long each stage of a stop may take."""
+
+    tick: Duration = 10.0
+    web: Duration = 5.0
+    adapters: Duration = 5.0
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    mode: Mode = Mode.DRY_RUN
+    policies: tuple[Path, ...] = (Path("policies"),)
+    step: Duration = Field(15.0, ge=1)
+    prometheus: PrometheusSettings | None = None
+    clusters: dict[str, ClusterSettings] = {}
+    simulation: SimulationSettings | None = None
+    store: StoreSettings = StoreSettings()
+    models: ModelsSettings = ModelsSettings()
+    telemetry: ListenSettings = ListenSettings()
+    web: WebSettings = WebSettings()
+    scope: ScopeSettings = ScopeSettings()
+    freezes: tuple[FreezeSettings, ...] = ()
+    prices: PriceSettings = PriceSettings()
+    pause_file: Path | None = None
+    log: LogSettings = LogSettings()
+    stop: StopSettings = StopSettings()
+
+    @model_validator(mode="after")
+    def one_world(self) -> Settings:
+        """Need a metrics source: a real one or the simulated one, and not both."""
+        if self.simulation is not None and (self.prometheus is not None or self.clusters):
+            raise ValueError("simulation stands in for prometheus and clusters: set one or the other")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take flags and the file as `load_settings` has merged them, and the environment between them."""
+        return (init_settings,)
+
+
+def load_settings(file: Path | None, flags: dict[str, Any] | None = None) -> Settings:
+    """Return the settings; raise ConfigurationError that names file, line, column and field."""
+    document = _read(file) if file is not None else None
+    data = document.data if document is not None else {}
+    environment = EnvSettingsSource(
+        Settings, env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False, env_ignore_empty=True
+    )
+    try:
+        merged = _merged(_merged(data, environment()), flags or {})
+        return Settings(**merged)
+    except ValidationError as err:
+        lines = [_said(tuple(one["loc"]), one["type"], one["msg"], document) for one in err.errors(include_url=False)]
+        raise ConfigurationError("\n".join(lines)) from err
+    except ValueError as err:
+        raise ConfigurationError(f"environment: {err}") from err
+
+
+def _read(file: Path) -> Document:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigurationError(f"{file}: the configuration cannot be read: {err}") from err
+    found, problems = documents(text, str(file))
+    if problems:
+        raise ConfigurationError("\n".join(map(str, problems)))
+    if len(found) > 1 or (found and not isinstance(found[0].data, dict)):
+        raise ConfigurationError(f"{file}:1:1: the configuration is one mapping of settings")
+    return found[0] if found else Document(origin=str(file), data={}, places={(): (1, 1)}, values={})
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in over.items():
+        both = isinstance(out.get(key), dict) and isinstance(value, dict)
+        out[key] = _merged(out[key], value) if both else value
+    return out
+
+
+def _said(path: FieldPath, kind: str, message: str, document: Document | None) -> str:
+    hint = ""
+    if kind == "extra_forbidden":
+        message = "unknown setting"
+        known = _known(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    message = message.removeprefix("Value error, ")
+    if document is not None and path[:1] and path[:1] in document.places:
+        return str(document.problem(path, message, hint=hint))
+    where = ".".join(map(str, path)) or "settings"
+    named = PREFIX + "__".join(str(part).upper() for part in path)
+    source = f" (from {named})" if named in os.environ else ""
+    return f"{where}: {message}{f' ({hint})' if hint else ''}{source}"
+
+
+def _known(path: FieldPath) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        info = model.model_fields.get(str(part))
+        candidates = _types(info.annotation) if info is not None else ()
+        inner = next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if inner is None:
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    return (annotation, *getattr(annotation, "__args__", ()))

@@ -1,0 +1,232 @@
+"""The two worlds that a daemon can stand in: a real one, and a simulated one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiops.app.settings import Settings
+from aiops.core.model import Instant, Leadership
+from aiops.errors import ConfigurationError
+from aiops.ports import Cluster, History, Lease, Prices, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiops.adapters.kubernetes.cluster import Clusters
+    from aiops.adapters.prometheus import PrometheusSource
+    from aiops.core.model import TargetRef
+
+
+class Surroundings(Protocol):
+    """What the composition root needs of a world."""
+
+    source: Source
+    history: History
+    cluster: Cluster
+    dry: Cluster
+    lease: Lease
+    prices: Prices
+
+    @property
+    def tick_every_s(self) -> float:
+        """Return the real seconds between two ticks."""
+        ...
+
+    @property
+    def virtual(self) -> bool:
+        """Return whether time is virtual, so that learning may happen before the first tick."""
+        ...
+
+    def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    def stop(self, timeout_s: float) -> None:
+        """Let go."""
+        ...
+
+    def next_at(self) -> Instant:
+        """Return the time of the tick that is due, and let a virtual world come to it."""
+        ...
+
+    def present(self) -> Instant:
+        """Return the time as the loop counts it, without moving anything."""
+        ...
+
+    def unready(self) -> list[str]:
+        """Return what does not answer yet."""
+        ...
+
+    def banner(self) -> list[str]:
+        """Return lines that say where the daemon stands."""
+        ...
+
+
+class OneProcess:
+    """A lease for a daemon that runs alone; the store's lock keeps a second one away."""
+
+    def leadership(self, at: Instant) -> Leadership:
+        """Return leadership."""
+        return Leadership(leader=True, epoch=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrices:
+    """Prices from the settings: by `namespace/name`, and otherwise."""
+
+    default: float | None
+    targets: Mapping[str, float]
+
+    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+        """Return the prices that are known."""
+        found = {ref.key: self.targets.get(str(ref), self.default) for ref in targets}
+        return {key: price for key, price in found.items() if price is not None}
+
+
+class Live:
+    """Prometheus and Kubernetes."""
+
+    virtual = False
+
+    def __init__(self, settings: Settings) -> None:
+        from aiops.adapters.kubernetes import DryRunCluster
+
+        if settings.prometheus is None:
+            raise ConfigurationError("prometheus.url is not set: say where the metrics are, or use config/demo.yaml")
+        self._metrics: PrometheusSource = prometheus(settings)
+        self._clusters: Clusters = clusters(settings)
+        self._url = settings.prometheus.url
+        self.source = self.history = self._metrics
+        self.cluster = self._clusters
+        self.dry = DryRunCluster(self._clusters)
+        self.lease = OneProcess()
+        self.prices = ListPrices(settings.prices.default, settings.prices.targets)
+        self.tick_every_s = settings.step
+
+    def start(self) -> None:
+        """Begin to watch the clusters; what does not answer yet is tried again."""
+        self._clusters.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Close watches and connections."""
+        self._clusters.stop(timeout_s)
+        self._metrics.close()
+
+    def next_at(self) -> Instant:
+        """Return the wall clock."""
+        return time.time()
+
+    def present(self) -> Instant:
+        """Return the wall clock."""
+        return time.time()
+
+    def unready(self) -> list[str]:
+        """Return which clusters have not been read yet."""
+        return self._clusters.unready()
+
+    def banner(self) -> list[str]:
+        """Return where metrics and clusters are."""
+        return [f"metrics from {self._url}", f"clusters: {', '.join(self._clusters.names)}"]
+
+
+class Simulated:
+    """A scenario in virtual time, accelerated; every tick is one step of the world, however late it comes."""
+
+    virtual = True
+
+    def __init__(self, settings: Settings) -> None:
+        from simulators.ports import DryCluster, SimCluster, SimLease, SimPrices, SimSource
+        from simulators.scenario import load
+
+        simulation = settings.simulation
+        if simulation is None:
+            raise ConfigurationError("simulation.scenario is not set")
+        self._scenario = load(simulation.scenario)
+        if self._scenario.spec.step != settings.step:
+            step = self._scenario.spec.step
+            raise ConfigurationError(f"step is {settings.step:g} s, but the scenario's step is {step:g} s")
+        self.world, self._hpas = self._scenario.world(simulation.seed)
+        self.source = self.history = SimSource(self.world)
+        self.cluster = SimCluster(self.world, self._hpas)
+        self.dry = DryCluster(self.cluster)
+        self.lease = SimLease()
+        self.prices = SimPrices(self.world)
+        self.tick_every_s = settings.step / simulation.acceleration
+        self._acceleration = simulation.acceleration
+
+    def start(self) -> None:
+        """Do nothing: the world is there."""
+
+    def stop(self, timeout_s: float) -> None:
+        """Do nothing: the world ends with the process."""
+
+    def next_at(self) -> Instant:
+        """Let one step go by."""
+        from simulators.run import advance
+
+        advance(self.world, self._hpas, self.world.step_s)
+        return self.world.now
+
+    def present(self) -> Instant:
+        """Return the world's time."""
+        return self.world.now
+
+    def unready(self) -> list[str]:
+        """Return nothing: the world answers."""
+        return []
+
+    def banner(self) -> list[str]:
+        """Return what is simulated."""
+        spec = self._scenario.spec
+        names = ", ".join(f"{one.namespace}/{one.name}" for one in spec.services)
+        return [
+            f"simulated: {spec.about or spec.name} ({names}), {self._acceleration:g} times as fast as life",
+            "nothing outside of this process is read or written",
+        ]
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """Return the world that the settings name."""
+    return Live(settings) if settings.simulation is None else Simulated(settings)
+
+
+def prometheus(settings: Settings) -> PrometheusSource:
+    """Return the metrics source of the settings; raise ConfigurationError when there is none."""
+    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+
+    one = settings.prometheus
+    if one is None:
+        raise ConfigurationError("prometheus.url is not set")
+    return PrometheusSource(
+        PrometheusOptions(
+            url=one.url,
+            bearer_token="" if one.bearer_token is None else one.bearer_token.get_secret_value(),
+            bearer_token_file=one.bearer_token_file,
+            username=one.username or "",
+            password="" if one.password is None else one.password.get_secret_value(),
+            ca_file=one.ca_file,
+            cert_file=one.cert_file,
+            key_file=one.key_file,
+            insecure_skip_verify=one.insecure_skip_verify,
+            headers={name: value.get_secret_value() for name, value in one.headers.items()},
+            timeout_s=one.timeout,
+            retries=one.retries,
+            concurrency=one.concurrency,
+            max_series=one.max_series,
+            max_bytes=int(one.max_bytes),
+            jitter_s=one.jitter,
+        )
+    )
+
+
+def clusters(settings: Settings) -> Clusters:
+    """Return the clusters of the settings, or the one that the environment names."""
+    from aiops.adapters.kubernetes import Clusters, KubernetesOptions
+
+    named = {
+        name: KubernetesOptions(kubeconfig=one.kubeconfig, context=one.context, in_cluster=one.in_cluster)
+        for name, one in settings.clusters.items()
+    }
+    return Clusters.connect(named or {"default": KubernetesOptions()})

@@ -1,0 +1,158 @@
+"""The composition root: from settings to a loop with everything it needs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiops.app.controls import StoreControls
+from aiops.app.ledger import Ledger
+from aiops.app.policies import FolderPolicySource
+from aiops.app.replay import code_version, platform_version
+from aiops.app.settings import Settings
+from aiops.app.surroundings import Surroundings, surroundings
+from aiops.core.bank import Bank
+from aiops.core.model import Scope
+from aiops.engine import local
+from aiops.loop import ControlLoop, Ports, Setup, backfill
+from aiops.policy.schedule import window
+
+if TYPE_CHECKING:
+    from aiops.adapters.metrics import LoopMetrics
+    from aiops.adapters.store import Store
+
+_LOG = logging.getLogger("aiops.daemon")
+HEALTHY_TICKS = 3
+HEALTHY_GRACE_S = 10.0
+
+
+class MonotonicClock:
+    """ports.Clock."""
+
+    def elapsed_s(self) -> float:
+        """Return seconds on the monotonic clock."""
+        return time.monotonic()
+
+
+@dataclass(slots=True)
+class Built:
+    """A daemon's parts, wired. `lock` guards the models between the tick and learning from history."""
+
+    settings: Settings
+    store: Store
+    policies: FolderPolicySource
+    world: Surroundings
+    metrics: LoopMetrics
+    loop: ControlLoop
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    ledger: Ledger = field(default_factory=Ledger)
+    sentence: str = ""
+    turned_at: float = 0.0
+    learnt: bool = False
+
+    def tick(self) -> str:
+        """Turn the loop once, and return its sentence."""
+        with self.lock:
+            sentence = self.loop.run_once(self.world.next_at())
+        if not self.loop.held and self.loop.last is not None:
+            self.turned_at = time.monotonic()
+            self.ledger.note(self.loop.last, self.policies.current(), self.loop.bank)
+        cost = self.ledger.sentence()
+        self.sentence = f"{sentence} · {cost}" if cost else sentence
+        return self.sentence
+
+    def learn(self) -> None:
+        """Restore what was learnt, and learn what has been since: without it the loop is reactive."""
+        settings, bank, policies = self.settings, self.loop.bank, self.policies.current()
+        path = settings.models.checkpoint
+        since, now = 0.0, self.world.present()
+        if not self.world.virtual:
+            with self.lock:
+                missing = local.restore(bank, path)
+            since = path.stat().st_mtime if not missing else 0.0
+            _LOG.info("models_restored", extra={"checkpoint": str(path), "to_learn": list(missing)})
+        missed = backfill(bank, policies, self.world.history, (since, now), self.lock)
+        for one in missed:
+            _LOG.warning("history_missed", extra={"reason": one})
+        self.learnt = True
+        _LOG.info("history_learnt", extra={"missed": len(missed)})
+
+    def checkpoint(self) -> None:
+        """Write what was learnt; a virtual world's is not worth keeping."""
+        if self.world.virtual:
+            return
+        try:
+            with self.lock:
+                local.save(self.loop.bank, self.settings.models.checkpoint)
+        except OSError as err:
+            _LOG.warning("checkpoint_failed", extra={"error": str(err)})
+
+    def prune(self) -> None:
+        """Remove from the store what is too old or too much."""
+        removed = self.store.prune(
+            self.world.present(), self.settings.store.max_age, int(self.settings.store.max_bytes)
+        )
+        if removed:
+            _LOG.info("store_pruned", extra=removed)
+
+    def unhealthy(self) -> list[str]:
+        """Return why the loop counts as stuck: it has not turned lately."""
+        allowed = HEALTHY_TICKS * self.world.tick_every_s + HEALTHY_GRACE_S
+        since = time.monotonic() - self.turned_at
+        if self.turned_at and since <= allowed:
+            return []
+        last = f"{since:.0f} s ago" if self.turned_at else "never"
+        held = f": {self.loop.held}" if self.loop.held else ""
+        return [f"the loop turned {last}, at most {allowed:.0f} s are well{held}"]
+
+    def unready(self) -> list[str]:
+        """Return why the daemon is not ready."""
+        wrong = self.world.unready()
+        if self.loop.last is None:
+            wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
+        return wrong
+
+
+def build(settings: Settings) -> Built:
+    """Return the wired daemon; raise FatalError or InvalidPolicy when it cannot be."""
+    from aiops.adapters.metrics import LoopMetrics
+    from aiops.adapters.store import Store
+
+    world = surroundings(settings)
+    store = Store.open(settings.store.url, writer=True)
+    try:
+        policies = FolderPolicySource(settings.policies, settings.step, store.journal.note_policies)
+        metrics = LoopMetrics()
+        bank = Bank(policies.current())
+        freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
+        ports = Ports(
+            policies=policies,
+            source=world.source,
+            cluster=world.cluster,
+            dry=world.dry,
+            journal=store.journal,
+            lease=world.lease,
+            controls=StoreControls(store.people, settings.pause_file, freezes, time.time),
+            prices=world.prices,
+            telemetry=metrics,
+            clock=MonotonicClock(),
+        )
+        loop = ControlLoop(ports, bank, setup(settings))
+    except BaseException:
+        store.close()
+        raise
+    return Built(settings=settings, store=store, policies=policies, world=world, metrics=metrics, loop=loop)
+
+
+def setup(settings: Settings) -> Setup:
+    """Return what does not change while the loop runs."""
+    scope = Scope(
+        ceiling=settings.mode,
+        namespaces=frozenset(settings.scope.namespaces),
+        protected_namespaces=frozenset(settings.scope.protected_namespaces),
+        protected_targets=frozenset(settings.scope.protected_targets),
+    )
+    return Setup(scope=scope, code=code_version(), platform=platform_version())

@@ -1,0 +1,153 @@
+"""The HTTP API under /api/v1, and the page over it.
+
+Without a token it serves loopback only, to requests that name loopback as their host (so that no foreign page can reach
+it by a name of its own); changes need JSON, which a foreign form cannot send.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from aiops.errors import AiopsError, InvalidInput, NotFound, PortError
+from aiops.web.contract import Answers, Plain
+
+STATIC = Path(__file__).parent / "static"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+MAX_HOURS = 24 * 31
+Next = Callable[[Request], Awaitable[Response]]
+Wish = Annotated[Plain, Body()]
+
+
+def application(answers: Answers, token: str) -> FastAPI:
+    """Return the application; token '' serves without authentication, to loopback names only."""
+    app = FastAPI(title="aiops", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app.add_exception_handler(AiopsError, _refusal)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Next) -> Response:
+        refused = _refused(request, token)
+        response = refused if refused is not None else await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    _looking(app, answers)
+    _saying(app, answers)
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html")
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def _looking(app: FastAPI, answers: Answers) -> None:
+    @app.get("/api/v1/status")
+    def status() -> Plain:
+        return answers.status()
+
+    @app.get("/api/v1/decisions")
+    def decisions(
+        policy: str | None = None,
+        verdict: str | None = None,
+        reason: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    ) -> list[Plain]:
+        return answers.decisions({"policy": policy, "verdict": verdict, "reason": reason, "limit": limit})
+
+    @app.get("/api/v1/decisions/{decision_id}")
+    def decision(decision_id: str) -> Plain:
+        return answers.decision(decision_id)
+
+    @app.get("/api/v1/decisions/{decision_id}/replay")
+    def replay(decision_id: str) -> Plain:
+        return answers.replay(decision_id)
+
+    @app.get("/api/v1/series")
+    def series(policy: str, hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 1.0) -> Plain:
+        return answers.series(policy, hours)
+
+    @app.get("/api/v1/findings")
+    def findings(hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 24.0) -> Plain:
+        return answers.findings(hours)
+
+    @app.get("/api/v1/actions")
+    def actions(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Plain]:
+        return answers.actions(limit)
+
+    @app.get("/api/v1/effects")
+    def effects() -> list[Plain]:
+        return answers.effects()
+
+
+def _saying(app: FastAPI, answers: Answers) -> None:
+    @app.get("/api/v1/pauses")
+    def pauses() -> list[Plain]:
+        return answers.pauses()
+
+    @app.post("/api/v1/pauses", status_code=201)
+    def pause(wish: Wish) -> Plain:
+        return answers.pause(wish)
+
+    @app.delete("/api/v1/pauses/{pause_id}")
+    def resume(pause_id: str) -> Plain:
+        return answers.resume(pause_id)
+
+    @app.get("/api/v1/approvals")
+    def questions() -> list[Plain]:
+        return answers.questions()
+
+    @app.post("/api/v1/approvals/{ask_id}")
+    def answer(ask_id: str, wish: Wish) -> Plain:
+        return answers.answer(ask_id, wish)
+
+    @app.post("/api/v1/release")
+    def release(wish: Wish) -> Plain:
+        return answers.release(wish)
+
+
+def _refused(request: Request, token: str) -> Response | None:
+    if token:
+        if request.url.path == "/" or request.url.path.startswith("/static/"):
+            return None  # the page holds no data; it asks for the token itself
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            return _problem(401, "a bearer token is needed: Authorization: Bearer ...")
+        return None
+    host = request.headers.get("host", "").rsplit(":", 1)[0] if "]" not in request.headers.get("host", "") else "[::1]"
+    if host not in LOCAL_HOSTS:
+        return _problem(403, "without a token only loopback is served")
+    if request.method in ("POST", "PUT", "PATCH") and "application/json" not in request.headers.get("content-type", ""):
+        return _problem(415, "changes are sent as application/json")
+    return None
+
+
+async def _refusal(_: Request, err: Exception) -> Response:
+    match err:
+        case NotFound():
+            return _problem(404, str(err))
+        case InvalidInput():
+            return _problem(422, str(err))
+        case PortError():
+            return _problem(503, str(err))
+        case _:
+            return _problem(500, str(err))
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    body: dict[str, Any] = {"detail": detail}
+    return JSONResponse(body, status)

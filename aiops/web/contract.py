@@ -1,0 +1,67 @@
+"""What the web asks of the application behind it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Plain = dict[str, Any]
+
+
+class Answers(Protocol):
+    """Plain data in, plain data out; raises AiopsError."""
+
+    def status(self) -> Plain:
+        """Return where the loop stands."""
+        ...
+
+    def decisions(self, asked: Plain) -> list[Plain]:
+        """Return decisions, newest first."""
+        ...
+
+    def decision(self, decision_id: str) -> Plain:
+        """Return the whole story of one decision."""
+        ...
+
+    def replay(self, decision_id: str) -> Plain:
+        """Make a stored decision again."""
+        ...
+
+    def series(self, policy: str, hours: float) -> Plain:
+        """Return the curves of a policy."""
+        ...
+
+    def findings(self, hours: float) -> Plain:
+        """Return findings and incidents."""
+        ...
+
+    def actions(self, limit: int) -> list[Plain]:
+        """Return actions with their outcomes."""
+        ...
+
+    def pauses(self) -> list[Plain]:
+        """Return the pauses in force."""
+        ...
+
+    def pause(self, wish: Plain) -> Plain:
+        """Begin a pause."""
+        ...
+
+    def resume(self, pause_id: str) -> Plain:
+        """End a pause."""
+        ...
+
+    def questions(self) -> list[Plain]:
+        """Return what waits for a person's yes."""
+        ...
+
+    def answer(self, ask_id: str, wish: Plain) -> Plain:
+        """Say yes or no."""
+        ...
+
+    def effects(self) -> list[Plain]:
+        """Return what is to be handed back."""
+        ...
+
+    def release(self, wish: Plain) -> Plain:
+        """Pause and hand back."""
+        ...
