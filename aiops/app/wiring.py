@@ -122,7 +122,7 @@ def build(settings: Settings) -> Built:
     from aiops.adapters.store import Store
 
     world = surroundings(settings)
-    store = Store.open(settings.store.url, writer=True)
+    store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
         policies = FolderPolicySource(settings.policies, settings.step, store.journal.note_policies)
         metrics = LoopMetrics()

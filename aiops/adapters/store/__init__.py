@@ -34,14 +34,18 @@ class Store:
     lock: TextIO | None = field(default=None)
 
     @classmethod
-    def open(cls, url: str, *, batch: int = 1, writer: bool = False) -> Store:
+    def open(cls, url: str, *, batch: int = 1, writer: bool = False, anew: bool = False) -> Store:
         """Open a database and bring its schema up to date.
 
-        batch: ticks per commit. writer: take the lock of the one daemon. Raises ConfigurationError.
+        batch: ticks per commit. writer: take the lock of the one daemon. anew: begin with an empty file, for a virtual
+        world that begins anew. Raises ConfigurationError.
         """
         engine = connect(url)
         path = file_of(url)
         lock = lock_writer(path) if writer and path is not None else None
+        if anew and path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
         ensure_schema(engine)
         return cls(url, engine, JournalWriter(engine, batch), People(engine), Reader(engine), lock)
 

@@ -1,0 +1,5 @@
+"""`python -m aiops`."""
+
+from aiops.app.cli import main
+
+main()

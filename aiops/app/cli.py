@@ -1,0 +1,49 @@
+"""The command line. Heavy imports are inside of the commands: `aiops --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiops import __version__
+from aiops.app.commands import daemon, look, people, policy, rehearse, store
+from aiops.app.output import SESSION, Format, guarded
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An autopilot for Kubernetes workloads: rehearsed, explained, undoable scaling on Prometheus metrics.",
+)
+app.add_typer(policy.app, name="policy")
+app.add_typer(people.approvals, name="approvals")
+app.add_typer(store.app, name="store")
+for module in (daemon, look, people, rehearse):
+    module.register(app)
+
+
+@app.callback()
+def _globals(
+    server: Annotated[str | None, typer.Option(help="Ask a running daemon at this URL.", envvar="AIOPS_SERVER")] = None,
+    token: Annotated[str, typer.Option(help="Bearer token for --server.", envvar="AIOPS_TOKEN")] = "",
+    config: Annotated[Path | None, typer.Option(help="Settings; config/default.yaml when it is there.")] = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="How answers are written.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more.")] = False,
+) -> None:
+    SESSION.server, SESSION.token, SESSION.config = server, token, config
+    SESSION.format, SESSION.verbose = output, verbose
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    SESSION.show({"version": __version__}, f"aiops {__version__}")
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(guarded(app))

@@ -1,0 +1,83 @@
+"""Rehearsing: `aiops simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiops.app.output import SESSION, console, table
+
+BATCH = 200
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(simulate)
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")],
+    policies: Annotated[list[Path], typer.Option(help="Policy files and folders.")],
+    seed: Annotated[int | None, typer.Option(help="In place of the scenario's.")] = None,
+    report: Annotated[Path, typer.Option(help="Where the HTML report goes; JSON lies beside it.")] = Path(
+        "out/simulation.html"
+    ),
+    journal: Annotated[Path | None, typer.Option(help="Keep the record in this SQLite file.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Run static peak and HPA as well.")] = True,
+) -> None:
+    """Rehearse policies in virtual time, beside a fleet for the peak and an HPA in the same world."""
+    from aiops.adapters.store import Store
+    from aiops.app.replay import code_version, platform_version
+    from aiops.loop import Setup
+    from aiops.policy import load
+    from simulators.report import write
+    from simulators.run import Rehearsal
+    from simulators.run import simulate as run
+    from simulators.scenario import load as load_scenario
+    from simulators.scorecard import COLUMNS, row
+
+    world = load_scenario(scenario)
+    rehearsed = load(policies, world.spec.step)
+    store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
+    store.journal.note_policies(rehearsed)
+    total = round(world.spec.duration / world.spec.step) * (3 if baselines else 1)
+    with _Bar(world.spec.name, total) as bar:
+        setup = Setup(code=code_version(), platform=platform_version(), keep_inputs=journal is not None)
+        how = Rehearsal(seed=seed, baselines=baselines, setup=setup, progress=bar.step)
+        result = run(world, rehearsed, store.journal, how)
+    store.close()
+    written = write(report, world, rehearsed, result)
+    card = result.scorecard
+    lines = [
+        f"{card.scenario}: {card.hours:g} h, {card.ticks} ticks, seed {card.seed}",
+        table(tuple(COLUMNS.values()), [row(one) for one in card.scores]),
+        f"report: {written}  data: {written.with_suffix('.json')}",
+    ]
+    SESSION.show(card.as_json(), "\n".join(lines))
+
+
+class _Bar:
+    """A progress bar on a terminal, silence elsewhere."""
+
+    def __init__(self, name: str, total: int) -> None:
+        from rich.progress import Progress
+
+        screen = console(errors=True)
+        self._progress = Progress(console=screen, transient=True, disable=not screen.is_terminal)
+        self._task = self._progress.add_task(name, total=total)
+        self._waiting = 0
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def step(self) -> None:
+        self._waiting += 1
+        if self._waiting == 100:
+            self._progress.advance(self._task, self._waiting)
+            self._waiting = 0

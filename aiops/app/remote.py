@@ -1,0 +1,111 @@
+"""The service of a daemon elsewhere, over its HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiops.errors import CannotReach, InvalidInput, NoPermission, NotFound
+
+_TIMEOUT_S = 30.0
+
+
+class RemoteService:
+    """web.contract.Answers over HTTP."""
+
+    def __init__(self, server: str, token: str) -> None:
+        import httpx
+
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._server = server
+        self._client = httpx.Client(base_url=f"{server.rstrip('/')}/api/v1/", headers=headers, timeout=_TIMEOUT_S)
+
+    def status(self) -> dict[str, Any]:
+        """Return where the loop stands."""
+        return self._map("GET", "status")
+
+    def decisions(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return decisions, newest first."""
+        return self._list("GET", "decisions", params={k: v for k, v in asked.items() if v is not None})
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """Return the whole story of one decision."""
+        return self._map("GET", f"decisions/{decision_id}")
+
+    def replay(self, decision_id: str) -> dict[str, Any]:
+        """Make a stored decision again."""
+        return self._map("GET", f"decisions/{decision_id}/replay")
+
+    def series(self, policy: str, hours: float) -> dict[str, Any]:
+        """Return the curves of a policy."""
+        return self._map("GET", "series", params={"policy": policy, "hours": hours})
+
+    def findings(self, hours: float) -> dict[str, Any]:
+        """Return findings and incidents."""
+        return self._map("GET", "findings", params={"hours": hours})
+
+    def actions(self, limit: int) -> list[dict[str, Any]]:
+        """Return actions with their outcomes."""
+        return self._list("GET", "actions", params={"limit": limit})
+
+    def pauses(self) -> list[dict[str, Any]]:
+        """Return the pauses in force."""
+        return self._list("GET", "pauses")
+
+    def pause(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Begin a pause."""
+        return self._map("POST", "pauses", json=wish)
+
+    def resume(self, pause_id: str) -> dict[str, Any]:
+        """End a pause."""
+        return self._map("DELETE", f"pauses/{pause_id}")
+
+    def questions(self) -> list[dict[str, Any]]:
+        """Return what waits for a person's yes."""
+        return self._list("GET", "approvals")
+
+    def answer(self, ask_id: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """Say yes or no."""
+        return self._map("POST", f"approvals/{ask_id}", json=wish)
+
+    def effects(self) -> list[dict[str, Any]]:
+        """Return what is to be handed back."""
+        return self._list("GET", "effects")
+
+    def release(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Pause and hand back."""
+        return self._map("POST", "release", json=wish)
+
+    def _map(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        answer = self._ask(method, path, **kwargs)
+        if not isinstance(answer, dict):
+            raise CannotReach(f"{self._server} does not answer like a daemon of aiops")
+        return answer
+
+    def _list(self, method: str, path: str, **kwargs: Any) -> list[dict[str, Any]]:
+        answer = self._ask(method, path, **kwargs)
+        if not isinstance(answer, list):
+            raise CannotReach(f"{self._server} does not answer like a daemon of aiops")
+        return answer
+
+    def _ask(self, method: str, path: str, **kwargs: Any) -> Any:
+        import httpx
+
+        try:
+            response = self._client.request(method, path, **kwargs)
+            body = response.json()
+        except httpx.HTTPError as err:
+            raise CannotReach(f"{self._server} cannot be reached: {err}") from err
+        except ValueError as err:
+            raise CannotReach(f"{self._server} does not answer like a daemon of aiops") from err
+        if response.is_success:
+            return body
+        detail = str(body.get("detail", body)) if isinstance(body, dict) else str(body)
+        match response.status_code:
+            case 401 | 403:
+                raise NoPermission(detail)
+            case 404:
+                raise NotFound(detail)
+            case 422:
+                raise InvalidInput(detail)
+            case _:
+                raise CannotReach(f"{self._server}: {response.status_code} {detail}")
