@@ -51,12 +51,11 @@ class Schedule(Protocol):
 class Scores:
     """What a detector says of one frame, row by row. All arrays have the frame's length.
 
-    score: > 1 means anomalous, NaN where nothing can be said. p_value in (0, 1]. expected, lower, upper: in units of
-    the series. learned: whether the row has seen enough to be trusted.
+    score: > 1 means anomalous, NaN where nothing can be said. expected, lower, upper: in units of the series. learned:
+    whether the row has seen enough to be trusted.
     """
 
     score: F64
-    p_value: F64
     expected: F64
     lower: F64
     upper: F64
@@ -79,6 +78,10 @@ class Detector(Protocol):
 
     def score(self, at: Instant, values: F64) -> Scores:
         """Score `values` (float64[n], NaN is missing) without learning from them."""
+        ...
+
+    def p_values(self, scores: Scores, values: F64, rows: Rows) -> F64:
+        """Return P(a normal sample deviates at least so far) in [0, 1] for some rows of the scores just made."""
         ...
 
     def learn(self, at: Instant, values: F64, learn: Bools) -> None:

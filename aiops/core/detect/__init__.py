@@ -1,6 +1,6 @@
-"""Stage detect: what is not normal. A detector scores rows; the tracker turns scores into findings.
+"""Stage detect: what is not normal. A detector scores rows; a tracker turns scores into findings.
 
-A new detector is one file with a class that fills `Detector` and is made from `RowRules`, and one line in `DETECTORS`.
+A new detector is one file with a class that fills `RuledDetector`, and one line in `DETECTORS`.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aiops.core.ids import ulid
 from aiops.core.model import Finding, Incident
@@ -11,29 +11,51 @@ NOT_IDENTIFYING = frozenset({"__name__", "job", "instance", "le", "quantile", "c
 """Labels that many unrelated things share."""
 
 
-def incidents(findings: Sequence[Finding]) -> tuple[Incident, ...]:
-    """Return the open findings in groups that share an identifying label; the oldest finding names its group."""
-    groups: list[list[Finding]] = []
-    for finding in sorted(findings, key=lambda one: (one.since, one.series)):
-        mine = [group for group in groups if any(_related(finding.labels, other.labels) for other in group)]
-        merged = [one for group in mine for one in group] + [finding]
-        groups = [group for group in groups if group not in mine] + [merged]
-    return tuple(_incident(group) for group in groups)
+def incidents(findings: Sequence[Finding], before: Sequence[Incident] = ()) -> tuple[Incident, ...]:
+    """Return the open findings in groups that share an identifying label, oldest first.
+
+    An incident goes on under its id while one of its series is still in the group; of several, the oldest goes on.
+    """
+    standing = {name: incident for incident in reversed(before) for name in incident.series}
+    taken: set[str] = set()
+    out = []
+    for group in _groups(sorted(findings, key=lambda one: (one.since, one.series))):
+        old = [standing[one.series] for one in group if one.series in standing]
+        old = sorted((one for one in old if one.id not in taken), key=lambda one: (one.since, one.id))
+        out.append(_incident(group, old[0] if old else None))
+        taken.add(out[-1].id)
+    return tuple(out)
 
 
-def _related(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return any(other.get(key) == value for key, value in one.items() if key not in NOT_IDENTIFYING)
+def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return findings joined by labels, by union over (label, value); order of first appearance."""
+    parent = list(range(len(findings)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = place = parent[parent[place]]
+        return place
+
+    first: dict[tuple[str, str], int] = {}
+    for place, finding in enumerate(findings):
+        for label in finding.labels.items():
+            if label[0] not in NOT_IDENTIFYING:
+                one, other = root(first.setdefault(label, place)), root(place)
+                parent[max(one, other)] = min(one, other)
+    groups: dict[int, list[Finding]] = {}
+    for place, finding in enumerate(findings):
+        groups.setdefault(root(place), []).append(finding)
+    return list(groups.values())
 
 
-def _incident(group: list[Finding]) -> Incident:
-    oldest = min(group, key=lambda one: (one.since, one.series))
+def _incident(group: Sequence[Finding], old: Incident | None) -> Incident:
+    oldest = group[0]
     worst = max(group, key=lambda one: (one.score, one.series))
-    shared = {k: v for k, v in oldest.labels.items() if all(one.labels.get(k) == v for one in group)}
     return Incident(
-        id=ulid(oldest.since, "incident", oldest.series),
+        id=old.id if old else ulid(oldest.since, "incident", oldest.series),
         kind=worst.kind.value,
-        since=oldest.since,
-        labels=shared,
+        since=old.since if old else oldest.since,
+        labels={k: v for k, v in oldest.labels.items() if all(one.labels.get(k) == v for one in group)},
         series=tuple(sorted(one.series for one in group)),
-        peak_score=worst.score,
+        peak_score=max(worst.score, old.peak_score if old else 0.0),
     )

@@ -1,9 +1,7 @@
 """`robust-seasonal`: level plus season plus robust scale, with a tail that is calibrated to a budget of false alarms.
 
-expected = season(time of the season) + level. Both learn from the clipped residual (Huber's psi), so that an anomaly
-moves them little. The threshold follows the tail of z = |residual| / scale above its 98th percentile, taken as
-exponential (peaks over threshold; Siffer et al., "Anomaly detection in streams with extreme value theory", KDD 2017,
-with shape 0), at the probability that spends the row's budget of false alarms.
+expected = level + what the profile of the season has moved since. Level and scale follow clipped residuals (Huber's
+psi), an excursion beyond the limit teaches neither, and one that stays on its side becomes the new level.
 """
 
 from __future__ import annotations
@@ -12,36 +10,44 @@ import math
 
 import numpy as np
 
-from aiops.core.detect.rules import WEEK_S, RowRules
+from aiops.core.detect.rules import RowRules
+from aiops.core.detect.season import Known, SeasonProfile
+from aiops.core.detect.tail import Tail
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
-BINS = 96
 LEVEL_TAU_S = 3600.0
 SCALE_TAU_S = 4 * 3600.0
+LEVEL_GAIN_MOST, SCALE_GAIN_MOST = 0.1, 0.03
 CLIP = 3.0
 LEARNED_S = 3600.0
 """A row is trusted after this much time, and at least 60 samples."""
 
-LEARNED_SAMPLES = 60
-SHIFT_S = 1800.0
-"""A deviation that stays on one side this long is the new level."""
+LEARNED_SAMPLES = 60.0
+SHIFT_S = 3600.0
+SHIFT_SAMPLES = 8.0
+"""A deviation that stays on one side this long, and for so many samples, is the new level."""
 
-TAIL_SHARE = 0.02
-SEASON_GAIN_LEAST = 0.2
-MAX_STEP_S = 300.0
-_TINY = 1e-12
-_U0, _BETA0 = 3.0, 0.7
-_U_LEAST, _U_MOST = 1.5, 10.0
-_BETA_LEAST, _BETA_MOST = 0.15, 3.0
-_TAIL_GAIN = 0.05
-_FAR = 4.0
+YOUNG_MARGIN = 0.5
+"""How much wider the band is at first; by the end of a season it is as calibrated."""
+
+REFRESH_S = 60.0
+FIRST_SCALE_RATIO = 0.05
+LEAST_SCALE_RATIO = 1e-3
+"""The scale is never below this share of the level: a row that was constant may move so little unnoticed."""
+
+_TINY = 1e-9
+_FIRST_STEP_S = 60.0
+_GAP_STEPS = 3.0
+_LEVEL, _SCALE, _SAMPLES, _SEEN_S = range(4)
+_RUNS = ("_run_s", "_run_samples", "_run_sum", "_run_peak", "_run_sign", "_run_alarm", "_refreshed")
+_CLOCK = ("_last_at", "_since", "_step_s", "_refreshed_at")
 
 
 class RobustSeasonal:
-    """State of n rows as arrays. Owned by the bank and changed in place.
+    """State of n rows as arrays, owned by the bank and changed in place.
 
-    level, scale, tail_from, tail_mean, seen_s, samples, strayed_s: float64[n]; season: float32[96, n].
+    state: float64[4, n], level, scale, samples and seconds seen. run_*: float64[n], the excursion that a row is on.
     """
 
     name = "robust-seasonal"
@@ -50,160 +56,236 @@ class RobustSeasonal:
     def __init__(self, rules: RowRules) -> None:
         rows = len(rules)
         self.rules = rules
-        self._level = np.zeros(rows)
-        self._scale = np.zeros(rows)
-        self._season = np.zeros((BINS, rows), np.float32)
-        self._tail_from = np.full(rows, _U0)
-        self._tail_mean = np.full(rows, _BETA0)
-        self._seen_s = np.zeros(rows)
-        self._samples = np.zeros(rows)
-        self._strayed_s = np.zeros(rows)
-        self._last_at = math.nan
-        self._step_s = 60.0
-        self._columns = np.arange(rows)
+        self._season = SeasonProfile(rows, rules.season_s)
+        self._tail = Tail(rows)
+        self._state = np.zeros((4, rows))
+        self._state[_SCALE] = 1.0
+        self._run_s, self._run_samples, self._run_sum = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+        self._run_peak, self._run_sign, self._run_alarm = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+        self._refreshed = np.zeros(rows)
+        # made by `_see`: the news of a tick, what is moved by it, and how much each row takes
+        self._news: F64
+        self._moves: F64
+        self._gains: F64
+        self._cached: F64
+        self._last_at, self._since, self._step_s, self._refreshed_at = math.nan, math.nan, _FIRST_STEP_S, -math.inf
+        self._see()
+
+    # -- the tick ------------------------------------------------------------------------------------
 
     def score(self, at: Instant, values: F64) -> Scores:
         """Score `values` (float64[n], NaN is missing) without learning from them."""
         rules = self.rules
         expected = self._expected(at)
         residual = values - expected
-        wanted = rules.false_alarms_per_week * (self._dt(at) / WEEK_S)
-        z_limit = self._tail_from + self._tail_mean * np.log(TAIL_SHARE / np.minimum(wanted, TAIL_SHARE))
-        floor = np.maximum(rules.min_deviation, rules.min_deviation_ratio * np.abs(expected))
-        band = np.maximum(np.maximum(z_limit * self._scale, floor), _TINY)
-        learned = (self._seen_s >= LEARNED_S) & (self._samples >= LEARNED_SAMPLES)
-        counts = np.where(residual > 0, rules.above, rules.below)
-        score = np.where(learned, np.where(counts, np.abs(residual) / band, 0.0), np.nan)
-        score[np.isnan(values)] = np.nan
-        return Scores(
-            score=score,
-            p_value=self._p_value(residual),
-            expected=expected,
-            lower=np.where(rules.below, expected - band, -np.inf),
-            upper=np.where(rules.above, expected + band, np.inf),
-            learned=learned,
-        )
+        band = self._tail.limit * self._state[_SCALE]
+        if self._floors:
+            least = np.maximum(rules.min_deviation, rules.min_deviation_ratio * np.abs(expected))
+            band = np.maximum(band, least)
+        if self._sides:
+            strayed = np.where(residual > 0, residual * rules.above, -residual * rules.below)
+            lower = np.where(rules.below, expected - band, -np.inf)
+            upper = np.where(rules.above, expected + band, np.inf)
+        else:
+            strayed, lower, upper = np.abs(residual), expected - band, expected + band
+        return Scores(score=strayed / band, expected=expected, lower=lower, upper=upper, learned=self._learned)
+
+    def p_values(self, scores: Scores, values: F64, rows: Rows) -> F64:
+        """Return P(a sample of the row deviates at least so far) for some rows; NaN where the value is missing."""
+        away = np.abs(values[rows] - scores.expected[rows]) / self._state[_SCALE, rows]
+        return self._tail.p_values(away, rows)
 
     def learn(self, at: Instant, values: F64, learn: Bools) -> None:
         """Learn from the rows where `learn` is True and the value is finite."""
-        dt = self._dt(at)
-        self._last_at, self._step_s = at, dt
-        taken = learn & np.isfinite(values)
-        if not taken.any():
+        dt = self._pass_time(at)
+        taken = np.isfinite(values)
+        np.logical_and(taken, learn, out=taken)
+        count = int(np.count_nonzero(taken))
+        if count == 0:
             return
-        self._begin(values, taken)
-        residual = np.where(taken, values - self._expected(at), 0.0)
-        scale = np.maximum(self._scale, _TINY)
-        z = np.abs(residual) / scale
-        clipped = np.clip(residual, -CLIP * scale, CLIP * scale)
-        self._learn_tail(z, taken & (self._samples >= LEARNED_SAMPLES))
-        self._rebase(residual, z, taken, dt)
-        young = 1.0 / (1.0 + self._samples)
-        gain = np.where(taken, np.maximum(young, 1.0 - math.exp(-dt / LEVEL_TAU_S)), 0.0)
-        self._level += gain * clipped
-        spread = np.where(taken, np.maximum(young, 1.0 - math.exp(-dt / SCALE_TAU_S)), 0.0)
-        self._scale += spread * (np.abs(clipped) - self._scale)
-        self._learn_season(at, clipped, taken, dt)
-        self._seen_s += np.where(taken, dt, 0.0)
-        self._samples += taken
+        if self._unborn:
+            self._begin(values, taken)
+        state, news = self._state, self._news
+        if self._season.passed(at):
+            self._close_bin(at)
+        expected = self._expected(at)
+        residual = values - expected
+        if count < len(values):
+            residual = np.where(taken, residual, 0.0)
+        scale = state[_SCALE]
+        clipped = residual / scale
+        away = np.abs(clipped)
+        np.minimum(clipped, CLIP, out=clipped)
+        np.maximum(clipped, -CLIP, out=clipped)
+        np.multiply(clipped, scale, out=news[_LEVEL])
+        np.abs(news[_LEVEL], out=news[_SCALE])
+        news[_SCALE] -= scale
+        strays = away > self._tail.u
+        if self._running or np.count_nonzero(strays):
+            self._follow_runs(np.flatnonzero(taken & (strays | (self._run_s > 0))), residual, away, dt)
+        weights = self._weights(taken, count, dt)
+        cleaned = expected + news[_LEVEL]
+        self._season.note(cleaned if count == len(values) else cleaned * taken, weights[_SAMPLES])
+        np.multiply(news, weights, out=self._moves)
+        state += self._moves
+        self._cached_at = math.nan
+        if not 0.0 <= at - self._refreshed_at < REFRESH_S:
+            self._refresh(at)
+
+    def follow(self, rules: RowRules) -> None:
+        """Follow other rules from now on; as many rows, and the same season."""
+        self.rules = rules
+        self._see()
 
     def take(self, rows: Rows) -> None:
         """Become the detector of other rows: row i continues old row `rows[i]`, or starts afresh where that is -1."""
         fresh = RobustSeasonal(self.rules.take(rows))
         old = rows >= 0
-        source = rows[old]
-        for name in ("_level", "_scale", "_tail_from", "_tail_mean", "_seen_s", "_samples", "_strayed_s"):
-            getattr(fresh, name)[old] = getattr(self, name)[source]
-        fresh._season[:, old] = self._season[:, source]
-        fresh._last_at, fresh._step_s = self._last_at, self._step_s
+        fresh._state[:, old] = self._state[:, rows[old]]
+        for name in _RUNS:
+            getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
+        self._season.take(rows)
+        self._tail.take(rows)
+        fresh._season, fresh._tail = self._season, self._tail
+        for name in _CLOCK:
+            setattr(fresh, name, getattr(self, name))
+        fresh._see()
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         return {
-            "level": self._level,
-            "scale": self._scale,
-            "season": self._season,
-            "tail_from": self._tail_from,
-            "tail_mean": self._tail_mean,
-            "seen_s": self._seen_s,
-            "samples": self._samples,
-            "strayed_s": self._strayed_s,
-            "clock": np.array([self._last_at, self._step_s]),
+            "state": self._state,
+            "clock": np.array([getattr(self, name) for name in _CLOCK]),
+            **{name[1:]: getattr(self, name) for name in _RUNS},
+            **{f"season_{name}": array for name, array in self._season.arrays().items()},
+            **{f"tail_{name}": array for name, array in self._tail.arrays().items()},
         }
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
-        mine = self.arrays()
-        for name, array in mine.items():
+        for name, array in self.arrays().items():
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
-        for name in mine:
-            if name != "clock":
-                setattr(self, f"_{name}", np.array(arrays[name], mine[name].dtype))
-        self._last_at, self._step_s = (float(x) for x in arrays["clock"])
+        self._state = np.array(arrays["state"], np.float64)
+        for name in _RUNS:
+            setattr(self, name, np.array(arrays[name[1:]], np.float64))
+        for name, number in zip(_CLOCK, arrays["clock"].tolist(), strict=True):
+            setattr(self, name, number)
+        self._season.restore({k.removeprefix("season_"): v for k, v in arrays.items() if k.startswith("season_")})
+        self._tail.restore({k.removeprefix("tail_"): v for k, v in arrays.items() if k.startswith("tail_")})
+        self._see()
 
     # -- inner ---------------------------------------------------------------------------------------
 
-    def _dt(self, at: Instant) -> float:
-        """Return the seconds since the last sample, within reason; at first the usual step."""
+    def _see(self) -> None:
+        """Make what follows from the state and the rules: flags that spare work, and buffers."""
+        rules, (samples, seen_s) = self.rules, (self._state[_SAMPLES], self._state[_SEEN_S])
+        self._learned = (seen_s >= LEARNED_S) & (samples >= LEARNED_SAMPLES)
+        self._unborn = bool((samples == 0).any())
+        self._running = bool(self._run_s.any())
+        self._sides = not bool((rules.above & rules.below).all())
+        self._floors = bool(rules.min_deviation.any() or rules.min_deviation_ratio.any())
+        self._cached_at, self._cached = math.nan, self._state[_LEVEL]
+        self._gains_dt, self._young = math.nan, True
+        self._news, self._moves, self._gains = (np.ones(self._state.shape) for _ in range(3))
+
+    def _pass_time(self, at: Instant) -> float:
+        """Return the seconds that a sample stands for; a gap counts as one step, a step that repeats is the step."""
         since = at - self._last_at
-        return min(max(since, 1.0), MAX_STEP_S) if since > 0 else self._step_s
+        if since > 0 and (since <= _GAP_STEPS * self._step_s or abs(since - self._since) < 0.01 * since):
+            self._step_s = since
+        self._since, self._last_at = since, at
+        return self._step_s
 
     def _expected(self, at: Instant) -> F64:
-        """Return level plus season, the season interpolated between the middles of its bins."""
-        low, high, share = self._bins(at)
-        columns = self._columns
-        seasonal = self._season[low, columns] * (1.0 - share) + self._season[high, columns] * share
-        return np.asarray(self._level + seasonal, np.float64)
-
-    def _bins(self, at: Instant) -> tuple[Rows, Rows, F64]:
-        place = np.mod(at, self.rules.season_s) * (BINS / self.rules.season_s) - 0.5
-        low = np.floor(place).astype(np.intp)
-        return low % BINS, (low + 1) % BINS, place - low
-
-    def _p_value(self, residual: F64) -> F64:
-        """Return P(|residual| at least this), by the exponential tail above `tail_from`, and matching it below."""
-        z = np.abs(residual) / np.maximum(self._scale, _TINY)
-        log_share = math.log(TAIL_SHARE)
-        below = log_share * z / self._tail_from
-        above = log_share - (z - self._tail_from) / self._tail_mean
-        return np.asarray(np.exp(np.maximum(np.where(z > self._tail_from, above, below), -700.0)), np.float64)
+        if at != self._cached_at:
+            self._cached = self._state[_LEVEL] + self._season.move(at, self._step_s)
+            self._cached_at = at
+        return self._cached
 
     def _begin(self, values: F64, taken: Bools) -> None:
-        first = taken & (self._samples == 0)
-        if first.any():
-            self._level[first] = values[first]
-            self._scale[first] = 0.05 * np.abs(values[first]) + _TINY
+        first = np.flatnonzero(taken & (self._state[_SAMPLES] == 0))
+        if len(first):
+            self._state[_LEVEL, first] = values[first]
+            self._state[_SCALE, first] = np.maximum(FIRST_SCALE_RATIO * np.abs(values[first]), _TINY)
+            self._season.begin(first, values[first])
+            self._cached_at = math.nan
 
-    def _learn_tail(self, z: F64, taken: Bools) -> None:
-        """Follow the 98th percentile of z by stochastic approximation, and the mean of what exceeds it.
+    def _close_bin(self, at: Instant) -> None:
+        seasons = self._state[_SEEN_S] / self.rules.season_s
+        known = Known(seasons=seasons, scale=self._state[_SCALE])
+        self._state[_LEVEL] += self._season.close(at, self._step_s, known)
+        self._cached_at = math.nan
 
-        What is far beyond the tail is an anomaly rather than news of the tail, and moves it a tenth as much.
-        """
-        over = z > self._tail_from
-        gain = np.where(z > self._tail_from + _FAR * self._tail_mean, 0.1 * _TAIL_GAIN, _TAIL_GAIN)
-        excess = np.minimum(z - self._tail_from, _FAR * self._tail_mean)
-        mean = self._tail_mean + np.where(taken & over, gain * (excess - self._tail_mean), 0.0)
-        moved = self._tail_from * np.exp(np.where(taken, gain * (over - TAIL_SHARE), 0.0))
-        self._tail_mean = np.clip(mean, _BETA_LEAST, _BETA_MOST)
-        self._tail_from = np.clip(moved, _U_LEAST, _U_MOST)
+    def _weights(self, taken: Bools, count: int, dt: float) -> F64:
+        """Return float64[4, n]: how much of the news each part of the state takes; nothing where a row is not taken."""
+        gains = self._gains
+        if self._young or dt != self._gains_dt:
+            self._gains_dt = dt
+            young = 1.0 / (1.0 + self._state[_SAMPLES])
+            level = min(1.0 - math.exp(-dt / LEVEL_TAU_S), LEVEL_GAIN_MOST)
+            scale = min(1.0 - math.exp(-dt / SCALE_TAU_S), SCALE_GAIN_MOST)
+            np.maximum(young, level, out=gains[_LEVEL])
+            np.maximum(young, scale, out=gains[_SCALE])
+            gains[_SAMPLES], gains[_SEEN_S] = 1.0, dt
+            self._young = bool(young.max() > scale)
+        return gains if count == len(taken) else gains * taken
 
-    def _rebase(self, residual: F64, z: F64, taken: Bools, dt: float) -> None:
-        """Take a deviation that stays on one side for `SHIFT_S` as the new level."""
-        sign = np.sign(residual)
-        far = taken & (z > self._tail_from)
-        same = far & (sign == np.sign(self._strayed_s))
-        self._strayed_s = np.where(same, self._strayed_s + sign * dt, np.where(far, sign * dt, 0.0))
-        shifted = np.abs(self._strayed_s) >= SHIFT_S
-        if shifted.any():
-            self._level += np.where(shifted, residual, 0.0)
-            self._strayed_s[shifted] = 0.0
+    def _follow_runs(self, rows: Rows, residual: F64, away: F64, dt: float) -> None:
+        """Follow excursions beyond u of `rows`: their ends teach the tail, their length makes a new level."""
+        moved, far, u = residual[rows], away[rows], self._tail.u[rows]
+        sign = np.sign(moved)
+        running = self._run_s[rows] > 0
+        same = running & (sign == self._run_sign[rows]) & (far > 0.5 * u)
+        begins = (far > u) & ~same
+        self._end_runs(rows[running & ~same])
+        self._tail.begun(rows[begins])
+        self._run_sign[rows[begins]] = sign[begins]
+        on = same | begins
+        going = rows[on]
+        self._run_s[going] += dt
+        self._run_samples[going] += 1.0
+        self._run_sum[going] += moved[on]
+        self._run_peak[going] = np.maximum(self._run_peak[going], far[on])
+        self._spare(rows, moved, far)
+        shifted = going[(self._run_s[going] >= SHIFT_S) & (self._run_samples[going] >= SHIFT_SAMPLES)]
+        if len(shifted):
+            self._state[_LEVEL, shifted] += self._run_sum[shifted] / self._run_samples[shifted]
+            self._news[_LEVEL, shifted] = self._news[_SCALE, shifted] = 0.0
+            self._end_runs(shifted)
+        self._running = bool(self._run_s.any())
 
-    def _learn_season(self, at: Instant, clipped: F64, taken: Bools, dt: float) -> None:
-        low, high, share = self._bins(at)
-        seasons = self._seen_s / self.rules.season_s
-        gain = np.maximum(1.0 / (1.0 + seasons), SEASON_GAIN_LEAST) * np.minimum(dt * BINS / self.rules.season_s, 1.0)
-        move = np.where(taken, gain * clipped, 0.0)
-        self._season[low, self._columns] += (move * (1.0 - share)).astype(np.float32)
-        self._season[high, self._columns] += (move * share).astype(np.float32)
+    def _spare(self, rows: Rows, moved: F64, far: F64) -> None:
+        """Let what is beyond the band teach nothing, and count alarms that begin against the budget."""
+        beyond = far > self._tail.limit[rows]
+        if self._floors:
+            least = self.rules.min_deviation_ratio[rows] * np.abs(self._state[_LEVEL, rows])
+            beyond &= np.abs(moved) > np.maximum(least, self.rules.min_deviation[rows])
+        spared = rows[beyond]
+        if not len(spared):
+            return
+        self._news[_LEVEL, spared] = self._news[_SCALE, spared] = 0.0
+        counts = np.where(moved[beyond] > 0, self.rules.above[spared], self.rules.below[spared])
+        alarms = spared[counts & (self._run_alarm[spared] == 0)]
+        self._run_alarm[alarms] = 1.0
+        self._tail.alarmed(alarms)
+
+    def _end_runs(self, rows: Rows) -> None:
+        if len(rows):
+            self._tail.ended(rows, self._run_peak[rows])
+            for run in (self._run_s, self._run_samples, self._run_sum, self._run_peak, self._run_sign, self._run_alarm):
+                run[rows] = 0.0
+
+    def _refresh(self, at: Instant) -> None:
+        """Once a minute: limits, floors of the scale, and who has been learnt."""
+        level, scale, samples, seen_s = self._state
+        np.maximum(scale, LEAST_SCALE_RATIO * np.abs(level), out=scale)
+        np.maximum(scale, _TINY, out=scale)
+        self._learned = (seen_s >= LEARNED_S) & (samples >= LEARNED_SAMPLES)
+        self._unborn = bool((samples == 0).any())
+        youth = np.maximum(1.0 - seen_s / self.rules.season_s, 0.0)
+        margin = np.where(self._learned, 1.0 + YOUNG_MARGIN * youth, math.nan)
+        self._tail.refresh(self.rules.false_alarms_per_week, self._step_s, margin, samples - self._refreshed)
+        self._refreshed = samples.copy()
+        self._refreshed_at = at

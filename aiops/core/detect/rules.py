@@ -18,14 +18,13 @@ WEEK_S = 7 * DAY_S
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowRules:
-    """Structure of arrays, one entry per row.
+    """Structure of arrays, one entry per row; `season_s`, the length of the season, is that of all of them.
 
-    season_s: length of the season. false_alarms_per_week: the budget of false alarms of the row. above, below: which
-    deviations count. min_deviation (units of the series) and min_deviation_ratio (share of what was expected): what is
-    smaller is not worth an alarm.
+    false_alarms_per_week: the budget of false alarms of the row. above, below: which deviations count. min_deviation
+    (units of the series) and min_deviation_ratio (share of what was expected): what is smaller is not worth an alarm.
     """
 
-    season_s: F64
+    season_s: float
     false_alarms_per_week: F64
     above: Bools
     below: Bools
@@ -33,24 +32,34 @@ class RowRules:
     min_deviation_ratio: F64
 
     def __len__(self) -> int:
-        return len(self.season_s)
+        return len(self.above)
 
     def take(self, rows: Rows) -> RowRules:
         """Return the rules of other rows; -1 takes the rules that no policy has asked to change."""
-        fresh, kept = usual(len(rows)), rows >= 0
-        return RowRules(**{name: np.where(kept, old[rows], new) for name, old, new in _pairs(self, fresh)})
+        fresh, kept = usual(len(rows), self.season_s), rows >= 0
+        if not len(self):
+            return fresh
+        arrays = {name: np.where(kept, getattr(self, name)[rows], getattr(fresh, name)) for name in _ARRAYS}
+        return RowRules(season_s=self.season_s, **arrays)
+
+
+_ARRAYS = tuple(field.name for field in fields(RowRules) if field.name != "season_s")
 
 
 class RuledDetector(Detector, Protocol):
-    """A detector that follows rules by row; they may be replaced when policies change."""
+    """A detector that is made from rules by row."""
 
     rules: RowRules
 
+    def follow(self, rules: RowRules) -> None:
+        """Follow other rules from now on; as many rows, and the same season."""
+        ...
 
-def usual(rows: int) -> RowRules:
-    """Return the rules of rows that ask for nothing: a day, one false alarm a week, both sides, any deviation."""
+
+def usual(rows: int, season_s: float = DAY_S) -> RowRules:
+    """Return the rules of rows that ask for nothing: one false alarm a week, both sides, any deviation."""
     return RowRules(
-        season_s=np.full(rows, DAY_S),
+        season_s=season_s,
         false_alarms_per_week=np.ones(rows),
         above=np.ones(rows, np.bool_),
         below=np.ones(rows, np.bool_),
@@ -60,18 +69,15 @@ def usual(rows: int) -> RowRules:
 
 
 def of_policies(policies: Sequence[WatchPolicy], owner: Rows) -> RowRules:
-    """Return the rules of rows where row i belongs to `policies[owner[i]]`."""
+    """Return the rules of rows where row i belongs to `policies[owner[i]]`; all of these have one season length."""
+    seasons = {policies[number].season_s for number in set(owner.tolist())}
+    if len(seasons) > 1:
+        raise ValueError(f"rows of one detector share a season, these have {sorted(seasons)}")
     return RowRules(
-        season_s=np.array([p.season_s for p in policies], np.float64)[owner],
+        season_s=seasons.pop() if seasons else DAY_S,
         false_alarms_per_week=np.array([p.false_alarms_per_week for p in policies], np.float64)[owner],
         above=np.array([p.side is not Side.BELOW for p in policies], np.bool_)[owner],
         below=np.array([p.side is not Side.ABOVE for p in policies], np.bool_)[owner],
         min_deviation=np.array([p.min_deviation for p in policies], np.float64)[owner],
         min_deviation_ratio=np.array([p.min_deviation_ratio for p in policies], np.float64)[owner],
     )
-
-
-def _pairs(old: RowRules, new: RowRules) -> list[tuple[str, F64, F64]]:
-    if len(old) == 0:
-        old = usual(1)
-    return [(field.name, getattr(old, field.name), getattr(new, field.name)) for field in fields(RowRules)]

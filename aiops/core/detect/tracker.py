@@ -2,157 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
-from aiops.core.model import F64, Bools, Finding, FindingKind, Instant, PolicyKey, Rows
+from aiops.core.model import F64, Bools, FindingKind, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
-OPEN_RUN = 2
-"""Samples in a row that must be anomalous, unless one of them is extreme."""
+OPEN_HITS = 2
+"""Of the last three samples so many must be anomalous, unless one of them is extreme."""
 
-EXTREME = 3.0
-CLOSE_RUN = 4
-ABSENT_RUN = 5
-FLAT_RUN = 20
-SHIFT_S = 1800.0
-CHANGES_OFTEN = 0.2
-_CHANGE_GAIN = 0.005
-_UNKNOWN = -1e18
+EXTREME = 2.0
+CLOSE_RUN = 4.0
+ABSENT_RUN = 5.0
+GONE_S = 6 * 3600.0
+"""What has been absent for this long is taken as gone, not as absent."""
+
+SHIFT_S = 900.0
+"""A deviation that has stood for this long is called a level shift."""
+
+FLAT_S, FLAT_SAMPLES, FLAT_FACTOR = 600.0, 20.0, 2.0
+"""A row is flat when it stays the same for more than twice its longest known stretch and ten minutes (20 samples)."""
+
+FLAT_TURNS, FLAT_EVIDENCE = 20.0, 10.0
+"""How often a row must have moved, and for how many times the stretch it must be known, to be called flat."""
+
+_LOOK_S = 60.0
+_NEVER = -1e18
+_ROWS = ("hits", "calm", "missing", "last", "moved_at", "stretch", "longest", "turns", "born_at", "since", "first_hit")
 
 
 class Tracker:
-    """What each of n rows has done lately, as arrays: runs of anomalous, calm, missing and unchanged samples."""
+    """What each of n rows has done lately, as arrays. Changed in place.
+
+    hits: the last three samples as bits. calm, missing: runs of samples. stretch, longest: seconds without a move.
+    """
 
     def __init__(self, rows: int) -> None:
-        self._over = np.zeros(rows)
-        self._calm = np.zeros(rows)
-        self._missing = np.zeros(rows)
-        self._same = np.zeros(rows)
-        self._changes = np.zeros(rows)
-        self._last = np.full(rows, np.nan)
-        self._since = np.full(rows, _UNKNOWN)
-        self._first_over = np.full(rows, _UNKNOWN)
-        self._open = np.zeros(rows, np.bool_)
+        self.hits, self.calm, self.missing = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+        self.last, self.moved_at = np.full(rows, np.nan), np.full(rows, _NEVER)
+        self.stretch, self.longest, self.turns = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+        self.born_at = np.full(rows, np.inf)
+        self.since, self.first_hit = np.full(rows, _NEVER), np.full(rows, _NEVER)
+        self.open, self.flat = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+        self._looked_at, self._step_s = _NEVER, _LOOK_S
+        self._busy = False
 
     def track(self, at: Instant, values: F64, learn: Bools, scores: Scores) -> Rows:
         """Note one frame and return the rows that have an open finding now."""
         there = np.isfinite(values)
+        whole = int(np.count_nonzero(there)) == len(values)
+        self.note(at, values, there, whole=whole)
         over = scores.score > 1.0
-        self._first_over = np.where(over & (self._over == 0), at, self._first_over)
-        # a row that could not be read neither opens nor closes anything
-        self._over = np.where(over, self._over + 1.0, np.where(there, 0.0, self._over))
-        missing = ~there & learn & scores.learned
-        self._missing = np.where(missing, self._missing + 1.0, np.where(there, 0.0, self._missing))
-        self._note_changes(values, there)
-        bad = over | (self._missing >= ABSENT_RUN) | self._flat(scores.learned)
-        self._calm = np.where(bad, 0.0, np.where(there, self._calm + 1.0, self._calm))
-        opens = (self._over >= OPEN_RUN) | (scores.score > EXTREME) | (bad & ~over)
-        begins = opens & ~self._open
-        if begins.any():
-            self._since = np.where(begins, np.where(self._over > 0, self._first_over, at), self._since)
-        self._open = (self._open | opens) & (self._calm < CLOSE_RUN)
-        return np.flatnonzero(self._open)
+        if whole and not self._busy and not np.count_nonzero(over):
+            return _NONE
+        rows = np.flatnonzero(over | ~there | (self.hits > 0) | (self.missing > 0) | self.flat | self.open)
+        self._judge(at, rows, there[rows], learn[rows], scores)
+        self._busy = bool(len(rows))
+        return np.flatnonzero(self.open)
+
+    def note(self, at: Instant, values: F64, there: Bools, *, whole: bool) -> None:
+        """Note which values moved, as one does in history too; whole: whether all of them are there."""
+        moved = values != self.last
+        if not whole:
+            moved &= there
+        np.copyto(self.moved_at, at, where=moved)
+        np.copyto(self.last, values, where=moved)
+        if not 0.0 <= at - self._looked_at < _LOOK_S:
+            self._look(at, there)
 
     def finding(self, row: int, at: Instant, scores: Scores) -> tuple[FindingKind, Instant, float]:
         """Return kind, beginning and score of an open row's finding."""
-        since = float(self._since[row])
-        if self._missing[row] >= ABSENT_RUN:
-            return FindingKind.ABSENCE, since, float(self._missing[row] / ABSENT_RUN)
-        if self._flat(scores.learned)[row]:
-            return FindingKind.FLATLINE, since, float(self._same[row] * self._changes[row] / FLAT_RUN)
-        score = float(np.nan_to_num(scores.score[row]))
-        kind = FindingKind.LEVEL_SHIFT if at - since >= SHIFT_S else FindingKind.POINT
-        return kind, since, score
+        since = float(self.since[row])
+        if self.missing[row] >= ABSENT_RUN:
+            return FindingKind.ABSENCE, since, float(self.missing[row] / ABSENT_RUN)
+        if self.flat[row]:
+            return FindingKind.FLATLINE, since, float((at - self.moved_at[row]) / self._flat_after()[row])
+        score = float(np.nan_to_num(scores.score[row], posinf=1e6))
+        return FindingKind.LEVEL_SHIFT if at - since >= SHIFT_S else FindingKind.POINT, since, score
 
     def take(self, rows: Rows) -> None:
         """Become the tracker of other rows; -1 starts afresh."""
         fresh = Tracker(len(rows))
         old = rows >= 0
-        for name, array in fresh.__dict__.items():
-            array[old] = getattr(self, name)[rows[old]]
+        for name in (*_ROWS, "open", "flat"):
+            getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
+        fresh._looked_at, fresh._step_s, fresh._busy = self._looked_at, self._step_s, True
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
-        return {name.removeprefix("_"): array for name, array in self.__dict__.items()}
+        rows = {name: getattr(self, name) for name in (*_ROWS, "open", "flat")}
+        return {**rows, "clock": np.array([self._looked_at, self._step_s])}
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint; raise ValueError when it does not fit."""
         for name, array in self.arrays().items():
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"tracker: the checkpoint's {name} does not fit")
-            setattr(self, f"_{name}", np.array(arrays[name], array.dtype))
+        for name in (*_ROWS, "open", "flat"):
+            setattr(self, name, np.array(arrays[name], getattr(self, name).dtype))
+        self._looked_at, self._step_s = (float(x) for x in arrays["clock"])
+        self._busy = True
 
-    def _note_changes(self, values: F64, there: Bools) -> None:
-        changed = there & (values != self._last)
-        self._same = np.where(changed, 0.0, self._same + there)
-        # how often it changes is learnt while it does, so that a long flat stretch does not become normal
-        learns = there & (self._same < FLAT_RUN)
-        self._changes = np.where(learns, self._changes + _CHANGE_GAIN * (changed - self._changes), self._changes)
-        self._last = np.where(there, values, self._last)
+    # -- inner ---------------------------------------------------------------------------------------
 
-    def _flat(self, learned: Bools) -> Bools:
-        often = self._changes > CHANGES_OFTEN
-        return np.asarray(learned & often & (self._same * self._changes >= FLAT_RUN), np.bool_)
+    def _judge(self, at: Instant, rows: Rows, there: Bools, learn: Bools, scores: Scores) -> None:
+        """Move hits, calm and missing of some rows on, and open or close their findings.
 
+        A row that could not be read (missing, and not to be learnt from) neither opens nor closes anything (S1).
+        """
+        score = scores.score[rows]
+        over = there & (score > 1.0)
+        hits = np.where(there, np.mod(2.0 * self.hits[rows], 8.0) + over, self.hits[rows])
+        self.first_hit[rows] = np.where(over & (self.hits[rows] == 0), at, self.first_hit[rows])
+        self.hits[rows] = hits
+        counted = ~there & learn & np.isfinite(self.born_at[rows]) & scores.learned[rows]
+        missing = np.where(there, 0.0, self.missing[rows] + counted)
+        gone = ~there & (missing >= ABSENT_RUN) & (at - self.moved_at[rows] > GONE_S) & (at - self.since[rows] > GONE_S)
+        self.missing[rows] = missing
+        absent = (missing >= ABSENT_RUN) & ~gone
+        bad = over | absent | self.flat[rows]
+        calm = np.where(bad, 0.0, self.calm[rows] + there)
+        self.calm[rows] = calm
+        opens = _opens(hits, score, over) | absent | self.flat[rows]
+        was = self.open[rows]
+        begun = np.where(absent | self.flat[rows], at, self.first_hit[rows])
+        self.since[rows] = np.where(opens & ~was, begun, self.since[rows])
+        self.open[rows] = (was | opens) & (calm < CLOSE_RUN) & ~gone
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One watched series at one instant. row: its place in the scores and in the tracker."""
+    def _look(self, at: Instant, there: Bools) -> None:
+        """Once a minute: how long rows have stood still, against how long they ever did."""
+        new = there & ~np.isfinite(self.born_at)
+        np.copyto(self.born_at, at, where=new)
+        if at > self._looked_at > _NEVER:
+            self._step_s = min(at - self._looked_at, 4 * self._step_s)
+        self._looked_at = at
+        stretch = at - self.moved_at
+        turned = there & (stretch < self.stretch)
+        # a stretch that was called flat is no example of how the row usually is
+        usual = turned & ~self.flat
+        self.longest = np.where(usual, np.maximum(self.longest, self.stretch), self.longest)
+        self.turns += there & ((stretch < _LOOK_S) | turned)
+        self.stretch = np.where(there, stretch, self.stretch)
+        after = self._flat_after()
+        known = (self.turns >= FLAT_TURNS) & (at - self.born_at >= FLAT_EVIDENCE * after)
+        self.flat = there & known & (stretch >= after)
+        self._busy = self._busy or bool(self.flat.any())
 
-    policy: PolicyKey
-    series: str
-    labels: Mapping[str, str]
-    row: int
-    at: Instant
-    value: float
-
-
-def as_finding(seen: Seen, scores: Scores, tracker: Tracker) -> Finding:
-    """Return the finding of an open row."""
-    row, value = seen.row, seen.value
-    kind, since, score = tracker.finding(row, seen.at, scores)
-    expected, lower, upper = (float(array[row]) for array in (scores.expected, scores.lower, scores.upper))
-    return Finding(
-        policy=seen.policy,
-        series=seen.series,
-        labels=seen.labels,
-        kind=kind,
-        at=seen.at,
-        since=since,
-        score=round(score, 6),
-        p_value=float(scores.p_value[row]) if np.isfinite(value) else 0.0,
-        value=value,
-        expected=expected,
-        lower=lower,
-        upper=upper,
-        reason=_reason(named(seen.labels), kind, value, (lower, expected, upper)),
-    )
-
-
-def named(labels: Mapping[str, str]) -> str:
-    """Return a series as people write it.
-
-    >>> named({"__name__": "up", "job": "web"})
-    'up{job=web}'
-    """
-    rest = ",".join(f"{key}={value}" for key, value in sorted(labels.items()) if key != "__name__")
-    return f"{labels.get('__name__', '')}{{{rest}}}" if rest else labels.get("__name__", "series")
+    def _flat_after(self) -> F64:
+        return np.asarray(FLAT_FACTOR * self.longest + max(FLAT_S, FLAT_SAMPLES * min(self._step_s, FLAT_S)))
 
 
-def _reason(name: str, kind: FindingKind, value: float, band: tuple[float, float, float]) -> str:
-    lower, expected, upper = band
-    match kind:
-        case FindingKind.ABSENCE:
-            return f"{name} is gone"
-        case FindingKind.FLATLINE:
-            return f"{name} does not move from {value:.3g}"
-        case FindingKind.POINT | FindingKind.LEVEL_SHIFT | FindingKind.DRIFT | FindingKind.SATURATION:
-            if value > upper:
-                return f"{name} {value:.3g} is above {upper:.3g} (expected {expected:.3g})"
-            if value < lower:
-                return f"{name} {value:.3g} is below {lower:.3g} (expected {expected:.3g})"
-            return f"{name} {value:.3g} is back near {expected:.3g}"
+_NONE = np.zeros(0, np.intp)
+
+
+def _opens(hits: F64, score: F64, over: Bools) -> Bools:
+    bits = (hits >= 4).astype(np.float64) + (np.mod(hits, 4) >= 2) + (np.mod(hits, 2) >= 1)
+    return np.asarray(((bits >= OPEN_HITS) & over) | (over & (score > EXTREME)), np.bool_)

@@ -1,0 +1,187 @@
+"""The rows of a fleet that one detector watches, and the findings that it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
+from aiops.core.detect.tracker import Tracker
+from aiops.core.detect.wording import named, sentence
+from aiops.core.model import F64, Bools, Finding, Frame, Instant, Rows, SeriesIndex
+from aiops.core.policies import WatchPolicy
+from aiops.core.protocols import Arrays, Scores
+
+PARK_S = 86_400.0
+"""What was learnt of a series is kept for a day after it has left the frame: it may come back."""
+
+PARKED_MOST = 1000
+"""How many more rows than there are in the frame may be kept so."""
+
+
+class WatchGroup:
+    """Rows that share a detector and a season: those of the frame first, then those that have left it.
+
+    keys: of all rows. places: intp[m], the frame's rows of the first m. left_at: float64[n], +inf while in the frame.
+    """
+
+    def __init__(self, make: Callable[[RowRules], RuledDetector], policies: Sequence[WatchPolicy]) -> None:
+        self._make = make
+        self.policies = {policy.key: place for place, policy in enumerate(policies)}
+        self._specs = tuple(policies)
+        self.keys: tuple[str, ...] = ()
+        self._places = np.zeros(0, np.intp)
+        self._left_at = np.zeros(0)
+        self._whole = False
+        self.detector = make(of_policies(self._specs, np.zeros(0, np.intp)))
+        self.tracker = Tracker(0)
+
+    # -- the tick ------------------------------------------------------------------------------------
+
+    def detect(self, frame: Frame) -> list[Finding]:
+        """Score a frame, then learn from it; return the findings that are open."""
+        if not self.keys:
+            return []
+        values, learn = self._rows_of(frame)
+        scores = self.detector.score(frame.at, values)
+        rows = self.tracker.track(frame.at, values, learn, scores)
+        found: list[Finding] = []
+        if len(rows):
+            rows = rows[rows < len(self._places)]
+            p_values = self.detector.p_values(scores, values, rows)
+            for row, p_value in zip(rows.tolist(), p_values.tolist(), strict=True):
+                found.append(self._finding(row, p_value, frame, scores))
+        self.detector.learn(frame.at, values, learn)
+        return found
+
+    def learn_history(self, times: F64, values: F64, keys: Sequence[str], known_until: Instant) -> None:
+        """Learn columns of values[n, t], whose rows are `keys`, in order.
+
+        What has been learnt already (until `known_until`) is not learnt twice; a row that is still young learns it all.
+        """
+        place = {key: row for row, key in enumerate(self.keys)}
+        there = [row for row, key in enumerate(keys) if key in place]
+        rows = np.array([place[keys[row]] for row in there], np.intp)
+        nothing = np.full(len(self.keys), np.nan)
+        known = self.detector.score(float(times[-1]), nothing).learned[rows]
+        source = np.arange(len(self.keys))
+        source[rows[~known]] = -1
+        self._take(source)
+        frame, own = nothing.copy(), values[there]
+        for column, at in enumerate(times.tolist()):
+            frame[rows] = own[:, column]
+            if at <= known_until:
+                frame[rows[known]] = np.nan
+            finite = np.isfinite(frame)
+            self.detector.learn(at, frame, finite)
+            self.tracker.note(at, frame, finite, whole=False)
+
+    # -- following the frame ---------------------------------------------------------------------------
+
+    def follow(self, index: SeriesIndex, at: Instant) -> None:
+        """Let every row go on where its series was, whichever row that had; park what has left the frame."""
+        policies = self.policies
+        places = [row for row, key in enumerate(index.keys) if key.split("#", 1)[0] in policies]
+        keys = [index.keys[row] for row in places]
+        now = set(keys)
+        old = {key: row for row, key in enumerate(self.keys)}
+        left = np.where(np.isfinite(self._left_at), self._left_at, at)
+        parked = [
+            row
+            for row, key in enumerate(self.keys)
+            if key not in now and at - left[row] <= PARK_S and key.split("#", 1)[0] in policies
+        ]
+        parked = sorted(parked, key=lambda row: -float(left[row]))[: PARKED_MOST + len(keys)]
+        self._take(np.array([*(old.get(key, -1) for key in keys), *parked], np.intp))
+        self.keys = (*keys, *(self.keys[row] for row in parked))
+        self._left_at = np.concatenate([np.full(len(keys), np.inf), left[parked]])
+        self._places = np.array(places, np.intp)
+        self._whole = not parked and len(places) == len(index)
+        self._rule()
+
+    def adopt(self, other: WatchGroup, forget: frozenset[str]) -> None:
+        """Take over what another group of this kind has learnt, but not what it knows of the policies in `forget`."""
+        kept = [row for row, key in enumerate(other.keys) if key.split("#", 1)[0] not in forget]
+        kept = [row for row in kept if other.keys[row].split("#", 1)[0] in self.policies]
+        self.keys = tuple(other.keys[row] for row in kept)
+        self.detector, self.tracker = other.detector, other.tracker
+        self._left_at = other._left_at[kept]
+        self._places, self._whole = np.zeros(0, np.intp), False
+        self._take(np.array(kept, np.intp))
+        self._rule()
+
+    def park(self, keys: Sequence[str], at: Instant) -> None:
+        """Make rows for series that have not been in a frame yet."""
+        known = set(self.keys)
+        new = [key for key in keys if key not in known and key.split("#", 1)[0] in self.policies]
+        if new:
+            self._take(np.concatenate([np.arange(len(self.keys)), np.full(len(new), -1)]))
+            self.keys = (*self.keys, *new)
+            self._left_at = np.concatenate([self._left_at, np.full(len(new), at)])
+            self._whole = False
+            self._rule()
+
+    # -- checkpoints -----------------------------------------------------------------------------------
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint; the keys are the bank's to keep."""
+        detector = {f"detector/{name}": array for name, array in self.detector.arrays().items()}
+        return detector | {f"tracker/{name}": array for name, array in self.tracker.arrays().items()}
+
+    def restore(self, arrays: Arrays, keys: Sequence[str], at: Instant) -> None:
+        """Take a checkpoint of `keys`, all out of the frame since `at`; raise ValueError when it does not fit."""
+        rows = np.full(len(keys), -1, np.intp)
+        owner = np.array([self.policies.get(key.split("#", 1)[0], 0) for key in keys], np.intp)
+        detector, tracker = self._make(of_policies(self._specs, owner)), Tracker(len(rows))
+        detector.restore(_under(arrays, "detector/"))
+        tracker.restore(_under(arrays, "tracker/"))
+        self.keys, self.detector, self.tracker = tuple(keys), detector, tracker
+        self._left_at = np.full(len(keys), at)
+        self._places, self._whole = np.zeros(0, np.intp), False
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _rows_of(self, frame: Frame) -> tuple[F64, Bools]:
+        if self._whole:
+            return frame.values, frame.learn
+        values, learn = np.full(len(self.keys), np.nan), np.zeros(len(self.keys), np.bool_)
+        there = len(self._places)
+        values[:there], learn[:there] = frame.values[self._places], frame.learn[self._places]
+        return values, learn
+
+    def _take(self, rows: Rows) -> None:
+        if len(rows) == len(self.keys) and np.array_equal(rows, np.arange(len(rows))):
+            return
+        self.detector.take(rows)
+        self.tracker.take(rows)
+
+    def _rule(self) -> None:
+        owner = np.array([self.policies[key.split("#", 1)[0]] for key in self.keys], np.intp)
+        self.detector.follow(of_policies(self._specs, owner))
+
+    def _finding(self, row: int, p_value: float, frame: Frame, scores: Scores) -> Finding:
+        place = int(self._places[row])
+        labels: Mapping[str, str] = frame.index.labels[place]
+        kind, since, score = self.tracker.finding(row, frame.at, scores)
+        value = float(frame.values[place])
+        lower, expected, upper = (float(array[row]) for array in (scores.lower, scores.expected, scores.upper))
+        return Finding(
+            policy=self.keys[row].split("#", 1)[0],
+            series=self.keys[row],
+            labels=labels,
+            kind=kind,
+            at=frame.at,
+            since=since,
+            score=round(score, 6),
+            p_value=p_value if np.isfinite(value) else 0.0,
+            value=value,
+            expected=expected,
+            lower=lower,
+            upper=upper,
+            reason=sentence(named(labels), kind, value, (lower, expected, upper), frame.at - since),
+        )
+
+
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,155 @@
+"""How a row usually moves with the time of its season: 96 bins by row, and how far they are worth following."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiops.core.model import F64, Instant, Rows
+from aiops.core.protocols import Arrays
+
+BINS = 96
+GAIN_LEAST = 0.2
+"""What the newest season weighs in the profile once several are known."""
+
+_WORTH_KEEP = 1.0 - 1.0 / (2 * BINS)
+_NOWHERE = -1.0
+_ROWS = ("_sum", "_count", "_before", "_with", "_square", "_worth", "_pivot", "_left", "_right")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Known:
+    """What is known of n rows beside the profile. seasons: how many were seen; scale: below which moves say nothing."""
+
+    seasons: F64
+    scale: F64
+
+
+class SeasonProfile:
+    """Arrays over n rows, changed in place; shape: float32[96, n], the usual value of each bin.
+
+    worth: float64[n] in [0, 1], the regression of what came from bin to bin on what the profile said would come: near 1
+    for a row that repeats itself, near 0 for one that wanders. pivot: float64[n], where the profile stood at last.
+    """
+
+    def __init__(self, rows: int, season_s: float) -> None:
+        self.season_s = season_s
+        self._width_s = season_s / BINS
+        self._shape = np.zeros((BINS, rows), np.float32)
+        self._sum, self._count = np.zeros(rows), np.zeros(rows)
+        self._before = np.full(rows, np.nan)
+        self._with, self._square = np.zeros(rows), np.zeros(rows)
+        self._worth, self._pivot = np.ones(rows), np.zeros(rows)
+        self._left, self._right = np.zeros(rows), np.zeros(rows)
+        self._bin = self._bin_before = self._low = _NOWHERE
+        self._turn()
+
+    def move(self, at: Instant, step_s: float) -> F64:
+        """Return float64[n]: how far the profile has moved the row from its pivot at `at`."""
+        share = self._look(at, step_s)
+        return self._base + share * self._slope
+
+    def passed(self, at: Instant) -> bool:
+        """Return whether `at` lies in another bin than what was noted last."""
+        return math.floor((at % self.season_s) / self._width_s) != self._bin
+
+    def close(self, at: Instant, step_s: float, known: Known) -> F64:
+        """End the bin that was noted last; return how far rows had moved from the old pivot, the new one is here."""
+        share = self._look(at, step_s)
+        stand = self._left + share * (self._right - self._left)
+        if step_s >= self._width_s and self._bin != _NOWHERE:
+            stand = self._shape[int(self._bin)].astype(np.float64)
+        moved = self._worth * (stand - self._pivot)
+        if self._bin != _NOWHERE:
+            self._learn(known)
+        self._bin_before, self._bin = self._bin, float(math.floor((at % self.season_s) / self._width_s))
+        self._sum.fill(0.0)
+        self._count.fill(0.0)
+        self._pivot = stand
+        self._turn()
+        return np.asarray(moved, np.float64)
+
+    def note(self, cleaned: F64, weights: F64) -> None:
+        """Take values (anomalies clipped, 0 where missing) and weights (0 or 1) into the open bin."""
+        self._sum += cleaned
+        self._count += weights
+
+    def take(self, rows: Rows) -> None:
+        """Become the profile of other rows; -1 starts afresh."""
+        fresh = SeasonProfile(len(rows), self.season_s)
+        old = rows >= 0
+        for name in _ROWS:
+            getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
+        fresh._shape[:, old] = self._shape[:, rows[old]]
+        fresh._bin, fresh._bin_before, fresh._low = self._bin, self._bin_before, self._low
+        fresh._turn()
+        self.__dict__.update(fresh.__dict__)
+
+    def begin(self, rows: Rows, values: F64) -> None:
+        """Let rows that are seen for the first time have always been what they are now."""
+        self._shape[:, rows] = values
+        self._left[rows] = self._right[rows] = self._pivot[rows] = values
+        self._turn()
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        places = np.array([self._bin, self._bin_before, self._low])
+        return {"shape": self._shape, "places": places, **{name[1:]: getattr(self, name) for name in _ROWS}}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint whose shapes were checked."""
+        self._shape = np.array(arrays["shape"], np.float32)
+        for name in _ROWS:
+            setattr(self, name, np.array(arrays[name[1:]], np.float64))
+        self._bin, self._bin_before, self._low = (float(x) for x in arrays["places"])
+        self._turn()
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _look(self, at: Instant, step_s: float) -> float:
+        """Look at the two bins around `at`, or at its own when steps are wider than bins; return the right one's share.
+
+        What is looked at stays as it is until the next middle of a bin, though a bin may be closed in between.
+        """
+        place = (at % self.season_s) / self._width_s
+        wide = step_s >= self._width_s
+        low = float(math.floor(place if wide else place - 0.5))
+        if low != self._low:
+            self._low = low
+            self._left = self._shape[int(low) % BINS].astype(np.float64)
+            self._right = self._shape[(int(low) + 1) % BINS].astype(np.float64)
+            self._turn()
+        return 0.0 if wide else place - 0.5 - low
+
+    def _turn(self) -> None:
+        self._base = self._worth * (self._left - self._pivot)
+        self._slope = self._worth * (self._right - self._left)
+
+    def _learn(self, known: Known) -> None:
+        closed = int(self._bin)
+        there = self._count > 0
+        mean = self._sum / np.maximum(self._count, 1.0)
+        old = self._shape[closed].astype(np.float64)
+        if self._bin_before != _NOWHERE:
+            self._learn_worth(mean - self._before, old - self._shape[int(self._bin_before)], there, known)
+        gain = np.where(there, np.maximum(1.0 / (1.0 + known.seasons), GAIN_LEAST), 0.0)
+        self._shape[closed] = old + gain * (mean - old)
+        # in a first season nothing is known of the bins to come: the next ones are as this one was
+        young = there & (known.seasons < 1.0)
+        if young.any():
+            for following in (closed + 1, closed + 2):
+                self._shape[following % BINS, young] = mean[young]
+        self._before = np.where(there, mean, np.nan)
+
+    def _learn_worth(self, came: F64, expected: F64, there: np.ndarray, known: Known) -> None:
+        """Follow the regression, through the origin, of the moves that came on those that were expected."""
+        counts = there & np.isfinite(came) & (known.seasons >= 1.0)
+        came = np.where(counts, came, 0.0)
+        expected = np.where(counts, expected, 0.0)
+        keep = np.where(counts, _WORTH_KEEP, 1.0)
+        self._with = keep * self._with + came * expected
+        self._square = keep * self._square + expected * expected
+        prior = known.scale * known.scale
+        self._worth = np.clip((self._with + prior) / np.maximum(self._square + prior, 1e-300), 0.0, 1.0)
