@@ -15,7 +15,6 @@ from aiops.core.model import (
     Action,
     Answer,
     Approval,
-    Effect,
     Frame,
     Freeze,
     Instant,
@@ -73,11 +72,21 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """How many nodes a cluster has, and in which state."""
+
+    total: int
+    ready: int
+    unschedulable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the clusters' APIs showed. workloads: by `TargetRef.key`. errors: by cluster name."""
+    """What the clusters' APIs showed. workloads: by `TargetRef.key`. errors, nodes: by cluster name."""
 
     workloads: Mapping[str, Workload]
     errors: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Nodes] = field(default_factory=dict)
 
 
 class Cluster(Protocol):
@@ -183,11 +192,3 @@ class Clock(Protocol):
     def elapsed_s(self) -> float:
         """Return seconds on a monotonic clock."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """What `aiops release` hands back: an effect and the steps that do it."""
-
-    effect: Effect
-    steps: tuple[Step, ...]

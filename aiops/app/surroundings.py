@@ -22,12 +22,35 @@ if TYPE_CHECKING:
 class Surroundings(Protocol):
     """What the composition root needs of a world."""
 
-    source: Source
-    history: History
-    cluster: Cluster
-    dry: Cluster
-    lease: Lease
-    prices: Prices
+    @property
+    def source(self) -> Source:
+        """Return what answers now."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """Return what answers the past."""
+        ...
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return what is acted on."""
+        ...
+
+    @property
+    def dry(self) -> Cluster:
+        """Return what takes dry runs."""
+        ...
+
+    @property
+    def lease(self) -> Lease:
+        """Return who may write."""
+        ...
+
+    @property
+    def prices(self) -> Prices:
+        """Return what a replica costs."""
+        ...
 
     @property
     def tick_every_s(self) -> float:

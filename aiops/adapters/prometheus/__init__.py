@@ -1,1 +1,6 @@
-"""Prometheus, read."""
+"""The metrics source: Prometheus and what speaks its API, through prometheus-api-client."""
+
+from aiops.adapters.prometheus.options import PrometheusOptions
+from aiops.adapters.prometheus.source import PrometheusSource
+
+__all__ = ["PrometheusOptions", "PrometheusSource"]

@@ -31,7 +31,7 @@ SHIFT_SAMPLES = 8.0
 YOUNG_MARGIN = 0.5
 """How much wider the band is at first; by the end of a season it is as calibrated."""
 
-REFRESH_S = 60.0
+REFRESH_S = 120.0
 FIRST_SCALE_RATIO = 0.05
 LEAST_SCALE_RATIO = 1e-3
 """The scale is never below this share of the level: a row that was constant may move so little unnoticed."""
@@ -106,6 +106,7 @@ class RobustSeasonal:
         if self._unborn:
             self._begin(values, taken)
         state, news = self._state, self._news
+        self._season.look(at, self._step_s)
         if self._season.passed(at):
             self._close_bin(at)
         expected = self._expected(at)
@@ -278,7 +279,7 @@ class RobustSeasonal:
                 run[rows] = 0.0
 
     def _refresh(self, at: Instant) -> None:
-        """Once a minute: limits, floors of the scale, and who has been learnt."""
+        """Every other minute: limits, floors of the scale, and who has been learnt."""
         level, scale, samples, seen_s = self._state
         np.maximum(scale, LEAST_SCALE_RATIO * np.abs(level), out=scale)
         np.maximum(scale, _TINY, out=scale)

@@ -15,7 +15,7 @@ GAIN_LEAST = 0.2
 """What the newest season weighs in the profile once several are known."""
 
 _WORTH_KEEP = 1.0 - 1.0 / (2 * BINS)
-_NOWHERE = -1.0
+_NOWHERE = -2
 _ROWS = ("_sum", "_count", "_before", "_with", "_square", "_worth", "_pivot", "_left", "_right")
 
 
@@ -48,23 +48,35 @@ class SeasonProfile:
 
     def move(self, at: Instant, step_s: float) -> F64:
         """Return float64[n]: how far the profile has moved the row from its pivot at `at`."""
-        share = self._look(at, step_s)
-        return self._base + share * self._slope
+        low, share = self._place(at, step_s)
+        if low == self._low:
+            return np.asarray(self._base + share * self._slope, np.float64)
+        left, right = self._sides(low)
+        return np.asarray(self._worth * (left + share * (right - left) - self._pivot), np.float64)
+
+    def look(self, at: Instant, step_s: float) -> None:
+        """Let time come to `at`; what is looked at then stays as it is until the next middle of a bin."""
+        low, _ = self._place(at, step_s)
+        if low != self._low:
+            self._low = low
+            self._left, self._right = self._sides(low)
+            self._turn()
 
     def passed(self, at: Instant) -> bool:
         """Return whether `at` lies in another bin than what was noted last."""
-        return math.floor((at % self.season_s) / self._width_s) != self._bin
+        return self._bin_of(at) != self._bin
 
     def close(self, at: Instant, step_s: float, known: Known) -> F64:
         """End the bin that was noted last; return how far rows had moved from the old pivot, the new one is here."""
-        share = self._look(at, step_s)
+        self.look(at, step_s)
+        _, share = self._place(at, step_s)
         stand = self._left + share * (self._right - self._left)
         if step_s >= self._width_s and self._bin != _NOWHERE:
-            stand = self._shape[int(self._bin)].astype(np.float64)
+            stand = self._shape[self._bin].astype(np.float64)
         moved = self._worth * (stand - self._pivot)
         if self._bin != _NOWHERE:
             self._learn(known)
-        self._bin_before, self._bin = self._bin, float(math.floor((at % self.season_s) / self._width_s))
+        self._bin_before, self._bin = self._bin, self._bin_of(at)
         self._sum.fill(0.0)
         self._count.fill(0.0)
         self._pivot = stand
@@ -103,37 +115,36 @@ class SeasonProfile:
         self._shape = np.array(arrays["shape"], np.float32)
         for name in _ROWS:
             setattr(self, name, np.array(arrays[name[1:]], np.float64))
-        self._bin, self._bin_before, self._low = (float(x) for x in arrays["places"])
+        self._bin, self._bin_before, self._low = (int(x) for x in arrays["places"])
         self._turn()
 
     # -- inner ---------------------------------------------------------------------------------------
 
-    def _look(self, at: Instant, step_s: float) -> float:
-        """Look at the two bins around `at`, or at its own when steps are wider than bins; return the right one's share.
+    def _bin_of(self, at: Instant) -> int:
+        return math.floor((at % self.season_s) / self._width_s)
 
-        What is looked at stays as it is until the next middle of a bin, though a bin may be closed in between.
-        """
+    def _place(self, at: Instant, step_s: float) -> tuple[int, float]:
+        """Return the left one of the two bins around `at` and the right one's share; its own where steps are wider."""
         place = (at % self.season_s) / self._width_s
-        wide = step_s >= self._width_s
-        low = float(math.floor(place if wide else place - 0.5))
-        if low != self._low:
-            self._low = low
-            self._left = self._shape[int(low) % BINS].astype(np.float64)
-            self._right = self._shape[(int(low) + 1) % BINS].astype(np.float64)
-            self._turn()
-        return 0.0 if wide else place - 0.5 - low
+        if step_s >= self._width_s:
+            return math.floor(place), 0.0
+        low = math.floor(place - 0.5)
+        return low, place - 0.5 - low
+
+    def _sides(self, low: int) -> tuple[F64, F64]:
+        return self._shape[low % BINS].astype(np.float64), self._shape[(low + 1) % BINS].astype(np.float64)
 
     def _turn(self) -> None:
         self._base = self._worth * (self._left - self._pivot)
         self._slope = self._worth * (self._right - self._left)
 
     def _learn(self, known: Known) -> None:
-        closed = int(self._bin)
+        closed = self._bin
         there = self._count > 0
         mean = self._sum / np.maximum(self._count, 1.0)
         old = self._shape[closed].astype(np.float64)
         if self._bin_before != _NOWHERE:
-            self._learn_worth(mean - self._before, old - self._shape[int(self._bin_before)], there, known)
+            self._learn_worth(mean - self._before, old - self._shape[self._bin_before], there, known)
         gain = np.where(there, np.maximum(1.0 / (1.0 + known.seasons), GAIN_LEAST), 0.0)
         self._shape[closed] = old + gain * (mean - old)
         # in a first season nothing is known of the bins to come: the next ones are as this one was

@@ -25,7 +25,7 @@ FLAT_S, FLAT_SAMPLES, FLAT_FACTOR = 600.0, 20.0, 2.0
 FLAT_TURNS, FLAT_EVIDENCE = 20.0, 10.0
 """How often a row must have moved, and for how many times the stretch it must be known, to be called flat."""
 
-_LOOK_S = 60.0
+_LOOK_S = 120.0
 _NEVER = -1e18
 _ROWS = ("hits", "calm", "missing", "last", "moved_at", "stretch", "longest", "turns", "born_at", "since", "first_hit")
 
@@ -130,7 +130,7 @@ class Tracker:
         self.open[rows] = (was | opens) & (calm < CLOSE_RUN) & ~gone
 
     def _look(self, at: Instant, there: Bools) -> None:
-        """Once a minute: how long rows have stood still, against how long they ever did."""
+        """Every other minute: how long rows have stood still, against how long they ever did."""
         new = there & ~np.isfinite(self.born_at)
         np.copyto(self.born_at, at, where=new)
         if at > self._looked_at > _NEVER:

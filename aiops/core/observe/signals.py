@@ -80,6 +80,7 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
         )
         return Reading(signal=stale, memory=memory)
     missing, covered = _coverage(answer.coverage, memory, replicas, now)
+    missing = missing or "; ".join(answer.warnings)
     if missing:
         partial = Signal(name=name, state=SignalState.PARTIAL, value=answer.value, age_s=age_s, detail=missing)
         return Reading(signal=partial, memory=covered)

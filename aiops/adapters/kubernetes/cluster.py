@@ -1,0 +1,288 @@
+"""ports.Cluster over one API server, and over several by name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from aiops.adapters.kubernetes.http import Call, Http, KubernetesOptions, NotFoundThere, api_client
+from aiops.adapters.kubernetes.informer import Informer
+from aiops.adapters.kubernetes.inventory import Around, workload
+from aiops.adapters.kubernetes.write import Writer
+from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus, TargetRef, Workload
+from aiops.errors import ClusterUnavailable, PortError
+from aiops.ports import Cluster, Inventory, Nodes
+
+_LOG = logging.getLogger("aiops.kubernetes")
+HPAS, PDBS = "apis/autoscaling/v2", "apis/policy/v1"
+DISCONNECTED_S = 60.0
+"""How long a cache that hears nothing still counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """Where a kind lives. own_scale: whether its replicas are read through the scale subresource."""
+
+    prefix: str
+    plural: str
+    scalable: bool
+    own_scale: bool
+
+    def path(self, namespace: str) -> str:
+        return f"{self.prefix}/namespaces/{namespace}/{self.plural}"
+
+
+class KubernetesCluster:
+    """One API server: reads from informers that are started as targets name their namespaces."""
+
+    def __init__(self, name: str, http: Http) -> None:
+        self.name = name
+        self._http = http
+        self._writer = Writer(http)
+        self._informers: dict[str, Informer] = {}
+        self._resources: dict[tuple[str, str], _Resource] = {}
+        self._well_at: dict[str, Instant] = {}
+        self._lock = threading.Lock()
+        self._events = ThreadPoolExecutor(1, thread_name_prefix=f"events-{name}")
+
+    def start(self) -> None:
+        """Begin to watch what every cluster has."""
+        self._informer("/api/v1/nodes")
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop every watch."""
+        self._events.shutdown(wait=False, cancel_futures=True)
+        informers = list(self._informers.values())
+        for informer in informers:
+            informer.stop(timeout_s / max(1, len(informers)))
+
+    def unready(self) -> list[str]:
+        """Return what has not been read yet."""
+        return [
+            f"cluster {self.name}: {one.path}: {one.error}"
+            for one in self._informers.values()
+            if not one.synced.is_set() and "/nodes" not in one.path
+        ]
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return the targets that are there; raise ClusterUnavailable or NoPermission when that cannot be said."""
+        found: dict[str, Workload] = {}
+        for ref in targets:
+            try:
+                one = self._workload(ref, at)
+            except NotFoundThere:
+                continue
+            if one is not None:
+                found[ref.key] = one
+        return Inventory(workloads=found, nodes={self.name: self._nodes()})
+
+    def _workload(self, ref: TargetRef, at: Instant) -> Workload | None:
+        resource = self._resource(ref)
+        items, as_of = self._items(resource.path(ref.namespace), at)
+        item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
+        namespaces, _ = self._items("/api/v1/namespaces", at, f"metadata.name={ref.namespace}")
+        pods, pods_as_of = self._items(f"/api/v1/namespaces/{ref.namespace}/pods", at)
+        hpas, _ = self._items(f"/{HPAS}/namespaces/{ref.namespace}/horizontalpodautoscalers", at)
+        pdbs, _ = self._items(f"/{PDBS}/namespaces/{ref.namespace}/poddisruptionbudgets", at)
+        if item is None:
+            return None
+        path = f"{resource.path(ref.namespace)}/{ref.name}"
+        around = Around(
+            namespace=next(iter(namespaces), None),
+            pods=pods,
+            hpas=hpas,
+            pdbs=pdbs,
+            scale=self._http.get(f"{path}/scale") if resource.own_scale and resource.scalable else None,
+            scalable=resource.scalable,
+        )
+        return replace(workload(ref, item, around, at), as_of=min(as_of, pods_as_of))
+
+    def _items(self, path: str, at: Instant, field_selector: str = "") -> tuple[list[dict[str, Any]], Instant]:
+        """Return the objects of a path and when that was surely true; raise ClusterUnavailable when it is long ago."""
+        informer = self._informer(path, field_selector)
+        key = f"{path}?{field_selector}"
+        if not informer.error:
+            self._well_at[key] = at
+        well_at = self._well_at.get(key)
+        if well_at is None or at - well_at > DISCONNECTED_S:
+            since = "" if well_at is None else f" (last heard of {at - well_at:.0f} s ago)"
+            raise ClusterUnavailable(f"{path}: {informer.error}{since}")
+        return informer.objects(), well_at
+
+    def _informer(self, path: str, field_selector: str = "") -> Informer:
+        key = f"{path}?{field_selector}"
+        with self._lock:
+            informer = self._informers.get(key)
+            if informer is None:
+                informer = self._informers[key] = Informer(self._http, path, field_selector)
+                informer.start()
+        return informer
+
+    def _resource(self, ref: TargetRef) -> _Resource:
+        """Return where a kind lives, by discovery; raise NotFoundThere when the API has no such kind."""
+        key = (ref.api_version, ref.kind)
+        if key not in self._resources:
+            prefix = f"/apis/{ref.api_version}" if "/" in ref.api_version else f"/api/{ref.api_version}"
+            known = self._http.get(prefix).get("resources") or ()
+            plural = next((one["name"] for one in known if one["kind"] == ref.kind and "/" not in one["name"]), None)
+            if plural is None:
+                raise NotFoundThere(f"{ref.api_version} {ref.kind}")
+            scalable = any(one["name"] == f"{plural}/scale" for one in known)
+            own = not ref.api_version.startswith("apps/")
+            self._resources[key] = _Resource(prefix, plural, scalable, own)
+        return self._resources[key]
+
+    def _nodes(self) -> Nodes:
+        informer = self._informer("/api/v1/nodes")
+        items = informer.objects()
+        return Nodes(
+            total=len(items),
+            ready=sum(1 for one in items if _node_ready(one)),
+            unschedulable=sum(1 for one in items if (one.get("spec") or {}).get("unschedulable")),
+        )
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Send one step once."""
+        try:
+            path = f"{self._resource(step.target).path(step.target.namespace)}/{step.target.name}"
+        except NotFoundThere:
+            message = f"the API has no kind {step.target.api_version} {step.target.kind}"
+            return StepResult(
+                action_id=action.id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=message
+            )
+        return self._writer.send(action, step, path, at)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Emit an Event on the target, beside the loop; a failure is logged and lost."""
+        event = _event(target, reason, f"{message} (action {action_id})", at)
+        self._events.submit(self._post_event, target.namespace, event)
+
+    def _post_event(self, namespace: str, event: dict[str, Any]) -> None:
+        from urllib3.exceptions import HTTPError
+
+        try:
+            call = Call(method="POST", path=f"/api/v1/namespaces/{namespace}/events", body=event)
+            status = self._http.send(call).status
+        except HTTPError as err:
+            _LOG.warning("event_lost", extra={"error": str(err)})
+            return
+        if status >= 300:
+            _LOG.warning("event_refused", extra={"status": status})
+
+
+class Clusters:
+    """Several clusters by the name that targets use; one that does not answer leaves the others alone."""
+
+    def __init__(self, clusters: Mapping[str, KubernetesCluster]) -> None:
+        self._clusters = dict(clusters)
+
+    @classmethod
+    def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
+        """Return the clusters of the settings; raise ConfigurationError when one has no configuration."""
+        return cls({name: KubernetesCluster(name, Http(api_client(one))) for name, one in options.items()})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the clusters."""
+        return tuple(sorted(self._clusters))
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for cluster in self._clusters.values():
+            cluster.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop every watch."""
+        for cluster in self._clusters.values():
+            cluster.stop(timeout_s / max(1, len(self._clusters)))
+
+    def unready(self) -> list[str]:
+        """Return what has not been read yet."""
+        return [why for cluster in self._clusters.values() for why in cluster.unready()]
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return what the clusters show; an error names its cluster."""
+        workloads: dict[str, Workload] = {}
+        errors: dict[str, str] = {}
+        nodes: dict[str, Nodes] = {}
+        for name in dict.fromkeys(ref.cluster for ref in targets):
+            cluster = self._clusters.get(name)
+            if cluster is None:
+                errors[name] = f"the settings know no such cluster; they know {', '.join(self.names)}"
+                continue
+            try:
+                shown = cluster.inventory([ref for ref in targets if ref.cluster == name], at)
+            except PortError as err:
+                errors[name] = str(err)
+                continue
+            workloads.update(shown.workloads)
+            nodes.update(shown.nodes)
+        return Inventory(workloads=workloads, errors=errors, nodes=nodes)
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Send one step to its cluster."""
+        cluster = self._clusters.get(step.target.cluster)
+        if cluster is None:
+            raise ClusterUnavailable(f"the settings know no cluster {step.target.cluster}")
+        return cluster.send(action, step, at)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Emit an Event in the target's cluster."""
+        cluster = self._clusters.get(target.cluster)
+        if cluster is not None:
+            cluster.announce(target, reason, message, action_id, at)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunCluster:
+    """Answers writes without sending them; everything else is the cluster's."""
+
+    inner: Cluster
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return what the cluster shows."""
+        return self.inner.inventory(targets, at)
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Announce nothing: nothing has happened."""
+
+
+def _node_ready(item: Mapping[str, Any]) -> bool:
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _event(target: TargetRef, reason: str, message: str, at: Instant) -> dict[str, Any]:
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{target.name}.", "namespace": target.namespace},
+        "involvedObject": {
+            "apiVersion": target.api_version,
+            "kind": target.kind,
+            "name": target.name,
+            "namespace": target.namespace,
+        },
+        "reason": reason,
+        "message": message[:1024],
+        "type": "Warning" if reason.endswith("Failed") else "Normal",
+        "source": {"component": "aiops"},
+        "reportingComponent": "policy.aiops/loop",
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+    }

@@ -1,0 +1,166 @@
+"""Requests to one API server over the official client's configuration and connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import aiops
+from aiops.errors import ClusterUnavailable, ConfigurationError, NoPermission
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+    from urllib3 import BaseHTTPResponse
+
+READ_TIMEOUT_S = 10.0
+USER_AGENT = f"aiops/{aiops.__version__}"
+MERGE_PATCH = "application/merge-patch+json"
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesOptions:
+    """Where an API server is: in the cluster, or by a kubeconfig and its context; neither: whichever is there."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. body: None for none."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    content_type: str = "application/json"
+    user_agent: str = USER_AGENT
+    timeout_s: float = READ_TIMEOUT_S
+    stream: bool = False
+
+
+def api_client(options: KubernetesOptions) -> ApiClient:
+    """Return the official client, configured; raise ConfigurationError when there is nothing to connect to."""
+    from kubernetes import config as loaders
+    from kubernetes.client import ApiClient, Configuration
+
+    config: Any = loaders  # the client's loaders have no types
+    configuration = Configuration()
+    try:
+        if options.in_cluster:
+            config.load_incluster_config(client_configuration=configuration)
+        elif options.kubeconfig is None and options.context is None:
+            _whichever(configuration)
+        else:
+            file = None if options.kubeconfig is None else str(options.kubeconfig)
+            config.load_kube_config(config_file=file, context=options.context, client_configuration=configuration)
+    except (config.ConfigException, OSError) as err:
+        raise ConfigurationError(f"no Kubernetes cluster to connect to: {err}") from err
+    configuration.retries = False  # a write must never be sent twice by the transport (S6)
+    configuration.connection_pool_maxsize = 32
+    return ApiClient(configuration)
+
+
+def _whichever(configuration: Any) -> None:
+    from kubernetes import config as loaders
+
+    config: Any = loaders
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        config.load_kube_config(client_configuration=configuration)
+
+
+class NotFoundThere(Exception):
+    """The API server has no such object or resource."""
+
+
+class Http:
+    """Sends calls to one API server, and turns what goes wrong into our errors."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._host = str(client.configuration.host).rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """Return the address of the API server."""
+        return self._host
+
+    def send(self, call: Call) -> BaseHTTPResponse:
+        """Return the answer whatever its status; raise what urllib3 raises when there is none."""
+        from urllib3 import Timeout
+
+        headers = {"Accept": "application/json", "User-Agent": call.user_agent}
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], call.path, call.method, call.body)
+        query = f"?{urlencode(dict(call.query))}" if call.query else ""
+        response: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
+            call.method,
+            f"{self._host}{call.path}{query}",
+            headers=headers,
+            body=None if call.body is None else json.dumps(call.body),
+            timeout=Timeout(connect=min(5.0, call.timeout_s), read=call.timeout_s),
+            preload_content=not call.stream,
+            redirect=False,
+        )
+        return response
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """Return an object or a list; raise NotFoundThere, NoPermission or ClusterUnavailable."""
+        from urllib3.exceptions import HTTPError
+
+        try:
+            response = self.send(Call(method="GET", path=path, query=query))
+        except HTTPError as err:
+            raise ClusterUnavailable(f"{self._host}: {cause(err)}") from err
+        if response.status == 404:
+            raise NotFoundThere(path)
+        if response.status >= 300:
+            raise refusal(response.status, response.data, f"get {path}")
+        return parsed(response.data, self._host)
+
+
+def refusal(status: int, body: bytes, what: str) -> ClusterUnavailable | NoPermission:
+    """Return our error for an answer that is no success."""
+    message = said(body)
+    if status in (401, 403):
+        return NoPermission(f"{what}: {message or status}")
+    return ClusterUnavailable(f"{what}: {status} {message}".rstrip())
+
+
+def parsed(body: bytes, host: str) -> dict[str, Any]:
+    """Return a JSON object; raise ClusterUnavailable for anything else."""
+    try:
+        document = json.loads(body)
+    except ValueError as err:
+        raise ClusterUnavailable(f"{host} answers no JSON: is that a Kubernetes API server?") from err
+    if not isinstance(document, dict):
+        raise ClusterUnavailable(f"{host} answers JSON that is no object")
+    return document
+
+
+def said(body: bytes) -> str:
+    """Return the message of a Status, or the beginning of what is there."""
+    try:
+        document = json.loads(body)
+        return str(document["message"])[:_SHOWN]
+    except (ValueError, KeyError, TypeError):
+        return body[:80].decode(errors="replace")
+
+
+def cause(err: BaseException) -> str:
+    """Return the innermost reason of a transport error."""
+    inner = err
+    while (deeper := getattr(inner, "reason", None) or inner.__cause__) is not None and isinstance(
+        deeper, BaseException
+    ):
+        inner = deeper
+    return (str(inner) or type(inner).__name__)[:_SHOWN]

@@ -1,0 +1,158 @@
+"""An informer: list, then watch from the list's resourceVersion, and again from the start when that is too old."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, cause, refusal
+from aiops.errors import PortError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+_LOG = logging.getLogger("aiops.kubernetes")
+
+WATCH_S = 45
+"""The server ends a watch after this time, so that a silent connection is found out soon after."""
+
+SILENCE_S = 60.0
+PAGE = "500"
+BACKOFF_S, BACKOFF_MOST_S = 0.2, 15.0
+
+
+class _TooOld(Exception):
+    """The resourceVersion is gone (410): list again."""
+
+
+class Informer:
+    """Keeps the objects of one path. `objects()` is a snapshot; `error` says why it is not up to date."""
+
+    def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
+        self.path = path
+        self._http = http
+        self._selector = {"fieldSelector": field_selector} if field_selector else {}
+        self._objects: dict[str, dict[str, Any]] = {}
+        self._version = ""
+        self._stopping = threading.Event()
+        self._response: BaseHTTPResponse | None = None
+        self._dice = random.Random()  # noqa: S311  # spreads reconnections; nothing is secret about it
+        self._thread = threading.Thread(target=self._run, name=f"informer {path}", daemon=True)
+        self.synced = threading.Event()
+        self.lists = 0
+        self.error = "not read yet"
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop watching."""
+        self._stopping.set()
+        response = self._response
+        if response is not None:
+            response.close()
+        self._thread.join(timeout_s)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the objects as they are known now."""
+        return list(self._objects.values())
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                failures = 0
+                self._watch()
+            except _TooOld:
+                self._version = ""
+            except NotFoundThere:
+                # a resource that is not installed has no objects
+                self._objects, self.error = {}, ""
+                self.synced.set()
+                self._stopping.wait(BACKOFF_MOST_S)
+            except Exception as err:  # whatever ends a watch, the informer must go on
+                failures += 1
+                self._failed(err, failures)
+
+    def _failed(self, err: Exception, failures: int) -> None:
+        if self._stopping.is_set():
+            return
+        self.error = str(err) if isinstance(err, PortError) else f"{self._http.host}: {cause(err)}"
+        _LOG.warning("watch_failed", extra={"path": self.path, "error": self.error, "failures": failures})
+        wait_s = min(BACKOFF_S * 2 ** (failures - 1), BACKOFF_MOST_S) * self._dice.uniform(0.5, 1.0)
+        self._stopping.wait(wait_s)
+
+    def _list(self) -> None:
+        found: dict[str, dict[str, Any]] = {}
+        query = {"limit": PAGE, **self._selector}
+        while True:
+            page = self._http.get(self.path, **query)
+            for item in page.get("items") or ():
+                found[_key(item)] = item
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                break
+            query["continue"] = metadata["continue"]
+        self._objects, self._version = found, str(metadata.get("resourceVersion", ""))
+        self.lists += 1
+        self.error = ""
+        self.synced.set()
+
+    def _watch(self) -> None:
+        query = {
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_S),
+            **self._selector,
+        }
+        call = Call(method="GET", path=self.path, query=query, timeout_s=SILENCE_S, stream=True)
+        response = self._http.send(call)
+        self._response = response
+        try:
+            if response.status == 410:
+                raise _TooOld
+            if response.status >= 300:
+                raise refusal(response.status, response.read(), f"watch {self.path}")
+            self.error = ""
+            for event in _lines(response):
+                self._apply(event)
+        finally:
+            self._response = None
+            response.close()
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind, item = event.get("type"), event.get("object") or {}
+        if kind == "ERROR":
+            if item.get("code") == 410:
+                raise _TooOld
+            raise refusal(int(item.get("code") or 500), json.dumps(item).encode(), f"watch {self.path}")
+        self._version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
+        objects = dict(self._objects)
+        if kind in ("ADDED", "MODIFIED"):
+            objects[_key(item)] = item
+        elif kind == "DELETED":
+            objects.pop(_key(item), None)
+        self._objects = objects
+
+
+def _lines(response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+    rest = b""
+    for part in response.stream(amt=None, decode_content=True):
+        rest += part
+        *whole, rest = rest.split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield json.loads(line)
+
+
+def _key(item: dict[str, Any]) -> str:
+    metadata = item.get("metadata") or {}
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

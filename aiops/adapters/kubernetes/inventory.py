@@ -1,0 +1,189 @@
+"""From API objects to the workloads of the core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant
+from aiops.core.model import Hpa, Instant, TargetRef, Workload
+
+PREFIX = "policy.aiops/"
+OPT_IN = "policy.aiops/managed"
+STARTUPS_KEPT = 20
+OUR_METRICS = "aiops"
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What stands around a target in its namespace. scale: the scale subresource of kinds that are not of apps/v1."""
+
+    namespace: Item | None
+    pods: Sequence[Item]
+    hpas: Sequence[Item]
+    pdbs: Sequence[Item]
+    scale: Item | None = None
+    scalable: bool = True
+
+
+def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workload:
+    """Return the workload of an object and what stands around it."""
+    metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+    pods = [pod for pod in around.pods if _belongs(pod, ref, _selector(spec, around.scale))]
+    alive = [pod for pod in pods if not (pod.get("metadata") or {}).get("deletionTimestamp")]
+    replicas = _replicas(spec, around.scale)
+    labels = ((around.namespace or {}).get("metadata") or {}).get("labels") or {}
+    return Workload(
+        ref=ref,
+        uid=str(metadata.get("uid", "")),
+        resource_version=str(metadata.get("resourceVersion", "")),
+        as_of=at,
+        replicas=replicas,
+        ready=sum(1 for pod in alive if _ready_at(pod) is not None),
+        created_at=instant(metadata.get("creationTimestamp")) or 0.0,
+        opted_in=str(labels.get(OPT_IN, "")).lower() == "true",
+        scalable=around.scalable,
+        rollout=_rolling(metadata, status, replicas),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        annotations=_ours(metadata),
+        owners=field_owners(item, "replicas"),
+        hpas=tuple(_hpa(one) for one in around.hpas if _points_at(one, ref)),
+        pdb_min_available=_floor(around.pdbs, alive),
+        startup_s=_startups(pods),
+    )
+
+
+def _replicas(spec: Item, scale: Item | None) -> int:
+    if scale is not None:
+        return int((scale.get("spec") or {}).get("replicas") or 0)
+    value = spec.get("replicas")
+    return 1 if value is None else int(value)
+
+
+def _selector(spec: Item, scale: Item | None) -> Item:
+    """Return a label selector; a scale subresource says it as text, `a=b,c=d`."""
+    if spec.get("selector") is not None or scale is None:
+        return spec.get("selector") or {}
+    text = str((scale.get("status") or {}).get("selector") or "")
+    pairs = (part.split("=", 1) for part in text.split(",") if "=" in part and "!" not in part)
+    return {"matchLabels": {key.strip(): value.strip("= ") for key, value in pairs}}
+
+
+def matches(selector: Item, labels: Mapping[str, str]) -> bool:
+    """Return whether a label selector selects; an empty one selects nothing here."""
+    wanted = selector.get("matchLabels") or {}
+    expressions = selector.get("matchExpressions") or ()
+    if not wanted and not expressions:
+        return False
+    exact = all(labels.get(key) == value for key, value in wanted.items())
+    return exact and all(_holds(one, labels) for one in expressions)
+
+
+def _holds(expression: Item, labels: Mapping[str, str]) -> bool:
+    key, values = str(expression.get("key")), expression.get("values") or ()
+    match expression.get("operator"):
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case _:
+            return False
+
+
+def _belongs(pod: Item, ref: TargetRef, selector: Item) -> bool:
+    """Return whether a pod is the target's: by labels, and by the controller that owns it."""
+    metadata = pod.get("metadata") or {}
+    if not matches(selector, metadata.get("labels") or {}):
+        return False
+    controllers = [one for one in metadata.get("ownerReferences") or () if one.get("controller")]
+    if not controllers:
+        return True
+    owner = controllers[0]
+    if owner.get("kind") == "ReplicaSet":
+        return str(owner.get("name", "")).startswith(f"{ref.name}-")
+    return bool(owner.get("kind") != ref.kind or owner.get("name") == ref.name)
+
+
+def _ready_at(pod: Item) -> Instant | None:
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Ready" and condition.get("status") == "True":
+            return instant(condition.get("lastTransitionTime")) or 0.0
+    return None
+
+
+def _startups(pods: Sequence[Item]) -> tuple[float, ...]:
+    """Return seconds from creation to Ready of the newest pods, oldest first; a restart hides the first readiness."""
+    timed = []
+    for pod in pods:
+        ready_at, created_at = _ready_at(pod), instant((pod.get("metadata") or {}).get("creationTimestamp"))
+        restarts = sum(
+            int(one.get("restartCount") or 0) for one in (pod.get("status") or {}).get("containerStatuses") or ()
+        )
+        if ready_at and created_at is not None and restarts == 0 and ready_at >= created_at:
+            timed.append((created_at, ready_at - created_at))
+    return tuple(seconds for _, seconds in sorted(timed)[-STARTUPS_KEPT:])
+
+
+def _rolling(metadata: Item, status: Item, replicas: int) -> bool:
+    observed = status.get("observedGeneration")
+    if observed is not None and int(observed) < int(metadata.get("generation") or 0):
+        return True
+    updated = status.get("updatedReplicas")
+    return updated is not None and int(updated) < min(replicas, int(status.get("replicas") or 0))
+
+
+def _ours(metadata: Item) -> dict[str, str]:
+    annotations = metadata.get("annotations") or {}
+    return {key: str(value) for key, value in annotations.items() if key.startswith(PREFIX)}
+
+
+def _points_at(hpa: Item, ref: TargetRef) -> bool:
+    target = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
+    group = str(target.get("apiVersion", ref.api_version)).rpartition("/")[0]
+    return (target.get("kind"), target.get("name"), group) == (ref.kind, ref.name, ref.api_version.rpartition("/")[0])
+
+
+def _hpa(item: Item) -> Hpa:
+    metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+    active = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}.get("ScalingActive")
+    names = [((one.get("external") or {}).get("metric") or {}).get("name", "") for one in spec.get("metrics") or ()]
+    least = spec.get("minReplicas")
+    return Hpa(
+        name=str(metadata.get("name", "")),
+        uid=str(metadata.get("uid", "")),
+        resource_version=str(metadata.get("resourceVersion", "")),
+        min_replicas=1 if least is None else int(least),
+        max_replicas=int(spec.get("maxReplicas") or 0),
+        desired_replicas=int(status.get("desiredReplicas") or 0),
+        scaling_active=None if active is None else active == "True",
+        owners=hpa_owners(item),
+        reads_our_metric=any(str(name).startswith(OUR_METRICS) for name in names),
+        annotations=_ours(metadata),
+    )
+
+
+def _floor(pdbs: Sequence[Item], pods: Sequence[Item]) -> int | None:
+    """Return the greatest `minAvailable` of the budgets that select one of the pods (S5)."""
+    floors = []
+    for pdb in pdbs:
+        spec, status = pdb.get("spec") or {}, pdb.get("status") or {}
+        least = spec.get("minAvailable")
+        chosen = any(
+            matches(spec.get("selector") or {}, (pod.get("metadata") or {}).get("labels") or {}) for pod in pods
+        )
+        if least is None or not chosen:
+            continue
+        if isinstance(least, str) and least.endswith("%"):
+            expected = int(status.get("expectedPods") or len(pods))
+            floors.append(math.ceil(expected * float(least[:-1]) / 100.0))
+        else:
+            floors.append(int(least))
+    return max(floors, default=None)

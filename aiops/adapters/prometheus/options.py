@@ -1,0 +1,53 @@
+"""How the metrics source is reached, and the limits on what is asked of it (S10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiops.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusOptions:
+    """Address, credentials, limits. Secrets are kept out of the representation.
+
+    timeout_s: for one query with its retries. max_series, max_bytes: of one answer. jitter_s: how long at most a read
+    waits, so that many daemons do not ask at one instant.
+    """
+
+    url: str
+    bearer_token: str = field(default="", repr=False)
+    bearer_token_file: Path | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 10.0
+    retries: int = 2
+    backoff_s: float = 0.2
+    concurrency: int = 8
+    max_series: int = 100_000
+    max_bytes: int = 64_000_000
+    jitter_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("ca_file", "cert_file", "key_file", "bearer_token_file"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise ConfigurationError(f"prometheus.{name}: there is no file {path}")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ConfigurationError("prometheus.cert_file and prometheus.key_file belong together")
+
+    def token(self) -> str:
+        """Return the bearer token, read anew from its file, since tokens of service accounts are renewed."""
+        if self.bearer_token_file is None:
+            return self.bearer_token
+        try:
+            return self.bearer_token_file.read_text(encoding="utf-8").strip()
+        except OSError as err:
+            raise ConfigurationError(f"prometheus.bearer_token_file: {self.bearer_token_file}: {err.strerror}") from err

@@ -1,0 +1,168 @@
+"""The HTTP session beneath prometheus-api-client: bounded answers, retries within a deadline, errors in our words."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+
+from aiops.adapters.prometheus.options import PrometheusOptions
+from aiops.errors import SourceUnavailable
+
+RETRIED = (429, 500, 502, 503, 504)
+_CHUNK = 65_536
+_SHOWN = 200
+
+_MEANINGS = {
+    401: "refuses our credentials: check prometheus.bearer_token, or username and password",
+    403: "forbids this: check the tenant header and what our credentials may read",
+    404: "has no query API at this address: check the path prefix of prometheus.url",
+    429: "is asked too much",
+}
+
+
+class BoundedSession(requests.Session):
+    """A session whose every answer is Prometheus' JSON within the limits, or SourceUnavailable.
+
+    `notes` holds the warnings of the last answer of this thread.
+    """
+
+    def __init__(self, options: PrometheusOptions) -> None:
+        super().__init__()
+        self._options = options
+        self._dice = random.Random()  # noqa: S311  # spreads load; nothing is secret about it
+        self._local = threading.local()
+        self.headers.update({"Accept": "application/json", **options.headers})
+        self.verify = False if options.insecure_skip_verify else str(options.ca_file or True)
+        if self.verify == "True":
+            self.verify = True
+        if options.cert_file is not None and options.key_file is not None:
+            self.cert = (str(options.cert_file), str(options.key_file))
+        if options.username:
+            self.auth = (options.username, options.password)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return the warnings that came with the last answer."""
+        return getattr(self._local, "notes", ())
+
+    def bound_pool(self) -> None:
+        """Keep no more connections than may be used at once."""
+        pool = HTTPAdapter(pool_connections=1, pool_maxsize=self._options.concurrency, pool_block=True, max_retries=0)
+        self.mount(self._options.url, pool)
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Ask until there is an answer, an error that stays, or no time left."""
+        options = self._options
+        deadline = time.monotonic() + options.timeout_s
+        attempt = 0
+        while True:
+            wait_s = 0.0
+            try:
+                return self._once(method, url, deadline, *args, **kwargs)
+            except _TryAgain as err:
+                attempt += 1
+                wait_s = max(err.after_s, options.backoff_s * 2 ** (attempt - 1) * self._dice.uniform(0.5, 1.5))
+                if attempt > options.retries or time.monotonic() + wait_s >= deadline:
+                    tries = f" ({attempt} tries)" if attempt > 1 else ""
+                    raise SourceUnavailable(f"{err}{tries}") from err
+            time.sleep(wait_s)
+
+    def _once(
+        self, method: str | bytes, url: str | bytes, deadline: float, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        options = self._options
+        token = options.token()
+        if token:
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), "Authorization": f"Bearer {token}"}
+        left_s = max(0.05, deadline - time.monotonic())
+        kwargs.update(stream=True, allow_redirects=False, timeout=(min(left_s, 5.0), left_s))
+        try:
+            response = super().request(method, url, *args, **kwargs)
+            with response:
+                self._checked(response, deadline)
+        except requests.exceptions.SSLError as err:
+            raise SourceUnavailable(f"{options.url}: TLS: {_cause(err)}") from err
+        except requests.exceptions.Timeout as err:
+            raise _TryAgain(f"{options.url} did not answer within {options.timeout_s:g} s") from err
+        except requests.exceptions.RequestException as err:
+            raise _TryAgain(f"{options.url} cannot be reached: {_cause(err)}") from err
+        return response
+
+    def _checked(self, response: requests.Response, deadline: float) -> None:
+        """Read the answer within its limits, and let `json()` give what was parsed."""
+        options, status = self._options, response.status_code
+        if 300 <= status < 400:
+            where = response.headers.get("Location", "elsewhere")
+            raise SourceUnavailable(f"{options.url} redirects to {where[:_SHOWN]}: is that a login page?")
+        body = self._body(response, deadline)
+        if status in RETRIED:
+            meaning = _MEANINGS.get(status, "fails")
+            raise _TryAgain(f"{options.url} {meaning} ({status}{_said(body)})", _retry_after_s(response))
+        if status in _MEANINGS:
+            raise SourceUnavailable(f"{options.url} {_MEANINGS[status]} ({status}{_said(body)})")
+        if "json" not in response.headers.get("Content-Type", ""):
+            kind = response.headers.get("Content-Type", "nothing")
+            raise SourceUnavailable(f"{options.url} answers {kind}, not JSON: is that a Prometheus?")
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as err:
+            raise _TryAgain(f"{options.url}: the answer is cut off or no JSON") from err
+        if not isinstance(document, dict) or document.get("status") != "success":
+            raise SourceUnavailable(f"{options.url} refuses the query ({status}{_said(body)})")
+        self._local.notes = tuple(str(one) for one in document.get("warnings") or ())
+        response.json = lambda **_: document  # type: ignore[method-assign]  # parsed once, by the faster parser
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        most = self._options.max_bytes
+        parts, size = [], 0
+        for part in response.iter_content(_CHUNK):
+            size += len(part)
+            if size > most:
+                message = f"{self._options.url}: the answer is larger than {most} bytes: ask for less in one query"
+                raise SourceUnavailable(message)
+            if time.monotonic() > deadline:
+                raise _TryAgain(f"{self._options.url}: the answer did not end within {self._options.timeout_s:g} s")
+            parts.append(part)
+        return b"".join(parts)
+
+
+class _TryAgain(Exception):
+    """Something that may pass. after_s: what the server asks for."""
+
+    def __init__(self, message: str, after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+def _retry_after_s(response: requests.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else 0.0
+
+
+def _said(body: bytes) -> str:
+    """Return the error's own words, shortened."""
+    try:
+        document = orjson.loads(body)
+        text = str(document.get("error", "")) if isinstance(document, dict) else ""
+    except orjson.JSONDecodeError:
+        text = ""
+    return f": {text[:_SHOWN]}" if text else ""
+
+
+def _cause(err: BaseException) -> str:
+    """Return the innermost reason of a client library's error."""
+    inner: BaseException = err
+    while True:
+        reason = getattr(inner, "reason", None)
+        deeper = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
+        if deeper is None:
+            break
+        inner = deeper
+    text = str(inner) or type(inner).__name__
+    return text.rsplit(": ", 1)[-1][:_SHOWN] if "object at 0x" in text else text[:_SHOWN]
