@@ -258,7 +258,7 @@ class RobustSeasonal:
         self._running = bool(self._run_s.any())
 
     def _spare(self, rows: Rows, moved: F64, far: F64) -> None:
-        """Let what is beyond the band teach nothing, and count alarms that begin against the budget."""
+        """Let what is beyond the band teach nothing, and note which excursions have raised an alarm."""
         beyond = far > self._tail.limit[rows]
         if self._floors:
             least = self.rules.min_deviation_ratio[rows] * np.abs(self._state[_LEVEL, rows])
@@ -268,13 +268,12 @@ class RobustSeasonal:
             return
         self._news[_LEVEL, spared] = self._news[_SCALE, spared] = 0.0
         counts = np.where(moved[beyond] > 0, self.rules.above[spared], self.rules.below[spared])
-        alarms = spared[counts & (self._run_alarm[spared] == 0)]
-        self._run_alarm[alarms] = 1.0
-        self._tail.alarmed(alarms)
+        self._run_alarm[spared[counts]] = 1.0
 
     def _end_runs(self, rows: Rows) -> None:
         if len(rows):
             self._tail.ended(rows, self._run_peak[rows])
+            self._tail.alarmed(rows[self._run_alarm[rows] > 0])
             for run in (self._run_s, self._run_samples, self._run_sum, self._run_peak, self._run_sign, self._run_alarm):
                 run[rows] = 0.0
 

@@ -25,7 +25,7 @@ _MEAN_OF_UNIT = 0.2107
 _U_FIRST, _THETA_FIRST = 3.0, 0.8
 _U_LEAST, _U_MOST = 1.5, 30.0
 _THETA_LEAST, _THETA_MOST = 0.4, 2.5
-_PEAK_MOST = 3.0
+_PEAK_MOST = 1.2
 """A peak counts up to this many times the limit: beyond, it is an anomaly and no news of the tail."""
 
 _GAIN_FIRST, _GAIN_LEAST = 0.05, 0.015
@@ -63,13 +63,13 @@ class Tail:
     def ended(self, rows: Rows, peaks: F64) -> None:
         """Note excursions that ended, and how far each went."""
         self._peaks[rows] += 1.0
-        most = np.fmax(_PEAK_MOST * self.limit[rows] / self.u[rows], _PEAK_MOST)
+        most = np.fmax(_PEAK_MOST * self.limit[rows] / self.u[rows], 2.0 * _PEAK_MOST)
         excess = np.log(np.clip(peaks / self.u[rows], 1.0, most)) / _MEAN_OF_UNIT
         gain = np.maximum(1.0 / (20.0 + self._peaks[rows]), _GAIN_LEAST)
         self._theta[rows] = np.clip(self._theta[rows] + gain * (excess - self._theta[rows]), _THETA_LEAST, _THETA_MOST)
 
     def alarmed(self, rows: Rows) -> None:
-        """Note alarms that begin."""
+        """Note alarms that are over: an alarm does not raise the limit that it is measured by."""
         self._ease[rows] += _ALARM_STEP
 
     def p_values(self, deviations: F64, rows: Rows) -> F64:

@@ -43,7 +43,7 @@ class Tracker:
         self.born_at = np.full(rows, np.inf)
         self.since, self.first_hit = np.full(rows, _NEVER), np.full(rows, _NEVER)
         self.open, self.flat = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
-        self._looked_at, self._step_s = _NEVER, _LOOK_S
+        self._looked_at, self._noted_at, self._step_s = _NEVER, _NEVER, _LOOK_S
         self._busy = False
 
     def track(self, at: Instant, values: F64, learn: Bools, scores: Scores) -> Rows:
@@ -61,6 +61,9 @@ class Tracker:
 
     def note(self, at: Instant, values: F64, there: Bools, *, whole: bool) -> None:
         """Note which values moved, as one does in history too; whole: whether all of them are there."""
+        if 0.0 < at - self._noted_at < FLAT_S:
+            self._step_s = at - self._noted_at
+        self._noted_at = at
         moved = values != self.last
         if not whole:
             moved &= there
@@ -85,13 +88,14 @@ class Tracker:
         old = rows >= 0
         for name in (*_ROWS, "open", "flat"):
             getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
-        fresh._looked_at, fresh._step_s, fresh._busy = self._looked_at, self._step_s, True
+        fresh._looked_at, fresh._noted_at, fresh._step_s = self._looked_at, self._noted_at, self._step_s
+        fresh._busy = True
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         rows = {name: getattr(self, name) for name in (*_ROWS, "open", "flat")}
-        return {**rows, "clock": np.array([self._looked_at, self._step_s])}
+        return {**rows, "clock": np.array([self._looked_at, self._noted_at, self._step_s])}
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint; raise ValueError when it does not fit."""
@@ -100,7 +104,7 @@ class Tracker:
                 raise ValueError(f"tracker: the checkpoint's {name} does not fit")
         for name in (*_ROWS, "open", "flat"):
             setattr(self, name, np.array(arrays[name], getattr(self, name).dtype))
-        self._looked_at, self._step_s = (float(x) for x in arrays["clock"])
+        self._looked_at, self._noted_at, self._step_s = (float(x) for x in arrays["clock"])
         self._busy = True
 
     # -- inner ---------------------------------------------------------------------------------------
@@ -110,6 +114,7 @@ class Tracker:
 
         A row that could not be read (missing, and not to be learnt from) neither opens nor closes anything (S1).
         """
+        self.flat[rows] &= self.moved_at[rows] < at
         score = scores.score[rows]
         over = there & (score > 1.0)
         hits = np.where(there, np.mod(2.0 * self.hits[rows], 8.0) + over, self.hits[rows])
@@ -133,8 +138,6 @@ class Tracker:
         """Every other minute: how long rows have stood still, against how long they ever did."""
         new = there & ~np.isfinite(self.born_at)
         np.copyto(self.born_at, at, where=new)
-        if at > self._looked_at > _NEVER:
-            self._step_s = min(at - self._looked_at, 4 * self._step_s)
         self._looked_at = at
         stretch = at - self.moved_at
         turned = there & (stretch < self.stretch)
@@ -149,7 +152,7 @@ class Tracker:
         self._busy = self._busy or bool(self.flat.any())
 
     def _flat_after(self) -> F64:
-        return np.asarray(FLAT_FACTOR * self.longest + max(FLAT_S, FLAT_SAMPLES * min(self._step_s, FLAT_S)))
+        return np.asarray(FLAT_FACTOR * self.longest + max(FLAT_S, FLAT_SAMPLES * self._step_s))
 
 
 _NONE = np.zeros(0, np.intp)
