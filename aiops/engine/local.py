@@ -27,7 +27,7 @@ def restore(bank: Bank, path: Path) -> tuple[str, ...]:
     if not path.exists():
         return ("everything: there is no checkpoint yet",)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return bank.restore(dict(arrays))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as err:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as err:
         return (f"everything: {path} cannot be used ({err})",)

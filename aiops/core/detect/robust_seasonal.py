@@ -267,6 +267,7 @@ class RobustSeasonal:
         if not len(spared):
             return
         self._news[_LEVEL, spared] = self._news[_SCALE, spared] = 0.0
+        self._season.cut(spared, moved[beyond])
         counts = np.where(moved[beyond] > 0, self.rules.above[spared], self.rules.below[spared])
         self._run_alarm[spared[counts]] = 1.0
 

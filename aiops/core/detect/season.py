@@ -14,9 +14,14 @@ BINS = 96
 GAIN_LEAST = 0.2
 """What the newest season weighs in the profile once several are known."""
 
+ECHO_GAIN = 0.35
+"""What an anomaly weighs that came at the same time of the last season too: it may belong to the season."""
+
+_ECHO_MOST = 6e4
+_KNOWN_SEASONS = 1.0 + 2.0 / BINS
 _WORTH_KEEP = 1.0 - 1.0 / (2 * BINS)
 _NOWHERE = -2
-_ROWS = ("_sum", "_count", "_before", "_with", "_square", "_worth", "_pivot", "_left", "_right")
+_ROWS = ("_sum", "_count", "_cut", "_before", "_with", "_square", "_worth", "_pivot", "_left", "_right")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,18 +35,22 @@ class Known:
 class SeasonProfile:
     """Arrays over n rows, changed in place; shape: float32[96, n], the usual value of each bin.
 
+    echo: float16[96, n], by how many scales the last season's anomalies lay beyond what was expected.
+
     worth: float64[n] in [0, 1], the regression of what came from bin to bin on what the profile said would come: near 1
-    for a row that repeats itself, near 0 for one that wanders. pivot: float64[n], where the profile stood at last.
+    for a row that repeats itself, near 0 for one that wanders; 0 until a season is known. pivot: float64[n], where the
+    profile stood at last.
     """
 
     def __init__(self, rows: int, season_s: float) -> None:
         self.season_s = season_s
         self._width_s = season_s / BINS
         self._shape = np.zeros((BINS, rows), np.float32)
-        self._sum, self._count = np.zeros(rows), np.zeros(rows)
+        self._echo = np.zeros((BINS, rows), np.float16)
+        self._sum, self._count, self._cut = np.zeros(rows), np.zeros(rows), np.zeros(rows)
         self._before = np.full(rows, np.nan)
         self._with, self._square = np.zeros(rows), np.zeros(rows)
-        self._worth, self._pivot = np.ones(rows), np.zeros(rows)
+        self._worth, self._pivot = np.zeros(rows), np.zeros(rows)
         self._left, self._right = np.zeros(rows), np.zeros(rows)
         self._bin = self._bin_before = self._low = _NOWHERE
         self._turn()
@@ -79,6 +88,7 @@ class SeasonProfile:
         self._bin_before, self._bin = self._bin, self._bin_of(at)
         self._sum.fill(0.0)
         self._count.fill(0.0)
+        self._cut.fill(0.0)
         self._pivot = stand
         self._turn()
         return np.asarray(moved, np.float64)
@@ -88,6 +98,10 @@ class SeasonProfile:
         self._sum += cleaned
         self._count += weights
 
+    def cut(self, rows: Rows, amounts: F64) -> None:
+        """Note by how much the anomalies of some rows were cut off; when they come again, they are the season's."""
+        self._cut[rows] += amounts
+
     def take(self, rows: Rows) -> None:
         """Become the profile of other rows; -1 starts afresh."""
         fresh = SeasonProfile(len(rows), self.season_s)
@@ -95,6 +109,7 @@ class SeasonProfile:
         for name in _ROWS:
             getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
         fresh._shape[:, old] = self._shape[:, rows[old]]
+        fresh._echo[:, old] = self._echo[:, rows[old]]
         fresh._bin, fresh._bin_before, fresh._low = self._bin, self._bin_before, self._low
         fresh._turn()
         self.__dict__.update(fresh.__dict__)
@@ -108,11 +123,16 @@ class SeasonProfile:
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         places = np.array([self._bin, self._bin_before, self._low])
-        return {"shape": self._shape, "places": places, **{name[1:]: getattr(self, name) for name in _ROWS}}
+        return {
+            "shape": self._shape,
+            "echo": self._echo,
+            "places": places,
+            **{name[1:]: getattr(self, name) for name in _ROWS},
+        }
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint whose shapes were checked."""
-        self._shape = np.array(arrays["shape"], np.float32)
+        self._shape, self._echo = np.array(arrays["shape"], np.float32), np.array(arrays["echo"], np.float16)
         for name in _ROWS:
             setattr(self, name, np.array(arrays[name[1:]], np.float64))
         self._bin, self._bin_before, self._low = (int(x) for x in arrays["places"])
@@ -141,26 +161,30 @@ class SeasonProfile:
     def _learn(self, known: Known) -> None:
         closed = self._bin
         there = self._count > 0
-        mean = self._sum / np.maximum(self._count, 1.0)
+        clean, cut = self._sum / np.maximum(self._count, 1.0), self._cut / np.maximum(self._count, 1.0)
+        agreed = self._agreed(closed, cut, known)
+        mean = clean + agreed
         old = self._shape[closed].astype(np.float64)
         if self._bin_before != _NOWHERE:
             self._learn_worth(mean - self._before, old - self._shape[self._bin_before], there, known)
-        gain = np.where(there, np.maximum(1.0 / (1.0 + known.seasons), GAIN_LEAST), 0.0)
+        gain = np.maximum(1.0 / (1.0 + known.seasons), np.where(agreed == 0.0, GAIN_LEAST, ECHO_GAIN)) * there
         self._shape[closed] = old + gain * (mean - old)
-        # in a first season nothing is known of the bins to come: the next ones are as this one was
-        young = there & (known.seasons < 1.0)
-        if young.any():
-            for following in (closed + 1, closed + 2):
-                self._shape[following % BINS, young] = mean[young]
         self._before = np.where(there, mean, np.nan)
+
+    def _agreed(self, closed: int, cut: F64, known: Known) -> F64:
+        """Return how far this season's and the last one's anomalies of a bin go the same way."""
+        last = self._echo[closed] * known.scale
+        self._echo[closed] = np.clip(cut / known.scale, -_ECHO_MOST, _ECHO_MOST)
+        return np.where(cut * last > 0, np.sign(cut) * np.minimum(np.abs(cut), np.abs(last)), 0.0)
 
     def _learn_worth(self, came: F64, expected: F64, there: np.ndarray, known: Known) -> None:
         """Follow the regression, through the origin, of the moves that came on those that were expected."""
-        counts = there & np.isfinite(came) & (known.seasons >= 1.0)
+        counts = there & np.isfinite(came) & (known.seasons >= _KNOWN_SEASONS)
         came = np.where(counts, came, 0.0)
         expected = np.where(counts, expected, 0.0)
         keep = np.where(counts, _WORTH_KEEP, 1.0)
         self._with = keep * self._with + came * expected
         self._square = keep * self._square + expected * expected
         prior = known.scale * known.scale
-        self._worth = np.clip((self._with + prior) / np.maximum(self._square + prior, 1e-300), 0.0, 1.0)
+        worth = np.clip((self._with + prior) / np.maximum(self._square + prior, 1e-300), 0.0, 1.0)
+        self._worth = np.where(known.seasons >= _KNOWN_SEASONS, worth, 0.0)
