@@ -167,7 +167,7 @@ class SeasonProfile:
         old = self._shape[closed].astype(np.float64)
         if self._bin_before != _NOWHERE:
             self._learn_worth(mean - self._before, old - self._shape[self._bin_before], there, known)
-        gain = np.maximum(1.0 / (1.0 + known.seasons), np.where(agreed == 0.0, GAIN_LEAST, ECHO_GAIN)) * there
+        gain = np.maximum(1.0 / (1.0 + np.floor(known.seasons)), np.where(agreed == 0.0, GAIN_LEAST, ECHO_GAIN)) * there
         self._shape[closed] = old + gain * (mean - old)
         self._before = np.where(there, mean, np.nan)
 

@@ -1,0 +1,134 @@
+"""Fleet models: how long a tick takes by the number of series, what a series costs, and what alarms of noise cost.
+
+Run `python benchmarks/bench_fleet.py [ROWS ...]` (default 3, 1000, 10000 and 100000).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from aiops.core.bank import Bank
+from aiops.core.detect import DETECTORS
+from aiops.core.detect.rules import DAY_S, usual
+from aiops.core.forecast import FORECASTERS
+from aiops.core.model import Frame, SeriesIndex
+from aiops.core.policies import ForecastSpec, PolicySet, Side, WatchPolicy, WatchQuery
+
+START = 1_772_409_600.0
+TICK_S = 15.0
+KEY = "WatchPolicy/bench/all"
+ANOMALOUS_SHARE = 0.002
+
+
+def policies() -> PolicySet:
+    query = WatchQuery(policy=KEY, expr="bench", identity=(), max_series=1_000_000)
+    watch = WatchPolicy(
+        key=KEY,
+        digest="",
+        document="",
+        origin="bench",
+        query=query,
+        detector="robust-seasonal",
+        side=Side.BOTH,
+        false_alarms_per_week=1.0,
+        min_deviation=0.0,
+        min_deviation_ratio=0.0,
+        history_s=14 * DAY_S,
+        season_s=DAY_S,
+    )
+    return PolicySet(digest="bench", watches=(watch,))
+
+
+def tick(rows: int) -> tuple[float, float, float, float]:
+    """Return milliseconds a tick when calm and in trouble, of retargeting, and bytes a series."""
+    chance = np.random.default_rng(1)
+    policy_set = policies()
+    bank = Bank(policy_set)
+    names = [{"pod": f"pod-{row}"} for row in range(rows)]
+    index = SeriesIndex(keys=tuple(f"{KEY}#pod={row['pod']}" for row in names), labels=tuple(names))
+    learn = np.ones(rows, np.bool_)
+    frames = [100.0 + chance.normal(0, 3, rows) for _ in range(16)]
+    now = START
+
+    def lead(count: int, step_s: float, *, trouble: bool = False) -> float:
+        nonlocal now
+        spent = 0.0
+        for number in range(count):
+            now += step_s
+            values = frames[number % 16] + chance.uniform(0, 1)
+            if trouble:
+                values[: max(1, int(rows * ANOMALOUS_SHARE))] += 300.0
+            frame = Frame(at=now, index=index, values=values, learn=learn)
+            started = time.perf_counter()
+            bank.perceive(frame, {}, policy_set)
+            spent += time.perf_counter() - started
+        return spent / count * 1e3
+
+    first = lead(1, TICK_S)
+    lead(90, 60.0)
+    calm = lead(40 if rows > 1000 else 2000, TICK_S)
+    trouble = lead(20 if rows > 1000 else 200, TICK_S, trouble=True)
+    size = sum(array.nbytes for key, array in bank.arrays().items() if key != "about") / rows
+    return calm, trouble, first, size
+
+
+def demand() -> tuple[float, float, float]:
+    """Return milliseconds to learn two weeks, and microseconds to learn a sample and to foretell half an hour."""
+    chance = np.random.default_rng(2)
+    spec = ForecastSpec(model="seasonal-naive", history_s=14 * DAY_S, quantile=0.95, lead_s=60.0, season_s=DAY_S)
+    times = START + np.arange(14 * 1440) * 60.0
+    values = 500.0 + 300.0 * np.sin(2 * np.pi * times / DAY_S) + chance.normal(0, 20, len(times))
+    model = FORECASTERS["seasonal-naive"](spec)
+    started = time.perf_counter()
+    model.backfill(times, values)
+    backfill_ms = (time.perf_counter() - started) * 1e3
+    now, count = float(times[-1]), 4000
+    started = time.perf_counter()
+    for number in range(1, count):
+        model.learn(now + TICK_S * number, 500.0)
+    learn_us = (time.perf_counter() - started) / count * 1e6
+    started = time.perf_counter()
+    for _ in range(1000):
+        model.paths(now + TICK_S * count, 30)
+    return backfill_ms, learn_us, (time.perf_counter() - started) / 1000 * 1e6
+
+
+def alarms(budget: float) -> float:
+    """Return how many alarms begin in a row's week of noise, after a week of learning, at one-minute steps."""
+    rows, step_s, days = 100, 60.0, 14
+    chance = np.random.default_rng(3)
+    detector = DETECTORS["robust-seasonal"](replace(usual(rows), false_alarms_per_week=np.full(rows, budget)))
+    learn, before, began = np.ones(rows, np.bool_), np.zeros(rows, np.bool_), 0
+    size = np.linspace(0, 60, rows)
+    for step in range(round(days * DAY_S / step_s)):
+        at = START + step * step_s
+        values = 200.0 + size * np.sin(2 * np.pi * at / DAY_S) + 5.0 * chance.normal(0, 1, rows)
+        over = detector.score(at, values).score > 1
+        began += int((over & ~before).sum()) if step * step_s >= 7 * DAY_S else 0
+        before = over
+        detector.learn(at, values, learn)
+    return began / rows
+
+
+def main() -> None:
+    sizes = [int(arg) for arg in sys.argv[1:]] or [3, 1000, 10_000, 100_000]
+    print(f"{'series':>8} {'calm tick ms':>13} {'in trouble ms':>14} {'us a series':>12} {'first ms':>9} {'bytes':>6}")
+    for rows in sizes:
+        calm, trouble, first, size = tick(rows)
+        print(f"{rows:>8} {calm:>13.3f} {trouble:>14.3f} {calm * 1e3 / rows:>12.3f} {first:>9.1f} {size:>6.0f}")
+    backfill_ms, learn_us, paths_us = demand()
+    print(
+        f"\ndemand: two weeks learnt in {backfill_ms:.0f} ms, a sample in {learn_us:.1f} us, a path in {paths_us:.0f} us"
+    )
+    print(f"\n{'budget a week':>13} {'alarms of noise a week':>23} {'ratio':>6}")
+    for budget in (0.5, 1.0, 5.0):
+        came = alarms(budget)
+        print(f"{budget:>13} {came:>23.2f} {came / budget:>6.2f}")
+
+
+if __name__ == "__main__":
+    main()
