@@ -122,7 +122,7 @@ def main() -> None:
         print(f"{rows:>8} {calm:>13.3f} {trouble:>14.3f} {calm * 1e3 / rows:>12.3f} {first:>9.1f} {size:>6.0f}")
     backfill_ms, learn_us, paths_us = demand()
     print(
-        f"\ndemand: two weeks learnt in {backfill_ms:.0f} ms, a sample in {learn_us:.1f} us, a path in {paths_us:.0f} us"
+        f"\ndemand: two weeks learnt in {backfill_ms:.0f} ms, a sample in {learn_us:.1f} us, paths in {paths_us:.0f} us"
     )
     print(f"\n{'budget a week':>13} {'alarms of noise a week':>23} {'ratio':>6}")
     for budget in (0.5, 1.0, 5.0):

@@ -16,7 +16,7 @@ def save(bank: Bank, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with fresh.open("wb") as file:
-        np.savez_compressed(file, **bank.arrays())  # type: ignore[arg-type]  # numpy's stub has keywords beside arrays
+        np.savez(file, **bank.arrays())  # type: ignore[arg-type]  # numpy's stub has keywords beside arrays
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

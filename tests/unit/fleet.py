@@ -49,7 +49,7 @@ def a_watch(key: str = WATCH, **changes: object) -> WatchPolicy:
         history_s=14 * DAY_S,
         season_s=DAY_S,
     )
-    return replace(policy, **changes)  # type: ignore[arg-type]
+    return replace(policy, **changes)
 
 
 def a_scaling(key: str = SCALING, *, expr: str = "rate", forecast: bool = True) -> ScalingPolicy:
