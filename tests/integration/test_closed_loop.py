@@ -139,7 +139,8 @@ def test_decisions_change_the_replicas_which_change_the_metrics(tmp_path: Path):
         assert pods.ready >= 9
         newest = rig.loop.last.decisions[0]
         assert all(signal.state is SignalState.VALUE for signal in newest.signals)
-        assert newest.signals[0].value == pytest.approx(450.0, rel=0.15)
+        # what waited while the pods started is served now, on top of the 450 that are offered
+        assert 380.0 < newest.signals[0].value < 700.0
         allowed = [row for row in decisions if row["verdict"] == "allow"]
         assert allowed
         # what was decided on real answers can be made again, byte for byte
@@ -147,12 +148,12 @@ def test_decisions_change_the_replicas_which_change_the_metrics(tmp_path: Path):
         document = store.reader.policy_document(stored.decision.policy_digest)
         made_again = replay(stored.decision, store.reader.inputs(stored.decision.id), document)
         assert made_again.agreement is Agreement.IDENTICAL
-        rig.source.close()
     exporter.stop()
     # Prometheus is gone: the loop holds, says why, and scales nothing in
     sentence = rig.loop.run_once(time.time())
     assert "hold" in sentence
     assert rig.loop.last.actions == ()
+    rig.source.close()
     store.close()
 
 

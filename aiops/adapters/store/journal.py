@@ -73,6 +73,7 @@ class JournalWriter:
         self._effects: Mapping[str, Effect] = {}
         self._digests: set[str] = set()
         self._latest: LoopState | None = None
+        self._open: dict[tuple[str, float], Row] = {}
 
     # -- ports.Journal ---------------------------------------------------------------------------------
 
@@ -97,16 +98,23 @@ class JournalWriter:
                 _, ticks = batch.runs.get(decision.id, (at, 0))
                 batch.runs[decision.id] = (at, ticks + 1)
         batch.actions += [action_row(action) for action in tick.actions]
-        for finding in tick.findings:
-            key = (finding.series, finding.since)
-            known = batch.findings.get(key)
-            row = finding_row(finding)
-            row["peak"] = max(row["peak"], known["peak"]) if known else row["peak"]
-            batch.findings[key] = row
+        self._note_findings(tick)
         batch.incidents.update({incident.id: incident_row(incident, at) for incident in tick.incidents})
         self._latest = state
         if len(batch.ticks) >= self._every or any(not action.dry_run for action in tick.actions):
             self.flush()
+
+    def _note_findings(self, tick: Tick) -> None:
+        """Keep each open finding with its peak, and what was said of it then."""
+        still: dict[tuple[str, float], Row] = {}
+        for finding in tick.findings:
+            key, row = (finding.series, finding.since), finding_row(finding)
+            known = self._open.get(key)
+            if known is not None and known["peak"] > row["peak"]:
+                row = {**known, "until": row["until"]}
+            still[key] = row
+        self._open = still
+        self._batch.findings.update(still)
 
     def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
         """Write what became of the actions, with the state that knows it."""

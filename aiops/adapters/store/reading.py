@@ -194,5 +194,5 @@ class Reader:
             return connection.execute(query).first()
 
 
-def _line(kind: str, **fields: Any) -> str:
-    return json.dumps({"record": kind, **fields}, sort_keys=True, separators=(",", ":"))
+def _line(record: str, /, **fields: Any) -> str:
+    return json.dumps({"record": record, **fields}, sort_keys=True, separators=(",", ":"))

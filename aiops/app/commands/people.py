@@ -33,7 +33,8 @@ def pause(
     by: By = None,
 ) -> None:
     """Hold a scope until it is resumed, or for a time."""
-    answer = SESSION.answers().pause(_wish(_scope(scope, everything), direction, for_, (reason, by)))
+    wish = _wish(_scope(scope, everything), direction, for_, (reason, by))
+    answer = SESSION.answers().pause(wish)
     until = f" for {for_}" if for_ else ""
     SESSION.show(answer, f"paused {answer['scope']}{until}; undo with: aiops resume {answer['id']}")
 

@@ -1,0 +1,82 @@
+"""The HTTP API: who is let in, what it answers, what it refuses."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from aiops.adapters.store import Store
+from aiops.app.service import Service
+from aiops.web.server import WebServer
+from tests.builders import answer, snapshot
+from tests.unit.test_store import made
+
+
+@pytest.fixture
+def service(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 'aiops.db'}")
+    turn = made(shot=snapshot(demand=answer(590.0)))
+    store.journal.begin(turn.tick, turn.state)
+    yield Service(store)
+    store.close()
+
+
+@contextmanager
+def serving(service, token):
+    server = WebServer(service, ("127.0.0.1", 0), token)
+    server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=10) as client:
+        yield client
+    server.stop(5)
+
+
+@pytest.fixture
+def client(service):
+    with serving(service, "") as client:
+        yield client
+
+
+def test_the_page_is_served_with_a_strict_content_policy(client):
+    page = client.get("/")
+    assert "<title>aiops</title>" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for name in ("page.js", "style.css", "icon.svg"):
+        assert client.get(f"/static/{name}").status_code == 200
+
+
+def test_decisions_are_listed_and_told(client):
+    (row,) = client.get("/api/v1/decisions?verdict=allow").json()
+    told = client.get(f"/api/v1/decisions/{row['id']}").json()
+    assert "ALLOWED  8 -> 12" in told["text"]
+    assert client.get("/api/v1/decisions/NOPE").status_code == 404
+    assert client.get("/api/v1/decisions?limit=0").status_code == 422
+
+
+def test_a_pause_is_begun_listed_and_ended(client):
+    wish = {"scope": "shop", "reason": "a test", "by": "sam", "for_s": 60}
+    pause = client.post("/api/v1/pauses", json=wish).json()
+    assert [one["id"] for one in client.get("/api/v1/pauses").json()] == [pause["id"]]
+    assert client.delete(f"/api/v1/pauses/{pause['id']}").json() == {"ended": 1}
+    assert client.post("/api/v1/pauses", json={"scope": "shop"}).status_code == 422
+
+
+def test_a_release_is_a_pause_that_hands_back_s9(client, service):
+    client.post("/api/v1/release", json={"scope": "*", "by": "sam"})
+    (pause,) = service.store.people.pauses(0.0)
+    assert pause.release
+
+
+def test_without_a_token_no_foreign_name_and_no_foreign_form_gets_in_s10(client):
+    assert client.get("/api/v1/status", headers={"host": "evil.example.com"}).status_code == 403
+    form = client.post("/api/v1/pauses", content="scope=*", headers={"content-type": "text/plain"})
+    assert form.status_code == 415
+
+
+def test_with_a_token_everything_but_the_empty_page_needs_it_s10(service):
+    with serving(service, "hush") as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/api/v1/status").status_code == 401
+        assert client.get("/api/v1/status", headers={"Authorization": "Bearer no"}).status_code == 401
+        assert client.get("/api/v1/status", headers={"Authorization": "Bearer hush"}).status_code == 200

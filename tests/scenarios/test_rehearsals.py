@@ -1,0 +1,63 @@
+"""Scenarios: the same seed makes the same journal, byte for byte, and small ones are held by golden files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aiops.adapters.store import Store
+from aiops.loop import Setup
+from aiops.policy import load
+from simulators.run import Rehearsal, simulate
+from simulators.scenario import Scenario, names
+from simulators.scenario import load as load_scenario
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+POLICIES = [ROOT / "simulators/demo/policies"]
+
+
+def journal(scenario: Scenario, seed: int | None = None) -> list[str]:
+    store = Store.open("sqlite://", batch=200)
+    how = Rehearsal(seed=seed, baselines=False, setup=Setup(code="test", platform="test"))
+    simulate(scenario, load(POLICIES, scenario.spec.step), store.journal, how)
+    store.journal.flush()
+    lines = list(store.reader.journal_lines())
+    store.close()
+    return lines
+
+
+def test_the_same_seed_makes_the_same_journal_byte_for_byte():
+    scenario = load_scenario("flash-crowd")
+    first, again, other = journal(scenario), journal(scenario), journal(scenario, seed=2)
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_decisions_of_a_scenario_are_those_of_its_golden_file(name):
+    made = [_golden(json.loads(line)["body"]) for line in journal(load_scenario(name)) if '"record":"decision"' in line]
+    path = GOLDEN / f"{name}.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(made) + "\n")
+        pytest.fail(f"{path} was missing and is written now: read it, and commit it when it is right")
+    assert made == path.read_text().splitlines()
+
+
+def _golden(decision) -> str:
+    """Return a decision as integers, codes, and floats to nine digits."""
+    verdict = decision["verdict"]
+    need = verdict["proposal"]["need"]
+    rulings = [
+        f"{one['guard']}:{one['ruling']['reason']}:{one['after']}"
+        for one in verdict["rulings"]
+        if one["ruling"]["type"] != "Pass"
+    ]
+    wish, change = verdict["proposal"]["change"], verdict["change"]
+    demand = "-" if need["demand"] is None else f"{need['demand']:.9g}"
+    return (
+        f"{decision['at']:.0f} {wish['before']}>{wish['after']}>{change['after']} {demand} {' '.join(rulings)}".rstrip()
+    )

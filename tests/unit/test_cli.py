@@ -1,0 +1,83 @@
+"""The command line as a user meets it: what it prints, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def aiops(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aiops", *words],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_help_names_every_command():
+    found = aiops("--help").stdout
+    for command in ("run", "status", "decisions", "explain", "replay", "simulate", "policy", "pause", "release"):
+        assert command in found
+
+
+def test_nothing_heavy_is_imported_for_help():
+    heavy = "{'pandas', 'kubernetes', 'sqlalchemy', 'fastapi', 'statsmodels', 'river', 'numpy', 'pydantic'}"
+    code = f"import sys, aiops.app.cli; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("policy", "validate", "policies"), 0, "4 policies"),
+        (("policy", "validate", "nowhere"), 1, "there is no such file or folder"),
+        (("nonsense",), 2, "No such command"),
+        (("--config", "nowhere.yaml", "status"), 3, "cannot be read"),
+        (("--server", "http://127.0.0.1:9", "status"), 4, "cannot be reached"),
+        (("simulate", "nowhere", "--policies", "policies"), 1, "there is no scenario"),
+        (("run",), 3, "prometheus.url is not set"),
+        (("pause", "--all"), 1, "--reason is missing"),
+    ],
+)
+def test_each_end_has_its_documented_code(words, code, said, tmp_path):
+    found = (
+        aiops(*words, AIOPS_STORE__URL=f"sqlite:///{tmp_path / 'x.db'}")
+        if words != ("pause", "--all")
+        else aiops(*words)
+    )
+    assert (found.returncode, said in found.stdout + found.stderr) == (code, True), found.stderr
+
+
+def test_a_rehearsal_keeps_a_record_that_can_be_looked_at_explained_and_made_again(tmp_path):
+    journal = tmp_path / "journal.db"
+    policies = "simulators/demo/policies"
+    ran = aiops(
+        "-o", "json", "simulate", "flash-crowd", "--policies", policies, "--no-baselines",
+        "--journal", str(journal), "--report", str(tmp_path / "report.html"),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["scores"][0]["actions_out"] > 0
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    store = {"AIOPS_STORE__URL": f"sqlite:///{journal}"}
+    listed = json.loads(aiops("-o", "json", "decisions", "shop/checkout", "--verdict", "allow", **store).stdout)
+    told = aiops("explain", listed[0]["id"], **store).stdout
+    for label in ("saw", "expects", "need", "limits", "bound by", "action", "outcome"):
+        assert f"\n{label} " in told
+    again = aiops("replay", listed[0]["id"], **store)
+    assert (again.returncode, "identical" in again.stdout) == (0, True)
+    paused = aiops("pause", "shop", "--reason", "a test", **store)
+    assert "undo with: aiops resume" in paused.stdout
+    assert "a test" in aiops("status", **store).stdout
+    assert aiops("resume", "--all", **store).stdout == "1 pauses ended\n"

@@ -1,0 +1,70 @@
+"""Settings: file, environment, flags; and what a bad one says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiops.app.settings import load_settings
+from aiops.core.model import Mode
+from aiops.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "aiops.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["default.yaml", "demo.yaml"])
+def test_the_shipped_settings_are_well(name):
+    assert load_settings(ROOT / "config" / name).step == 15.0
+
+
+def test_the_environment_wins_over_the_file_and_flags_over_both(written, monkeypatch):
+    path = written("mode: observe\nweb: {port: 1111, host: 127.0.0.1}\n")
+    monkeypatch.setenv("AIOPS_WEB__PORT", "2222")
+    settings = load_settings(path)
+    assert (settings.mode, settings.web.port, settings.web.host) == (Mode.OBSERVE, 2222, "127.0.0.1")
+    assert load_settings(path, {"web": {"port": 3333}}).web.port == 3333
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "prometheus: {url: 'http://x', timeot: 3s}",
+            "1:31: prometheus.timeot: unknown setting (did you mean 'timeout'?)",
+        ),
+        ("mod: observe", "1:1: mod: unknown setting (did you mean 'mode'?)"),
+        ("step: soon", "step: 'soon' is no duration"),
+        ("mode: yolo", "1:1: mode:"),
+        ("web: {host: 0.0.0.0}", "not loopback: set web.token"),
+        ("prometheus: {url: 'prometheus:9090'}", "prometheus.url"),
+        ("simulation: {scenario: demo}\nprometheus: {url: 'http://x'}", "simulation stands in for prometheus"),
+        ("- a list", "one mapping of settings"),
+        ("a: [", "this is no YAML"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_place(written, text, said):
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(written(text))
+    assert said in str(caught.value)
+
+
+def test_a_bad_variable_names_itself(monkeypatch):
+    monkeypatch.setenv("AIOPS_STEP", "soon")
+    with pytest.raises(ConfigurationError, match="AIOPS_STEP"):
+        load_settings(None)
+
+
+def test_secrets_are_not_in_what_is_printed(written):
+    settings = load_settings(written("prometheus: {url: 'http://x', bearer_token: hush, headers: {X-Key: hush}}"))
+    assert "hush" not in repr(settings)
