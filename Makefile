@@ -19,7 +19,7 @@ run: $(STAMP) ## run the daemon on an embedded simulated cluster (page on http:/
 
 test: $(STAMP) ## run the tests (installs Debian's prometheus when it is missing)
 	@scripts/need prometheus
-	@$(PY) -m pytest -n auto
+	@$(PY) -m pytest -n auto --ignore tests/smoke
 
 check: $(STAMP) ## lint, types, contracts
 	@$(VENV)/bin/ruff check .

@@ -147,7 +147,14 @@ class World:
     def scrapes(self, key: str) -> tuple[list[Scrape], GapAnswer | None]:
         """Return the scrapes that the metrics source has of a service, newest last, and what is wrong with it now."""
         service = self.services[key]
-        seen = [scrape for scrape in service.scrapes if self.now - LOOKBACK_S < scrape.at <= self.now - self.lag_s]
+        oldest, newest = self.now - LOOKBACK_S, self.now - self.lag_s
+        seen = []
+        for scrape in reversed(service.scrapes):
+            if scrape.at <= oldest:
+                break
+            if scrape.at <= newest:
+                seen.append(scrape)
+        seen.reverse()
         gap: ScrapeGap | None = service.troubles.gap
         return seen, None if gap is None else gap.answer
 

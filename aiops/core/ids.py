@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from functools import lru_cache
 
 from aiops.core.model import Instant
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TIME_CHARS, _RANDOM_CHARS = 10, 16
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
+_TIME_CHARS = 10
 
 
 def ulid(at: Instant, *parts: str) -> str:
@@ -18,8 +21,9 @@ def ulid(at: Instant, *parts: str) -> str:
     >>> ulid(1.0, "z") < ulid(2.0, "a")
     True
     """
-    digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).digest()
-    return _base32(round(at * 1000), _TIME_CHARS) + _base32(int.from_bytes(digest, "big"), _RANDOM_CHARS)
+    hashed = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).digest()
+    # 80 bits are 16 digits of base 32, which the standard library writes in another alphabet
+    return _time(round(at * 1000)) + base64.b32encode(hashed).translate(_TO_CROCKFORD).decode()
 
 
 def digest(text: str) -> str:
@@ -27,9 +31,10 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _base32(number: int, length: int) -> str:
+@lru_cache(maxsize=16)
+def _time(number: int) -> str:
     out = []
-    for _ in range(length):
+    for _ in range(_TIME_CHARS):
         number, rest = divmod(number, 32)
         out.append(_CROCKFORD[rest])
     return "".join(reversed(out))

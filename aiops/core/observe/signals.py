@@ -84,7 +84,14 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
     if missing:
         partial = Signal(name=name, state=SignalState.PARTIAL, value=answer.value, age_s=age_s, detail=missing)
         return Reading(signal=partial, memory=covered)
-    good = replace(covered, answered=True, last_value=answer.value, last_good_at=now)
+    good = SignalMemory(
+        answered=True,
+        last_value=answer.value,
+        last_good_at=now,
+        series_high=covered.series_high,
+        series_high_replicas=covered.series_high_replicas,
+        partial_since=covered.partial_since,
+    )
     return Reading(signal=Signal(name=name, state=SignalState.VALUE, value=answer.value, age_s=age_s), memory=good)
 
 

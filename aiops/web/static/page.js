@@ -102,7 +102,7 @@ function showDecisions(rows) {
 
 function showFindings(answer, now) {
   const rows = answer.findings.map((one) => {
-    const isOpen = now - one.until < 40;
+    const isOpen = one.until >= now - 1;
     return element("li", {}, element("div", { class: "row" }, element("span", { class: "quiet" }, clock(one.since)),
       element("span", { class: isOpen ? "open" : "closed" }, isOpen ? one.kind : "closed"), one.reason));
   });

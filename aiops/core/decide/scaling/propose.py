@@ -222,9 +222,10 @@ def _short(value: float) -> str:
 
 def _expectation(seen: Situation, need: Need, before: int, after: int) -> Expectation:
     price = seen.replica_usd_per_hour
+    risk_before = _risk(seen, need, before)
     return Expectation(
-        risk_before=_risk(seen, need, before),
-        risk_after=_risk(seen, need, after),
+        risk_before=risk_before,
+        risk_after=risk_before if after == before else _risk(seen, need, after),
         cost_usd_per_hour=None if price is None else price * (after - before),
     )
 
