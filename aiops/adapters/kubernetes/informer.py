@@ -55,7 +55,8 @@ class Informer:
         self._stopping.set()
         response = self._response
         if response is not None:
-            response.close()
+            # closing waits for the reader, who waits for the server; this ends the reading
+            response.shutdown()
         self._thread.join(timeout_s)
 
     def objects(self) -> list[dict[str, Any]]:
