@@ -150,13 +150,16 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         ),
         verify=Verification(within_s=spec.verify.within, expect=expected),
         guardrails=tuple(one for one in guardrails if one is not None),
-        fallback=(
-            None if spec.fallback is None else Fallback(after_s=spec.fallback.after, replicas=spec.fallback.replicas)
-        ),
+        fallback=_fallback(spec),
         manual_override_s=spec.manual_override,
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
     )
+
+
+def _fallback(spec: ScalingSpec) -> Fallback | None:
+    one = spec.fallback
+    return None if one is None else Fallback(after_s=one.after, replicas=one.replicas)
 
 
 def _target(envelope: Envelope, spec: ScalingSpec) -> TargetRef:
