@@ -105,6 +105,7 @@ class ControlLoop:
         self.state: LoopState = ports.journal.load()
         self.last: Tick | None = None
         self.held = ""
+        self.unanswered: tuple[str, ...] = ()
 
     def run_once(self, now: Instant) -> str:
         """Turn once at `now` and return one sentence of what was decided.
@@ -160,9 +161,11 @@ class ControlLoop:
     # -- observe -----------------------------------------------------------------------------------
 
     def _observe(self, policies: PolicySet, now: Instant) -> tuple[Snapshot, Frame]:
+        self.unanswered = ()
         targets = self._targets(policies)
         observation = self._read(policies, now)
         inventory = self._inventory(targets, now)
+        self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
         controls, store_ok = self._controls(now)
         self._index = observation.frame.index
         snapshot = Snapshot(
@@ -192,6 +195,7 @@ class ControlLoop:
         try:
             return self._ports.source.read(signals, watches, now)
         except PortError as err:
+            self.unanswered = (*self.unanswered, str(err))
             return self._blind(policies, str(err), now)
 
     def _blind(self, policies: PolicySet, why: str, now: Instant) -> Observation:

@@ -110,7 +110,7 @@ class Built:
 
     def unready(self) -> list[str]:
         """Return why the daemon is not ready."""
-        wrong = self.world.unready()
+        wrong = [*self.world.unready(), *self.loop.unanswered]
         if self.loop.last is None:
             wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
         return wrong

@@ -57,7 +57,8 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
     price = snapshot.replica_usd_per_hour.get(policy.target.key)
     if workload is None:
-        wish = nothing(policy, f"there is no {policy.target.kind} {policy.target}")
+        silent = policy.target.cluster in snapshot.cluster_errors
+        wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
     else:
         situation = Situation(
             now=now,
