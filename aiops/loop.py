@@ -7,7 +7,7 @@ is a failed signal, a cluster that does not answer an error of that cluster, an 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ from aiops.core.model import (
     Scope,
     SeriesIndex,
     Snapshot,
+    Step,
     StepResult,
     StepStatus,
     TargetRef,
@@ -80,6 +81,24 @@ class Ports:
     prices: Prices
     telemetry: Telemetry
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunCluster:
+    """Answers writes without sending them; everything else is the cluster's. Dry-run is this adapter, and no `if`."""
+
+    inner: Cluster
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return what the cluster shows."""
+        return self.inner.inventory(targets, at)
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Announce nothing: nothing has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

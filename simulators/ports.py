@@ -31,7 +31,7 @@ from aiops.core.model import (
 )
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
-from aiops.ports import Cluster, ControlsReading, Inventory, Matrix, Observation
+from aiops.ports import ControlsReading, Inventory, Matrix, Observation
 from simulators.exports import NotOnTheMenu, Plan, plan
 from simulators.faults import GapAnswer
 from simulators.hpa import HpaController
@@ -236,24 +236,6 @@ def _refused(action: Action, at: Instant, code: int, message: str) -> StepResult
     return StepResult(
         action_id=action.id, status=StepStatus.REFUSED, at=at, code=code, reason=Reason.REFUSED, message=message
     )
-
-
-@dataclass(frozen=True, slots=True)
-class DryCluster:
-    """Answers writes without sending them; everything else is the cluster's."""
-
-    inner: Cluster
-
-    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
-        """Return what the cluster shows."""
-        return self.inner.inventory(targets, at)
-
-    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
-        """Say that nothing was sent."""
-        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
-
-    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
-        """Announce nothing: nothing has happened."""
 
 
 class SimLease:

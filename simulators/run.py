@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from aiops.core.bank import Bank
 from aiops.core.model import Tick
 from aiops.core.policies import PolicySet
-from aiops.loop import ControlLoop, Ports, Setup, backfill
+from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
 from aiops.ports import Journal
 from simulators.baselines import run_hpa, run_static, sync
 from simulators.hpa import HpaController
 from simulators.ports import (
-    DryCluster,
     FixedPolicies,
     NoTelemetry,
     SimCluster,
@@ -63,7 +62,7 @@ class Rig:
             policies=FixedPolicies(policies),
             source=self.source,
             cluster=self.cluster,
-            dry=DryCluster(self.cluster),
+            dry=DryRunCluster(self.cluster),
             journal=journal,
             lease=SimLease(),
             controls=SimControls(),

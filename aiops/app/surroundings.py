@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiops.app.settings import Settings
 from aiops.core.model import Instant, Leadership
 from aiops.errors import ConfigurationError
+from aiops.loop import DryRunCluster
 from aiops.ports import Cluster, History, Lease, Prices, Source
 
 if TYPE_CHECKING:
@@ -114,8 +115,6 @@ class Live:
     virtual = False
 
     def __init__(self, settings: Settings) -> None:
-        from aiops.adapters.kubernetes import DryRunCluster
-
         if settings.prometheus is None:
             raise ConfigurationError("prometheus.url is not set: say where the metrics are, or use config/demo.yaml")
         self._metrics: PrometheusSource = prometheus(settings)
@@ -160,7 +159,7 @@ class Simulated:
     virtual = True
 
     def __init__(self, settings: Settings) -> None:
-        from simulators.ports import DryCluster, SimCluster, SimLease, SimPrices, SimSource
+        from simulators.ports import SimCluster, SimLease, SimPrices, SimSource
         from simulators.scenario import load
 
         simulation = settings.simulation
@@ -173,7 +172,7 @@ class Simulated:
         self.world, self._hpas = self._scenario.world(simulation.seed)
         self.source = self.history = SimSource(self.world)
         self.cluster = SimCluster(self.world, self._hpas)
-        self.dry = DryCluster(self.cluster)
+        self.dry = DryRunCluster(self.cluster)
         self.lease = SimLease()
         self.prices = SimPrices(self.world)
         self.tick_every_s = settings.step / simulation.acceleration

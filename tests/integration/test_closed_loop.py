@@ -13,14 +13,13 @@ from aiops.adapters.store import Asked, Store
 from aiops.app.replay import Agreement, code_version, platform_version, replay
 from aiops.core.bank import Bank
 from aiops.core.model import SignalState
-from aiops.loop import ControlLoop, Ports, Setup, backfill
+from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
 from aiops.policy import parse
 from simulators.chance import Chance
 from simulators.exporter import Exporter, past
 from simulators.faults import Troubles
 from simulators.load import Burst, Noise, ShapedLoad
 from simulators.ports import (
-    DryCluster,
     FixedPolicies,
     NoTelemetry,
     SimCluster,
@@ -86,7 +85,7 @@ class Rig:
             policies=FixedPolicies(self.policies),
             source=self.source,
             cluster=cluster,
-            dry=DryCluster(cluster),
+            dry=DryRunCluster(cluster),
             journal=store.journal,
             lease=SimLease(),
             controls=SimControls(),

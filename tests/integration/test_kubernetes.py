@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
-from aiops.adapters.kubernetes import Clusters, DryRunCluster, KubernetesCluster
+from aiops.adapters.kubernetes import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.http import Http
 from aiops.core import act
 from aiops.core.guard import verdict
 from aiops.core.model import Mode, OwnerKind, Reason, SetFloor, StepStatus, TargetRef
 from aiops.core.policies import Lever
+from aiops.loop import DryRunCluster
 from tests.builders import NOW, TARGET, context, policy, proposal, rules, snapshot
 from tests.integration.kubernetes_server import KubernetesServer, deployment, pod
 

@@ -10,7 +10,6 @@ import pytest
 from aiops.core.guard import verdict
 from aiops.core.model import (
     Approval,
-    Deny,
     Direction,
     Freeze,
     Leadership,
@@ -23,7 +22,6 @@ from aiops.core.model import (
     SignalState,
     TargetState,
     VerdictWord,
-    Wait,
 )
 from aiops.core.policies import (
     Guardrail,
@@ -395,10 +393,3 @@ def test_a_write_that_was_not_seen_yet_holds_the_next_but_not_more_reactive_need
 
 def test_a_rollout_holds_scale_in():
     assert bound(verdict(proposal(8, 6), context(snapshot=with_workload(rollout=True))))[1] is Reason.ROLLOUT
-
-
-def test_every_no_says_why_in_a_sentence():
-    for shot in (snapshot(store_ok=False), with_workload(opted_in=False), snapshot(workloads={})):
-        ruling = verdict(proposal(), context(snapshot=shot)).binding.ruling
-        assert isinstance(ruling, Wait | Deny)
-        assert len(ruling.detail) > 15

@@ -1,7 +1,7 @@
 """Kubernetes' API through the official client: reads by informers, writes one step at a time."""
 
-from aiops.adapters.kubernetes.cluster import Clusters, DryRunCluster, KubernetesCluster
+from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.http import KubernetesOptions
 from aiops.adapters.kubernetes.rbac import rbac
 
-__all__ = ["Clusters", "DryRunCluster", "KubernetesCluster", "KubernetesOptions", "rbac"]
+__all__ = ["Clusters", "KubernetesCluster", "KubernetesOptions", "rbac"]

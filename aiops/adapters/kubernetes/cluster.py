@@ -16,7 +16,7 @@ from aiops.adapters.kubernetes.inventory import Around, workload
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus, TargetRef, Workload
 from aiops.errors import ClusterUnavailable, PortError
-from aiops.ports import Cluster, Inventory, Nodes
+from aiops.ports import Inventory, Nodes
 
 _LOG = logging.getLogger("aiops.kubernetes")
 HPAS, PDBS = "apis/autoscaling/v2", "apis/policy/v1"
@@ -240,24 +240,6 @@ class Clusters:
         cluster = self._clusters.get(target.cluster)
         if cluster is not None:
             cluster.announce(target, reason, message, action_id, at)
-
-
-@dataclass(frozen=True, slots=True)
-class DryRunCluster:
-    """Answers writes without sending them; everything else is the cluster's."""
-
-    inner: Cluster
-
-    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
-        """Return what the cluster shows."""
-        return self.inner.inventory(targets, at)
-
-    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
-        """Say that nothing was sent."""
-        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
-
-    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
-        """Announce nothing: nothing has happened."""
 
 
 def _node_ready(item: Mapping[str, Any]) -> bool:
