@@ -151,6 +151,22 @@ def test_retention_keeps_what_is_carried_on(url):
     assert len(store.journal.unsettled()) == 1
 
 
+def test_a_store_that_is_too_large_loses_its_oldest_part(url):
+    store = Store.open(url, batch=50)
+    state = LoopState()
+    for number in range(200):
+        demand = answer(300.0 + 100.0 * (number % 2))
+        turn = made(state, later(snapshot(demand=demand), 60.0 * number))
+        store.journal.begin(turn.tick, turn.state)
+        state = turn.state
+    store.journal.flush()
+    before = store.used_bytes()
+    removed = store.prune(NOW + 12_000.0, 1e9, before // 2)
+    assert store.used_bytes() <= before // 2
+    assert removed["samples"] < 200
+    assert store.reader.decisions(Asked(limit=1))[0]["until"] == NOW + 60.0 * 199
+
+
 def test_a_backup_is_whole_and_overwrites_nothing(url, tmp_path):
     store = Store.open(url)
     turn = made()
