@@ -32,7 +32,7 @@ fmt: $(STAMP) ## format the code
 	@$(VENV)/bin/ruff format .
 
 bench: $(STAMP) ## print the benchmark tables
-	@for b in benchmarks/bench_*.py; do $(PY) $$b; done
+	@for b in benchmarks/bench_*.py; do PYTHONPATH=. $(PY) $$b || exit 1; done
 
 smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 	@$(PY) -m pytest -q tests/smoke --timeout 300
