@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench e2e lock smoke clean
+.PHONY: help venv run test check fmt bench e2e e2e-long soak lock smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ run: $(STAMP) ## run the daemon on an embedded simulated cluster (page on http:/
 
 test: $(STAMP) ## run the tests (installs Debian's prometheus when it is missing)
 	@scripts/need prometheus
-	@$(PY) -m pytest -n auto --ignore tests/smoke
+	@$(PY) -m pytest -n auto --ignore tests/smoke --ignore tests/e2e
 
 check: $(STAMP) ## lint, types, contracts
 	@$(VENV)/bin/ruff check .
@@ -36,6 +36,15 @@ bench: $(STAMP) ## print the benchmark tables
 
 smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 	@$(PY) -m pytest -q tests/smoke --timeout 300
+
+e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
+	@for package in etcd-server prometheus postgresql libfaketime openssl; do scripts/need $$package; done
+	@$(PY) -m tests.e2e.binaries >/dev/null
+	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --durations=15
+
+e2e-long: $(STAMP) ## full-length outages and distributions on a real control plane (about an hour)
+	@$(PY) -m tests.e2e.binaries >/dev/null
+	@$(PY) -m pytest tests/e2e -m long -p no:randomly -s
 
 lock: ## resolve requirements.lock anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-package aiops --extra dev pyproject.toml -o requirements.lock

@@ -1,0 +1,81 @@
+"""One control plane for the whole run; each test has a namespace of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.binaries import Missing
+from tests.e2e.cluster import ControlPlane
+
+_COUNT = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real control plane with three Ready nodes in three zones."""
+    made = ControlPlane(folder=tmp_path_factory.mktemp("plane"))
+    try:
+        made.start()
+    except Missing as err:
+        pytest.exit(str(err), returncode=4)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> Iterator[str]:
+    """A namespace that opted in, gone after the test."""
+    name = f"t{next(_COUNT)}"
+    plane.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"policy.aiops/managed": "true"}},
+        }
+    )
+    yield name
+    plane.delete(f"/api/v1/namespaces/{name}", wait=False)
+
+
+@pytest.fixture
+def deploy(plane: ControlPlane, namespace: str) -> Callable[..., str]:
+    """Make a Deployment and return its path."""
+
+    def make(name: str = "checkout", replicas: int = 3, ready_after: str = "1s", **more: Any) -> str:
+        item = deployment(namespace, name, replicas, ready_after)
+        item["spec"].update(more)
+        plane.apply(item)
+        return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+    return make
+
+
+def deployment(namespace: str, name: str, replicas: int, ready_after: str = "1s") -> dict[str, Any]:
+    """Return a Deployment whose fake pods become Ready after a time."""
+    labels = {"app": name}
+    container = {"name": "main", "image": "none", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
+    pod = {
+        "metadata": {"labels": labels, "annotations": {"e2e.aiops/ready-after": ready_after}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod},
+    }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test here minutes, and mark it as slow."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(180))
