@@ -24,6 +24,7 @@ from aiops.core.model import (
     Pause,
     PolicyKey,
     SeriesIndex,
+    Stamp,
     Step,
     StepResult,
     TargetRef,
@@ -98,6 +99,10 @@ class Cluster(Protocol):
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Send one step before the action expires; a missing answer is `unknown`, never sent again blindly."""
+        ...
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Write a new leader's epoch on one object, or not at all after `until` (S6)."""
         ...
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:

@@ -22,6 +22,7 @@ from aiops.core.model import (
     PolicyKey,
     Reason,
     SeriesIndex,
+    Stamp,
     Step,
     StepResult,
     StepStatus,
@@ -219,6 +220,10 @@ class SimCluster:
         if not is_hpa:
             return f"{step.target.namespace}/{step.target.name}"
         return next((key for key, hpa in self._hpas.items() if hpa.name == step.target.name), None)
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Say that it is done: a world has one leader."""
+        return StepResult(action_id="", status=StepStatus.DONE, at=at, resource_version=stamp.step.resource_version)
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""

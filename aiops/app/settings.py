@@ -58,6 +58,32 @@ class ClusterSettings(Section):
     in_cluster: bool = False
 
 
+class LeaseSettings(Section):
+    """Who leads when several replicas run (S6): a Lease in one of the clusters.
+
+    enabled: `auto` takes part wherever something is written that others could write, too: in mode approve and enforce,
+    and always when the store is shared. duration, renew and retry are client-go's.
+    """
+
+    enabled: bool | Literal["auto"] = "auto"
+    cluster: str | None = None
+    namespace: str = Field("aiops", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    name: str = Field("aiops", pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+    duration: Duration = Field(15.0, ge=1)
+    renew: Duration = Field(10.0, ge=0.5)
+    retry: Duration = Field(2.0, ge=0.1)
+
+    @model_validator(mode="after")
+    def renewed_in_time(self) -> LeaseSettings:
+        """Refuse times with which a holder would act after others think it gone, or could not renew in time."""
+        if not self.retry < self.renew < self.duration:
+            raise ValueError(
+                f"retry ({self.retry:g} s) must be shorter than renew ({self.renew:g} s), "
+                f"and renew shorter than duration ({self.duration:g} s)"
+            )
+        return self
+
+
 class SimulationSettings(Section):
     """An embedded simulated cluster in place of Prometheus and Kubernetes."""
 
@@ -155,6 +181,7 @@ class Settings(BaseSettings):
     step: Duration = Field(15.0, ge=1)
     prometheus: PrometheusSettings | None = None
     clusters: dict[str, ClusterSettings] = {}
+    lease: LeaseSettings = LeaseSettings()
     simulation: SimulationSettings | None = None
     store: StoreSettings = StoreSettings()
     models: ModelsSettings = ModelsSettings()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aiops.app.settings import Settings
-from aiops.core.model import Instant, Leadership
+from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
 from aiops.ports import Cluster, History, Lease, Prices, Source
@@ -15,7 +19,7 @@ from aiops.ports import Cluster, History, Lease, Prices, Source
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aiops.adapters.kubernetes.cluster import Clusters
+    from aiops.adapters.kubernetes import Clusters, KubernetesLease
     from aiops.adapters.prometheus import PrometheusSource
     from aiops.core.model import TargetRef
 
@@ -43,9 +47,8 @@ class Surroundings(Protocol):
         """Return what takes dry runs."""
         ...
 
-    @property
-    def lease(self) -> Lease:
-        """Return who may write."""
+    def lease(self, floor: Callable[[], int]) -> Lease:
+        """Return who may write. floor: the highest epoch that the journal knows."""
         ...
 
     @property
@@ -123,17 +126,29 @@ class Live:
         self.source = self.history = self._metrics
         self.cluster = self._clusters
         self.dry = DryRunCluster(self._clusters)
-        self.lease = OneProcess()
+        self._settings = settings
+        self._lease: KubernetesLease | None = None
         self.prices = ListPrices(settings.prices.default, settings.prices.targets)
         self.tick_every_s = settings.step
 
+    def lease(self, floor: Callable[[], int]) -> Lease:
+        """Return the Lease in the cluster, or leadership for a daemon that writes nothing or is alone by setting."""
+        if not competes(self._settings):
+            return OneProcess()
+        self._lease = kubernetes_lease(self._settings, self._clusters, floor)
+        return self._lease
+
     def start(self) -> None:
-        """Begin to watch the clusters; what does not answer yet is tried again."""
+        """Begin to watch the clusters and to compete for the lease; what does not answer yet is tried again."""
         self._clusters.start()
+        if self._lease is not None:
+            self._lease.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Close watches and connections."""
-        self._clusters.stop(timeout_s)
+        """Let the lease go, close watches and connections."""
+        if self._lease is not None:
+            self._lease.stop(timeout_s / 2)
+        self._clusters.stop(timeout_s / 2)
         self._metrics.close()
 
     def next_at(self) -> Instant:
@@ -159,7 +174,7 @@ class Simulated:
     virtual = True
 
     def __init__(self, settings: Settings) -> None:
-        from simulators.ports import SimCluster, SimLease, SimPrices, SimSource
+        from simulators.ports import SimCluster, SimPrices, SimSource
         from simulators.scenario import load
 
         simulation = settings.simulation
@@ -173,10 +188,13 @@ class Simulated:
         self.source = self.history = SimSource(self.world)
         self.cluster = SimCluster(self.world, self._hpas)
         self.dry = DryRunCluster(self.cluster)
-        self.lease = SimLease()
         self.prices = SimPrices(self.world)
         self.tick_every_s = settings.step / simulation.acceleration
         self._acceleration = simulation.acceleration
+
+    def lease(self, floor: Callable[[], int]) -> Lease:
+        """Return leadership: the world is this process's own."""
+        return OneProcess()
 
     def start(self) -> None:
         """Do nothing: the world is there."""
@@ -241,6 +259,36 @@ def prometheus(settings: Settings) -> PrometheusSource:
             jitter_s=one.jitter,
         )
     )
+
+
+def competes(settings: Settings) -> bool:
+    """Return whether this daemon takes part in an election."""
+    if settings.lease.enabled != "auto":
+        return settings.lease.enabled
+    return settings.mode.rank >= Mode.APPROVE.rank or not settings.store.url.startswith("sqlite")
+
+
+def kubernetes_lease(settings: Settings, clusters: Clusters, floor: Callable[[], int]) -> KubernetesLease:
+    """Return the Lease of the settings; raise ConfigurationError when they name no such cluster."""
+    from aiops.adapters.kubernetes import LeaseOptions
+
+    lease = settings.lease
+    cluster = lease.cluster or clusters.names[0]
+    if cluster not in clusters.names:
+        raise ConfigurationError(
+            f"lease.cluster: the settings know no cluster {cluster!r}; they know {', '.join(clusters.names)}"
+        )
+    options = LeaseOptions(
+        namespace=lease.namespace,
+        name=lease.name,
+        holder=f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}",
+        duration_s=lease.duration,
+        renew_s=lease.renew,
+        retry_s=lease.retry,
+        floor=floor,
+        wall=time.time,
+    )
+    return clusters.lease(cluster, options)
 
 
 def clusters(settings: Settings) -> Clusters:

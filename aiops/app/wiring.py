@@ -57,8 +57,9 @@ class Built:
         """Turn the loop once, and return its sentence."""
         with self.lock:
             sentence = self.loop.run_once(self.world.next_at())
-        if not self.loop.held and self.loop.last is not None:
+        if not self.loop.held:
             self.turned_at = time.monotonic()
+        if not self.loop.held and self.loop.last is not None:
             self.ledger.note(self.loop.last, self.policies.current(), self.loop.bank)
         cost = self.ledger.sentence()
         self.sentence = f"{sentence} · {cost}" if cost else sentence
@@ -111,7 +112,7 @@ class Built:
     def unready(self) -> list[str]:
         """Return why the daemon is not ready."""
         wrong = [*self.world.unready(), *self.loop.unanswered]
-        if self.loop.last is None:
+        if not self.loop.turns:
             wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
         return wrong
 
@@ -134,7 +135,7 @@ def build(settings: Settings) -> Built:
             cluster=world.cluster,
             dry=world.dry,
             journal=store.journal,
-            lease=world.lease,
+            lease=world.lease(store.journal.epoch),
             controls=StoreControls(store.people, settings.pause_file, freezes, time.time),
             prices=world.prices,
             telemetry=metrics,

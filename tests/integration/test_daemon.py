@@ -74,6 +74,7 @@ def daemon(folder: Path, prometheus: str, kubernetes: str) -> Iterator[tuple[sub
         "prometheus": {"url": prometheus, "jitter": "0s", "timeout": "2s", "retries": 0},
         "clusters": {"default": {"kubeconfig": str(kubeconfig(kubernetes, folder / "kubeconfig"))}},
         "store": {"url": f"sqlite:///{folder / 'aiops.db'}"},
+        "lease": {"enabled": False},
         "models": {"checkpoint": str(folder / "models.npz")},
         "telemetry": {"port": telemetry},
         "web": {"enabled": False},

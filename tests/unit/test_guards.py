@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from aiops.core.guard import verdict
+from aiops.core.guard.ownership import watched
 from aiops.core.model import (
     Approval,
     Direction,
@@ -242,11 +243,31 @@ def test_a_field_that_another_controller_owns_is_left_to_it_by_name_s4(kind):
     assert kind.value in found.binding.ruling.detail
 
 
-def test_a_foreign_write_after_ours_makes_the_loop_yield_for_an_hour_s4():
-    owners = (owner(OwnerKind.AIOPS, NOW - 600), owner(OwnerKind.OTHER, NOW - 300))
-    found = verdict(proposal(), context(snapshot=with_workload(owners=owners)))
+@pytest.mark.parametrize(
+    ("at", "until"),
+    [(NOW - 300, NOW - 300 + 3600), (None, NOW + 3600)],  # a write through /scale has no time
+)
+def test_a_field_that_was_ours_and_is_a_persons_now_makes_the_loop_yield_for_an_hour_s4(at, until):
+    shot = with_workload(owners=(owner(OwnerKind.OTHER, at),))
+    ours = TargetState(uid="u", owned=True)
+    found = verdict(proposal(), context(snapshot=shot, state=ours))
     assert bound(found)[:2] == (VerdictWord.WAIT, Reason.MANUAL_OVERRIDE)
-    assert found.binding.ruling.until == NOW - 300 + 3600
+    assert found.binding.ruling.until == until
+
+
+def test_the_hour_of_an_override_begins_once_and_again_with_another_write_s4():
+    first = context(snapshot=with_workload(owners=(owner(OwnerKind.CREATOR),)), state=TargetState(uid="u", owned=True))
+    held = watched(first.state, first)
+    later = replace(first, now=NOW + 600, state=held)
+    assert watched(held, later).override_until == NOW + 3600
+    moved = with_workload(replicas=5, owners=(owner(OwnerKind.CREATOR),))
+    again = replace(later, snapshot=moved, workload=moved.workloads[TARGET.key])
+    assert watched(held, again).override_until == NOW + 600 + 3600
+
+
+def test_the_field_is_ours_again_after_we_wrote_it_s4():
+    ctx = context(snapshot=with_workload(owners=(owner(OwnerKind.AIOPS),)), state=TargetState(yielded="kubectl@=5"))
+    assert (watched(ctx.state, ctx).owned, watched(ctx.state, ctx).yielded) == (True, "")
 
 
 def test_whoever_made_the_object_does_not_steer_it_now_s4():

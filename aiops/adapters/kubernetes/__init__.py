@@ -2,6 +2,7 @@
 
 from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.http import KubernetesOptions
+from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.rbac import rbac
 
-__all__ = ["Clusters", "KubernetesCluster", "KubernetesOptions", "rbac"]
+__all__ = ["Clusters", "KubernetesCluster", "KubernetesLease", "KubernetesOptions", "LeaseOptions", "rbac"]

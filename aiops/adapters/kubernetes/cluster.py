@@ -13,8 +13,9 @@ from typing import Any
 from aiops.adapters.kubernetes.http import Call, Http, KubernetesOptions, NotFoundThere, api_client
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, workload
+from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.write import Writer
-from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus, TargetRef, Workload
+from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus, TargetRef, Workload
 from aiops.errors import ClusterUnavailable, PortError
 from aiops.ports import Inventory, Nodes
 
@@ -153,13 +154,19 @@ class KubernetesCluster:
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Send one step once."""
         try:
-            path = f"{self._resource(step.target).path(step.target.namespace)}/{step.target.name}"
-        except NotFoundThere:
-            message = f"the API has no kind {step.target.api_version} {step.target.kind}"
-            return StepResult(
-                action_id=action.id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=message
-            )
-        return self._writer.send(action, step, path, at)
+            return self._writer.send(action, step, self._path(step.target), at)
+        except NotFoundThere as err:
+            return _no_such_kind(action.id, err, at)
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Write an epoch on one object."""
+        try:
+            return self._writer.stamp(stamp, self._path(stamp.step.target), at, until)
+        except NotFoundThere as err:
+            return _no_such_kind("", err, at)
+
+    def _path(self, ref: TargetRef) -> str:
+        return f"{self._resource(ref).path(ref.namespace)}/{ref.name}"
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Emit an Event on the target, beside the loop; a failure is logged and lost."""
@@ -182,18 +189,25 @@ class KubernetesCluster:
 class Clusters:
     """Several clusters by the name that targets use; one that does not answer leaves the others alone."""
 
-    def __init__(self, clusters: Mapping[str, KubernetesCluster]) -> None:
+    def __init__(
+        self, clusters: Mapping[str, KubernetesCluster], options: Mapping[str, KubernetesOptions] | None = None
+    ) -> None:
         self._clusters = dict(clusters)
+        self._options = dict(options or {})
 
     @classmethod
     def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
         """Return the clusters of the settings; raise ConfigurationError when one has no configuration."""
-        return cls({name: KubernetesCluster(name, Http(api_client(one))) for name, one in options.items()})
+        return cls({name: KubernetesCluster(name, Http(api_client(one))) for name, one in options.items()}, options)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the clusters."""
         return tuple(sorted(self._clusters))
+
+    def lease(self, name: str, options: LeaseOptions) -> KubernetesLease:
+        """Return a Lease in one of the clusters, with connections of its own."""
+        return KubernetesLease(Http(api_client(self._options[name])), options)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -235,11 +249,23 @@ class Clusters:
             raise ClusterUnavailable(f"the settings know no cluster {step.target.cluster}")
         return cluster.send(action, step, at)
 
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Write an epoch on one object of its cluster."""
+        cluster = self._clusters.get(stamp.step.target.cluster)
+        if cluster is None:
+            raise ClusterUnavailable(f"the settings know no cluster {stamp.step.target.cluster}")
+        return cluster.stamp(stamp, at, until)
+
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Emit an Event in the target's cluster."""
         cluster = self._clusters.get(target.cluster)
         if cluster is not None:
             cluster.announce(target, reason, message, action_id, at)
+
+
+def _no_such_kind(action_id: str, err: NotFoundThere, at: Instant) -> StepResult:
+    message = f"the API has no kind {err}"
+    return StepResult(action_id=action_id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=message)
 
 
 def _node_ready(item: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S = 10.0
 USER_AGENT = f"aiops/{aiops.__version__}"
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 _SHOWN = 300
 
 

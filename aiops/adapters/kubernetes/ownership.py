@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aiops.core.model import FieldOwner, Instant, OwnerKind
+from aiops.core.model import STAMP_MANAGER, FieldOwner, Instant, OwnerKind
 
 _MANAGERS: tuple[tuple[str, OwnerKind], ...] = (
     ("aiops", OwnerKind.AIOPS),
@@ -32,9 +32,11 @@ _KEDA_LABEL = "scaledobject.keda.sh/name"
 
 
 def field_owners(item: Mapping[str, Any], field: str) -> tuple[FieldOwner, ...]:
-    """Return the managers of `spec.FIELD` with the time of their last write, and those who made the object."""
+    """Return the managers of `spec.FIELD`, with the time of their last write where the API keeps one."""
     owners = []
     for entry in (item.get("metadata") or {}).get("managedFields") or ():
+        if str(entry.get("manager", "")).startswith(STAMP_MANAGER):
+            continue  # an epoch moves nothing: who steered the field before still does
         spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
         if f"f:{field}" in spec:
             manager = str(entry.get("manager", ""))

@@ -12,8 +12,11 @@ NAME = "aiops"
 _READ = ["get", "list", "watch"]
 
 
-def rbac(policies: PolicySet, service_namespace: str = "aiops") -> list[dict[str, Any]]:
-    """Return a ServiceAccount, the cluster-wide reads, and a Role with its binding in each target's namespace."""
+def rbac(policies: PolicySet, service_namespace: str = "aiops", lease: str = "aiops") -> list[dict[str, Any]]:
+    """Return a ServiceAccount, the cluster-wide reads, its own Lease, and a Role in each target's namespace.
+
+    A kind's plural is made as the API server guesses it for custom resources: `policies` of `Policy`.
+    """
     namespaces = sorted({policy.target.namespace for policy in policies.scaling})
     objects: list[dict[str, Any]] = [
         _object("v1", "ServiceAccount", NAME, service_namespace),
@@ -22,6 +25,15 @@ def rbac(policies: PolicySet, service_namespace: str = "aiops") -> list[dict[str
             "rules": [_rule("", ["namespaces", "nodes"], _READ)],
         },
         _binding("ClusterRoleBinding", "ClusterRole", service_namespace, None),
+        {
+            **_object("rbac.authorization.k8s.io/v1", "Role", f"{NAME}-lease", service_namespace),
+            "rules": [
+                # an object that is not there yet has no name to be granted by
+                _rule("coordination.k8s.io", ["leases"], ["create"]),
+                _rule("coordination.k8s.io", ["leases"], ["get", "patch"], [lease]),
+            ],
+        },
+        _binding("RoleBinding", "Role", service_namespace, service_namespace, f"{NAME}-lease"),
     ]
     for namespace in namespaces:
         mine = [policy for policy in policies.scaling if policy.target.namespace == namespace]
@@ -39,7 +51,7 @@ def _rules(policies: Iterable[ScalingPolicy]) -> list[dict[str, Any]]:
         _rule("", ["events"], ["create"]),
     ]
     for policy in policies:
-        group, plural = policy.target.api_version.rpartition("/")[0], f"{policy.target.kind.lower()}s"
+        group, plural = policy.target.api_version.rpartition("/")[0], _plural(policy.target.kind)
         rules.append(_rule(group, [plural], _READ))
         if group != "apps":
             rules.append(_rule(group, [f"{plural}/scale"], ["get"], [policy.target.name]))
@@ -63,9 +75,16 @@ def _object(version: str, kind: str, name: str, namespace: str | None = None) ->
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
 
 
-def _binding(kind: str, role: str, service_namespace: str, namespace: str | None) -> dict[str, Any]:
+def _plural(kind: str) -> str:
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def _binding(kind: str, role: str, service_namespace: str, namespace: str | None, name: str = NAME) -> dict[str, Any]:
     return {
-        **_object("rbac.authorization.k8s.io/v1", kind, NAME, namespace),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": NAME},
+        **_object("rbac.authorization.k8s.io/v1", kind, name, namespace),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": service_namespace}],
     }

@@ -1,12 +1,12 @@
-"""Sending one step: a merge patch with preconditions, once, before the action expires (S6)."""
+"""Sending one step: a patch with preconditions, once, before the action expires (S6)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiops.adapters.kubernetes.http import MERGE_PATCH, USER_AGENT, Call, Http, cause, parsed, said
-from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus
+from aiops.adapters.kubernetes.http import APPLY_PATCH, MERGE_PATCH, USER_AGENT, Call, Http, cause, parsed, said
+from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus
 from aiops.errors import ClusterUnavailable
 
 if TYPE_CHECKING:
@@ -26,56 +26,63 @@ class Writer:
         """Send the step to `path`; what is not answered is unknown, and is not sent again."""
         left_s = action.expires_at - at
         if left_s <= 0:
-            return _refused(action, at, Reason.EXPIRED, f"expired {-left_s:.0f} s ago")
+            return _refused(action.id, at, Reason.EXPIRED, f"expired {-left_s:.0f} s ago")
+        return self._sent(action.id, step, self._call(step, path, f"action/{action.id}", left_s), at)
+
+    def stamp(self, stamp: Stamp, path: str, at: Instant, until: Instant) -> StepResult:
+        """Send a stamp to `path` before `until`."""
+        origin = f"epoch/{stamp.epoch}"
+        return self._sent(origin, stamp.step, self._call(stamp.step, path, origin, max(0.1, until - at)), at)
+
+    def _call(self, step: Step, path: str, origin: str, left_s: float) -> Call:
         metadata = {
             **(step.body.get("metadata") or {}),
             "uid": step.uid,
             "resourceVersion": step.resource_version,
         }
-        call = Call(
+        return Call(
             method="PATCH",
             path=f"{path}/{step.subresource}" if step.subresource else path,
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": step.apply_as or FIELD_MANAGER},
             body={**step.body, "metadata": metadata},
-            content_type=MERGE_PATCH,
-            user_agent=f"{USER_AGENT} action/{action.id}",
+            content_type=APPLY_PATCH if step.apply_as else MERGE_PATCH,
+            user_agent=f"{USER_AGENT} {origin}",
             timeout_s=min(LONGEST_S, left_s),
         )
-        return self._sent(action, step, call, at)
 
-    def _sent(self, action: Action, step: Step, call: Call, at: Instant) -> StepResult:
+    def _sent(self, origin: str, step: Step, call: Call, at: Instant) -> StepResult:
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
         try:
             response = self.http.send(call)
         except (NewConnectionError, ConnectTimeoutError) as err:
             # no connection was made, so nothing was sent
-            return _refused(action, at, Reason.CLUSTER_UNAVAILABLE, cause(err))
+            return _refused(origin, at, Reason.CLUSTER_UNAVAILABLE, cause(err))
         except HTTPError as err:
-            return _unknown(action, at, cause(err))
-        return self._meaning(action, step, response, at)
+            return _unknown(origin, at, cause(err))
+        return self._meaning(origin, step, response, at)
 
-    def _meaning(self, action: Action, step: Step, response: BaseHTTPResponse, at: Instant) -> StepResult:
+    def _meaning(self, action_id: str, step: Step, response: BaseHTTPResponse, at: Instant) -> StepResult:
         status, message = response.status, said(response.data)
         if status < 300:
             try:
                 version = str((parsed(response.data, self.http.host).get("metadata") or {}).get("resourceVersion", ""))
             except ClusterUnavailable as err:
-                return _unknown(action, at, str(err), status)
-            return StepResult(action_id=action.id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
+                return _unknown(action_id, at, str(err), status)
+            return StepResult(action_id=action_id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
         if status in (401, 403):
             ref, sub = step.target, f"/{step.subresource}" if step.subresource else ""
             what = f"patch {ref.kind}{sub} in namespace {ref.namespace}: {message}"
-            return _refused(action, at, Reason.NO_PERMISSION, what, status)
+            return _refused(action_id, at, Reason.NO_PERMISSION, what, status)
         if status in (500, 502, 504):
             # the server, or something before it, failed while at work: the write may have happened
-            return _unknown(action, at, message, status)
-        return _refused(action, at, Reason.REFUSED, message, status)
+            return _unknown(action_id, at, message, status)
+        return _refused(action_id, at, Reason.REFUSED, message, status)
 
 
-def _refused(action: Action, at: Instant, reason: Reason, message: str, code: int = 0) -> StepResult:
-    return StepResult(action_id=action.id, status=StepStatus.REFUSED, at=at, code=code, reason=reason, message=message)
+def _refused(action_id: str, at: Instant, reason: Reason, message: str, code: int = 0) -> StepResult:
+    return StepResult(action_id=action_id, status=StepStatus.REFUSED, at=at, code=code, reason=reason, message=message)
 
 
-def _unknown(action: Action, at: Instant, message: str, code: int = 0) -> StepResult:
-    return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, code=code, message=message)
+def _unknown(action_id: str, at: Instant, message: str, code: int = 0) -> StepResult:
+    return StepResult(action_id=action_id, status=StepStatus.UNKNOWN, at=at, code=code, message=message)

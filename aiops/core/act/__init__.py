@@ -19,12 +19,13 @@ from aiops.core.model import (
     Mode,
     Scale,
     SetFloor,
+    Stamp,
     Step,
     TargetRef,
     Verdict,
     Workload,
 )
-from aiops.core.policies import ScalingPolicy
+from aiops.core.policies import Lever, ScalingPolicy
 
 __all__ = [
     "ACTIONS",
@@ -33,8 +34,13 @@ __all__ = [
     "effect_key",
     "effect_of",
     "level",
+    "recorded_effects",
     "release_action",
+    "release_stamp",
     "release_steps",
+    "stamped",
+    "stamps",
+    "void",
 ]
 
 SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
@@ -98,6 +104,42 @@ def effect_key(effect: Effect) -> str:
 def release_steps(effect: Effect, workload: Workload) -> tuple[Step, ...]:
     """Return the requests that hand an effect back; none when the field no longer holds what we wrote (S7, S9)."""
     return set_floor.release(effect, workload)
+
+
+def stamps(policy: ScalingPolicy, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
+    """Return what writes a new leader's epoch on the object that a policy's lever moves (S6)."""
+    if policy.lever is Lever.REPLICAS:
+        steps = [scale.stamp(workload, epoch)]
+    else:
+        steps = [set_floor.stamp(workload, hpa, epoch) for hpa in workload.hpas]
+    return tuple(Stamp(target=workload.ref, epoch=epoch, step=step) for step in steps)
+
+
+def release_stamp(effect: Effect, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
+    """Return what writes the epoch on the object that holds an effect, before that is handed back (S6)."""
+    hpas = (hpa for hpa in workload.hpas if hpa.name == effect.object.name)
+    return tuple(Stamp(target=workload.ref, epoch=epoch, step=set_floor.stamp(workload, hpa, epoch)) for hpa in hpas)
+
+
+def stamped(workload: Workload, step: Step, resource_version: str) -> Workload:
+    """Return the workload as it is after a stamp: nothing has changed but the version of the object."""
+    if step.target == workload.ref:
+        return replace(workload, resource_version=resource_version)
+    hpas = tuple(
+        replace(hpa, resource_version=resource_version) if hpa.uid == step.uid else hpa for hpa in workload.hpas
+    )
+    return replace(workload, hpas=hpas)
+
+
+def recorded_effects(workload: Workload, now: Instant) -> tuple[Effect, ...]:
+    """Return the effects that the restore records on the objects themselves tell of (S9)."""
+    found = (set_floor.recorded(workload, hpa, now) for hpa in workload.hpas)
+    return tuple(effect for effect in found if effect is not None)
+
+
+def void(effect: Effect, workload: Workload) -> str:
+    """Return why there is nothing left of an effect to hand back, '' while there is."""
+    return set_floor.void(effect, workload)
 
 
 def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:

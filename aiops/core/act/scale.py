@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiops.core.model import Change, Step, Workload
+from aiops.core.model import STAMP_MANAGER, Change, Step, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,26 @@ class _Scale:
 
 
 VERBS = _Scale()
+
+
+def stamp(workload: Workload, epoch: int) -> Step:
+    """Return the apply of what `/scale` says already, by a field manager that carries the epoch.
+
+    It moves nothing and needs no right but that to scale; the object's resourceVersion changes with its managedFields.
+    """
+    ref = workload.ref
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    return Step(
+        target=ref,
+        subresource="scale",
+        body={
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": metadata,
+            "spec": {"replicas": workload.replicas},
+        },
+        uid=workload.uid,
+        resource_version=workload.resource_version,
+        summary=f"{ref.kind} {ref}: epoch {epoch}",
+        apply_as=f"{STAMP_MANAGER}{epoch}",
+    )

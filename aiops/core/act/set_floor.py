@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.core.model import Action, Change, Effect, Hpa, SetFloor, Step, TargetRef, Workload
+from aiops.core.model import Action, Change, Effect, Hpa, Instant, SetFloor, Step, TargetRef, Workload
 
 RESTORE = "policy.aiops/restore"
 ACTION = "policy.aiops/action"
@@ -45,6 +45,51 @@ class _SetFloor:
 VERBS = _SetFloor()
 
 
+def stamp(workload: Workload, hpa: Hpa, epoch: int) -> Step:
+    """Return the patch that writes the epoch on an HPA, and nothing else."""
+    return Step(
+        target=hpa_ref(workload, hpa.name),
+        subresource="",
+        body={"metadata": {"annotations": {EPOCH: str(epoch)}}},
+        uid=hpa.uid,
+        resource_version=hpa.resource_version,
+        summary=f"HPA {hpa.name} of {workload.ref}: epoch {epoch}",
+    )
+
+
+def recorded(workload: Workload, hpa: Hpa, now: Instant) -> Effect | None:
+    """Return the effect that an HPA's own restore record tells of, while the floor is still what the record says."""
+    try:
+        record = json.loads(hpa.annotations[RESTORE])
+        original, written = int(record[ATTRIBUTE]), int(record["written"])
+        policy, action_id = str(record["policy"]), str(record["action"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if hpa.min_replicas != written:
+        return None
+    return Effect(
+        policy=policy,
+        target=workload.ref,
+        object=hpa_ref(workload, hpa.name),
+        attribute=ATTRIBUTE,
+        original=original,
+        written=written,
+        action_id=action_id,
+        since=now,
+        written_at=now,
+    )
+
+
+def void(effect: Effect, workload: Workload) -> str:
+    """Return why there is nothing left to hand back, '' while there is."""
+    hpa = next((one for one in workload.hpas if one.name == effect.object.name), None)
+    if hpa is None:
+        return f"HPA {effect.object.name} is gone"
+    if RESTORE not in hpa.annotations and hpa.min_replicas != effect.written:
+        return f"HPA {hpa.name} holds minReplicas {hpa.min_replicas} and no record of ours"
+    return ""
+
+
 def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | None) -> Effect | None:
     """Return the restore record after a floor was set; None once the floor is what it was before us."""
     hpa = _hpa(change, workload)
@@ -62,6 +107,7 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
         written=change.after,
         action_id=done.id,
         since=prior.since if prior is not None else done.issued_at,
+        written_at=done.issued_at,
     )
 
 

@@ -3,9 +3,19 @@
 A guard is a function of the wish as it stands and of a `GuardContext`; its place is a line in `CHAIN`.
 """
 
-from aiops.core.guard.chain import CHAIN, verdict
+from aiops.core.guard.chain import CHAIN, may_write, verdict
 from aiops.core.guard.context import Guard, GuardContext, Wish
 from aiops.core.guard.memory import accepted, remembered
 from aiops.core.guard.people import PAUSE_ANNOTATION
 
-__all__ = ["CHAIN", "PAUSE_ANNOTATION", "Guard", "GuardContext", "Wish", "accepted", "remembered", "verdict"]
+__all__ = [
+    "CHAIN",
+    "PAUSE_ANNOTATION",
+    "Guard",
+    "GuardContext",
+    "Wish",
+    "accepted",
+    "may_write",
+    "remembered",
+    "verdict",
+]

@@ -43,6 +43,17 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
 """Why this order: docs/decisions/0005-order-of-the-guards.md."""
 
 
+STANDING = ("cluster", "target", "leader", "store", "protected", "mode", "pause", "switched-off", "ownership")
+"""The guards that say whether a target may be written at all, whatever the change."""
+
+
+def may_write(proposal: Proposal, ctx: GuardContext) -> bool:
+    """Return whether a target may be written at all: what a leader may stamp with its epoch (S6)."""
+    wish = Wish(proposal, proposal.change.before + 1)
+    rulings = (guard(wish, ctx) for name, guard in CHAIN if name in STANDING)
+    return not any(isinstance(ruling, Wait | Deny) for ruling in rulings)
+
+
 def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     """Return the proposal with the rulings on it, and what is left of its change: all, part or nothing."""
     before = proposal.change.before

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.guard.limits import tolerance
-from aiops.core.guard.ownership import override_until
+from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
 from aiops.core.model import Action, Ask, Clamp, Instant, ScaleEvent, TargetState, Verdict
@@ -31,12 +31,11 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
     return replace(
-        state,
+        watched(state, ctx),
         recommendations=kept,
         events=_recent(state.events, policy, ctx.now),
         question=standing,
         settled=settled,
-        override_until=override_until(ctx),
     )
 
 

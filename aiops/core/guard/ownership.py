@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
-from aiops.core.model import Deny, FieldOwner, Hpa, Instant, OwnerKind, Pass, Reason, Ruling, Wait
+from aiops.core.model import Deny, FieldOwner, Hpa, OwnerKind, Pass, Reason, Ruling, TargetState, Wait
 from aiops.core.policies import Lever
 
 FREE_KINDS = frozenset({"Deployment"})
@@ -14,8 +15,7 @@ FREE_KINDS = frozenset({"Deployment"})
 _OURS = Pass(detail="nobody else steers the field")
 _IN_ALLOWED = Pass(detail="scale-in allowed")
 _YIELD_TO = frozenset(OwnerKind) - {OwnerKind.AIOPS, OwnerKind.CREATOR, OwnerKind.OTHER}
-_CLOCK_GRAIN_S = 1.0
-"""managedFields count whole seconds."""
+_THEIRS = (OwnerKind.OTHER, OwnerKind.CREATOR)
 
 
 def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -25,7 +25,7 @@ def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
     ruling = _of_floor(ctx) if ctx.policy.lever is Lever.HPA_FLOOR else _of_replicas(ctx)
     if ruling is not None:
         return ruling
-    until = override_until(ctx)
+    until = watched(ctx.state, ctx).override_until
     if until > ctx.now:
         detail = f"somebody wrote {_field(ctx)} after us; we yield for {ctx.policy.manual_override_s:.0f} s"
         return Wait(reason=Reason.MANUAL_OVERRIDE, detail=detail, until=until_or_none(until))
@@ -51,19 +51,31 @@ def scale_in_allowed(wish: Wish, ctx: GuardContext) -> Ruling | None:
     return _IN_ALLOWED
 
 
-def override_until(ctx: GuardContext) -> Instant:
-    """Return until when we yield to a foreign write later than our last one; a first adoption yields to none."""
-    ours = max(ctx.state.last_out_at, ctx.state.last_in_at, _written_by(ctx, {OwnerKind.AIOPS}))
-    theirs = _written_by(ctx, {OwnerKind.OTHER, OwnerKind.CREATOR})
-    if ours > 0 and theirs > ours + _CLOCK_GRAIN_S:
-        return max(ctx.state.override_until, theirs + ctx.policy.manual_override_s)
-    return ctx.state.override_until
+def watched(state: TargetState, ctx: GuardContext) -> TargetState:
+    """Return the state that knows whether the field is ours, and until when we yield to whoever took it from us (S4).
+
+    A field that was ours and is a person's now was written after us. Times in managedFields would not tell: a write
+    through the scale subresource carries none. A first adoption yields to nobody.
+    """
+    owners = [one for one in _owners(ctx) if one.field == _field(ctx)]
+    if any(one.kind is OwnerKind.AIOPS for one in owners):
+        return replace(state, owned=True, yielded="")
+    theirs = [one for one in owners if one.kind in _THEIRS]
+    if not theirs or not (state.owned or state.yielded):
+        return state
+    named = sorted(f"{one.manager}@{'' if one.at is None else f'{one.at:.0f}'}" for one in theirs)
+    yielded = f"{'+'.join(named)}={_level(ctx)}"
+    if yielded == state.yielded:
+        return state
+    since = max((one.at for one in theirs if one.at is not None), default=ctx.now)
+    until = max(state.override_until, since + ctx.policy.manual_override_s)
+    return replace(state, owned=False, yielded=yielded, override_until=until)
 
 
-def _written_by(ctx: GuardContext, kinds: set[OwnerKind]) -> Instant:
-    field = _field(ctx)
-    times = [o.at for o in _owners(ctx) if o.field == field and o.kind in kinds and o.at is not None]
-    return max(times, default=-1.0)
+def _level(ctx: GuardContext) -> int | None:
+    if ctx.policy.lever is Lever.HPA_FLOOR:
+        return ctx.hpa.min_replicas if ctx.hpa is not None else None
+    return ctx.workload.replicas if ctx.workload is not None else None
 
 
 def _field(ctx: GuardContext) -> str:

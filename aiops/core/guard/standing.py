@@ -22,6 +22,9 @@ def leader(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return Wait(reason=Reason.NOT_LEADER, detail=f"this process is not the leader{holder}")
     if leadership.until <= ctx.now:
         return Wait(reason=Reason.NOT_LEADER, detail="the lease has run out")
+    unfenced = leadership.unfenced.get(ctx.policy.target.key)
+    if unfenced is not None:
+        return Wait(reason=unfenced[0], detail=unfenced[1])
     return _LEADS
 
 

@@ -7,6 +7,7 @@ names, unions are closed. Mappings are never changed after they were put into a 
 """
 
 from aiops.core.model.decided import (
+    STAMP_MANAGER,
     Action,
     Ask,
     Change,
@@ -21,6 +22,7 @@ from aiops.core.model.decided import (
     Ruling,
     Scale,
     SetFloor,
+    Stamp,
     Step,
     StepResult,
     StepStatus,
@@ -84,6 +86,7 @@ from aiops.core.model.recorded import (
 
 __all__ = [
     "F64",
+    "STAMP_MANAGER",
     "Action",
     "Answer",
     "Answered",
@@ -137,6 +140,7 @@ __all__ = [
     "SignalMemory",
     "SignalState",
     "Snapshot",
+    "Stamp",
     "Step",
     "StepResult",
     "StepStatus",

@@ -191,9 +191,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One Kubernetes API request as data: a merge patch of an object or of its subresource.
+    """One Kubernetes API request as data: a patch of an object or of its subresource.
 
     `uid` and `resource_version` are preconditions: the object must still be that one. `summary` is for people.
+    apply_as: the field manager of a server-side apply; '' for a merge patch.
     """
 
     target: TargetRef
@@ -202,6 +203,25 @@ class Step:
     uid: str
     resource_version: str
     summary: str
+    apply_as: str = ""
+
+
+STAMP_MANAGER = "aiops-epoch-"
+"""The field managers under which epochs are applied; they own nothing that people would meet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A request that writes a new leader's epoch on an object of `target`, so that no older request fits it (S6)."""
+
+    target: TargetRef
+    epoch: int
+    step: Step
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """Return which object is meant: one that was deleted and made again is another."""
+        return (self.step.target.key, self.step.uid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +273,8 @@ class StepResult:
 class Effect:
     """Something of ours that stands in the cluster until it is handed back (S9): the restore record.
 
-    `original` is what the object's `attribute` (such as `minReplicas`) held before us, `written` what we wrote last.
+    `original` is what the object's `attribute` (such as `minReplicas`) held before us, `written` what we wrote last,
+    at `written_at`.
     """
 
     policy: PolicyKey
@@ -264,3 +285,4 @@ class Effect:
     written: int
     action_id: str
     since: Instant
+    written_at: Instant = 0.0

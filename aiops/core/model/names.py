@@ -47,6 +47,7 @@ class Reason(StrEnum):
     CENSORED_DEMAND = "censored_demand"
     # what may be touched, and by whom (S2, S3, S4, S6)
     NOT_LEADER = "not_leader"
+    UNFENCED = "unfenced"
     STORE_UNAVAILABLE = "store_unavailable"
     CLUSTER_UNAVAILABLE = "cluster_unavailable"
     PROTECTED = "protected"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from aiops.core.model.names import F64, Bools, Instant, Mode, PolicyKey, TargetRef
+from aiops.core.model.names import F64, Bools, Instant, Mode, PolicyKey, Reason, TargetRef
 
 # -- what the metrics source said -----------------------------------------------------------------
 
@@ -247,12 +247,18 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Whether this process may write at all, and under which epoch (S2, S6)."""
+    """Whether this process may write at all, and under which epoch (S2, S6).
+
+    elected: leadership comes from a lease that others want too, so the journal is claimed and objects carry the epoch.
+    unfenced: by `TargetRef.key`, why an object does not carry the epoch yet: an older request could still arrive.
+    """
 
     leader: bool
     epoch: int
     until: Instant = math.inf
     holder: str = ""
+    elected: bool = False
+    unfenced: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

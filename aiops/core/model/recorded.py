@@ -61,6 +61,7 @@ class TargetState:
     events: accepted changes inside the longest rate period or the budget's hour, oldest first.
     settled: the level of the last dry-run decision, which a dry-run does not propose again.
     decision_id: of the newest full record, which run-length rows extend.
+    owned: whether the field was last seen to be ours; yielded: the foreign write that we yield to, '' for none.
     """
 
     uid: str = ""
@@ -70,6 +71,8 @@ class TargetState:
     last_in_at: Instant = -math.inf
     pending: Action | None = None
     override_until: Instant = -math.inf
+    owned: bool = False
+    yielded: str = ""
     question: Question | None = None
     settled: int | None = None
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)

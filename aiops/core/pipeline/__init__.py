@@ -5,7 +5,23 @@ decision call.
 """
 
 from aiops.core.pipeline.answers import Settled, settled
+from aiops.core.pipeline.effects import stamps
 from aiops.core.pipeline.one import Decided, decide_one, demand_of
+from aiops.core.pipeline.recovery import Recovered, orphans, recovered, taken_over
 from aiops.core.pipeline.turn import Decisions, Turn, decide
 
-__all__ = ["Decided", "Decisions", "Settled", "Turn", "decide", "decide_one", "demand_of", "settled"]
+__all__ = [
+    "Decided",
+    "Decisions",
+    "Recovered",
+    "Settled",
+    "Turn",
+    "decide",
+    "decide_one",
+    "demand_of",
+    "orphans",
+    "recovered",
+    "settled",
+    "stamps",
+    "taken_over",
+]

@@ -16,6 +16,7 @@ from aiops.core.model import (
     Inputs,
     Instant,
     Outcome,
+    OutcomeKind,
     Pass,
     Sample,
     Signal,
@@ -153,7 +154,9 @@ def _verified(
     outcome = judgement(action, policy.verify, sight)
     if outcome is None:
         return state, ()
-    return replace(state, pending=None), (outcome,)
+    # what was ours for less than a look is a person's now: yield to that, too (S4)
+    taken = outcome.kind is OutcomeKind.FAILED and level not in (action.change.before, action.change.after)
+    return replace(state, pending=None, owned=state.owned or taken), (outcome,)
 
 
 def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiops.core import act
 from aiops.core.ids import ulid
 from aiops.core.model import Action, Decision, Effect, Inputs, LoopState, Mode, Percepts, Snapshot, Tick
+from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
 from aiops.core.policies import PolicySet, ScalingPolicy
 
@@ -37,21 +38,23 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     """Return what is decided for every policy at this instant."""
     now = turn.snapshot.at
     tick_id = ulid(now, "tick", str(state.ticks))
+    effects, voided = reconciled(state.effects, turn.snapshot, turn.policies)
+    state = replace(state, effects=effects)
     made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
-    returned = _hand_back(state, turn, tick_id)
+    returned = _hand_back(effects, turn, tick_id)
     actions = (*(one.action for one in made if one.action is not None), *returned)
     tick = Tick(
         id=tick_id,
         at=now,
         decisions=tuple(one.decision for one in made),
         actions=actions,
-        outcomes=tuple(outcome for one in made for outcome in one.outcomes),
+        outcomes=(*(outcome for one in made for outcome in one.outcomes), *voided),
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
     )
     # what is carried for a policy that is gone is kept while its set is away, so that a reload loses no window
     targets = {**state.targets, **{one.decision.policy: one.state for one in made}}
-    after = LoopState(targets=targets, effects=state.effects, ticks=state.ticks + 1)
+    after = LoopState(targets=targets, effects=effects, ticks=state.ticks + 1)
     return Decisions(tick=tick, state=after, inputs={d.decision.id: d.inputs for d in made if d.decision.changed})
 
 
@@ -113,29 +116,18 @@ def _broken(policy: ScalingPolicy, inputs: Inputs, trace: str) -> Decision:
     )
 
 
-def _hand_back(state: LoopState, turn: Turn, tick_id: str) -> tuple[Action, ...]:
+def _hand_back(effects: Mapping[str, Effect], turn: Turn, tick_id: str) -> tuple[Action, ...]:
     """Return the actions that hand back what was released, or left by a policy that is gone or acts no more (S9)."""
     snapshot = turn.snapshot
-    if not state.effects or not snapshot.leadership.leader or not snapshot.store_ok:
+    if not effects or not snapshot.leadership.leader or not snapshot.store_ok:
         return ()
-    acting = {p.key: p for p in turn.policies.scaling if _acts(p, snapshot)}
     actions = []
-    for effect in state.effects.values():
-        policy = acting.get(effect.policy)
+    for effect in to_hand_back(effects, snapshot, turn.policies):
         workload = snapshot.workloads.get(effect.target.key)
-        kept = policy is not None and policy.target == effect.target and not _released(effect, snapshot)
-        if kept or workload is None:
+        if workload is None or effect.target.key in snapshot.leadership.unfenced:
             continue
         actions.append(act.release_action(effect, workload, _release_issue(effect, turn, tick_id)))
     return tuple(action for action in actions if action.steps)
-
-
-def _released(effect: Effect, snapshot: Snapshot) -> bool:
-    return any(p.release and p.concerns(effect.target, effect.policy, snapshot.at) for p in snapshot.pauses)
-
-
-def _acts(policy: ScalingPolicy, snapshot: Snapshot) -> bool:
-    return min(policy.mode.rank, snapshot.scope.ceiling.rank) >= Mode.APPROVE.rank
 
 
 def _release_issue(effect: Effect, turn: Turn, tick_id: str) -> act.Issue:

@@ -1,0 +1,209 @@
+"""One turn after the other: observe, verify, detect, forecast, decide, guard, act, record. The only catch-all."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from aiops.core.bank import Bank, Demand
+from aiops.core.model import (
+    Action,
+    Frame,
+    Instant,
+    Leadership,
+    LoopState,
+    Outcome,
+    OutcomeKind,
+    Percepts,
+    Reason,
+    Snapshot,
+    StepResult,
+    StepStatus,
+    TargetRef,
+    TargetState,
+    Tick,
+)
+from aiops.core.pipeline import Decisions, Settled, Turn, decide, demand_of, settled
+from aiops.core.policies import PolicySet
+from aiops.core.record.codec import to_text
+from aiops.core.record.story import clock
+from aiops.errors import FatalError, PortError, StoreUnavailable
+from aiops.loop.observing import Observer
+from aiops.loop.reign import Reign
+from aiops.loop.seams import Ports, Setup
+from aiops.loop.sentence import spoken
+
+_LOG = logging.getLogger("aiops.loop")
+_FRESH = TargetState()
+
+
+class ControlLoop:
+    """Turns once per call. last: the tick of the last turn, None while another process leads."""
+
+    def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
+        self._ports = ports
+        self._setup = setup
+        self._observer = Observer(ports, setup.scope)
+        self._reign = Reign(ports)
+        self._store_ok = True
+        self._began = (0.0, 0.0)
+        self.bank = bank
+        self.state: LoopState = ports.journal.load()
+        self.last: Tick | None = None
+        self.held = ""
+        self.turns = 0
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """Return what did not answer in the last turn."""
+        return self._observer.unanswered
+
+    def run_once(self, now: Instant) -> str:
+        """Turn once at `now` and return one sentence of what was decided.
+
+        An expected failure holds and is tried again at the next turn, a bug is logged with its traceback and counted;
+        FatalError is the caller's.
+        """
+        try:
+            sentence = self._turn(now)
+            self.held = ""
+            self.turns += 1
+        except FatalError:
+            raise
+        except PortError as err:
+            sentence = self.held = f"{clock(now)} held: {err}"
+            self._ports.telemetry.failure("held")
+        except Exception:
+            _LOG.exception("tick_failed", extra={"at": now})
+            sentence = self.held = f"{clock(now)} held: a bug, see the log"
+            self._ports.telemetry.failure("bug")
+        return sentence
+
+    def _turn(self, now: Instant) -> str:
+        ports = self._ports
+        started = ports.clock.elapsed_s()
+        self._began = (now, started)
+        policies = ports.policies.current()
+        leadership = self._observer.leadership(now)
+        snapshot, frame = self._observer.observe(policies, self._targets(policies), leadership, now)
+        observed = ports.clock.elapsed_s()
+        percepts = self._perceive(policies, snapshot, frame)
+        perceived = ports.clock.elapsed_s()
+        telemetry = ports.telemetry
+        telemetry.stage("observe", observed - started)
+        telemetry.stage("perceive", perceived - observed)
+        if leadership.elected and not leadership.leader:
+            return self._stand_by(leadership, now)
+        snapshot = self._led(policies, replace(snapshot, store_ok=snapshot.store_ok and self._store_ok))
+        turn = Turn(
+            snapshot=snapshot,
+            percepts=percepts,
+            policies=policies,
+            code=self._setup.code,
+            platform=self._setup.platform,
+        )
+        made = decide(self.state, turn)
+        decided = ports.clock.elapsed_s()
+        self._record_and_act(made, snapshot)
+        self._report(made.tick)
+        telemetry.stage("decide", decided - perceived)
+        telemetry.stage("act", ports.clock.elapsed_s() - decided)
+        telemetry.tick(made.tick, self.state)
+        self.last = made.tick
+        return spoken(made.tick)
+
+    def _targets(self, policies: PolicySet) -> tuple[TargetRef, ...]:
+        wanted = [policy.target for policy in policies.scaling]
+        if self.state.effects:
+            wanted += [effect.target for effect in self.state.effects.values()]
+        wanted += [action.target for action in self._reign.left]
+        return tuple(dict.fromkeys(wanted))
+
+    def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
+        demands = {}
+        for policy in policies.scaling:
+            demands[policy.key] = Demand(*demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot))
+        return self.bank.perceive(frame, demands, policies)
+
+    # -- leading ---------------------------------------------------------------------------------------
+
+    def _stand_by(self, leadership: Leadership, now: Instant) -> str:
+        """Decide and record nothing while another process leads; the models go on learning (S2)."""
+        self._reign.end()
+        self.last = None
+        return f"{clock(now)} standing by: {leadership.holder} leads"
+
+    def _led(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with which to decide as the leader: claimed, looked back, stamped (S6)."""
+        self.state = self._reign.begin(snapshot.leadership, self.state, snapshot.at)
+        self.state = self._reign.judge(policies, self.state, snapshot)
+        return self._reign.fenced(policies, self.state, snapshot, self._present)
+
+    def _present(self) -> Instant:
+        """Return the time of the turn's beginning, and what went by since on a clock that nobody steps."""
+        now, started = self._began
+        return now + max(0.0, self._ports.clock.elapsed_s() - started)
+
+    # -- act and record --------------------------------------------------------------------------------
+
+    def _record_and_act(self, made: Decisions, snapshot: Snapshot) -> None:
+        """Write the intent, send, write the answers. What could not be written ahead is not sent (S6)."""
+        journal = self._ports.journal
+        try:
+            if self._setup.keep_inputs and made.inputs:
+                journal.note_inputs(made.tick, {key: to_text(inputs) for key, inputs in made.inputs.items()})
+            journal.begin(made.tick, made.state)
+        except StoreUnavailable:
+            self._store_ok = False
+            raise
+        self._store_ok = True
+        self.state = made.state
+        results = {action.id: self._send(action) for action in made.tick.actions}
+        after = settled(made.state, made.tick, results, snapshot) if results else Settled(state=made.state, outcomes=())
+        self.state = after.state
+        outcomes = (*made.tick.outcomes, *after.outcomes)
+        if results or outcomes:
+            journal.settle(tuple(results.values()), outcomes, after.state)
+            self._announce(made.tick, outcomes)
+
+    def _send(self, action: Action) -> StepResult:
+        """Send the steps in order, the lease checked right before each; the first that is not done ends it."""
+        port = self._ports.dry if action.dry_run else self._ports.cluster
+        at = self._present()
+        result = StepResult(action_id=action.id, status=StepStatus.DONE, at=at)
+        for step in action.steps:
+            due = action
+            if not action.dry_run:
+                leadership = self._observer.leadership(at)
+                if not leadership.leader or leadership.epoch != action.epoch:
+                    return replace(
+                        result, status=StepStatus.REFUSED, reason=Reason.NOT_LEADER, message="lost the lease"
+                    )
+                # no request outlives the lease
+                due = replace(action, expires_at=min(action.expires_at, leadership.until))
+            try:
+                result = port.send(due, step, at)
+            except PortError as err:
+                # what happened to the request is not known: the next Snapshot shows it (S6)
+                return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, message=str(err))
+            if result.status not in (StepStatus.DONE, StepStatus.DRY_RUN):
+                return result
+        return result
+
+    def _announce(self, tick: Tick, outcomes: tuple[Outcome, ...]) -> None:
+        """Emit an Event for each action that was accepted and for each that ended badly."""
+        stories = {decision.action_id: decision.story for decision in tick.decisions if decision.action_id}
+        failed = {o.action_id: o for o in outcomes if o.kind is OutcomeKind.FAILED}
+        for action in tick.actions:
+            if action.dry_run:
+                continue
+            outcome = failed.get(action.id)
+            reason = "ScalingFailed" if outcome else "Scaled"
+            text = outcome.detail if outcome else stories.get(action.id, "handed back")
+            self._ports.cluster.announce(action.target, reason, text, action.id, tick.at)
+
+    def _report(self, tick: Tick) -> None:
+        for decision in tick.decisions:
+            if decision.bug:
+                self._ports.telemetry.failure("bug")
+                _LOG.error("policy_failed", extra={"policy": decision.policy, "traceback": decision.bug})

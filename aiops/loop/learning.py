@@ -1,0 +1,48 @@
+"""Learning from history, beside the loop."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from aiops.core.bank import Bank
+from aiops.core.model import Instant
+from aiops.core.policies import PolicySet
+from aiops.errors import PortError
+from aiops.ports import History
+
+Lock: TypeAlias = AbstractContextManager[Any]
+
+BACKFILL_STEP_S = 60.0
+
+
+def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Instant, Instant], lock: Lock) -> list[str]:
+    """Let the models learn what was between two instants, and return what could not be learnt, with the reason.
+
+    The lock is held while the bank learns, and not while the history is asked.
+    """
+    start, now = span
+    missed = []
+    for policy in policies.scaling:
+        if policy.forecast is None:
+            continue
+        query = policy.signals[policy.objective.demand].query
+        since = now - policy.forecast.history_s
+        try:
+            past = history.range(query, since, now, BACKFILL_STEP_S)
+        except PortError as err:
+            missed.append(f"{policy.key}: {err}")
+            continue
+        with lock:
+            bank.backfill_demand(policy.key, past.times, past.values[0] if len(past.values) else past.times * np.nan)
+    for watch in policies.watches:
+        try:
+            past = history.range(watch.query, max(start, now - watch.history_s), now, BACKFILL_STEP_S)
+        except PortError as err:
+            missed.append(f"{watch.key}: {err}")
+            continue
+        with lock:
+            bank.backfill_watch(past.times, past.values, past.index)
+    return missed

@@ -1,0 +1,110 @@
+"""Observing: one Snapshot of everything that may sway a decision; what does not answer is said in it (S1, S2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aiops.core.model import (
+    Failed,
+    Frame,
+    Instant,
+    Leadership,
+    Scope,
+    SeriesIndex,
+    Snapshot,
+    TargetRef,
+)
+from aiops.core.policies import PolicySet
+from aiops.errors import PortError
+from aiops.loop.seams import Ports
+from aiops.ports import ControlsReading, Inventory, Observation
+
+_LOG = logging.getLogger("aiops.loop")
+_NO_SERIES = SeriesIndex(keys=(), labels=())
+
+
+@dataclass(slots=True)
+class Observer:
+    """Asks every port that is read. unanswered: what did not answer at the last look."""
+
+    ports: Ports
+    scope: Scope
+    unanswered: tuple[str, ...] = ()
+    _index: SeriesIndex = field(default=_NO_SERIES)
+
+    def observe(
+        self, policies: PolicySet, targets: tuple[TargetRef, ...], leadership: Leadership, now: Instant
+    ) -> tuple[Snapshot, Frame]:
+        """Return what there is to see at `now`, of the targets."""
+        self.unanswered = ()
+        observation = self._read(policies, now)
+        inventory = self._inventory(targets, now)
+        self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
+        controls, store_ok = self._controls(now)
+        self._index = observation.frame.index
+        snapshot = Snapshot(
+            at=now,
+            answers=observation.answers,
+            workloads=inventory.workloads,
+            leadership=leadership,
+            scope=self.scope,
+            store_ok=store_ok,
+            cluster_errors=inventory.errors,
+            pauses=controls.pauses,
+            freezes=controls.freezes,
+            approvals=controls.approvals,
+            replica_usd_per_hour=self._prices(targets, now),
+        )
+        return snapshot, observation.frame
+
+    def leadership(self, now: Instant) -> Leadership:
+        """Return who may write; unsure is nobody."""
+        try:
+            return self.ports.lease.leadership(now)
+        except PortError as err:
+            return Leadership(leader=False, epoch=0, holder=f"unknown: {err}")
+
+    def _read(self, policies: PolicySet, now: Instant) -> Observation:
+        signals = tuple(spec.query for policy in policies.scaling for spec in policy.signals.values())
+        watches = tuple(policy.query for policy in policies.watches)
+        try:
+            return self.ports.source.read(signals, watches, now)
+        except PortError as err:
+            self.unanswered = (*self.unanswered, str(err))
+            return self._blind(policies, str(err), now)
+
+    def _blind(self, policies: PolicySet, why: str, now: Instant) -> Observation:
+        """Return an observation in which everything failed and nothing is to be learnt (S1, S2)."""
+        rows = len(self._index)
+        frame = Frame(at=now, index=self._index, values=np.full(rows, np.nan), learn=np.zeros(rows, np.bool_))
+        failed = Failed(error=why)
+        return Observation(
+            answers={policy.key: dict.fromkeys(policy.signals, failed) for policy in policies.scaling},
+            frame=frame,
+            watch_errors={policy.key: why for policy in policies.watches},
+        )
+
+    def _inventory(self, targets: tuple[TargetRef, ...], now: Instant) -> Inventory:
+        try:
+            return self.ports.cluster.inventory(targets, now)
+        except PortError as err:
+            return Inventory(workloads={}, errors={target.cluster: str(err) for target in targets})
+
+    def _controls(self, now: Instant) -> tuple[ControlsReading, bool]:
+        """Return people's wishes; while they cannot be read the store counts as gone, and nothing acts (S2, S9)."""
+        try:
+            return self.ports.controls.read(now), True
+        except PortError as err:
+            _LOG.warning("controls_unavailable", extra={"error": str(err)})
+            return ControlsReading(), False
+
+    def _prices(self, targets: tuple[TargetRef, ...], now: Instant) -> Mapping[str, float]:
+        try:
+            return self.ports.prices.replica_usd_per_hour(targets, now)
+        except PortError as err:
+            _LOG.warning("prices_unavailable", extra={"error": str(err)})
+            return {}

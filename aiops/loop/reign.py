@@ -1,0 +1,141 @@
+"""Leading: the journal is claimed, objects carry the epoch, and what a predecessor left is looked at (S6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from aiops.core import act
+from aiops.core.model import (
+    Action,
+    Instant,
+    Leadership,
+    LoopState,
+    Outcome,
+    OutcomeKind,
+    Reason,
+    Snapshot,
+    Stamp,
+    StepResult,
+    StepStatus,
+)
+from aiops.core.pipeline import orphans, recovered, stamps, taken_over
+from aiops.core.policies import PolicySet
+from aiops.errors import PortError
+from aiops.loop.seams import Ports
+
+_LOG = logging.getLogger("aiops.loop")
+STAMPS_A_TURN = 200
+"""How many objects are stamped in one turn; the others wait for the next, and are not written before."""
+
+
+@dataclass(slots=True)
+class Reign:
+    """One process's time as leader. left: actions that a predecessor began and nobody knows the end of."""
+
+    ports: Ports
+    epoch: int = -1
+    left: tuple[Action, ...] = ()
+    _stamped: set[tuple[str, str]] = field(default_factory=set)
+
+    def begin(self, leadership: Leadership, state: LoopState, now: Instant) -> LoopState:
+        """Return the state to lead with: the journal's own when this process has just become the leader.
+
+        Raises StoreUnavailable, Fenced among them; then this process does not lead yet.
+        """
+        if leadership.epoch == self.epoch:
+            return state
+        if leadership.elected:
+            state = taken_over(self.ports.journal.claim(leadership.epoch, leadership.holder, now))
+            _LOG.info("took_over", extra={"epoch": leadership.epoch, "holder": leadership.holder})
+        self._stamped = set()
+        state = self._look_back(state, now)
+        self.epoch = leadership.epoch
+        return state
+
+    def end(self) -> None:
+        """Forget the claim: leading again begins with the journal's state."""
+        self.epoch = -1
+
+    def fenced(
+        self, policies: PolicySet, state: LoopState, snapshot: Snapshot, clock: Callable[[], Instant]
+    ) -> Snapshot:
+        """Return the snapshot after the objects that may be written carry the epoch, and say which do not yet."""
+        if not snapshot.leadership.elected or not snapshot.leadership.leader:
+            return snapshot
+        workloads, unfenced, sent = dict(snapshot.workloads), {}, 0
+        for stamp in stamps(policies, state, snapshot):
+            if stamp.mark in self._stamped:
+                continue
+            key = stamp.target.key
+            if sent >= STAMPS_A_TURN:
+                unfenced[key] = (Reason.UNFENCED, "the epoch is being written on other objects first")
+                continue
+            sent += 1
+            result = self._stamp(stamp, clock())
+            if result.status is not StepStatus.DONE:
+                why = f"epoch {stamp.epoch} could not be written on the object: {result.message}"
+                unfenced[key] = (result.reason if result.reason is Reason.NO_PERMISSION else Reason.UNFENCED, why)
+                continue
+            self._stamped.add(stamp.mark)
+            workloads[key] = act.stamped(workloads[key], stamp.step, result.resource_version)
+        leadership = replace(snapshot.leadership, unfenced=unfenced)
+        return replace(snapshot, workloads=workloads, leadership=leadership)
+
+    def _stamp(self, stamp: Stamp, at: Instant) -> StepResult:
+        refused = StepResult(action_id="", status=StepStatus.REFUSED, at=at)
+        try:
+            leadership = self.ports.lease.leadership(at)
+            if not leadership.leader or leadership.epoch != stamp.epoch:
+                return replace(refused, reason=Reason.NOT_LEADER, message="lost the lease")
+            return self.ports.cluster.stamp(stamp, at, leadership.until)
+        except PortError as err:
+            return replace(refused, message=str(err))
+
+    # -- what a predecessor left -----------------------------------------------------------------------
+
+    def _look_back(self, state: LoopState, now: Instant) -> LoopState:
+        """Take note of what was begun and has no answer: it is judged as soon as the world shows what became of it."""
+        found = self.ports.journal.unsettled()
+        if not found:
+            return state
+        unknown = "the process ended before the answer was written down"
+        results = [
+            StepResult(
+                action_id=one.id,
+                status=StepStatus.DRY_RUN if one.dry_run else StepStatus.UNKNOWN,
+                at=now,
+                message="" if one.dry_run else unknown,
+            )
+            for one in found
+        ]
+        outcomes = [_not_sent(one, now) for one in found if one.dry_run]
+        self.left = tuple(one for one in found if not one.dry_run)
+        self.ports.journal.settle(results, outcomes, state)
+        for one in self.left:
+            _LOG.warning("action_unanswered", extra={"action": one.id, "target": str(one.target)})
+        return state
+
+    def judge(self, policies: PolicySet, state: LoopState, snapshot: Snapshot) -> LoopState:
+        """Return the state after a look at what is left; what can be told is written down as an outcome."""
+        gone = orphans(state, policies)
+        if not self.left and not gone:
+            return state
+        known = {one.id for one in self.left}
+        made = recovered(state, (*self.left, *(one for one in gone if one.id not in known)), snapshot, policies)
+        self.left = tuple(one for one in made.left if one.id in known)
+        if made.outcomes:
+            self.ports.journal.settle((), made.outcomes, made.state)
+        return made.state
+
+
+def _not_sent(action: Action, at: Instant) -> Outcome:
+    return Outcome(
+        action_id=action.id,
+        policy=action.policy,
+        target=action.target,
+        kind=OutcomeKind.DRY_RUN,
+        at=at,
+        detail="not sent",
+    )

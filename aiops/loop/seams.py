@@ -1,0 +1,68 @@
+"""What the loop stands on: its ports, the cluster of dry runs, and what does not change while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiops.core.model import Action, Instant, Scope, Stamp, Step, StepResult, StepStatus, TargetRef
+from aiops.ports import (
+    Clock,
+    Cluster,
+    Controls,
+    Inventory,
+    Journal,
+    Lease,
+    PolicySource,
+    Prices,
+    Source,
+    Telemetry,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world outside, as the loop sees it. `dry` answers writes without sending them."""
+
+    policies: PolicySource
+    source: Source
+    cluster: Cluster
+    dry: Cluster
+    journal: Journal
+    lease: Lease
+    controls: Controls
+    prices: Prices
+    telemetry: Telemetry
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunCluster:
+    """Answers writes without sending them; everything else is the cluster's. Dry-run is this adapter, and no `if`."""
+
+    inner: Cluster
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return what the cluster shows."""
+        return self.inner.inventory(targets, at)
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id=action.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id="", status=StepStatus.DRY_RUN, at=at, message=stamp.step.summary)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Announce nothing: nothing has happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What does not change while the loop runs. code, platform: see `Inputs`. keep_inputs: for replay."""
+
+    scope: Scope = field(default_factory=Scope)
+    code: str = ""
+    platform: str = ""
+    keep_inputs: bool = True
