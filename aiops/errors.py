@@ -57,7 +57,11 @@ class SourceUnavailable(PortError):
 
 
 class ClusterUnavailable(PortError):
-    """The Kubernetes API did not answer, or not as promised."""
+    """The Kubernetes API did not answer, or not as promised. retry_after_s: how long it asked to be left alone."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreUnavailable(PortError):

@@ -23,6 +23,7 @@ from aiops.core.model import (
     Outcome,
     Pause,
     PolicyKey,
+    Reason,
     SeriesIndex,
     Stamp,
     Step,
@@ -83,10 +84,14 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the clusters' APIs showed. workloads: by `TargetRef.key`. errors, nodes: by cluster name."""
+    """What the clusters' APIs showed. workloads, refused: by `TargetRef.key`. errors, nodes: by cluster name.
+
+    errors: why a whole cluster does not answer. refused: why one target's state is not known.
+    """
 
     workloads: Mapping[str, Workload]
     errors: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
 
 

@@ -38,11 +38,11 @@ _FRESH = TargetState()
 
 
 class ControlLoop:
-    """Turns once per call. last: the tick of the last turn, None while another process leads."""
+    """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far."""
 
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
-        self._ports = ports
-        self._setup = setup
+        self.ports = ports
+        self.setup = setup
         self._observer = Observer(ports, setup.scope)
         self._reign = Reign(ports)
         self._store_ok = True
@@ -72,15 +72,15 @@ class ControlLoop:
             raise
         except PortError as err:
             sentence = self.held = f"{clock(now)} held: {err}"
-            self._ports.telemetry.failure("held")
+            self.ports.telemetry.failure("held")
         except Exception:
             _LOG.exception("tick_failed", extra={"at": now})
             sentence = self.held = f"{clock(now)} held: a bug, see the log"
-            self._ports.telemetry.failure("bug")
+            self.ports.telemetry.failure("bug")
         return sentence
 
     def _turn(self, now: Instant) -> str:
-        ports = self._ports
+        ports = self.ports
         started = ports.clock.elapsed_s()
         self._began = (now, started)
         policies = ports.policies.current()
@@ -99,8 +99,8 @@ class ControlLoop:
             snapshot=snapshot,
             percepts=percepts,
             policies=policies,
-            code=self._setup.code,
-            platform=self._setup.platform,
+            code=self.setup.code,
+            platform=self.setup.platform,
         )
         made = decide(self.state, turn)
         decided = ports.clock.elapsed_s()
@@ -142,15 +142,15 @@ class ControlLoop:
     def _present(self) -> Instant:
         """Return the time of the turn's beginning, and what went by since on a clock that nobody steps."""
         now, started = self._began
-        return now + max(0.0, self._ports.clock.elapsed_s() - started)
+        return now + max(0.0, self.ports.clock.elapsed_s() - started)
 
     # -- act and record --------------------------------------------------------------------------------
 
     def _record_and_act(self, made: Decisions, snapshot: Snapshot) -> None:
         """Write the intent, send, write the answers. What could not be written ahead is not sent (S6)."""
-        journal = self._ports.journal
+        journal = self.ports.journal
         try:
-            if self._setup.keep_inputs and made.inputs:
+            if self.setup.keep_inputs and made.inputs:
                 journal.note_inputs(made.tick, {key: to_text(inputs) for key, inputs in made.inputs.items()})
             journal.begin(made.tick, made.state)
         except StoreUnavailable:
@@ -168,7 +168,7 @@ class ControlLoop:
 
     def _send(self, action: Action) -> StepResult:
         """Send the steps in order, the lease checked right before each; the first that is not done ends it."""
-        port = self._ports.dry if action.dry_run else self._ports.cluster
+        port = self.ports.dry if action.dry_run else self.ports.cluster
         at = self._present()
         result = StepResult(action_id=action.id, status=StepStatus.DONE, at=at)
         for step in action.steps:
@@ -200,10 +200,10 @@ class ControlLoop:
             outcome = failed.get(action.id)
             reason = "ScalingFailed" if outcome else "Scaled"
             text = outcome.detail if outcome else stories.get(action.id, "handed back")
-            self._ports.cluster.announce(action.target, reason, text, action.id, tick.at)
+            self.ports.cluster.announce(action.target, reason, text, action.id, tick.at)
 
     def _report(self, tick: Tick) -> None:
         for decision in tick.decisions:
             if decision.bug:
-                self._ports.telemetry.failure("bug")
+                self.ports.telemetry.failure("bug")
                 _LOG.error("policy_failed", extra={"policy": decision.policy, "traceback": decision.bug})

@@ -44,6 +44,7 @@ class Observer:
         observation = self._read(policies, now)
         inventory = self._inventory(targets, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
+        self.unanswered += tuple(dict.fromkeys(why for _, why in inventory.refused.values()))
         controls, store_ok = self._controls(now)
         self._index = observation.frame.index
         snapshot = Snapshot(
@@ -54,6 +55,7 @@ class Observer:
             scope=self.scope,
             store_ok=store_ok,
             cluster_errors=inventory.errors,
+            target_errors=inventory.refused,
             pauses=controls.pauses,
             freezes=controls.freezes,
             approvals=controls.approvals,

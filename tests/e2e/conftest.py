@@ -11,6 +11,8 @@ import pytest
 
 from tests.e2e.binaries import Missing
 from tests.e2e.cluster import ControlPlane
+from tests.e2e.rig import SERVICE_NAMESPACE, Gauges, Rig
+from tests.integration.prometheus_server import running_prometheus
 
 _COUNT = itertools.count(1)
 
@@ -53,6 +55,30 @@ def deploy(plane: ControlPlane, namespace: str) -> Callable[..., str]:
         return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def gauges() -> Iterator[Gauges]:
+    """The numbers that Prometheus scrapes each second."""
+    made = Gauges()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory: pytest.TempPathFactory, gauges: Gauges) -> Iterator[str]:
+    """A real Prometheus that scrapes the gauges."""
+    with running_prometheus(tmp_path_factory.mktemp("prometheus"), gauges.address) as url:
+        yield url
+
+
+@pytest.fixture
+def rig(plane: ControlPlane, namespace: str, tmp_path: Path, prometheus: str, gauges: Gauges) -> Iterator[Rig]:
+    """A daemon's surroundings in a namespace of its own; what it started is ended after the test."""
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVICE_NAMESPACE}})
+    made = Rig(plane=plane, namespace=namespace, folder=tmp_path, prometheus=prometheus, gauges=gauges)
+    yield made
+    made.stop()
 
 
 def deployment(namespace: str, name: str, replicas: int, ready_after: str = "1s") -> dict[str, Any]:

@@ -22,6 +22,7 @@ class KubernetesServer:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {}
         self.requests: list[dict[str, Any]] = []
         self.refuse_writes = 0
+        self.retry_after = "1"
         self.gone = False
         self.version = 100
         self._changed = threading.Condition()
@@ -56,6 +57,8 @@ class KubernetesServer:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
+                if status == 429:
+                    self.send_header("Retry-After", server.retry_after)
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -192,7 +192,8 @@ def test_a_cluster_that_does_not_answer_leaves_the_others_alone(server):
     away = TargetRef(cluster="eu", namespace="shop", name="checkout")
     found = eventually(lambda: (i := both.inventory([TARGET, away], NOW)).workloads and i)
     assert TARGET.key in found.workloads
-    assert "eu" in found.errors
+    assert found.refused[away.key][0] is Reason.CLUSTER_UNAVAILABLE
+    assert TARGET.key not in found.refused
     assert "unknown" in both.inventory([TargetRef(cluster="unknown", namespace="x", name="y")], NOW).errors
     both.stop(5)
 
@@ -228,3 +229,20 @@ def test_the_managers_of_the_field_are_recognised_s4(server, clusters, manager, 
     server.put(DEPLOYMENTS, deployment(managedFields=[entry]))
     found = eventually(lambda: (w := shown(clusters)).owners and w)
     assert (found.owners[0].kind, found.owners[0].at) == (kind, 1772452800.0)
+
+
+def test_a_kind_that_the_server_does_not_serve_is_no_missing_target(server, clusters):
+    odd = TargetRef(namespace="shop", api_version="apps/v9", name="checkout")
+    reason, why = eventually(lambda: clusters.inventory([odd], NOW).refused.get(odd.key))
+    assert (reason, why) == (Reason.UNKNOWN_TARGET, "the API server does not serve apps/v9")
+
+
+def test_a_server_that_asks_to_be_left_alone_is_left_alone(server, clusters):
+    action = change(shown(clusters), 6)
+    server.refuse_writes, server.retry_after = 429, "30"
+    first = clusters.send(action, action.steps[0], NOW)
+    server.refuse_writes = 0
+    again = clusters.send(action, action.steps[0], NOW)
+    assert (first.status, first.code) == (StepStatus.REFUSED, 429)
+    assert (again.status, again.code) == (StepStatus.REFUSED, 0)
+    assert "left alone" in again.message

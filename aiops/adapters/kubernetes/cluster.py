@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aiops.adapters.kubernetes.http import Call, Http, KubernetesOptions, NotFoundThere, api_client
+from aiops.adapters.kubernetes.http import Call, Http, KubernetesOptions, NotFoundThere, NotServed, api_client
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, workload
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus, TargetRef, Workload
-from aiops.errors import ClusterUnavailable, PortError
+from aiops.errors import ClusterUnavailable, NoPermission, PortError
 from aiops.ports import Inventory, Nodes
 
 _LOG = logging.getLogger("aiops.kubernetes")
@@ -73,16 +73,24 @@ class KubernetesCluster:
     # -- reading ---------------------------------------------------------------------------------------
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
-        """Return the targets that are there; raise ClusterUnavailable or NoPermission when that cannot be said."""
+        """Return the targets that are there; of one that cannot be read, why: the others are not held by it."""
         found: dict[str, Workload] = {}
+        refused: dict[str, tuple[Reason, str]] = {}
         for ref in targets:
             try:
                 one = self._workload(ref, at)
+            except NotServed as err:
+                refused[ref.key] = (Reason.UNKNOWN_TARGET, str(err))
             except NotFoundThere:
                 continue
-            if one is not None:
-                found[ref.key] = one
-        return Inventory(workloads=found, nodes={self.name: self._nodes()})
+            except NoPermission as err:
+                refused[ref.key] = (Reason.NO_PERMISSION, str(err))
+            except ClusterUnavailable as err:
+                refused[ref.key] = (Reason.CLUSTER_UNAVAILABLE, str(err))
+            else:
+                if one is not None:
+                    found[ref.key] = one
+        return Inventory(workloads=found, refused=refused, nodes={self.name: self._nodes()})
 
     def _workload(self, ref: TargetRef, at: Instant) -> Workload | None:
         resource = self._resource(ref)
@@ -114,7 +122,8 @@ class KubernetesCluster:
         well_at = self._well_at.get(key)
         if well_at is None or at - well_at > DISCONNECTED_S:
             since = "" if well_at is None else f" (last heard of {at - well_at:.0f} s ago)"
-            raise ClusterUnavailable(f"{path}: {informer.error}{since}")
+            failure = NoPermission if informer.denied else ClusterUnavailable
+            raise failure(f"{path}: {informer.error}{since}")
         return informer.objects(), well_at
 
     def _informer(self, path: str, field_selector: str = "") -> Informer:
@@ -127,14 +136,17 @@ class KubernetesCluster:
         return informer
 
     def _resource(self, ref: TargetRef) -> _Resource:
-        """Return where a kind lives, by discovery; raise NotFoundThere when the API has no such kind."""
+        """Return where a kind lives, by discovery; raise NotServed when the API has no such kind."""
         key = (ref.api_version, ref.kind)
         if key not in self._resources:
             prefix = f"/apis/{ref.api_version}" if "/" in ref.api_version else f"/api/{ref.api_version}"
-            known = self._http.get(prefix).get("resources") or ()
+            try:
+                known = self._http.get(prefix).get("resources") or ()
+            except NotFoundThere as err:
+                raise NotServed(f"the API server does not serve {ref.api_version}") from err
             plural = next((one["name"] for one in known if one["kind"] == ref.kind and "/" not in one["name"]), None)
             if plural is None:
-                raise NotFoundThere(f"{ref.api_version} {ref.kind}")
+                raise NotServed(f"the API server has no kind {ref.kind} in {ref.api_version}")
             scalable = any(one["name"] == f"{plural}/scale" for one in known)
             own = not ref.api_version.startswith("apps/")
             self._resources[key] = _Resource(prefix, plural, scalable, own)
@@ -155,15 +167,15 @@ class KubernetesCluster:
         """Send one step once."""
         try:
             return self._writer.send(action, step, self._path(step.target), at)
-        except NotFoundThere as err:
-            return _no_such_kind(action.id, err, at)
+        except NotServed as err:
+            return _not_served(action.id, err, at)
 
     def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
         """Write an epoch on one object."""
         try:
             return self._writer.stamp(stamp, self._path(stamp.step.target), at, until)
-        except NotFoundThere as err:
-            return _no_such_kind("", err, at)
+        except NotServed as err:
+            return _not_served("", err, at)
 
     def _path(self, ref: TargetRef) -> str:
         return f"{self._resource(ref).path(ref.namespace)}/{ref.name}"
@@ -226,6 +238,7 @@ class Clusters:
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return what the clusters show; an error names its cluster."""
         workloads: dict[str, Workload] = {}
+        refused: dict[str, tuple[Reason, str]] = {}
         errors: dict[str, str] = {}
         nodes: dict[str, Nodes] = {}
         for name in dict.fromkeys(ref.cluster for ref in targets):
@@ -239,8 +252,9 @@ class Clusters:
                 errors[name] = str(err)
                 continue
             workloads.update(shown.workloads)
+            refused.update(shown.refused)
             nodes.update(shown.nodes)
-        return Inventory(workloads=workloads, errors=errors, nodes=nodes)
+        return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes)
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Send one step to its cluster."""
@@ -263,9 +277,8 @@ class Clusters:
             cluster.announce(target, reason, message, action_id, at)
 
 
-def _no_such_kind(action_id: str, err: NotFoundThere, at: Instant) -> StepResult:
-    message = f"the API has no kind {err}"
-    return StepResult(action_id=action_id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=message)
+def _not_served(action_id: str, err: NotServed, at: Instant) -> StepResult:
+    return StepResult(action_id=action_id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=str(err))
 
 
 def _node_ready(item: Mapping[str, Any]) -> bool:

@@ -20,6 +20,8 @@ READ_TIMEOUT_S = 10.0
 USER_AGENT = f"aiops/{aiops.__version__}"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+ROLE_HINT = "`aiops rbac POLICIES` prints the roles that the policies need"
+RETRY_AFTER_MOST_S = 300.0
 _SHOWN = 300
 
 
@@ -82,6 +84,10 @@ class NotFoundThere(Exception):
     """The API server has no such object or resource."""
 
 
+class NotServed(NotFoundThere):
+    """The API server has no such version or kind."""
+
+
 class Http:
     """Sends calls to one API server, and turns what goes wrong into our errors."""
 
@@ -125,16 +131,28 @@ class Http:
         if response.status == 404:
             raise NotFoundThere(path)
         if response.status >= 300:
-            raise refusal(response.status, response.data, f"get {path}")
+            raise refusal(response, f"get {path}")
         return parsed(response.data, self._host)
 
 
-def refusal(status: int, body: bytes, what: str) -> ClusterUnavailable | NoPermission:
-    """Return our error for an answer that is no success."""
-    message = said(body)
-    if status in (401, 403):
-        return NoPermission(f"{what}: {message or status}")
-    return ClusterUnavailable(f"{what}: {status} {message}".rstrip())
+def refusal(response: BaseHTTPResponse, what: str) -> ClusterUnavailable | NoPermission:
+    """Return our error for an answer that is no success; its body is read."""
+    return refused(response.status, said(response.read() or response.data), what, retry_after_s(response))
+
+
+def refused(status: int, message: str, what: str, after_s: float = 0.0) -> ClusterUnavailable | NoPermission:
+    """Return our error for a status and its message; a missing permission says what prints the role."""
+    if status == 401:
+        return NoPermission(f"{what}: 401 {message}: the credentials are not accepted; have they expired?")
+    if status == 403:
+        return NoPermission(f"{what}: {message}; {ROLE_HINT}")
+    return ClusterUnavailable(f"{what}: {status} {message}".rstrip(), after_s)
+
+
+def retry_after_s(response: BaseHTTPResponse) -> float:
+    """Return how long a server asked to be left alone, 0 when it did not."""
+    text = str(response.headers.get("Retry-After", ""))
+    return min(float(text), RETRY_AFTER_MOST_S) if text.isdecimal() else 0.0
 
 
 def parsed(body: bytes, host: str) -> dict[str, Any]:

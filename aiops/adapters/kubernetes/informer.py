@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, cause, refusal
-from aiops.errors import PortError
+from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, cause, refusal, refused
+from aiops.errors import ClusterUnavailable, NoPermission, PortError
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -30,7 +30,10 @@ class _TooOld(Exception):
 
 
 class Informer:
-    """Keeps the objects of one path. `objects()` is a snapshot; `error` says why it is not up to date."""
+    """Keeps the objects of one path. `objects()` is a snapshot; `error` says why it is not up to date.
+
+    denied: whether that is for want of permission.
+    """
 
     def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
         self.path = path
@@ -45,6 +48,7 @@ class Informer:
         self.synced = threading.Event()
         self.lists = 0
         self.error = "not read yet"
+        self.denied = False
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -86,9 +90,11 @@ class Informer:
         if self._stopping.is_set():
             return
         self.error = str(err) if isinstance(err, PortError) else f"{self._http.host}: {cause(err)}"
+        self.denied = isinstance(err, NoPermission)
         _LOG.warning("watch_failed", extra={"path": self.path, "error": self.error, "failures": failures})
         wait_s = min(BACKOFF_S * 2 ** (failures - 1), BACKOFF_MOST_S) * self._dice.uniform(0.5, 1.0)
-        self._stopping.wait(wait_s)
+        asked_s = err.retry_after_s if isinstance(err, ClusterUnavailable) else 0.0
+        self._stopping.wait(max(wait_s, asked_s))
 
     def _list(self) -> None:
         found: dict[str, dict[str, Any]] = {}
@@ -121,7 +127,7 @@ class Informer:
             if response.status == 410:
                 raise _TooOld
             if response.status >= 300:
-                raise refusal(response.status, response.read(), f"watch {self.path}")
+                raise refusal(response, f"watch {self.path}")
             self.error = ""
             for event in _lines(response):
                 self._apply(event)
@@ -134,7 +140,7 @@ class Informer:
         if kind == "ERROR":
             if item.get("code") == 410:
                 raise _TooOld
-            raise refusal(int(item.get("code") or 500), json.dumps(item).encode(), f"watch {self.path}")
+            raise refused(int(item.get("code") or 500), str(item.get("message", "")), f"watch {self.path}")
         self._version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
         objects = dict(self._objects)
         if kind in ("ADDED", "MODIFIED"):

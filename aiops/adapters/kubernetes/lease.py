@@ -18,7 +18,7 @@ from typing import Any
 
 from aiops.adapters.kubernetes.http import MERGE_PATCH, Call, Http, cause, parsed, refusal
 from aiops.core.model import Instant, Leadership
-from aiops.errors import NoPermission, PortError
+from aiops.errors import ClusterUnavailable, PortError
 
 _LOG = logging.getLogger("aiops.lease")
 _MICROS = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -205,8 +205,6 @@ class KubernetesLease:
         """Return the object, None for 404 and 409; raise a PortError for anything else."""
         from urllib3.exceptions import HTTPError
 
-        from aiops.errors import ClusterUnavailable
-
         verb = {"GET": "get", "POST": "create", "PATCH": "patch"}[call.method]
         what = f"{verb} leases.coordination.k8s.io in namespace {self._options.namespace}"
         try:
@@ -216,9 +214,7 @@ class KubernetesLease:
         if response.status in (404, 409) and not (call.method == "POST" and response.status == 404):
             return None
         if response.status >= 300:
-            refused = refusal(response.status, response.data, what)
-            hint = "; aiops rbac prints the role" if isinstance(refused, NoPermission) else ""
-            raise type(refused)(f"{refused}{hint}")
+            raise refusal(response, what)
         return parsed(response.data, self._http.host)
 
     def _give_up(self, timeout_s: float) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiops.adapters.kubernetes.http import APPLY_PATCH, MERGE_PATCH, USER_AGENT, Call, Http, cause, parsed, said
+from aiops.adapters.kubernetes.http import (
+    APPLY_PATCH,
+    MERGE_PATCH,
+    USER_AGENT,
+    Call,
+    Http,
+    cause,
+    parsed,
+    refused,
+    retry_after_s,
+    said,
+)
 from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus
 from aiops.errors import ClusterUnavailable
 
@@ -16,11 +28,12 @@ FIELD_MANAGER = "aiops"
 LONGEST_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Writer:
-    """Writes to one API server."""
+    """Writes to one API server, and leaves it alone for as long as it asks (429 with Retry-After)."""
 
     http: Http
+    _quiet_until: float = 0.0
 
     def send(self, action: Action, step: Step, path: str, at: Instant) -> StepResult:
         """Send the step to `path`; what is not answered is unknown, and is not sent again."""
@@ -53,6 +66,9 @@ class Writer:
     def _sent(self, origin: str, step: Step, call: Call, at: Instant) -> StepResult:
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+        quiet_s = self._quiet_until - time.monotonic()
+        if quiet_s > 0:
+            return _refused(origin, at, Reason.REFUSED, f"the API server asked to be left alone, {quiet_s:.0f} s left")
         try:
             response = self.http.send(call)
         except (NewConnectionError, ConnectTimeoutError) as err:
@@ -70,10 +86,12 @@ class Writer:
             except ClusterUnavailable as err:
                 return _unknown(action_id, at, str(err), status)
             return StepResult(action_id=action_id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
+        if status == 429:
+            self._quiet_until = time.monotonic() + retry_after_s(response)
         if status in (401, 403):
             ref, sub = step.target, f"/{step.subresource}" if step.subresource else ""
-            what = f"patch {ref.kind}{sub} in namespace {ref.namespace}: {message}"
-            return _refused(action_id, at, Reason.NO_PERMISSION, what, status)
+            what = f"patch {ref.kind}{sub} in namespace {ref.namespace}"
+            return _refused(action_id, at, Reason.NO_PERMISSION, str(refused(status, message, what)), status)
         if status in (500, 502, 504):
             # the server, or something before it, failed while at work: the write may have happened
             return _unknown(action_id, at, message, status)

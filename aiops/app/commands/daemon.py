@@ -51,11 +51,12 @@ def run(
 
 
 def rbac(paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")]) -> None:
-    """Print the Kubernetes permissions that policies need, and no others."""
+    """Print the Kubernetes permissions that policies need, and no others; the Lease is the settings'."""
     import yaml
 
     from aiops.adapters.kubernetes import rbac as generated
     from aiops.policy import load
 
-    objects = generated(load(paths))
+    lease = SESSION.settings().lease
+    objects = generated(load(paths), lease.namespace, lease.name)
     SESSION.show(objects, yaml.safe_dump_all(objects, sort_keys=False))

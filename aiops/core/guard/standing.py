@@ -42,6 +42,9 @@ def cluster(_: Wish, ctx: GuardContext) -> Ruling | None:
     error = ctx.snapshot.cluster_errors.get(ctx.policy.target.cluster)
     if error is not None:
         return Wait(reason=Reason.CLUSTER_UNAVAILABLE, detail=f"cluster {ctx.policy.target.cluster}: {error}")
+    refused = ctx.snapshot.target_errors.get(ctx.policy.target.key)
+    if refused is not None:
+        return Wait(reason=refused[0], detail=f"cluster {ctx.policy.target.cluster}: {refused[1]}")
     return _REACHED
 
 

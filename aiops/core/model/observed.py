@@ -276,6 +276,7 @@ class Snapshot:
     """Everything that may sway a decision at one instant, immutable.
 
     answers: by policy key, then by signal name. workloads: by `TargetRef.key`. cluster_errors: by cluster name.
+    target_errors: why a target's state is not known, by `TargetRef.key`.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero.
     """
 
@@ -286,6 +287,7 @@ class Snapshot:
     scope: Scope
     store_ok: bool = True
     cluster_errors: Mapping[str, str] = field(default_factory=dict)
+    target_errors: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
     freezes: tuple[Freeze, ...] = ()
     approvals: tuple[Approval, ...] = ()

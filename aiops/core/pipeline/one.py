@@ -58,7 +58,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
     price = snapshot.replica_usd_per_hour.get(policy.target.key)
     if workload is None:
-        silent = policy.target.cluster in snapshot.cluster_errors
+        silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
     else:
         situation = Situation(

@@ -63,6 +63,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
     snapshot, percepts = turn.snapshot, turn.percepts
     workload = snapshot.workloads.get(target)
     price = snapshot.replica_usd_per_hour.get(target)
+    refused = snapshot.target_errors.get(target)
     return Inputs(
         tick_id=tick_id,
         tick_s=turn.policies.step_s,
@@ -78,6 +79,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             scope=snapshot.scope,
             store_ok=snapshot.store_ok,
             cluster_errors=snapshot.cluster_errors,
+            target_errors={target: refused} if refused is not None else {},
             pauses=snapshot.pauses,
             freezes=snapshot.freezes,
             approvals=snapshot.approvals,
