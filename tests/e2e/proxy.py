@@ -206,6 +206,10 @@ class _Held(Fault):
         self.arrived = threading.Event()
         self._opened = threading.Event()
 
+    def release(self) -> None:
+        """Let go of what is held, and hold nothing more."""
+        self._opened.set()
+
     async def _hold(self) -> None:
         self.arrived.set()
         while not self._opened.is_set():  # another thread opens it
@@ -217,27 +221,19 @@ class Hang(_Held):
 
     def heal(self) -> None:
         """Cut what hangs; what comes later is cut at once."""
-        self._opened.set()
+        self.release()
 
     async def answer(self, request: Request, forward: Forward) -> Answer:
         await self._hold()
         raise Cut
 
 
-class Gate(_Held):
-    """Holds a request before it is passed on, or (after) its answer when the server is done, until `open()`.
+class _Gated(_Held):
+    """Held before it is passed on, or after the server is done."""
 
-    A client that ends while it is held takes nothing back: the request is passed on all the same, as one that is under
-    way in a network. `arrived` is set when it is held.
-    """
-
-    def __init__(self, *, after: bool = False) -> None:
+    def __init__(self, *, after: bool) -> None:
         super().__init__()
         self._after = after
-
-    def open(self) -> None:
-        """Let it go on."""
-        self._opened.set()
 
     async def answer(self, request: Request, forward: Forward) -> Answer:
         if not self._after:
@@ -336,6 +332,11 @@ class Rule:
         self._left = times
         self._chance = (probability, dice)
 
+    @property
+    def name(self) -> str:
+        """Return what the log calls it."""
+        return type(self.fault).__name__
+
     def takes(self, request: Request) -> bool:
         """Return whether the fault befalls this request, and count it."""
         said = {name: getattr(request, name, "") for name in self._match}
@@ -349,6 +350,27 @@ class Rule:
         if self._left is not None:
             self._left -= 1
         return True
+
+
+class Gate(Rule):
+    """Holds what matches before it is passed on, or (after) its answer when the server is done, until `open()`.
+
+    A client that ends while it is held takes nothing back: the request is passed on all the same, as one that is under
+    way in a network. `arrived` is set when one is held. What comes once it is open passes.
+    """
+
+    def __init__(self, *, after: bool = False, times: int | None = None, **match: str) -> None:
+        self._held = _Gated(after=after)
+        self.arrived = self._held.arrived
+        super().__init__(self._held, times=times, **match)
+
+    @property
+    def name(self) -> str:
+        return "Gate"
+
+    def open(self) -> None:
+        """Let it go on."""
+        self._held.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,12 +551,10 @@ class FaultProxy:
         with self._lock:
             self._rules = tuple(rules)
 
-    def add(self, fault: Fault, *, times: int | None = None, **more: Any) -> Rule:
-        """Put a rule before the others, and return it; see Rule."""
-        rule = Rule(fault, times=times, **more)
+    def add(self, rule: Rule) -> None:
+        """Put a rule before the others."""
         with self._lock:
             self._rules = (rule, *self._rules)
-        return rule
 
     def remove(self, rule: Rule) -> None:
         """Take a rule away."""
@@ -543,8 +563,8 @@ class FaultProxy:
 
     def gate(self, *, after: bool = False, **match: str) -> Gate:
         """Hold the next request that matches, and return its gate."""
-        gate = Gate(after=after)
-        self.add(gate, times=1, **match)
+        gate = Gate(after=after, times=1, **match)
+        self.add(gate)
         return gate
 
     def refuse(self) -> None:
@@ -684,7 +704,7 @@ class FaultProxy:
                 verb=request.verb,
                 user_agent=request.header("User-Agent"),
                 at=time.time(),
-                fault="" if rule is None else type(rule.fault).__name__,
+                fault="" if rule is None else rule.name,
             )
         )
         return Fault() if rule is None else rule.fault

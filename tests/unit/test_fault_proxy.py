@@ -23,6 +23,7 @@ from tests.e2e.proxy import (
     Delay,
     Drop,
     FaultProxy,
+    Gate,
     Hang,
     LoseAnswer,
     Rewrite,
@@ -426,13 +427,18 @@ def test_a_watch_ends_with_an_error_event(server: Server, proxy: FaultProxy, cli
 
 
 def test_a_gate_holds_a_request_before_the_server_sees_it(server: Server, proxy: FaultProxy, client: Client) -> None:
-    gate = proxy.gate(method="PATCH")
+    gate = Gate(method="PATCH", path="^/item$")
+    proxy.rules = [gate]
+    assert client.code("GET", "/item") == 200
+    server.asked.clear()
     thread, ended = in_background(lambda: client.json("PATCH", "/item", "{}"))
     assert gate.arrived.wait(3)
     assert server.asked == []
     gate.open()
     thread.join(3)
     assert (ended, len(server.asked)) == ([{}], 1)
+    assert client.json("PATCH", "/item", "{}") == {}
+    assert [one.fault for one in proxy.seen] == ["", "Gate", "Gate"]
 
 
 def test_a_gate_holds_the_answer_after_the_work_was_done(server: Server, proxy: FaultProxy, client: Client) -> None:
@@ -483,7 +489,8 @@ def test_chance_is_the_same_under_the_same_seed(proxy: FaultProxy, client: Clien
 
 
 def test_a_rule_is_taken_away_at_run_time(proxy: FaultProxy, client: Client) -> None:
-    rule = proxy.add(Status(500))
+    rule = Rule(Status(500))
+    proxy.add(rule)
     assert client.json()["code"] == 500
     proxy.remove(rule)
     assert client.json() == {"value": 1}
