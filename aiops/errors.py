@@ -8,6 +8,7 @@ AiopsError
 │   ├── SourceUnavailable      the metrics source did not answer, or not as promised
 │   ├── ClusterUnavailable     the Kubernetes API did not answer, or not as promised
 │   ├── StoreUnavailable       the journal cannot be written: nothing new that cannot be journalled
+│   │   └── Fenced                 a newer leader has claimed the journal: this process may write nothing
 │   └── NoPermission           exit 5 on the command line; a hold in the loop
 ├── InvalidInput          exit 1 on the command line: what a user gave is wrong, and where
 │   └── InvalidPolicy          every problem of a policy set, each with file, line, column and field
@@ -66,6 +67,10 @@ class ClusterUnavailable(PortError):
 
 class StoreUnavailable(PortError):
     """The journal cannot be written or read."""
+
+
+class Fenced(StoreUnavailable):
+    """A newer leader has claimed the journal: this process may write nothing."""
 
 
 class NoPermission(PortError):

@@ -138,6 +138,18 @@ class Journal(Protocol):
         """Return actions that were begun and never settled: the process died in between."""
         ...
 
+    def epoch(self) -> int:
+        """Return the highest epoch that was ever claimed; 0 at first."""
+        ...
+
+    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
+        """Fence off every lower epoch, forget what was gathered, and return the state of the last committed tick.
+
+        From now on each write is checked against the fence in its own transaction. Raises Fenced when a higher epoch
+        was claimed, or this one by another holder; again by the same holder changes nothing.
+        """
+        ...
+
 
 class Lease(Protocol):
     """Who may write."""

@@ -9,17 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from aiops.adapters.store.database import connect, ensure_schema, file_of, lock_writer
+from aiops.adapters.store.copying import Copied, backup, restore
+from aiops.adapters.store.database import (
+    connect,
+    ensure_schema,
+    file_of,
+    found_revision,
+    lock_writer,
+    shown,
+    translated,
+)
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.people import People
 from aiops.adapters.store.reading import Asked, Reader, Stored
-from aiops.adapters.store.retention import backup, prune, used_bytes
-from aiops.errors import ConfigurationError, InvalidInput
+from aiops.adapters.store.retention import live_bytes, prune, used_bytes
+from aiops.adapters.store.tables import REVISION
+from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["Asked", "Store", "Stored"]
+__all__ = ["REVISION", "Asked", "Copied", "Store", "Stored", "shown"]
 
 
 @dataclass(slots=True)
@@ -32,45 +42,74 @@ class Store:
     people: People
     reader: Reader
     lock: TextIO | None = field(default=None)
+    found: str | None = field(default=None)
+    """The revision of the schema as it was found; None for a store that was made."""
 
     @classmethod
     def open(cls, url: str, *, batch: int = 1, writer: bool = False, anew: bool = False) -> Store:
         """Open a database and bring its schema up to date.
 
-        batch: ticks per commit. writer: take the lock of the one daemon. anew: begin with an empty file, for a virtual
-        world that begins anew. Raises ConfigurationError.
+        batch: ticks per commit. writer: this is a daemon; of a SQLite file it is the only one, of a PostgreSQL there
+        may be several, and the claimed epoch decides who writes. anew: begin with an empty file, for a virtual world
+        that begins anew. Raises ConfigurationError and CannotReach.
         """
-        engine = connect(url)
+        engine = connect(url, in_use=writer)
         path = file_of(url)
         lock = lock_writer(path) if writer and path is not None else None
-        if anew and path is not None:
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-        ensure_schema(engine)
-        return cls(url, engine, JournalWriter(engine, batch), People(engine), Reader(engine), lock)
+        try:
+            if anew and path is not None:
+                for suffix in ("", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+            found = ensure_schema(engine)
+        except BaseException:
+            engine.dispose()
+            if lock is not None:
+                lock.close()
+            raise
+        return cls(url, engine, JournalWriter(engine, batch), People(engine), Reader(engine), lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:
         """Open a database that must be there already; raise ConfigurationError when it is not."""
-        path = file_of(url)
-        if path is not None and not path.exists():
-            raise ConfigurationError(f"there is no store at {path}: has the daemon run with this configuration?")
+        _must_be_there(url)
         return cls.open(url)
+
+    @staticmethod
+    def backup(url: str, target: Path) -> Copied:
+        """Copy a store into one file while it is in use, of whatever revision it is, and check the copy.
+
+        Raises InvalidInput, ConfigurationError, CannotReach and StoreUnavailable.
+        """
+        _must_be_there(url)
+        engine = connect(url)
+        try:
+            found_revision(engine)
+            return backup(engine, target)
+        finally:
+            engine.dispose()
+
+    @staticmethod
+    def restore(url: str, source: Path, *, replace: bool = False) -> Copied:
+        """Bring a backup into a store that nobody uses, whole or not at all; see `copying.restore`."""
+        engine = connect(url)
+        try:
+            return restore(engine, source, replace=replace)
+        finally:
+            engine.dispose()
 
     def prune(self, now: float, max_age_s: float, max_bytes: int) -> dict[str, int]:
         """Remove what is too old or too much; return rows removed by table."""
         return prune(self.engine, now, max_age_s, max_bytes)
 
     def used_bytes(self) -> int:
-        """Return the size of what is stored."""
-        return used_bytes(self.engine)
+        """Return what the store takes on disk; raise StoreUnavailable."""
+        with translated("the size of the store cannot be read"):
+            return used_bytes(self.engine)
 
-    def backup(self, target: Path) -> int:
-        """Copy the store while it is in use, and return the copy's size in bytes."""
-        path = file_of(self.url)
-        if path is None:
-            raise InvalidInput("only a SQLite file is copied here; use the database's own tools")
-        return backup(path, target)
+    def live_bytes(self) -> int:
+        """Return what the rows that are there take, which is what `prune` limits; raise StoreUnavailable."""
+        with translated("the size of the store cannot be read"):
+            return live_bytes(self.engine)
 
     def close(self) -> None:
         """Commit what was gathered, let go of the database and of the lock."""
@@ -80,3 +119,9 @@ class Store:
             self.engine.dispose()
             if self.lock is not None:
                 self.lock.close()
+
+
+def _must_be_there(url: str) -> None:
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise ConfigurationError(f"there is no store at {path}: has the daemon run with this configuration?")

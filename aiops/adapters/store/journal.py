@@ -1,16 +1,18 @@
 """Writing: ticks with their intents before anything is sent, and what became of them (S6).
 
-Writes are gathered and committed every `batch` ticks, or at once when a tick carries an action that will be sent.
+Writes are gathered and committed every `batch` ticks, or at once when a tick carries an action that will be sent. Of
+several processes only the one whose epoch is in force commits anything: the fence is checked in the same transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 
-from aiops.adapters.store.database import translated
+from aiops.adapters.store import fence
+from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.rows import (
     Row,
     action_row,
@@ -36,12 +38,26 @@ from aiops.adapters.store.tables import (
     STATE,
     TICKS,
 )
-from aiops.core.model import Action, Effect, LoopState, Outcome, PolicyKey, StepResult, StepStatus, TargetState, Tick
+from aiops.core.model import (
+    Action,
+    Effect,
+    Instant,
+    LoopState,
+    Outcome,
+    PolicyKey,
+    StepResult,
+    StepStatus,
+    TargetState,
+    Tick,
+)
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import from_text, to_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
+
+_NO_EPOCH = -1
+"""Of a writer whose claim did not succeed: nothing is in force under it."""
 
 _SAMPLE_COLUMNS = tuple(column.name for column in SAMPLES.columns)
 
@@ -61,6 +77,9 @@ class _Batch:
         self.findings: dict[tuple[str, float], Row] = {}
         self.incidents: dict[str, Row] = {}
 
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
 
 class JournalWriter:
     """ports.Journal over a database."""
@@ -69,8 +88,9 @@ class JournalWriter:
         self._engine = engine
         self._every = batch
         self._batch = _Batch()
+        self._epoch: int | None = None
         self._kept: Mapping[PolicyKey, TargetState] = {}
-        self._effects: Mapping[str, Effect] = {}
+        self._effects: Mapping[str, Effect] | None = None
         self._digests: set[str] = set()
         self._latest: LoopState | None = None
         self._open: dict[tuple[str, float], Row] = {}
@@ -80,11 +100,29 @@ class JournalWriter:
     def load(self) -> LoopState:
         """Return the state that the last committed tick carried on; an empty one at first."""
         with translated("the state cannot be read"), self._engine.connect() as connection:
-            targets = {row.policy: from_text(row.body, TargetState) for row in connection.execute(select(STATE))}
-            effects = {row.key: from_text(row.body, Effect) for row in connection.execute(select(EFFECTS))}
-            ticks = connection.execute(select(META.c.value).where(META.c.key == "ticks")).scalar()
-        self._kept, self._effects = targets, effects
-        return LoopState(targets=targets, effects=effects, ticks=int(ticks or 0))
+            state = _loaded(connection)
+        self._kept, self._effects = state.targets, state.effects
+        return state
+
+    def epoch(self) -> int:
+        """Return the highest epoch that was ever claimed; 0 at first."""
+        with translated("the epoch cannot be read"), self._engine.connect() as connection:
+            return fence.standing(connection)
+
+    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
+        """Fence off every lower epoch, forget what was gathered, and return the state of the last committed tick.
+
+        Until a claim succeeds nothing is written any more. Raises Fenced when a higher epoch was claimed, or this one
+        by another holder; again by the same holder changes nothing.
+        """
+        self._batch, self._latest, self._open = _Batch(), None, {}
+        self._epoch = _NO_EPOCH
+        with translated("the journal cannot be claimed"), writing(self._engine) as connection:
+            fence.raise_to(connection, epoch, holder, at)
+            state = _loaded(connection)
+        self._epoch = epoch
+        self._kept, self._effects = state.targets, state.effects
+        return state
 
     def begin(self, tick: Tick, state: LoopState) -> None:
         """Write the tick, its decisions and its intents, with the state, before anything is sent."""
@@ -143,38 +181,63 @@ class JournalWriter:
         new = [p for p in policies.every if p.digest not in self._digests]
         if not new:
             return
-        with translated("the policies cannot be written"), self._engine.begin() as connection:
-            known = set(connection.execute(select(DOCUMENTS.c.digest)).scalars())
-            rows = [{"digest": p.digest, "policy": p.key, "body": p.document} for p in new if p.digest not in known]
-            if rows:
-                connection.execute(insert(DOCUMENTS), rows)
+        rows = [{"digest": p.digest, "policy": p.key, "body": p.document} for p in new]
+        with translated("the policies cannot be written"), writing(self._engine) as connection:
+            insert_absent(connection, DOCUMENTS, rows)
         self._digests.update(policy.digest for policy in new)
 
     def flush(self) -> None:
-        """Commit what was gathered. When that fails, nothing of it is kept: the loop holds what it did not journal."""
+        """Commit what was gathered. When that fails, nothing of it is kept: the loop holds what it did not journal.
+
+        Raises Fenced when another epoch than the claimed one is in force.
+        """
         batch, self._batch = self._batch, _Batch()
-        state = self._latest
-        with translated("the journal cannot be written"), self._engine.begin() as connection:
+        state, self._latest = self._latest, None
+        if not batch and state is None:
+            return
+        kept, effects = self._kept, self._effects
+        # a commit of which the answer is lost may have happened: what is stored is unknown until one is answered
+        self._kept, self._effects = {}, None
+        with translated("the journal cannot be written"), writing(self._engine) as connection:
+            if self._epoch is not None:
+                fence.check(connection, self._epoch)
             _insert_all(connection, batch)
             _update_runs(connection, batch)
             _update_results(connection, batch)
             _put(connection, FINDINGS, ("series", "since"), batch.findings.values())
             _put(connection, INCIDENTS, ("id",), batch.incidents.values())
             if state is not None:
-                self._write_state(connection, state)
-        if state is not None:
-            self._kept, self._effects = state.targets, state.effects
+                kept, effects = _write_state(connection, state, kept, effects)
+        self._kept, self._effects = kept, effects
 
-    def _write_state(self, connection: Connection, state: LoopState) -> None:
-        changed = [key for key, one in state.targets.items() if self._kept.get(key) is not one]
-        rows = [{"policy": key, "body": to_text(state.targets[key])} for key in changed]
-        _put(connection, STATE, ("policy",), rows)
-        if state.effects is not self._effects and state.effects != self._effects:
-            connection.execute(delete(EFFECTS))
-            held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
-            if held:
-                connection.execute(insert(EFFECTS), held)
-        _put(connection, META, ("key",), [{"key": "ticks", "value": str(state.ticks)}])
+
+_Kept: TypeAlias = tuple[Mapping[PolicyKey, TargetState], Mapping[str, Effect] | None]
+
+
+def _write_state(
+    connection: Connection,
+    state: LoopState,
+    kept: Mapping[PolicyKey, TargetState],
+    effects: Mapping[str, Effect] | None,
+) -> _Kept:
+    """Write what differs from what is stored, and return what is stored then."""
+    changed = [key for key, one in state.targets.items() if kept.get(key) is not one]
+    rows = [{"policy": key, "body": to_text(state.targets[key])} for key in changed]
+    _put(connection, STATE, ("policy",), rows)
+    if state.effects is not effects and state.effects != effects:
+        connection.execute(delete(EFFECTS))
+        held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
+        if held:
+            connection.execute(insert(EFFECTS), held)
+    _put(connection, META, ("key",), [{"key": "ticks", "value": str(state.ticks)}])
+    return state.targets, state.effects
+
+
+def _loaded(connection: Connection) -> LoopState:
+    targets = {row.policy: from_text(row.body, TargetState) for row in connection.execute(select(STATE))}
+    effects = {row.key: from_text(row.body, Effect) for row in connection.execute(select(EFFECTS))}
+    ticks = connection.execute(select(META.c.value).where(META.c.key == "ticks")).scalar()
+    return LoopState(targets=targets, effects=effects, ticks=int(ticks or 0))
 
 
 def _insert_all(connection: Connection, batch: _Batch) -> None:

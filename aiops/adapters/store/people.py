@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, or_, select, update
 
-from aiops.adapters.store.database import translated
+from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import APPROVALS, PAUSES
 from aiops.core.ids import ulid
 from aiops.core.model import Approval, Direction, Instant, Pause
@@ -77,12 +77,12 @@ class People:
             "at": approval.at,
             "reason": approval.reason,
         }
-        with translated("the answer cannot be written"), self._engine.begin() as connection:
-            known = connection.execute(select(APPROVALS).where(APPROVALS.c.ask_id == approval.ask_id)).first()
-            if known is not None:
-                said = "approved" if known.approved else "rejected"
-                raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
-            connection.execute(insert(APPROVALS), [row])
+        with translated("the answer cannot be written"), writing(self._engine) as connection:
+            if insert_absent(connection, APPROVALS, [row]):
+                return
+            known = connection.execute(select(APPROVALS).where(APPROVALS.c.ask_id == approval.ask_id)).one()
+            said = "approved" if known.approved else "rejected"
+            raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
 
 
 def _pause(row: Any) -> Pause:

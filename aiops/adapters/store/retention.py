@@ -1,17 +1,16 @@
-"""Retention by age and size, and backup. What the loop carries is never pruned."""
+"""Retention by age and size. What the loop carries is never pruned."""
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, exists, func, select, text
 
 from aiops.adapters.store.database import translated
 from aiops.adapters.store.tables import (
     ACTIONS,
     APPROVALS,
+    CLAIMS,
     DECISIONS,
     DOCUMENTS,
     FINDINGS,
@@ -23,7 +22,6 @@ from aiops.adapters.store.tables import (
     TICKS,
 )
 from aiops.core.model import Instant
-from aiops.errors import InvalidInput, StoreUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -35,44 +33,55 @@ _ROUNDS = 20
 
 
 def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int) -> dict[str, int]:
-    """Remove what is too old, then the oldest of the rest while it is too large; return rows removed by table."""
+    """Remove what is too old, then the oldest of the rest while it is too large; return rows removed by table.
+
+    Too large is what the rows take (`live_bytes`), and not the files: PostgreSQL's keep their size, and the room in
+    them is filled again after its vacuum has run.
+    """
     with translated("the store cannot be pruned"):
         removed = _before(engine, now - max_age_s)
         for _ in range(_ROUNDS):
-            if used_bytes(engine) <= max_bytes:
+            # what the files take is told at once, what the rows take must be added up
+            if used_bytes(engine) <= max_bytes or live_bytes(engine) <= max_bytes:
                 break
             oldest = _oldest(engine)
-            if oldest is None:
+            gone = {} if oldest is None else _before(engine, now - (now - oldest) * _SHRINK)
+            if not gone:
                 break
-            for name, count in _before(engine, now - (now - oldest) * _SHRINK).items():
+            for name, count in gone.items():
                 removed[name] = removed.get(name, 0) + count
     return {name: count for name, count in removed.items() if count}
 
 
 def used_bytes(engine: Engine) -> int:
-    """Return the size of what is stored; 0 where the database does not tell."""
-    if engine.dialect.name != "sqlite":
-        return 0
+    """Return what the store takes on disk: of SQLite the pages in use, of PostgreSQL the tables with their indexes.
+
+    PostgreSQL's files do not become smaller when rows are removed; `live_bytes` does.
+    """
+    if engine.dialect.name == "sqlite":
+        return _pages_in_use(engine)
+    from aiops.adapters.store import postgres
+
+    with engine.connect() as connection:
+        return postgres.disk_bytes(connection)
+
+
+def live_bytes(engine: Engine) -> int:
+    """Return what the rows that are there take, with their share of the indexes; on PostgreSQL reads every table."""
+    if engine.dialect.name == "sqlite":
+        return _pages_in_use(engine)
+    from aiops.adapters.store import postgres
+
+    with engine.connect() as connection, postgres.patient(connection):
+        return postgres.live_bytes(connection)
+
+
+def _pages_in_use(engine: Engine) -> int:
     with engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
         free = connection.execute(text("PRAGMA freelist_count")).scalar_one()
         size = connection.execute(text("PRAGMA page_size")).scalar_one()
     return int((pages - free) * size)
-
-
-def backup(source: Path, target: Path) -> int:
-    """Copy a SQLite store while it is in use, check the copy, and return its size in bytes."""
-    if target.exists():
-        raise InvalidInput(f"{target} is there already: a backup overwrites nothing")
-    try:
-        with sqlite3.connect(source) as original, sqlite3.connect(target) as copy:
-            original.backup(copy)
-            answer = copy.execute("PRAGMA integrity_check").fetchone()[0]
-    except (sqlite3.Error, OSError) as err:
-        raise StoreUnavailable(f"the backup to {target} failed: {err}") from err
-    if answer != "ok":
-        raise StoreUnavailable(f"the backup {target} is not whole: {answer}")
-    return target.stat().st_size
 
 
 def _oldest(engine: Engine) -> Instant | None:
@@ -81,24 +90,37 @@ def _oldest(engine: Engine) -> Instant | None:
 
 
 def _before(engine: Engine, cut: Instant) -> dict[str, int]:
-    with engine.begin() as connection:
-        gone = {
-            DECISIONS.name: _delete(connection, delete(DECISIONS).where(DECISIONS.c.until < cut)),
-            TICKS.name: _delete(connection, delete(TICKS).where(TICKS.c.at < cut)),
-            SAMPLES.name: _delete(connection, delete(SAMPLES).where(SAMPLES.c.at < cut)),
-            OUTCOMES.name: _delete(connection, delete(OUTCOMES).where(OUTCOMES.c.at < cut)),
-            FINDINGS.name: _delete(connection, delete(FINDINGS).where(FINDINGS.c.until < cut)),
-            INCIDENTS.name: _delete(connection, delete(INCIDENTS).where(INCIDENTS.c.until < cut)),
-            APPROVALS.name: _delete(connection, delete(APPROVALS).where(APPROVALS.c.at < cut)),
-            PAUSES.name: _delete(connection, delete(PAUSES).where(PAUSES.c.ended_at < cut)),
-            # an intent without an answer is kept until somebody has looked at it
-            ACTIONS.name: _delete(connection, delete(ACTIONS).where(ACTIONS.c.at < cut, ACTIONS.c.status != "begun")),
-        }
-        kept = select(DECISIONS.c.id)
-        gone[INPUTS.name] = _delete(connection, delete(INPUTS).where(INPUTS.c.decision_id.not_in(kept)))
-        used = select(DECISIONS.c.policy_digest)
-        gone[DOCUMENTS.name] = _delete(connection, delete(DOCUMENTS).where(DOCUMENTS.c.digest.not_in(used)))
-    return gone
+    """Remove what ended before; nothing while another process does the same."""
+    if engine.dialect.name == "sqlite":
+        with engine.begin() as connection:
+            return _remove(connection, cut)
+    from aiops.adapters.store import postgres
+
+    with engine.begin() as connection, postgres.patient(connection):
+        return _remove(connection, cut) if postgres.alone_in_pruning(connection) else {}
+
+
+def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
+    newest = select(func.max(CLAIMS.c.epoch)).scalar_subquery()
+    gone = {
+        DECISIONS.name: _delete(connection, delete(DECISIONS).where(DECISIONS.c.until < cut)),
+        TICKS.name: _delete(connection, delete(TICKS).where(TICKS.c.at < cut)),
+        SAMPLES.name: _delete(connection, delete(SAMPLES).where(SAMPLES.c.at < cut)),
+        OUTCOMES.name: _delete(connection, delete(OUTCOMES).where(OUTCOMES.c.at < cut)),
+        FINDINGS.name: _delete(connection, delete(FINDINGS).where(FINDINGS.c.until < cut)),
+        INCIDENTS.name: _delete(connection, delete(INCIDENTS).where(INCIDENTS.c.until < cut)),
+        APPROVALS.name: _delete(connection, delete(APPROVALS).where(APPROVALS.c.at < cut)),
+        PAUSES.name: _delete(connection, delete(PAUSES).where(PAUSES.c.ended_at < cut)),
+        # an intent without an answer is kept until somebody has looked at it
+        ACTIONS.name: _delete(connection, delete(ACTIONS).where(ACTIONS.c.at < cut, ACTIONS.c.status != "begun")),
+        # the newest claim says whose the epoch in force is
+        CLAIMS.name: _delete(connection, delete(CLAIMS).where(CLAIMS.c.at < cut, CLAIMS.c.epoch < newest)),
+    }
+    kept = exists().where(DECISIONS.c.id == INPUTS.c.decision_id)
+    gone[INPUTS.name] = _delete(connection, delete(INPUTS).where(~kept))
+    used = select(DECISIONS.c.policy_digest).distinct()
+    gone[DOCUMENTS.name] = _delete(connection, delete(DOCUMENTS).where(DOCUMENTS.c.digest.not_in(used)))
+    return {name: count for name, count in gone.items() if count}
 
 
 def _delete(connection: Connection, statement: object) -> int:

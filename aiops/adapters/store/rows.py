@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -65,16 +66,21 @@ def sample_row(decision: Decision) -> tuple[Any, ...]:
     return (
         decision.policy,
         decision.at,
-        need.demand,
-        need.demand_ahead,
-        sample.ahead_p50,
-        sample.ahead_p95,
-        None if ready is None else ready * need.capacity,
+        _known(need.demand),
+        _known(need.demand_ahead),
+        _known(sample.ahead_p50),
+        _known(sample.ahead_p95),
+        None if ready is None else _known(ready * need.capacity),
         change.before,
         ready,
         change.after,
-        sample.usd_per_hour,
+        _known(sample.usd_per_hour),
     )
+
+
+def _known(value: float | None) -> float | None:
+    """Return the value, None for NaN: SQLite would keep it as NULL, PostgreSQL as NaN."""
+    return None if value is None or math.isnan(value) else value
 
 
 def action_row(action: Action) -> Row:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what this version of the program needs."""
+
+FENCE = "fence"
+"""The key in `meta` of the epoch that may write; its row is there from the beginning, so that it can be locked."""
 
 _ID = String(26)
 _KEY = String(512)
 
 META = Table("meta", METADATA, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+CLAIMS = Table(
+    "claims",
+    METADATA,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
 
 TICKS = Table(
     "ticks",
@@ -82,7 +93,7 @@ OUTCOMES = Table(
 FINDINGS = Table(
     "findings",
     METADATA,
-    Column("series", _KEY, primary_key=True),
+    Column("series", Text, primary_key=True),
     Column("since", Float, primary_key=True),
     Column("until", Float, nullable=False, index=True),
     Column("policy", _KEY, nullable=False),

@@ -1,0 +1,322 @@
+"""What the store promises on every database: one body, run against SQLite and against a real PostgreSQL.
+
+Whoever runs it subclasses `StoreContract` and gives it a fixture `url` of an empty database.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event, inspect, text
+
+from aiops.adapters.store import Asked, Store
+from aiops.adapters.store.database import connect, migrate, writing
+from aiops.adapters.store.tables import METADATA, REVISION
+from aiops.core.model import Approval, Direction, LoopState, Pause, Percepts, StepResult, StepStatus
+from aiops.core.pipeline import Turn, decide, settled
+from aiops.core.policies import PolicySet
+from aiops.core.record.codec import to_text
+from aiops.errors import ConfigurationError, InvalidInput, NotFound, StoreUnavailable
+from tests.builders import KEY, NOW, answer, policy, snapshot
+from tests.unit.test_pipeline import later
+
+Opened = Callable[..., Store]
+
+
+def made(state=None, shot=None):
+    policies = PolicySet(digest="p", scaling=(policy(),))
+    turn = Turn(snapshot=shot or snapshot(), percepts=Percepts(), policies=policies, code="c", platform="p")
+    return decide(state or LoopState(), turn)
+
+
+def acting(at: float = 0.0):
+    """A turn with an action."""
+    return made(shot=later(snapshot(demand=answer(590.0)), at))
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Opened]:
+    """Open the store of the test, closed at its end."""
+    stores: list[Store] = []
+
+    def open_store(**how) -> Store:
+        stores.append(Store.open(how.pop("url", url), **how))
+        return stores[-1]
+
+    yield open_store
+    for store in stores:
+        store.engine.dispose()
+        if store.lock is not None:
+            store.lock.close()
+
+
+def shape(engine):
+    """Return tables, columns, keys and indexes, to compare."""
+    found = inspect(engine)
+    return {
+        table: (
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)),
+            sorted(found.get_pk_constraint(table)["constrained_columns"]),
+            sorted(tuple(index["column_names"]) for index in found.get_indexes(table)),
+        )
+        for table in found.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def rows_of(store: Store) -> dict[str, list[str]]:
+    """Return everything that is stored, whatever the database."""
+    with store.engine.connect() as connection:
+        return {
+            table.name: sorted(repr(tuple(row)) for row in connection.execute(table.select()))
+            for table in METADATA.sorted_tables
+        }
+
+
+def as_of_first_version(url: str) -> None:
+    """Make the store that the first version of the program left, with one row in each table."""
+    engine = connect(url)
+    with writing(engine) as connection:
+        migrate(connection, "0001")
+        for table in METADATA.sorted_tables:
+            if table.name == "claims":
+                continue
+            values = {"meta": {"key": "ticks", "value": "7"}}.get(table.name) or {
+                column.name: b"x" if "BLOB" in str(column.type) else column.type.python_type(1)
+                for column in table.columns
+            }
+            connection.execute(table.insert(), [values])
+    engine.dispose()
+
+
+class StoreContract:
+    """The record: what was begun is there after a crash, what did not change is a longer run."""
+
+    def test_a_restart_loses_no_window_and_no_intent_s6(self, opened):
+        first = acting()
+        store = opened()
+        store.journal.begin(first.tick, first.state)
+        store.engine.dispose()
+        again = opened().journal
+        assert again.load() == first.state
+        assert [action.id for action in again.unsettled()] == [first.tick.actions[0].id]
+
+    def test_what_stays_the_same_extends_the_newest_record(self, opened):
+        store = opened()
+        one = made()
+        two = made(one.state, later(snapshot(), 15))
+        for turn in (one, two):
+            store.journal.begin(turn.tick, turn.state)
+        (row,) = store.reader.decisions(Asked())
+        assert (row["ticks"], row["until"]) == (2, NOW + 15)
+        assert len(store.reader.series(KEY, NOW - 1, NOW + 60)["demand"]) == 2
+
+    def test_a_decision_comes_back_with_its_action_and_its_end(self, opened):
+        store = opened()
+        shot = snapshot(demand=answer(590.0))
+        turn = made(shot=shot)
+        action = turn.tick.actions[0]
+        store.journal.note_inputs(turn.tick, {key: to_text(one) for key, one in turn.inputs.items()})
+        store.journal.begin(turn.tick, turn.state)
+        result = StepResult(action_id=action.id, status=StepStatus.REFUSED, at=NOW, message="conflict")
+        after = settled(turn.state, turn.tick, {action.id: result}, shot)
+        store.journal.settle([result], after.outcomes, after.state)
+        stored = store.reader.decision(turn.tick.decisions[0].id[:24])
+        assert stored.decision == turn.tick.decisions[0]
+        assert (stored.action, stored.outcome) == (action, after.outcomes[0])
+        assert store.journal.unsettled() == []
+        assert store.reader.inputs(stored.decision.id).startswith("{")
+
+    def test_an_unknown_decision_names_the_newest_ones(self, opened):
+        store = opened()
+        turn = made()
+        store.journal.begin(turn.tick, turn.state)
+        with pytest.raises(NotFound, match=turn.tick.decisions[0].id):
+            store.reader.decision("ZZZ")
+
+    def test_what_is_not_a_number_is_unknown_in_the_curves(self, opened):
+        store = opened()
+        turn = made()
+        (decision,) = turn.tick.decisions
+        sample = replace(decision.sample, ahead_p95=float("nan"))
+        tick = replace(turn.tick, decisions=(replace(decision, sample=sample),))
+        store.journal.begin(tick, turn.state)
+        assert store.reader.series(KEY, NOW - 1, NOW + 1)["ahead_p95"] == [None]
+
+    def test_people_pause_resume_and_answer_once(self, opened):
+        people = opened().people
+        pause = people.add_pause(
+            Pause(id="", scope="*", direction=Direction.ALL, reason="r", by="s", since=NOW, until=NOW + 60)
+        )
+        assert [one.id for one in people.pauses(NOW + 1)] == [pause.id]
+        assert people.pauses(NOW + 61) == ()
+        assert people.end_pause(pause.id[:20], NOW + 2) == 1
+        with pytest.raises(NotFound):
+            people.end_pause(pause.id, NOW + 3)
+        yes = Approval(ask_id="Q", approved=True, by="s", at=NOW)
+        people.answer(yes)
+        with pytest.raises(InvalidInput, match="answered already"):
+            people.answer(yes)
+
+    def test_two_processes_note_the_same_policies(self, opened):
+        policies = PolicySet(digest="p", scaling=(policy(digest="d", document="{}"),))
+        one, two = opened(), opened()
+        one.journal.note_policies(policies)
+        two.journal.note_policies(policies)
+        assert two.reader.policy_document("d") == "{}"
+
+    # -- failures --------------------------------------------------------------------------------------
+
+    def test_a_process_killed_after_its_intent_leaves_the_intent_s6(self, opened, url):
+        action_id = killed(url, _AFTER)
+        assert [one.id for one in opened().journal.unsettled()] == [action_id]
+
+    def test_a_process_killed_in_the_middle_of_a_transaction_leaves_what_was_before_s6(self, opened, url):
+        store = opened()
+        before = made()
+        store.journal.begin(before.tick, before.state)
+        was = rows_of(store)
+        killed(url, _MIDDLE)
+        assert rows_of(store) == was
+        assert store.journal.load() == before.state
+
+    def test_a_tick_that_was_not_written_is_not_written_later_either(self, opened):
+        store = opened()
+        failing = acting()
+        with _refusing_commits(store), pytest.raises(StoreUnavailable):
+            store.journal.begin(failing.tick, failing.state)
+        store.journal.flush()
+        assert store.journal.load() == LoopState()
+        after = acting(15)
+        store.journal.begin(after.tick, after.state)
+        assert store.journal.load() == after.state
+
+    def test_after_a_commit_without_an_answer_the_next_one_writes_the_whole_state(self, opened):
+        store, reader = opened(), opened().journal
+        first = made()
+        store.journal.begin(first.tick, first.state)
+        second = acting(15)
+        with _refusing_commits(store, after=True), pytest.raises(StoreUnavailable):
+            store.journal.begin(second.tick, second.state)
+        assert reader.load() == second.state
+        third = made(first.state, later(snapshot(), 30))  # the loop goes on from what it knows to be written
+        store.journal.begin(third.tick, replace(third.state, targets=first.state.targets))
+        assert reader.load().targets == first.state.targets
+
+    # -- schema ----------------------------------------------------------------------------------------
+
+    def test_a_store_of_a_newer_program_is_refused(self, opened):
+        store = opened()
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(ConfigurationError, match="9999"):
+            opened()
+
+    def test_the_migrations_make_what_the_tables_say_and_lose_nothing(self, opened, url, another_url):
+        as_of_first_version(another_url)
+        migrated, created = opened(url=another_url), opened(url=url)
+        assert (migrated.found, created.found) == ("0001", None)
+        assert shape(migrated.engine) == shape(created.engine)
+        assert {name: len(rows) for name, rows in rows_of(migrated).items()} == {
+            name: {"claims": 0, "meta": 2}.get(name, 1) for name in METADATA.tables
+        }
+        assert migrated.journal.epoch() == created.journal.epoch() == 0
+
+    def test_processes_that_begin_at_once_make_one_schema(self, url, opened):
+        code = "import sys; from aiops.adapters.store import Store; Store.open(sys.argv[1]).close()"
+        processes = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        assert opened().found == REVISION
+
+    # -- retention -------------------------------------------------------------------------------------
+
+    def test_retention_keeps_what_is_carried_on(self, opened):
+        store = opened()
+        turn = acting()
+        for epoch in (1, 2):
+            store.journal.claim(epoch, f"h{epoch}", NOW)
+        store.journal.begin(turn.tick, turn.state)
+        removed = store.prune(NOW + 100 * 86400, 86400.0, 10**9)
+        assert (removed["decisions"], removed["claims"]) == (1, 1)
+        assert store.journal.load() == turn.state
+        assert len(store.journal.unsettled()) == 1
+        assert store.journal.claim(2, "h2", NOW) == turn.state
+
+    def test_a_store_that_is_too_large_loses_its_oldest_part_and_no_more(self, opened):
+        store = opened(batch=50)
+        state = LoopState()
+        for number in range(200):
+            demand = answer(300.0 + 100.0 * (number % 2))
+            turn = made(state, later(snapshot(demand=demand), 60.0 * number))
+            store.journal.begin(turn.tick, turn.state)
+            state = turn.state
+        store.journal.flush()
+        before = store.live_bytes()
+        removed = store.prune(NOW + 12_000.0, 1e9, before // 2)
+        assert before // 5 <= store.live_bytes() <= before // 2
+        assert removed["samples"] < 200
+        assert store.reader.decisions(Asked(limit=1))[0]["until"] == NOW + 60.0 * 199
+        assert store.prune(NOW + 12_000.0, 1e9, before // 2) == {}
+
+
+class _refusing_commits:  # noqa: N801  # reads as a sentence where it is used
+    """Within it a store's commits fail. after: when they have happened, so that only the answer is lost."""
+
+    def __init__(self, store: Store, *, after: bool = False) -> None:
+        self._engine, self._after = store.engine, after
+
+    def __enter__(self) -> None:
+        event.listen(self._engine, "commit", self._refuse)
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "commit", self._refuse)
+
+    def _refuse(self, connection) -> None:
+        if self._after:
+            connection.connection.dbapi_connection.commit()
+        connection.execute(text("SELECT * FROM nowhere"))
+
+
+_AFTER = """
+import sys
+from aiops.adapters.store import Store
+from tests.store_contract import acting
+store = Store.open(sys.argv[1])
+turn = acting()
+store.journal.begin(turn.tick, turn.state)
+print(turn.tick.actions[0].id, flush=True)
+sys.stdin.read()
+"""
+
+_MIDDLE = """
+import sys
+from sqlalchemy import event
+from aiops.adapters.store import Store
+from tests.store_contract import acting
+store = Store.open(sys.argv[1])
+turn = acting(15)
+
+@event.listens_for(store.engine, "commit")
+def stay(connection):
+    print(turn.tick.actions[0].id, flush=True)
+    sys.stdin.read()
+
+store.journal.begin(turn.tick, turn.state)
+"""
+
+
+def killed(url: str, code: str) -> str:
+    """Run a process until it says the id of its action, kill it, and return what it said."""
+    process = subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    said = process.stdout.readline().decode().strip()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    process.stdin.close()
+    return said
