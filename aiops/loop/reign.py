@@ -20,7 +20,7 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
 )
-from aiops.core.pipeline import orphans, recovered, stamps, taken_over
+from aiops.core.pipeline import orphans, overdue, recovered, resumed, stamps, taken_over
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
 from aiops.loop.seams import Ports
@@ -50,7 +50,7 @@ class Reign:
             state = taken_over(self.ports.journal.claim(leadership.epoch, leadership.holder, now))
             _LOG.info("took_over", extra={"epoch": leadership.epoch, "holder": leadership.holder})
         self._stamped = set()
-        state = self._look_back(state, now)
+        state = self._look_back(resumed(state, now), now)
         self.epoch = leadership.epoch
         return state
 
@@ -111,7 +111,7 @@ class Reign:
             for one in found
         ]
         outcomes = [_not_sent(one, now) for one in found if one.dry_run]
-        self.left = tuple(one for one in found if not one.dry_run)
+        self.left = tuple(overdue(one, now) for one in found if not one.dry_run)
         self.ports.journal.settle(results, outcomes, state)
         for one in self.left:
             _LOG.warning("action_unanswered", extra={"action": one.id, "target": str(one.target)})

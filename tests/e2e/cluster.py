@@ -22,26 +22,16 @@ from typing import Any
 
 import yaml
 
+from tests.e2e import components
 from tests.e2e.audit import AUDIT_POLICY
 from tests.e2e.binaries import ready as binaries_ready
+from tests.e2e.components import Timings
 from tests.e2e.pki import Authority, Pair
 from tests.integration.prometheus_server import free_port
 
 HERE = Path(__file__).parent
 START_S = 60.0
 ADMIN = "e2e-admin"
-
-
-@dataclass(slots=True, kw_only=True)
-class Timings:
-    """Flags that real clusters have longer; the defaults are shortened so that a test takes seconds.
-
-    node_grace_s: silence after which a node counts as unreachable. hpa_sync_s: period of the HPA controller.
-    """
-
-    node_grace_s: int = 8
-    hpa_sync_s: int = 2
-    hpa_downscale_s: int = 10
 
 
 @dataclass(slots=True)
@@ -294,38 +284,21 @@ class ControlPlane:
     def _commands(self) -> None:
         peer, client, secure = free_port(), free_port(), free_port()
         self.url = f"https://127.0.0.1:{secure}"
-        server = self.authority.issue("kube-apiserver", names=("kubernetes", "kubernetes.default.svc"))
-        store = self.authority.issue("etcd")
         admin = self.user(ADMIN, ("system:masters",))
         self._admin = ssl.create_default_context(cafile=str(self.ca))
         self._admin.load_cert_chain(admin.cert, admin.key)
-        self._add("etcd", _etcd(self.folder / "etcd", store, self.ca, (client, peer)))
-        self._add("kube-apiserver", self._apiserver(server, store, (client, secure)))
-        self._add("kube-controller-manager", self._controllers())
-        scheduler = self._config_of("system:kube-scheduler")
+        store = self.authority.issue("etcd")
+        audit = components.Audit(policy=self.folder / "audit-policy.yaml", log=self.audit_log)
+        audit.policy.write_text(AUDIT_POLICY)
+        configs = {name: self._config_of(f"system:{name}") for name in ("kube-controller-manager", "kube-scheduler")}
+        self._add("etcd", components.etcd(self.folder / "etcd", store, self.ca, (client, peer)))
+        self._add("kube-apiserver", components.apiserver(self.authority, store, (client, secure), audit))
         self._add(
-            "kube-scheduler",
-            {
-                "kubeconfig": scheduler,
-                "leader-elect": "false",
-                "bind-address": "127.0.0.1",
-                "secure-port": free_port(),
-                "authentication-kubeconfig": scheduler,
-                "authorization-kubeconfig": scheduler,
-            },
+            "kube-controller-manager",
+            components.controllers(configs["kube-controller-manager"], self.authority, self.timings),
         )
-        self._add(
-            "kwok",
-            {
-                "kubeconfig": self.kubeconfig(),
-                "config": HERE / "stages.yaml",
-                "manage-all-nodes": "false",
-                "manage-nodes-with-annotation-selector": "kwok.x-k8s.io/node=fake",
-                "node-ip": "127.0.0.1",
-                "node-lease-duration-seconds": max(2, self.timings.node_grace_s // 2),
-                "server-address": f"127.0.0.1:{free_port()}",
-            },
-        )
+        self._add("kube-scheduler", components.scheduler(configs["kube-scheduler"]))
+        self._add("kwok", components.kwok(self.kubeconfig(), HERE / "stages.yaml"))
 
     def _add(self, name: str, flags: Mapping[str, object]) -> None:
         command = [str(self._binaries[name]), *(f"--{key}={value}" for key, value in flags.items())]
@@ -336,63 +309,6 @@ class ControlPlane:
     def _config_of(self, user: str) -> Path:
         self.user(user)
         return self.kubeconfig(user)
-
-    def _apiserver(self, server: Pair, store: Pair, ports: tuple[int, int]) -> dict[str, object]:
-        key = self.authority.signing_key("service-accounts")
-        front = self.authority.issue("front-proxy")
-        policy = self.folder / "audit-policy.yaml"
-        policy.write_text(AUDIT_POLICY)
-        return {
-            "etcd-servers": f"https://127.0.0.1:{ports[0]}",
-            "etcd-cafile": self.ca,
-            "etcd-certfile": store.cert,
-            "etcd-keyfile": store.key,
-            "bind-address": "127.0.0.1",
-            "secure-port": ports[1],
-            "endpoint-reconciler-type": "none",
-            "tls-cert-file": server.cert,
-            "tls-private-key-file": server.key,
-            "client-ca-file": self.ca,
-            "authorization-mode": "Node,RBAC",
-            "anonymous-auth": "false",
-            "service-account-issuer": "https://kubernetes.default.svc",
-            "service-account-key-file": key,
-            "service-account-signing-key-file": key,
-            "service-cluster-ip-range": "10.96.0.0/16",
-            "requestheader-client-ca-file": self.ca,
-            "requestheader-allowed-names": "front-proxy",
-            "requestheader-extra-headers-prefix": "X-Remote-Extra-",
-            "requestheader-group-headers": "X-Remote-Group",
-            "requestheader-username-headers": "X-Remote-User",
-            "proxy-client-cert-file": front.cert,
-            "proxy-client-key-file": front.key,
-            "audit-policy-file": policy,
-            "audit-log-path": self.audit_log,
-            "audit-log-mode": "blocking",
-            "audit-log-maxsize": "0",
-            "profiling": "false",
-        }
-
-    def _controllers(self) -> dict[str, object]:
-        config, timings = self._config_of("system:kube-controller-manager"), self.timings
-        return {
-            "kubeconfig": config,
-            "authentication-kubeconfig": config,
-            "authorization-kubeconfig": config,
-            "leader-elect": "false",
-            "bind-address": "127.0.0.1",
-            "secure-port": free_port(),
-            "use-service-account-credentials": "true",
-            "service-account-private-key-file": self.folder / "pki" / "service-accounts.key",
-            "root-ca-file": self.ca,
-            "node-monitor-period": "1s",
-            "node-monitor-grace-period": f"{timings.node_grace_s}s",
-            "horizontal-pod-autoscaler-sync-period": f"{timings.hpa_sync_s}s",
-            "horizontal-pod-autoscaler-downscale-stabilization": f"{timings.hpa_downscale_s}s",
-            "horizontal-pod-autoscaler-initial-readiness-delay": "1s",
-            "horizontal-pod-autoscaler-cpu-initialization-period": "5s",
-            "profiling": "false",
-        }
 
 
 def fake_node(name: str, zone: str) -> dict[str, Any]:
@@ -405,27 +321,6 @@ def fake_node(name: str, zone: str) -> dict[str, Any]:
     }
     metadata = {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}}
     return {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
-
-
-def _etcd(folder: Path, pair: Pair, ca: Path, ports: tuple[int, int]) -> dict[str, object]:
-    client, peer = (f"https://127.0.0.1:{port}" for port in ports)
-    return {
-        "name": "e2e",
-        "data-dir": folder,
-        "listen-client-urls": client,
-        "advertise-client-urls": client,
-        "listen-peer-urls": peer,
-        "initial-advertise-peer-urls": peer,
-        "initial-cluster": f"e2e={peer}",
-        "cert-file": pair.cert,
-        "key-file": pair.key,
-        "client-cert-auth": "true",
-        "trusted-ca-file": ca,
-        "peer-cert-file": pair.cert,
-        "peer-key-file": pair.key,
-        "peer-trusted-ca-file": ca,
-        "unsafe-no-fsync": "true",
-    }
 
 
 def _condition(item: Mapping[str, Any], kind: str) -> str:

@@ -1,7 +1,8 @@
 """The daemon with fault points around its ports: `python -m tests.e2e.faulty run --config FILE`, as `aiops run`.
 
-`AIOPS_E2E_DIE=point[:N]` kills the process (SIGKILL) when it passes the point for the Nth time. The points stand
-between the journal, each request, each answer and the outcome; the product knows nothing of them.
+`AIOPS_E2E_DIE=point[:N]` kills the process (SIGKILL) when it passes the point for the Nth time, `AIOPS_E2E_PAUSE`
+stops it (SIGSTOP) until somebody lets it go on. The points stand between the journal, each request, each answer and
+the outcome; the product knows nothing of them.
 """
 
 from __future__ import annotations
@@ -42,24 +43,37 @@ Pass = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Killer:
-    """Kills this process at the Nth pass of one point."""
+class Stroke:
+    """Sends this process a signal at the Nth pass of one point."""
 
     point: str
     left: int
+    how: signal.Signals
 
     @classmethod
-    def of(cls, said: str) -> Killer:
+    def of(cls, said: str, how: signal.Signals) -> Stroke:
         point, _, times = said.partition(":")
         assert point in ("", *POINTS), f"{point} is none of {', '.join(POINTS)}"
-        return cls(point, int(times or 1))
+        return cls(point, int(times or 1), how)
 
     def __call__(self, point: str) -> None:
         if point != self.point:
             return
         self.left -= 1
         if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.how)
+
+
+def strokes() -> Pass:
+    """Return what the environment asks for."""
+    asked = (("AIOPS_E2E_DIE", signal.SIGKILL), ("AIOPS_E2E_PAUSE", signal.SIGSTOP))
+    made = [Stroke.of(os.environ.get(name, ""), how) for name, how in asked]
+
+    def at(point: str) -> None:
+        for stroke in made:
+            stroke(point)
+
+    return at
 
 
 @dataclass(slots=True)
@@ -146,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
     logs.configure(settings.log)
     built = build(settings)
     limit_pages(built, os.environ.get("AIOPS_E2E_MAX_PAGES_FILE"))
-    built.loop = wrapped(built, Killer.of(os.environ.get("AIOPS_E2E_DIE", "")))
+    built.loop = wrapped(built, strokes())
     return Daemon(built).run()
 
 

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -23,7 +25,7 @@ class Authority:
         self._folder = folder
         self.pair = Pair(folder / "ca.crt", folder / "ca.key")
         _openssl(
-            *("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3".split()),
+            *("req", "-x509", *NEW_KEY, "-days", "3"),
             *("-subj", f"/CN={name}", "-keyout", str(self.pair.key), "-out", str(self.pair.cert)),
             *("-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"),
         )
@@ -37,12 +39,12 @@ class Authority:
         extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth,clientAuth\n")
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={name}"
         _openssl(
-            *("req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split()),
+            *("req", "-new", *NEW_KEY),
             *("-subj", subject, "-keyout", str(pair.key), "-out", str(request)),
         )
         _openssl(
-            *("x509 -req -days 3 -in".split()),
-            *(str(request), "-CA", str(self.pair.cert), "-CAkey", str(self.pair.key), "-CAcreateserial"),
+            *("x509", "-req", "-days", "3", "-in", str(request)),
+            *("-CA", str(self.pair.cert), "-CAkey", str(self.pair.key), "-CAcreateserial"),
             *("-extfile", str(extensions), "-out", str(pair.cert)),
         )
         return pair

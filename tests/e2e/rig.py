@@ -172,7 +172,7 @@ class Rig:
 
     def aiops(self, *words: str, code: int = 0) -> str:
         """Run the command line, and return what it prints."""
-        done = subprocess.run([sys.executable, "-m", "aiops", *words], capture_output=True, text=True, cwd=ROOT)  # noqa: PLW1510
+        done = subprocess.run([sys.executable, "-m", "aiops", *words], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == code, f"aiops {' '.join(words)} ended with {done.returncode}: {done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
@@ -205,9 +205,7 @@ class Rig:
         if wrap is not None:
             command, environment = wrap(command, environment)
         process = Process(command, log=config.with_suffix(".log"), environment=environment, cwd=ROOT)
-        made = Daemon(
-            process=process, folder=self.folder, telemetry=telemetry, store_url=str(settings["store"]["url"])
-        )
+        made = Daemon(process=process, folder=self.folder, telemetry=telemetry, store_url=str(settings["store"]["url"]))
         self.daemons.append(made)
         return made
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from aiops.app.settings import load_settings
+from aiops.app.settings import Settings, load_settings
+from aiops.app.surroundings import competes
 from aiops.core.model import Mode
 from aiops.errors import ConfigurationError
 
@@ -68,3 +70,34 @@ def test_a_bad_variable_names_itself(monkeypatch):
 def test_secrets_are_not_in_what_is_printed(written):
     settings = load_settings(written("prometheus: {url: 'http://x', bearer_token: hush, headers: {X-Key: hush}}"))
     assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("lease", "why"),
+    [
+        ({"renew": "20s"}, "renew shorter than duration"),
+        ({"retry": "12s"}, "retry (12 s) must be shorter than renew (10 s)"),
+        ({"namespace": "../x"}, "lease.namespace"),
+        ({"enabled": "perhaps"}, "lease.enabled"),
+    ],
+)
+def test_a_lease_that_two_could_hold_is_refused_s6(tmp_path, lease, why):
+    file = tmp_path / "x.yaml"
+    file.write_text(json.dumps({"lease": lease}))
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(file)
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "elected"),
+    [
+        ({"mode": "enforce"}, True),
+        ({"mode": "approve"}, True),
+        ({"mode": "dry-run"}, False),
+        ({"mode": "dry-run", "store": {"url": "postgresql://x/y"}}, True),
+        ({"mode": "enforce", "lease": {"enabled": False}}, False),
+    ],
+)
+def test_whoever_writes_what_others_could_write_competes_for_the_lease_s6(given, elected):
+    assert competes(Settings(**given)) is elected

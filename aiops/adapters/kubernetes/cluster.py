@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,9 +21,11 @@ from aiops.errors import ClusterUnavailable, NoPermission, PortError
 from aiops.ports import Inventory, Nodes
 
 _LOG = logging.getLogger("aiops.kubernetes")
-HPAS, PDBS = "apis/autoscaling/v2", "apis/policy/v1"
 DISCONNECTED_S = 60.0
 """How long a cache that hears nothing still counts."""
+
+FIRST_READ_S = 2.0
+"""How long a turn waits for what is watched for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class KubernetesCluster:
         """Return the targets that are there; of one that cannot be read, why: the others are not held by it."""
         found: dict[str, Workload] = {}
         refused: dict[str, tuple[Reason, str]] = {}
+        self._watch_around(targets)
         for ref in targets:
             try:
                 one = self._workload(ref, at)
@@ -92,14 +96,29 @@ class KubernetesCluster:
                     found[ref.key] = one
         return Inventory(workloads=found, refused=refused, nodes={self.name: self._nodes()})
 
+    def _watch_around(self, targets: Sequence[TargetRef]) -> None:
+        """Begin to watch everything that is needed of the targets at once, and wait a moment for what is new."""
+        new = []
+        for ref in targets:
+            try:
+                resource = self._resource(ref)
+            except (NotFoundThere, PortError):
+                continue  # said when the target is read
+            paths = [(path, "") for path in (resource.path(ref.namespace), *_around(ref.namespace))]
+            for path, selector in [*paths, ("/api/v1/namespaces", _of_namespace(ref.namespace))]:
+                informer = self._informer(path, selector)
+                if not informer.synced.is_set() and informer.lists == 0:
+                    new.append(informer)
+        deadline = time.monotonic() + FIRST_READ_S
+        for informer in new:
+            informer.read.wait(max(0.0, deadline - time.monotonic()))
+
     def _workload(self, ref: TargetRef, at: Instant) -> Workload | None:
         resource = self._resource(ref)
         items, as_of = self._items(resource.path(ref.namespace), at)
         item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
-        namespaces, _ = self._items("/api/v1/namespaces", at, f"metadata.name={ref.namespace}")
-        pods, pods_as_of = self._items(f"/api/v1/namespaces/{ref.namespace}/pods", at)
-        hpas, _ = self._items(f"/{HPAS}/namespaces/{ref.namespace}/horizontalpodautoscalers", at)
-        pdbs, _ = self._items(f"/{PDBS}/namespaces/{ref.namespace}/poddisruptionbudgets", at)
+        namespaces, _ = self._items("/api/v1/namespaces", at, _of_namespace(ref.namespace))
+        (pods, pods_as_of), (hpas, _), (pdbs, _) = (self._items(path, at) for path in _around(ref.namespace))
         if item is None:
             return None
         path = f"{resource.path(ref.namespace)}/{ref.name}"
@@ -275,6 +294,19 @@ class Clusters:
         cluster = self._clusters.get(target.cluster)
         if cluster is not None:
             cluster.announce(target, reason, message, action_id, at)
+
+
+def _around(namespace: str) -> tuple[str, str, str]:
+    """Return the paths of the pods, HPAs and disruption budgets of a namespace."""
+    return (
+        f"/api/v1/namespaces/{namespace}/pods",
+        f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
+        f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
+    )
+
+
+def _of_namespace(name: str) -> str:
+    return f"metadata.name={name}"
 
 
 def _not_served(action_id: str, err: NotServed, at: Instant) -> StepResult:

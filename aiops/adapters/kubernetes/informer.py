@@ -32,7 +32,7 @@ class _TooOld(Exception):
 class Informer:
     """Keeps the objects of one path. `objects()` is a snapshot; `error` says why it is not up to date.
 
-    denied: whether that is for want of permission.
+    denied: whether that is for want of permission. read: set once there was any answer.
     """
 
     def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
@@ -46,6 +46,7 @@ class Informer:
         self._dice = random.Random()  # noqa: S311  # spreads reconnections; nothing is secret about it
         self._thread = threading.Thread(target=self._run, name=f"informer {path}", daemon=True)
         self.synced = threading.Event()
+        self.read = threading.Event()
         self.lists = 0
         self.error = "not read yet"
         self.denied = False
@@ -81,6 +82,7 @@ class Informer:
                 # a resource that is not installed has no objects
                 self._objects, self.error = {}, ""
                 self.synced.set()
+                self.read.set()
                 self._stopping.wait(BACKOFF_MOST_S)
             except Exception as err:  # whatever ends a watch, the informer must go on
                 failures += 1
@@ -90,6 +92,7 @@ class Informer:
         if self._stopping.is_set():
             return
         self.error = str(err) if isinstance(err, PortError) else f"{self._http.host}: {cause(err)}"
+        self.read.set()
         self.denied = isinstance(err, NoPermission)
         _LOG.warning("watch_failed", extra={"path": self.path, "error": self.error, "failures": failures})
         wait_s = min(BACKOFF_S * 2 ** (failures - 1), BACKOFF_MOST_S) * self._dice.uniform(0.5, 1.0)
@@ -111,6 +114,7 @@ class Informer:
         self.lists += 1
         self.error = ""
         self.synced.set()
+        self.read.set()
 
     def _watch(self) -> None:
         query = {

@@ -7,7 +7,7 @@ decision call.
 from aiops.core.pipeline.answers import Settled, settled
 from aiops.core.pipeline.effects import stamps
 from aiops.core.pipeline.one import Decided, decide_one, demand_of
-from aiops.core.pipeline.recovery import Recovered, orphans, recovered, taken_over
+from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over
 from aiops.core.pipeline.turn import Decisions, Turn, decide
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "decide_one",
     "demand_of",
     "orphans",
+    "overdue",
     "recovered",
+    "resumed",
     "settled",
     "stamps",
     "taken_over",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiops.core import act
-from aiops.core.model import Action, LoopState, Outcome, OutcomeKind, Snapshot
+from aiops.core.model import Action, Instant, LoopState, Outcome, OutcomeKind, Snapshot
 from aiops.core.policies import PolicySet, Verification
 from aiops.core.verify import Sight, judgement
 
@@ -30,6 +30,23 @@ def taken_over(state: LoopState) -> LoopState:
     """
     targets = {key: replace(carried, recommendations=()) for key, carried in state.targets.items()}
     return replace(state, targets=targets)
+
+
+def resumed(state: LoopState, now: Instant) -> LoopState:
+    """Return the state of a process that follows another: what that one sent has arrived by now, or never will.
+
+    It has died, or its requests no longer fit the objects, which carry a newer epoch (S6).
+    """
+    targets = {
+        key: replace(carried, pending=overdue(carried.pending, now)) if carried.pending is not None else carried
+        for key, carried in state.targets.items()
+    }
+    return replace(state, targets=targets)
+
+
+def overdue(action: Action, now: Instant) -> Action:
+    """Return the action of a predecessor: nothing sends it any more."""
+    return replace(action, expires_at=min(action.expires_at, now))
 
 
 def orphans(state: LoopState, policies: PolicySet) -> tuple[Action, ...]:

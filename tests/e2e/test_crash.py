@@ -1,0 +1,121 @@
+"""Killed at every point between the journal, a request, its answer and its outcome: nothing is lost, nothing is done
+twice, nothing is left half done without being said (S6, S9)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from aiops.core.act.set_floor import RESTORE
+from tests.e2e.faulty import POINTS
+from tests.e2e.rig import Rig, scaling_policy
+
+FAULTY = "tests.e2e.faulty"
+
+
+def hpa(namespace: str, name: str = "checkout", least: int = 2) -> dict:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": 20, "metrics": [cpu]},
+    }
+
+
+def hpa_path(namespace: str, name: str = "checkout") -> str:
+    return f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{name}"
+
+
+def killed_and_restarted(rig: Rig, point: str) -> None:
+    """Let a daemon die at a point, and another one follow it."""
+    first = rig.daemon("dies", module=FAULTY, environment={"AIOPS_E2E_DIE": point})
+    rig.until(lambda: first.process.poll() is not None, f"the daemon to die {point}", 40)
+    assert first.process.poll() == -9
+    rig.daemon("follows")
+
+
+def ended(rig: Rig) -> list[dict]:
+    """Return every action of the record, once each has an end."""
+
+    def all_ended() -> list[dict] | None:
+        rows = rig.actions()
+        return rows if rows and all(row["outcome"] and row["status"] != "begun" for row in rows) else None
+
+    return list(rig.until(all_ended, "every action to have an end", 60))
+
+
+def done_twice(rig: Rig) -> list[str]:
+    """Return the actions of which more than one write was accepted."""
+    accepted = Counter(event.action_id for event in rig.writes() if event.accepted and event.action_id)
+    return [action for action, times in accepted.items() if times > 1]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_scale_out_survives_a_death_s6(rig: Rig, deploy, point):
+    path = deploy(replicas=4)
+    rig.demand(330.0)  # needs 7
+    rig.policy(scaling_policy(rig.namespace))
+    killed_and_restarted(rig, point)
+    rig.until(lambda: rig.replicas(path) == 7, "7 replicas")
+    rows = ended(rig)
+    assert done_twice(rig) == []
+    # what was written is in the record, and what the record calls done was written
+    written = {event.action_id for event in rig.writes() if event.accepted and event.action_id}
+    known = {row["id"] for row in rows}
+    assert written <= known
+    held = {row["id"] for row in rows if row["outcome"] == "took-effect"}
+    assert held == written
+    # an intent whose request never left is said, too
+    assert all(row["outcome"] == "failed" for row in rows if row["id"] not in written)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_floor_survives_a_death_with_its_restore_record_s6_s9(rig: Rig, deploy, point):
+    deploy(replicas=4)
+    rig.plane.apply(hpa(rig.namespace))
+    rig.demand(330.0)
+    rig.policy(scaling_policy(rig.namespace, lever="hpa-floor"))
+    killed_and_restarted(rig, point)
+    path = hpa_path(rig.namespace)
+    rig.until(lambda: rig.plane.api("GET", path)["spec"]["minReplicas"] == 7, "a floor of 7")
+    ended(rig)
+    assert done_twice(rig) == []
+
+    def effect() -> dict | None:
+        with rig.store() as store:
+            return next(iter(store.reader.effects()), None)
+
+    found = rig.until(effect, "the effect in the record")
+    assert (found["original"], found["written"]) == (2, 7)
+    record = json.loads(rig.plane.api("GET", path)["metadata"]["annotations"][RESTORE])
+    assert (record["minReplicas"], record["written"]) == (2, 7)
+
+
+@pytest.mark.parametrize("point", [one for one in POINTS if "announce" not in one])
+def test_a_release_survives_a_death_and_the_floor_is_given_back_once_s6_s9(rig: Rig, deploy, point):
+    deploy(replicas=4)
+    rig.plane.apply(hpa(rig.namespace))
+    rig.demand(330.0)
+    rig.policy(scaling_policy(rig.namespace, lever="hpa-floor"))
+    path = hpa_path(rig.namespace)
+    before = rig.daemon("sets")
+    rig.until(lambda: rig.plane.api("GET", path)["spec"]["minReplicas"] == 7, "a floor of 7")
+    ended(rig)
+    before.process.term(20)
+    # the policy is gone when the next daemon begins: it hands back, and dies in the middle of it
+    rig.policy(grant=False)
+    killed_and_restarted(rig, point)
+    rig.until(lambda: rig.plane.api("GET", path)["spec"]["minReplicas"] == 2, "the floor of before")
+    ended(rig)
+    assert done_twice(rig) == []
+
+    def nothing_left() -> bool:
+        with rig.store() as store:
+            return not list(store.reader.effects())
+
+    rig.until(nothing_left, "the effect to be forgotten", 90)
+    assert RESTORE not in rig.plane.api("GET", path)["metadata"].get("annotations", {})
