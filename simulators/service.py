@@ -158,7 +158,13 @@ class Queue:
             self._flow(piece, rate, capacity)
             done += piece
 
-    def drain_totals(self) -> tuple[float, float, float]:
+    def drain(self, ready: int, replicas: int, pod_s: float) -> Served:
+        """Return what happened since the last call, and start anew."""
+        offered, served, failed, violating = self.offered, self.served, self.failed, self.violating
+        p50, p95, used = self._drain_totals()
+        return Served(offered, served, failed, violating, p50, p95, used, self.backlog, ready, replicas, pod_s)
+
+    def _drain_totals(self) -> tuple[float, float, float]:
         """Return p50, p95 and utilisation since the last call, and start anew."""
         if self._admitted > 0.0:
             p50, p95 = self._p50 / self._admitted, self._p95 / self._admitted
@@ -225,6 +231,4 @@ class ServiceSim:
             queue.serve(until - at, rate, pods.ready)
             pods.settle(until)
             at = until
-        offered, served, failed, violating = queue.offered, queue.served, queue.failed, queue.violating
-        p50, p95, used = queue.drain_totals()
-        return Served(offered, served, failed, violating, p50, p95, used, queue.backlog, pods.ready, pods.count, pod_s)
+        return queue.drain(pods.ready, pods.count, pod_s)
