@@ -170,7 +170,7 @@ class FakeClock:
     """The wall clock of Python processes that are started through it: the real one and an offset that can be stepped.
 
     file: where the offset is written; a folder beside it mends what libfaketime breaks. Only the wall clock is shifted:
-    CLOCK_MONOTONIC and CLOCK_BOOTTIME go on as they do. A process reads the offset anew once it is a second old.
+    CLOCK_MONOTONIC and CLOCK_BOOTTIME go on as they do. A process sees a step within two seconds.
     """
 
     file: Path
