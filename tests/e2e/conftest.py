@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.binaries import Missing
 from tests.e2e.cluster import ControlPlane
+from tests.e2e.postgres import PostgresServer, running_postgres
 from tests.e2e.rig import SERVICE_NAMESPACE, Gauges, Rig
 from tests.integration.prometheus_server import running_prometheus
 
@@ -70,6 +71,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, gauges: Gauges) -> Iter
     """A real Prometheus that scrapes the gauges."""
     with running_prometheus(tmp_path_factory.mktemp("prometheus"), gauges.address) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL of the run's own; each test makes a database in it."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as made:
+        yield made
 
 
 @pytest.fixture

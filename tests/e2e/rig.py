@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from aiops.adapters.store import Asked, Store
+from aiops.core.model import Effect
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.processes import Process, eventually
@@ -130,6 +131,7 @@ class Rig:
     gauges: Gauges
     daemons: list[Daemon] = field(default_factory=list)
     began: float = field(default_factory=time.time)
+    shared_store: str = ""
 
     # -- what the daemon is given ------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class Rig:
 
     @property
     def store_url(self) -> str:
-        return f"sqlite:///{self.folder / 'aiops.db'}"
+        return self.shared_store or f"sqlite:///{self.folder / 'aiops.db'}"
 
     def demand(self, value: float | None) -> None:
         """Show a demand from the next scrape on."""
@@ -252,6 +254,12 @@ class Rig:
         """Return actions from the store, newest first."""
         with self.store() as store:
             return list(store.reader.actions(1000))
+
+
+    def effects(self) -> list[Effect]:
+        """Return what the store says is to be handed back."""
+        with self.store() as store:
+            return list(store.reader.effects())
 
 
 def page(port: int, path: str) -> tuple[int, str]:

@@ -85,12 +85,8 @@ def test_a_floor_survives_a_death_with_its_restore_record_s6_s9(rig: Rig, deploy
     ended(rig)
     assert done_twice(rig) == []
 
-    def effect() -> dict | None:
-        with rig.store() as store:
-            return next(iter(store.reader.effects()), None)
-
-    found = rig.until(effect, "the effect in the record")
-    assert (found["original"], found["written"]) == (2, 7)
+    found = rig.until(lambda: next(iter(rig.effects()), None), "the effect in the record")
+    assert (found.original, found.written) == (2, 7)
     record = json.loads(rig.plane.api("GET", path)["metadata"]["annotations"][RESTORE])
     assert (record["minReplicas"], record["written"]) == (2, 7)
 
@@ -112,10 +108,5 @@ def test_a_release_survives_a_death_and_the_floor_is_given_back_once_s6_s9(rig: 
     rig.until(lambda: rig.plane.api("GET", path)["spec"]["minReplicas"] == 2, "the floor of before")
     ended(rig)
     assert done_twice(rig) == []
-
-    def nothing_left() -> bool:
-        with rig.store() as store:
-            return not list(store.reader.effects())
-
-    rig.until(nothing_left, "the effect to be forgotten", 90)
+    rig.until(lambda: not rig.effects(), "the effect to be forgotten", 90)
     assert RESTORE not in rig.plane.api("GET", path)["metadata"].get("annotations", {})
