@@ -4,8 +4,18 @@ It watches the pods of its workloads, lets the simulators' own service model ans
 Ready, and serves what a scrape and the resource metrics API would say. `python -m simulators.emulator --config FILE`.
 """
 
-from simulators.emulator.apiservice import apiservice_objects, server_names
+from simulators.emulator.apiservice import apiservice_objects, permission_objects, server_names
+from simulators.emulator.client import EmulatorClient
 from simulators.emulator.config import EmulatorConfig, read
 from simulators.emulator.emulator import Addresses, Emulator
 
-__all__ = ["Addresses", "Emulator", "EmulatorConfig", "apiservice_objects", "read", "server_names"]
+__all__ = [
+    "Addresses",
+    "Emulator",
+    "EmulatorClient",
+    "EmulatorConfig",
+    "apiservice_objects",
+    "permission_objects",
+    "read",
+    "server_names",
+]

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from aiops.core.model import Instant
 from aiops.errors import CannotReach, InvalidInput
+from simulators.emulator.apiservice import ROUTE_GROUP
 from simulators.emulator.config import EmulatorConfig, TlsSpec
 from simulators.emulator.control import Control
 from simulators.emulator.fleet import Fleet
@@ -140,7 +141,7 @@ class Emulator:
             yield Watch(client, path, {"labelSelector": one.spec.selector.text}, one.book)
         for group in self.fleet.groups.values():
             route = group.spec.route
-            path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{route.namespace}/httproutes"
+            path = f"/apis/{ROUTE_GROUP}/v1/namespaces/{route.namespace}/httproutes"
             yield Watch(client, path, {"fieldSelector": f"metadata.name={route.name}"}, group.book)
 
     async def _steps(self) -> None:
