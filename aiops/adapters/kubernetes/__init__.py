@@ -1,7 +1,7 @@
 """Kubernetes' API through the official client: reads by informers, writes one step at a time."""
 
 from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
-from aiops.adapters.kubernetes.http import KubernetesOptions
+from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.rbac import rbac
 

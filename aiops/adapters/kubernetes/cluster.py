@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aiops.adapters.kubernetes.http import Call, Http, KubernetesOptions, NotFoundThere, NotServed, api_client
+from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
+from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, workload
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions

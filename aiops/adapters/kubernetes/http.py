@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiops
-from aiops.errors import ClusterUnavailable, ConfigurationError, NoPermission
+from aiops.adapters.kubernetes.connection import sendable
+from aiops.errors import ClusterUnavailable, NoPermission
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -26,15 +26,6 @@ _SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KubernetesOptions:
-    """Where an API server is: in the cluster, or by a kubeconfig and its context; neither: whichever is there."""
-
-    kubeconfig: Path | None = None
-    context: str | None = None
-    in_cluster: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request. body: None for none."""
 
@@ -46,38 +37,6 @@ class Call:
     user_agent: str = USER_AGENT
     timeout_s: float = READ_TIMEOUT_S
     stream: bool = False
-
-
-def api_client(options: KubernetesOptions) -> ApiClient:
-    """Return the official client, configured; raise ConfigurationError when there is nothing to connect to."""
-    from kubernetes import config as loaders
-    from kubernetes.client import ApiClient, Configuration
-
-    config: Any = loaders  # the client's loaders have no types
-    configuration = Configuration()
-    try:
-        if options.in_cluster:
-            config.load_incluster_config(client_configuration=configuration)
-        elif options.kubeconfig is None and options.context is None:
-            _whichever(configuration)
-        else:
-            file = None if options.kubeconfig is None else str(options.kubeconfig)
-            config.load_kube_config(config_file=file, context=options.context, client_configuration=configuration)
-    except (config.ConfigException, OSError) as err:
-        raise ConfigurationError(f"no Kubernetes cluster to connect to: {err}") from err
-    configuration.retries = False  # a write must never be sent twice by the transport (S6)
-    configuration.connection_pool_maxsize = 32
-    return ApiClient(configuration)
-
-
-def _whichever(configuration: Any) -> None:
-    from kubernetes import config as loaders
-
-    config: Any = loaders
-    try:
-        config.load_incluster_config(client_configuration=configuration)
-    except config.ConfigException:
-        config.load_kube_config(client_configuration=configuration)
 
 
 class NotFoundThere(Exception):
@@ -101,13 +60,16 @@ class Http:
         return self._host
 
     def send(self, call: Call) -> BaseHTTPResponse:
-        """Return the answer whatever its status; raise what urllib3 raises when there is none."""
+        """Return the answer whatever its status; raise what urllib3 raises when there is none.
+
+        Raises NoPermission, before anything is sent, when the credentials cannot be read.
+        """
         from urllib3 import Timeout
 
         headers = {"Accept": "application/json", "User-Agent": call.user_agent}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], call.path, call.method, call.body)
+        self._authorize(headers, call)
         query = f"?{urlencode(dict(call.query))}" if call.query else ""
         response: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
             call.method,
@@ -119,6 +81,20 @@ class Http:
             redirect=False,
         )
         return response
+
+    def _authorize(self, headers: dict[str, str], call: Call) -> None:
+        from kubernetes import config as loaders
+
+        config: Any = loaders  # the client's loaders have no types
+        try:
+            self._client.update_params_for_auth(headers, [], ["BearerToken"], call.path, call.method, call.body)
+        except (config.ConfigException, OSError) as err:
+            raise NoPermission(f"{self._host}: the credentials cannot be read: {err}") from None
+        token = str(headers.pop("authorization", "")).strip()
+        if token:
+            headers["Authorization"] = token
+        if not sendable(token):
+            raise NoPermission(f"{self._host}: the token holds what no header may hold")
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return an object or a list; raise NotFoundThere, NoPermission or ClusterUnavailable."""

@@ -19,7 +19,7 @@ from aiops.adapters.kubernetes.http import (
     said,
 )
 from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus
-from aiops.errors import ClusterUnavailable
+from aiops.errors import ClusterUnavailable, NoPermission
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -74,6 +74,8 @@ class Writer:
         except (NewConnectionError, ConnectTimeoutError) as err:
             # no connection was made, so nothing was sent
             return _refused(origin, at, Reason.CLUSTER_UNAVAILABLE, cause(err))
+        except NoPermission as err:
+            return _refused(origin, at, Reason.NO_PERMISSION, str(err))
         except HTTPError as err:
             return _unknown(origin, at, cause(err))
         return self._meaning(origin, step, response, at)
