@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("aiops.daemon")
 RELOAD_S = 2.0
 PRUNE_S = 3600.0
+LOOK_S = 0.5
+"""How often the main thread looks at the clock and at whether all is done."""
+
+STEP_S = 1.0
+"""A difference between the wall clock and the monotonic one that grows by this between two looks was a step."""
 
 
 class Daemon:
@@ -45,8 +51,7 @@ class Daemon:
         built = self._built
         try:
             self._start()
-            while not self._done.wait(0.5):
-                pass
+            self._wait()
         except FatalError as err:
             _LOG.error("fatal", extra={"error": str(err)})
             self._exit = err.exit_code
@@ -54,6 +59,16 @@ class Daemon:
             self._stop()
         _LOG.info("stopped", extra={"ticks": built.loop.state.ticks})
         return self._exit
+
+    def _wait(self) -> None:
+        """Wait for the end, and let no step of the wall clock stop the jobs, which are planned by it."""
+        offset_s = time.time() - time.monotonic()
+        while not self._done.wait(LOOK_S):
+            before_s, offset_s = offset_s, time.time() - time.monotonic()
+            if abs(offset_s - before_s) >= STEP_S:
+                _LOG.warning("clock_stepped", extra={"by_s": round(offset_s - before_s, 1)})
+            if self._scheduler is not None:
+                plan_anew(self._scheduler, datetime.now(UTC))
 
     # -- start -----------------------------------------------------------------------------------------
 
@@ -114,7 +129,7 @@ class Daemon:
         for name, job, seconds in jobs:
             scheduler.add_job(self._guarded(job), "interval", seconds=seconds, id=name)
         scheduler.start()
-        scheduler.modify_job("tick", next_run_time=_now())
+        scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
 
     # -- jobs ------------------------------------------------------------------------------------------
 
@@ -186,6 +201,14 @@ class Daemon:
                 server.stop(seconds)
 
 
+def plan_anew(scheduler: BackgroundScheduler, now: datetime) -> None:
+    """Let every job whose turn is further away than its interval run now: the clock was stepped back under it."""
+    for job in scheduler.get_jobs():
+        wait = job.next_run_time - now
+        if wait > job.trigger.interval + timedelta(seconds=LOOK_S):
+            job.modify(next_run_time=now)
+
+
 def web_token(settings: WebSettings) -> str:
     """Return the token that the API asks for, '' for none; raise ConfigurationError when its file cannot be read."""
     if settings.token is not None:
@@ -200,9 +223,3 @@ def web_token(settings: WebSettings) -> str:
 
 def _with(stage: Callable[[float], None], seconds: float) -> Callable[[], None]:
     return lambda: stage(seconds)
-
-
-def _now() -> object:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
