@@ -22,6 +22,7 @@ from aiops.adapters.store import Asked, Store
 from aiops.core.model import Effect
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
+from tests.e2e.invariants import Evidence, Record, violations
 from tests.e2e.processes import Process, eventually
 from tests.integration.prometheus_server import free_port
 
@@ -159,10 +160,10 @@ class Rig:
         if grant:
             self.grant()
 
-    def grant(self) -> list[dict[str, Any]]:
-        """Apply the roles that the command line prints, as a platform engineer would."""
+    def grant(self, mode: str = "enforce") -> list[dict[str, Any]]:
+        """Apply the roles that the command line prints, as a platform engineer would. mode: the daemon's."""
         config = self.folder / "rbac.yaml"
-        config.write_text(json.dumps({"lease": self.lease}))
+        config.write_text(json.dumps({"lease": self.lease, "mode": mode, "store": {"url": self.store_url}}))
         printed = self.aiops("--config", str(config), "rbac", str(self.policies))
         self.plane.kubectl("apply", "-f", "-", stdin=printed)
         return [one for one in yaml.safe_load_all(printed) if one]
@@ -236,6 +237,11 @@ class Rig:
         found = [e for e in self.audit() if e.verb in ("patch", "update") and e.namespace == self.namespace]
         return [e for e in found if not resource or e.resource == resource]
 
+    def check(self) -> None:
+        """Hold the API server's record against the journal's: everything that must hold whatever happens."""
+        events = [event for event in self.audit() if event.namespace == self.namespace]
+        assert violations(Evidence(events=events, record=Record.of(self.store_url))) == []
+
     @contextlib.contextmanager
     def store(self) -> Iterator[Store]:
         """Yield the store, to read."""
@@ -254,7 +260,6 @@ class Rig:
         """Return actions from the store, newest first."""
         with self.store() as store:
             return list(store.reader.actions(1000))
-
 
     def effects(self) -> list[Effect]:
         """Return what the store says is to be handed back."""

@@ -3,6 +3,6 @@
 from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
-from aiops.adapters.kubernetes.rbac import rbac
+from aiops.adapters.kubernetes.rbac import guesses, rbac
 
-__all__ = ["Clusters", "KubernetesCluster", "KubernetesLease", "KubernetesOptions", "LeaseOptions", "rbac"]
+__all__ = ["Clusters", "KubernetesCluster", "KubernetesLease", "KubernetesOptions", "LeaseOptions", "guesses", "rbac"]

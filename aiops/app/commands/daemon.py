@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aiops.app.output import SESSION
+from aiops.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aiops.app.settings import Settings
+    from aiops.core.policies import PolicySet
 
 
 def register(app: typer.Typer) -> None:
@@ -50,13 +56,41 @@ def run(
         sys.exit(code)
 
 
-def rbac(paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")]) -> None:
-    """Print the Kubernetes permissions that policies need, and no others; the Lease is the settings'."""
+def rbac(
+    paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
+    mode: Annotated[str | None, typer.Option(help="The daemon's mode, when it is not the settings'.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Which cluster's roles, when targets lie in several.")] = None,
+) -> None:
+    """Print the Kubernetes permissions that policies need, and no others; mode and Lease are the settings'.
+
+    Before a mode is lowered or a policy removed, hand back (`aiops release`): the smaller role cannot.
+    """
     import yaml
 
+    from aiops.adapters.kubernetes import guesses
     from aiops.adapters.kubernetes import rbac as generated
+    from aiops.app.surroundings import competes
     from aiops.policy import load
 
-    lease = SESSION.settings().lease
-    objects = generated(load(paths), lease.namespace, lease.name)
-    SESSION.show(objects, yaml.safe_dump_all(objects, sort_keys=False))
+    settings = SESSION.settings({} if mode is None else {"mode": mode})
+    policies, lease = load(paths), settings.lease
+    chosen, leads = _cluster(policies, cluster, settings)
+    name = lease.name if leads and competes(settings) else None
+    objects = generated(chosen, lease.namespace, name, settings.mode)
+    notes = guesses(chosen)
+    for note in notes:
+        sys.stderr.write(f"warning: {note}\n")
+    text = "".join(f"# {note}\n" for note in notes) + yaml.safe_dump_all(objects, sort_keys=False)
+    SESSION.show({"apiVersion": "v1", "kind": "List", "items": objects}, text)
+
+
+def _cluster(policies: PolicySet, wanted: str | None, settings: Settings) -> tuple[PolicySet, bool]:
+    """Return the policies of one cluster, and whether the Lease lies there; raise InvalidInput when it is not said."""
+    named = sorted({policy.target.cluster for policy in policies.scaling})
+    if wanted is None and len(named) > 1:
+        raise InvalidInput(f"the targets lie in {', '.join(named)}: --cluster says whose roles are wanted")
+    if wanted is None:
+        return policies, True
+    mine = tuple(policy for policy in policies.scaling if policy.target.cluster == wanted)
+    lies_in = settings.lease.cluster or min(settings.clusters, default="default")
+    return replace(policies, scaling=mine), lies_in == wanted
