@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,10 @@ def test_a_stock_hpa_follows_the_load(emulated: Emulated, aggregated, deploy, pl
         emulated.until(lambda rps=rps: seen() == pytest.approx(use(rps), abs=1.1), "the HPA to see that")
         ready = emulated.value("emulator_ready_pods")
         print(f"{rps:.0f} req/s: {ready:.0f} pods at {seen()} % after {time.monotonic() - begun:.0f} s")
+    # only whom the authority vouches for is answered
+    trust = ssl.create_default_context(cafile=str(plane.ca))
+    with pytest.raises(httpx.HTTPError), httpx.Client(verify=trust, trust_env=False) as stranger:
+        stranger.get(f"https://{emulated.client.addresses.kubernetes_metrics}/apis")
     # and what people look at it with
     lines = plane.kubectl("top", "pods", "-n", emulated.namespace, "--no-headers").splitlines()
     cores = [int(line.split()[1].removesuffix("m")) for line in lines]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ import pytest
 
 from simulators.emulator import EmulatorConfig
 from simulators.emulator.emulator import Emulator
-from tests.e2e.pki import Authority
 from tests.integration.kubernetes_server import KubernetesServer, pod
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -170,21 +168,6 @@ def test_a_route_kind_that_is_not_there_is_a_route_that_is_not_found(server: Ser
     server.put(ROUTES, {"metadata": {"name": "front", "namespace": "shop"}, "spec": {"rules": [{"backendRefs": refs}]}})
     until(lambda: f"{found} 1.0" in running.page())
     assert {one["fieldSelector"] for one in server.lists if one["path"] == ROUTES} == {"metadata.name=front"}
-
-
-def test_resource_metrics_are_served_over_tls_to_whom_the_authority_vouches_for(tmp_path: Path, server: Server, run):
-    server.put(PODS, pod(0))
-    authority = Authority(tmp_path / "pki")
-    pair = authority.issue("emulator", names=("emulated-metrics.kube-system.svc",))
-    tls = {"certificate": str(pair.cert), "key": str(pair.key), "clientCa": str(authority.pair.cert)}
-    running = run(tls=tls)
-    trust = ssl.create_default_context(cafile=str(authority.pair.cert))
-    url = f"https://{running.addresses.kubernetes_metrics}/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods"
-    with pytest.raises(httpx.HTTPError), httpx.Client(verify=trust, trust_env=False) as stranger:
-        stranger.get(url)
-    trust.load_cert_chain(pair.cert, pair.key)
-    with httpx.Client(verify=trust, trust_env=False) as known:
-        until(lambda: len(known.get(url).json()["items"]) == 1)
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
