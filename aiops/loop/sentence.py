@@ -17,6 +17,7 @@ def spoken(tick: Tick) -> str:
         parts.append(f"{rest} others as before")
     if not tick.decisions:
         parts.append("no policies to decide")
+    parts += tick.waiting
     if tick.findings:
         worst = max(tick.findings, key=lambda finding: finding.score)
         more = f" and {len(tick.findings) - 1} more" if len(tick.findings) > 1 else ""

@@ -97,19 +97,6 @@ def two(rig: Rig, deploy, replicas: Replicas) -> tuple[Replicas, str]:
     return replicas, path
 
 
-def one_actor_at_a_time(replicas: Replicas) -> None:
-    """Check the API server's own record: on each object, nothing of an older epoch is accepted after a stamp."""
-    with replicas.rig.store() as store:
-        epochs = {row["id"]: store.reader.action(row["id"]).epoch for row in store.reader.actions(1000)}
-    newest = 0
-    for event in sorted(replicas.rig.writes(), key=lambda one: one.resource_version or 0):
-        if not event.accepted:
-            continue
-        epoch = event.epoch if event.epoch is not None else epochs[str(event.action_id)]
-        assert epoch >= newest, f"{event} under epoch {epoch} after epoch {newest}"
-        newest = epoch
-
-
 def test_the_leader_is_killed_and_the_other_acts_within_the_lease_and_a_tick_s6(two):
     replicas, path = two
     rig = replicas.rig
@@ -117,7 +104,7 @@ def test_the_leader_is_killed_and_the_other_acts_within_the_lease_and_a_tick_s6(
     rig.demand(440.0)  # needs 9
     rig.until(lambda: rig.replicas(path) == 9, "the other to scale out", LEASE_S + TICK_S + SLACK_S)
     replicas.led_by("b")
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_leader_that_is_stopped_past_its_lease_wakes_as_a_follower_s6(two):
@@ -132,7 +119,7 @@ def test_a_leader_that_is_stopped_past_its_lease_wakes_as_a_follower_s6(two):
     rig.until(lambda: len(a.sentences()) > said + 2, "a to turn again")
     assert all("standing by" in one or "held" in one for one in a.sentences()[said:])
     assert replicas.leader() == "b"
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 @pytest.mark.parametrize("point", ["before-journal", "after-journal", "before-request"])
@@ -155,7 +142,7 @@ def test_a_leader_that_is_stopped_in_mid_decision_does_nothing_when_it_wakes_s6(
     late = [event for event in replicas.acts()[before:] if event.accepted]
     assert late == []
     assert rig.replicas(path) == 9
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_request_that_arrives_after_the_successors_stamp_is_refused_s6(two):
@@ -179,7 +166,7 @@ def test_a_request_that_arrives_after_the_successors_stamp_is_refused_s6(two):
     a.process.cont()
     said = len(a.sentences())
     rig.until(lambda: len(a.sentences()) > said + 2, "a to turn again")
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_request_that_arrives_before_the_successor_is_seen_by_it_s6(two):
@@ -201,7 +188,7 @@ def test_a_request_that_arrives_before_the_successor_is_seen_by_it_s6(two):
 
     rig.until(judged, "the successor to judge it")
     assert len([event for event in replicas.acts() if event.accepted]) == 1
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_leader_that_is_cut_off_steps_down_before_the_other_leads_s2_s6(two):
@@ -220,7 +207,7 @@ def test_a_leader_that_is_cut_off_steps_down_before_the_other_leads_s2_s6(two):
     said = len(a.sentences())
     rig.until(lambda: len(a.sentences()) > said + 3, "a to turn again")
     assert replicas.leader() == "b"
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_of_three_replicas_the_last_one_acts_s6(rig, deploy, replicas):
@@ -236,7 +223,7 @@ def test_of_three_replicas_the_last_one_acts_s6(rig, deploy, replicas):
         rig.demand(needed * 50.0 - 10.0)
         rig.until(lambda n=needed: rig.replicas(path) == n, f"{needed} replicas")
     assert sum(one.process.poll() is None for one in replicas.daemons.values()) == 1
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once_s9(two):
@@ -257,7 +244,7 @@ def test_a_lease_that_was_deleted_does_not_begin_again_at_one_s6(two):
     rig.until(lambda: replicas.lease().get("leaseTransitions", 0) >= 2, "a new Lease above the epochs of the journal")
     rig.demand(440.0)
     rig.until(lambda: rig.replicas(path) == 9, "somebody to scale out")
-    one_actor_at_a_time(replicas)
+    replicas.rig.check()
 
 
 def test_a_new_leader_scales_nothing_in_before_a_whole_window_s5(two):

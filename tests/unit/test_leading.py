@@ -27,6 +27,7 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline import Turn, decide, orphans, recovered, stamps, taken_over
 from aiops.core.policies import Lever, PolicySet
+from aiops.loop.sentence import spoken
 from tests.builders import KEY, NOW, TARGET, action, answer, hpa, owner, policy, snapshot, with_workload, workload
 
 LEADS = Leadership(leader=True, epoch=7, elected=True)
@@ -199,3 +200,13 @@ def test_what_is_left_by_a_policy_that_is_gone_is_stamped_before_it_is_handed_ba
     unfenced = replace(LEADS, unfenced={TARGET.key: (Reason.UNFENCED, "conflict")})
     turn = replace(turn, snapshot=replace(shot, leadership=unfenced))
     assert decide(state, turn).tick.actions == ()
+
+
+def test_a_floor_that_is_all_there_is_stays_and_that_is_said_s4_s9():
+    effect = standing()
+    state = LoopState(effects={effect_key(effect): effect})
+    shot = with_workload(hpas=(replace(recording(), scaling_active=False),))
+    turn = Turn(snapshot=shot, percepts=Percepts(), policies=PolicySet(digest="p", scaling=()), code="c", platform="p")
+    tick = decide(state, turn).tick
+    assert tick.actions == ()
+    assert "shop/checkout is not handed back yet: HPA checkout cannot scale now" in spoken(tick)

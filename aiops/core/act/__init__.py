@@ -36,6 +36,7 @@ __all__ = [
     "level",
     "recorded_effects",
     "release_action",
+    "release_held",
     "release_stamp",
     "release_steps",
     "stamped",
@@ -140,6 +141,11 @@ def recorded_effects(workload: Workload, now: Instant) -> tuple[Effect, ...]:
 def void(effect: Effect, workload: Workload) -> str:
     """Return why there is nothing left of an effect to hand back, '' while there is."""
     return set_floor.void(effect, workload)
+
+
+def release_held(effect: Effect, workload: Workload) -> str:
+    """Return why an effect that stands cannot be handed back now, '' when it can."""
+    return set_floor.release_held(effect, workload)
 
 
 def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:

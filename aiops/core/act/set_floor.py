@@ -121,6 +121,14 @@ def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
     return (_patch(workload, hpa, gone, effect.original, summary),)
 
 
+def release_held(effect: Effect, workload: Workload) -> str:
+    """Return why a floor that stands cannot be given back now, '' when it can or when it is not ours any more (S4)."""
+    hpa = next((one for one in workload.hpas if one.name == effect.object.name), None)
+    if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is not False:
+        return ""
+    return f"HPA {hpa.name} cannot scale now, its floor of {effect.written} is all there is"
+
+
 def hpa_ref(workload: Workload, name: str) -> TargetRef:
     """Return the reference of an HPA in the workload's namespace."""
     return TargetRef(

@@ -127,7 +127,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """One whole turn of the loop."""
+    """One whole turn of the loop. waiting: what is to be handed back and cannot be now, in sentences."""
 
     id: str
     at: Instant
@@ -136,6 +136,7 @@ class Tick:
     outcomes: tuple[Outcome, ...]
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

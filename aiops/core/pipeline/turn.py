@@ -41,7 +41,7 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     effects, voided = reconciled(state.effects, turn.snapshot, turn.policies)
     state = replace(state, effects=effects)
     made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
-    returned = _hand_back(effects, turn, tick_id)
+    returned, waiting = _hand_back(effects, turn, tick_id)
     actions = (*(one.action for one in made if one.action is not None), *returned)
     tick = Tick(
         id=tick_id,
@@ -51,6 +51,7 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
         outcomes=(*(outcome for one in made for outcome in one.outcomes), *voided),
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
+        waiting=waiting,
     )
     # what is carried for a policy that is gone is kept while its set is away, so that a reload loses no window
     targets = {**state.targets, **{one.decision.policy: one.state for one in made}}
@@ -118,18 +119,22 @@ def _broken(policy: ScalingPolicy, inputs: Inputs, trace: str) -> Decision:
     )
 
 
-def _hand_back(effects: Mapping[str, Effect], turn: Turn, tick_id: str) -> tuple[Action, ...]:
-    """Return the actions that hand back what was released, or left by a policy that is gone or acts no more (S9)."""
+def _hand_back(effects: Mapping[str, Effect], turn: Turn, tick_id: str) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+    """Return what hands back what was released or left by a policy that acts no more, and why some of it waits (S9)."""
     snapshot = turn.snapshot
     if not effects or not snapshot.leadership.leader or not snapshot.store_ok:
-        return ()
-    actions = []
+        return (), ()
+    actions, waiting = [], []
     for effect in to_hand_back(effects, snapshot, turn.policies):
         workload = snapshot.workloads.get(effect.target.key)
-        if workload is None or effect.target.key in snapshot.leadership.unfenced:
-            continue
-        actions.append(act.release_action(effect, workload, _release_issue(effect, turn, tick_id)))
-    return tuple(action for action in actions if action.steps)
+        unfenced = snapshot.leadership.unfenced.get(effect.target.key)
+        why = "its target is not known now" if workload is None else unfenced[1] if unfenced is not None else ""
+        if workload is not None and not why:
+            why = act.release_held(effect, workload)
+            actions.append(act.release_action(effect, workload, _release_issue(effect, turn, tick_id)))
+        if why:
+            waiting.append(f"{effect.target} is not handed back yet: {why}")
+    return tuple(action for action in actions if action.steps), tuple(waiting)
 
 
 def _release_issue(effect: Effect, turn: Turn, tick_id: str) -> act.Issue:
