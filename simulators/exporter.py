@@ -100,10 +100,10 @@ def _count(service: Service, totals: _Totals) -> None:
     totals.failed += last.failed
     answered = last.served + last.failed
     for place, edge in enumerate(EDGES):
-        totals.below[place] += answered * _share_below(edge, last.p50_s, last.p95_s)
+        totals.below[place] += answered * share_below(edge, last.p50_s, last.p95_s)
 
 
-def _share_below(edge: float, p50_s: Instant, p95_s: Instant) -> float:
+def share_below(edge: float, p50_s: Instant, p95_s: Instant) -> float:
     """Return the share of a lognormal with this median and 95th percentile that lies below `edge`."""
     if math.isnan(p50_s) or p50_s <= 0 or p95_s <= p50_s:
         return 1.0 if edge >= (p50_s if p50_s > 0 else 0.0) else 0.0

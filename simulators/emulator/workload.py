@@ -22,7 +22,7 @@ from simulators.emulator.faults import (
     WrongFault,
 )
 from simulators.emulator.pods import PodBook
-from simulators.exporter import EDGES, _share_below
+from simulators.exporter import EDGES, share_below
 from simulators.load import Load
 from simulators.service import Queue, Served, ServiceSpec, Startup
 
@@ -176,7 +176,7 @@ def rate_at(load: Load, override_rps: float | None, at: Instant) -> float:
 
 def _counted(served: Served, cpu_s: float) -> Counters:
     answered = served.served + served.failed
-    below = tuple(answered * _share_below(edge, served.p50_s, served.p95_s) for edge in EDGES)
+    below = tuple(answered * share_below(edge, served.p50_s, served.p95_s) for edge in EDGES)
     duration_s = answered * _mean_s(served.p50_s, served.p95_s)
     return Counters(served=served.served, failed=served.failed, below=below, duration_s=duration_s, cpu_s=cpu_s)
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.binaries import Missing
 from tests.e2e.cluster import ControlPlane
+from tests.e2e.emulated import Emulated, register, unregister
 from tests.e2e.postgres import PostgresServer, running_postgres
 from tests.e2e.rig import SERVICE_NAMESPACE, Gauges, Rig
 from tests.integration.prometheus_server import running_prometheus
@@ -87,6 +88,21 @@ def rig(plane: ControlPlane, namespace: str, tmp_path: Path, prometheus: str, ga
     made = Rig(plane=plane, namespace=namespace, folder=tmp_path, prometheus=prometheus, gauges=gauges)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def emulated(plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Emulated]:
+    """An emulator for the namespace; a test starts it with its services."""
+    made = Emulated(plane, namespace, tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def aggregated(plane: ControlPlane) -> Iterator[Callable[[Emulated], None]]:
+    """Put an emulator behind the aggregation layer, and take it away after the test."""
+    yield lambda one: register(plane, one)
+    unregister(plane)
 
 
 def deployment(namespace: str, name: str, replicas: int, ready_after: str = "1s") -> dict[str, Any]:
