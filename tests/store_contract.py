@@ -227,6 +227,7 @@ class StoreContract:
             name: {"claims": 0, "meta": 2}.get(name, 1) for name in METADATA.tables
         }
         assert migrated.journal.epoch() == created.journal.epoch() == 0
+        assert rows_of(created)["meta"] == ["('fence', '0')"]  # to be locked by the first two claims
 
     def test_processes_that_begin_at_once_make_one_schema(self, url, opened):
         code = "import sys; from aiops.adapters.store import Store; Store.open(sys.argv[1]).close()"

@@ -104,12 +104,11 @@ class CopiesContract:
         filled(store)
         Store.backup(url, tmp_path / "copy.db")
         with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
-            copy.execute("UPDATE ticks SET at = 'no time at all'")
-            copy.commit()
+            copy.execute("DROP TABLE ticks")
         late = acting(60)
         other.journal.begin(late.tick, late.state)
         was = rows_of(other)
-        with pytest.raises((StoreUnavailable, ValueError, TypeError)):
+        with pytest.raises(StoreUnavailable, match="as it was"):
             Store.restore(another_url, tmp_path / "copy.db", replace=True)
         assert rows_of(other) == was
 

@@ -10,11 +10,11 @@ from sqlalchemy import event
 from aiops.adapters.store import Store
 from aiops.adapters.store.database import shown
 from aiops.errors import ConfigurationError, StoreUnavailable
-from tests.store_contract import StoreContract, acting, opened
+from tests.store_contract import StoreContract, acting, made, opened
 from tests.store_copies_contract import CopiesContract
 from tests.store_fence_contract import FenceContract
 
-__all__ = ["opened"]
+__all__ = ["made", "opened"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, MetaData, create_engine, delete, func, insert, select
+from sqlalchemy import URL, MetaData, create_engine, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -38,7 +38,7 @@ from aiops.errors import ConfigurationError, InvalidInput, StoreUnavailable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
-CHUNK = 2000
+CHUNK = 5000
 _KEPT_APART = (META.name, CLAIMS.name)
 """Tables that are not in a restore's way: what they say is put together."""
 
@@ -276,10 +276,18 @@ def _engine(path: Path, *, read_only: bool = False) -> Engine:
 
 def _pour(source: Connection, into: Connection, table: Table) -> None:
     """Copy the rows of a table in chunks; raise StoreUnavailable when not all of them have arrived."""
-    rows = source.execute(select(table), execution_options={"yield_per": CHUNK}).mappings()
+    rows = source.execute(select(table), execution_options={"yield_per": CHUNK})
+    names = [column.name for column in table.columns]
     sent = 0
     for chunk in rows.partitions(CHUNK):
-        into.execute(insert(table), [dict(row) for row in chunk])
+        if into.dialect.name == "postgresql":
+            from aiops.adapters.store import postgres
+
+            postgres.copy_in(into, table.name, names, chunk)
+        else:
+            columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+            statement = f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'  # noqa: S608  # our own names
+            into.exec_driver_sql(statement, [tuple(row) for row in chunk])
         sent += len(chunk)
     if (there := _count(into, table)) != sent:
         raise StoreUnavailable(f"of {sent} {table.name} {there} have arrived")

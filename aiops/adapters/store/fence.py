@@ -33,6 +33,7 @@ def check(connection: Connection, epoch: int) -> None:
 
 def raise_to(connection: Connection, epoch: int, holder: str, at: Instant) -> None:
     """Record a claim and raise the fence to it; raise Fenced when it is not above every other holder's."""
+    insert_absent(connection, META, [{"key": FENCE, "value": "0"}])
     fence = standing(connection, hold=True)
     who = connection.execute(select(CLAIMS.c.holder).where(CLAIMS.c.epoch == fence)).scalar()
     if epoch < fence or (epoch == fence and who not in (None, holder)):

@@ -6,7 +6,7 @@ Session locks and settings need a connection that stays the same: of PgBouncer o
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ import psycopg
 from sqlalchemy import Integer, bindparam, create_engine, event, func, select, text
 
 from aiops.adapters.store.tables import METADATA
+from aiops.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -169,6 +170,19 @@ def lock_tables(connection: Connection) -> None:
     """Keep every other writer of our tables out until this transaction ends; reading goes on."""
     names = ", ".join(table.name for table in METADATA.sorted_tables)
     connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+
+
+def copy_in(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Put rows into a table in the quickest way there is; raise StoreUnavailable."""
+    raw: Any = connection.connection.dbapi_connection
+    names = ", ".join(f'"{column}"' for column in columns)
+    try:
+        with raw.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as err:
+        why = next(iter(str(err).splitlines()), type(err).__name__)
+        raise StoreUnavailable(f"rows of {table} cannot be written: {why}") from err
 
 
 # -- sizes -------------------------------------------------------------------------------------------------
