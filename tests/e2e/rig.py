@@ -252,12 +252,20 @@ class Rig:
             store.close()
 
     def decisions(self, **asked: Any) -> list[dict[str, Any]]:
-        """Return decisions from the store, newest first."""
+        """Return decisions from the store, newest first; none while there is no store."""
+        if not self._begun():
+            return []
         with self.store() as store:
             return list(store.reader.decisions(Asked(limit=1000, **asked)))
 
+    def _begun(self) -> bool:
+        file = self.store_url.removeprefix("sqlite:///")
+        return not self.store_url.startswith("sqlite") or Path(file).exists()
+
     def actions(self) -> list[dict[str, Any]]:
-        """Return actions from the store, newest first."""
+        """Return actions from the store, newest first; none while there is no store."""
+        if not self._begun():
+            return []
         with self.store() as store:
             return list(store.reader.actions(1000))
 

@@ -120,7 +120,7 @@ def test_a_floor_is_not_lowered_while_the_hpa_cannot_scale_s4(rig: Rig, floor: s
     rig.until(lambda: not active(rig, floor), "the HPA to be inactive", 60)
     rig.demand(60.0)
     rig.until(lambda: rig.decisions(reason="scaling_inactive"), "the loop to say so")
-    (rig.policies / "policies.yaml").unlink()  # not even to hand it back
+    rig.policy(grant=False)  # the policy is gone: not even to hand it back
     rig.until(lambda: any("not handed back yet" in one for one in daemon.sentences()), "the wait to be said")
     assert least(rig, floor) == 9
     emulated.client.fault(rig.namespace, "checkout", None)
