@@ -131,7 +131,9 @@ class ControlLoop:
         """Decide and record nothing while another process leads; the models go on learning (S2)."""
         self._reign.end()
         self.last = None
-        return f"{clock(now)} standing by: {leadership.holder} leads"
+        who = leadership.holder
+        said = f"who leads is {who}" if who.startswith("unknown") else f"{who} leads"
+        return f"{clock(now)} standing by: {said}"
 
     def _led(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with which to decide as the leader: claimed, looked back, stamped (S6)."""

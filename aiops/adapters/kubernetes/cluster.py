@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,9 @@ from aiops.ports import Inventory, Nodes
 _LOG = logging.getLogger("aiops.kubernetes")
 DISCONNECTED_S = 60.0
 """How long a cache that hears nothing still counts."""
+
+DENIALS = 4
+"""How many denials in a row are no mistake: an API server that has just begun knows no role yet, and denies all."""
 
 FIRST_READ_S = 2.0
 """How long a turn waits for what is watched for the first time."""
@@ -51,7 +55,6 @@ class KubernetesCluster:
         self._writer = Writer(http)
         self._informers: dict[str, Informer] = {}
         self._resources: dict[tuple[str, str], _Resource] = {}
-        self._well_at: dict[str, Instant] = {}
         self._lock = threading.Lock()
         self._events = ThreadPoolExecutor(1, thread_name_prefix=f"events-{name}")
 
@@ -116,10 +119,10 @@ class KubernetesCluster:
 
     def _workload(self, ref: TargetRef, at: Instant) -> Workload | None:
         resource = self._resource(ref)
-        items, as_of = self._items(resource.path(ref.namespace), at)
+        items, age_s = self._items(resource.path(ref.namespace))
         item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
-        namespaces, _ = self._items("/api/v1/namespaces", at, _of_namespace(ref.namespace))
-        (pods, pods_as_of), (hpas, _), (pdbs, _) = (self._items(path, at) for path in _around(ref.namespace))
+        namespaces, _ = self._items("/api/v1/namespaces", _of_namespace(ref.namespace))
+        (pods, pods_age_s), (hpas, hpas_age_s), (pdbs, pdbs_age_s) = map(self._items, _around(ref.namespace))
         if item is None:
             return None
         path = f"{resource.path(ref.namespace)}/{ref.name}"
@@ -131,20 +134,20 @@ class KubernetesCluster:
             scale=self._http.get(f"{path}/scale") if resource.own_scale and resource.scalable else None,
             scalable=resource.scalable,
         )
-        return replace(workload(ref, item, around, at), as_of=min(as_of, pods_as_of))
+        return workload(ref, item, around, at - max(age_s, pods_age_s, hpas_age_s, pdbs_age_s))
 
-    def _items(self, path: str, at: Instant, field_selector: str = "") -> tuple[list[dict[str, Any]], Instant]:
-        """Return the objects of a path and when that was surely true; raise ClusterUnavailable when it is long ago."""
+    def _items(self, path: str, field_selector: str = "") -> tuple[list[dict[str, Any]], float]:
+        """Return the objects of a path and for how many seconds they may have changed since.
+
+        Raises ClusterUnavailable when that is long, NoPermission when the right is gone.
+        """
         informer = self._informer(path, field_selector)
-        key = f"{path}?{field_selector}"
-        if not informer.error:
-            self._well_at[key] = at
-        well_at = self._well_at.get(key)
-        if well_at is None or at - well_at > DISCONNECTED_S:
-            since = "" if well_at is None else f" (last heard of {at - well_at:.0f} s ago)"
-            failure = NoPermission if informer.denied else ClusterUnavailable
-            raise failure(f"{path}: {informer.error}{since}")
-        return informer.objects(), well_at
+        error, age_s, denials = informer.error, informer.age_s(), informer.denials
+        if error and (age_s > DISCONNECTED_S or denials >= DENIALS):
+            since = f" (last heard of {age_s:.0f} s ago)" if math.isfinite(age_s) else ""
+            failure = NoPermission if denials else ClusterUnavailable
+            raise failure(f"{path}: {error}{since}")
+        return informer.objects(), age_s
 
     def _informer(self, path: str, field_selector: str = "") -> Informer:
         key = f"{path}?{field_selector}"

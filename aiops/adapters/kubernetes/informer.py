@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ WATCH_S = 45
 SILENCE_S = 60.0
 PAGE = "500"
 BACKOFF_S, BACKOFF_MOST_S = 0.2, 15.0
+STEADY_S = 10.0
+"""A watch that lasted this long was a good one: what ends it is the first failure again."""
 
 
 class _TooOld(Exception):
@@ -32,7 +36,7 @@ class _TooOld(Exception):
 class Informer:
     """Keeps the objects of one path. `objects()` is a snapshot; `error` says why it is not up to date.
 
-    denied: whether that is for want of permission. read: set once there was any answer.
+    denials: how many times in a row that was for want of permission. read: set once there was any answer.
     """
 
     def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
@@ -49,7 +53,8 @@ class Informer:
         self.read = threading.Event()
         self.lists = 0
         self.error = "not read yet"
-        self.denied = False
+        self.denials = 0
+        self._well_at = -math.inf
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -68,16 +73,23 @@ class Informer:
         """Return the objects as they are known now."""
         return list(self._objects.values())
 
+    def age_s(self) -> float:
+        """Return for how long the objects may not be what is there: 0 while they are watched, infinite at first."""
+        return 0.0 if not self.error else time.monotonic() - self._well_at
+
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 if not self._version:
                     self._list()
-                failures = 0
                 self._watch()
+                failures = self._ended(began, failures)
             except _TooOld:
                 self._version = ""
+                self._unwell("what was watched is too old to go on from")
+                failures = self._ended(began, failures)
             except NotFoundThere:
                 # a resource that is not installed has no objects
                 self._objects, self.error = {}, ""
@@ -85,19 +97,38 @@ class Informer:
                 self.read.set()
                 self._stopping.wait(BACKOFF_MOST_S)
             except Exception as err:  # whatever ends a watch, the informer must go on
-                failures += 1
+                failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
                 self._failed(err, failures)
+
+    def _ended(self, began: float, failures: int) -> int:
+        """Wait before the next watch when this one was short, longer each time; return how many were by now (S10)."""
+        if time.monotonic() - began > STEADY_S:
+            return 0
+        self._unwell(self.error or "the server ended the watch at once")
+        self._stopping.wait(self._backoff_s(failures + 1))
+        return failures + 1
+
+    def _backoff_s(self, failures: int) -> float:
+        return min(BACKOFF_S * 2.0 ** min(failures - 1, 16), BACKOFF_MOST_S) * self._dice.uniform(0.5, 1.0)
+
+    def _unwell(self, why: str) -> None:
+        if not self.error:
+            self._well_at = time.monotonic()
+        self.error = why
 
     def _failed(self, err: Exception, failures: int) -> None:
         if self._stopping.is_set():
             return
-        self.error = str(err) if isinstance(err, PortError) else f"{self._http.host}: {cause(err)}"
+        if isinstance(err, NoPermission):
+            # that is an answer: how often there was none before does not count
+            self.denials = failures = self.denials + 1
+        else:
+            self.denials = 0
+        self._unwell(str(err) if isinstance(err, PortError) else f"{self._http.host}: {cause(err)}")
         self.read.set()
-        self.denied = isinstance(err, NoPermission)
         _LOG.warning("watch_failed", extra={"path": self.path, "error": self.error, "failures": failures})
-        wait_s = min(BACKOFF_S * 2 ** (failures - 1), BACKOFF_MOST_S) * self._dice.uniform(0.5, 1.0)
         asked_s = err.retry_after_s if isinstance(err, ClusterUnavailable) else 0.0
-        self._stopping.wait(max(wait_s, asked_s))
+        self._stopping.wait(max(self._backoff_s(failures), asked_s))
 
     def _list(self) -> None:
         found: dict[str, dict[str, Any]] = {}
@@ -112,7 +143,7 @@ class Informer:
             query["continue"] = metadata["continue"]
         self._objects, self._version = found, str(metadata.get("resourceVersion", ""))
         self.lists += 1
-        self.error = ""
+        self.error, self.denials = "", 0
         self.synced.set()
         self.read.set()
 
@@ -132,7 +163,7 @@ class Informer:
                 raise _TooOld
             if response.status >= 300:
                 raise refusal(response, f"watch {self.path}")
-            self.error = ""
+            self.error, self.denials = "", 0
             for event in _lines(response):
                 self._apply(event)
         finally:

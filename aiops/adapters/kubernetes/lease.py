@@ -113,15 +113,18 @@ class KubernetesLease:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            asked_s = 0.0
             try:
                 self._turn()
                 self._note("")
             except PortError as err:
                 self._note(str(err))
+                # a server that asks to be left alone is, even at the price of the lease (S10)
+                asked_s = err.retry_after_s if isinstance(err, ClusterUnavailable) else 0.0
             except Exception as err:  # whatever goes wrong, the lease must be tried again
                 _LOG.exception("lease_failed")
                 self._note(repr(err))
-            self._stopping.wait(self._options.retry_s)
+            self._stopping.wait(max(self._options.retry_s, asked_s))
 
     def _note(self, why: str) -> None:
         with self._lock:

@@ -88,7 +88,7 @@ class Writer:
             except ClusterUnavailable as err:
                 return _unknown(action_id, at, str(err), status)
             return StepResult(action_id=action_id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
-        if status == 429:
+        if status in (429, 503):
             self._quiet_until = time.monotonic() + retry_after_s(response)
         if status in (401, 403):
             ref, sub = step.target, f"/{step.subresource}" if step.subresource else ""

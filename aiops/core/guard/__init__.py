@@ -5,7 +5,7 @@ A guard is a function of the wish as it stands and of a `GuardContext`; its plac
 
 from aiops.core.guard.chain import CHAIN, may_write, verdict
 from aiops.core.guard.context import Guard, GuardContext, Wish
-from aiops.core.guard.memory import accepted, remembered
+from aiops.core.guard.memory import accepted, in_time, remembered
 from aiops.core.guard.people import PAUSE_ANNOTATION
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "GuardContext",
     "Wish",
     "accepted",
+    "in_time",
     "may_write",
     "remembered",
     "verdict",

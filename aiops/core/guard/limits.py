@@ -13,6 +13,9 @@ _STABLE = Pass(detail="stable")
 _SLOW_ENOUGH = Pass(detail="within the rate")
 _IN_BOUNDS = Pass(detail="within bounds")
 _NO_LIMIT = 2**31 - 1
+GAP_TICKS = 3
+"""So many ticks that are missing are a gap, in which nobody looked."""
+
 _UNDISRUPTED = Pass(detail="above the disruption budget")
 
 
@@ -36,8 +39,7 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return None
     up_from, down_from = ctx.now - ctx.policy.up.stabilisation_s, ctx.now - ctx.policy.down.stabilisation_s
     least = most = wish.after
-    # the window of a loop that has just begun holds the present level, so a restart never drops replicas
-    for at, wished in ctx.state.recommendations or ((ctx.now, wish.before),):
+    for at, wished in _wishes(wish, ctx):
         if at > up_from:
             least = min(least, wished)
         if at > down_from:
@@ -49,6 +51,16 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     bound = "least" if wish.delta > 0 else "most"
     detail = f"{after} is the {bound} wished within {window:.0f} s"
     return Clamp(after=after, reason=Reason.STABILISATION, detail=detail)
+
+
+def _wishes(wish: Wish, ctx: GuardContext) -> tuple[tuple[Instant, int], ...]:
+    """Return the wishes that are remembered; the present level of a loop that begins, or that stood for a window.
+
+    So no restart, no process that was stopped and no clock that was stepped forward drops replicas.
+    """
+    known = ctx.state.recommendations
+    unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
+    return known if known and known[-1][0] > ctx.now - unseen_s else ((ctx.now, wish.before),)
 
 
 def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:

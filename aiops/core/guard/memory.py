@@ -9,7 +9,7 @@ from aiops.core.guard.limits import tolerance
 from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
-from aiops.core.model import Action, Ask, Clamp, Instant, ScaleEvent, TargetState, Verdict
+from aiops.core.model import Action, Ask, Clamp, Instant, ScaleEvent, SignalMemory, TargetState, Verdict
 from aiops.core.policies import ScalingPolicy
 
 
@@ -37,6 +37,40 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         question=standing,
         settled=settled,
     )
+
+
+def in_time(state: TargetState, now: Instant) -> TargetState:
+    """Return the state with nothing that was done later than now: it moves along with a clock that was stepped back.
+
+    Left where they are, changes of the future would fill the rates, windows and cooldowns of as long as the step (S5).
+    """
+    pending = state.pending
+    known = [state.last_out_at, state.last_in_at, *(memory.last_good_at for memory in state.signals.values())]
+    known += [at for at, _ in state.recommendations[-1:]] + [event.at for event in state.events[-1:]]
+    by_s = max(known if pending is None else [*known, pending.issued_at]) - now
+    if by_s <= 0:
+        return state
+    if pending is not None:
+        pending = replace(
+            pending,
+            issued_at=pending.issued_at - by_s,
+            expires_at=pending.expires_at - by_s,
+            verify_by=pending.verify_by - by_s,
+        )
+    return replace(
+        state,
+        pending=pending,
+        recommendations=tuple((at - by_s, wished) for at, wished in state.recommendations),
+        events=tuple(replace(event, at=event.at - by_s) for event in state.events),
+        last_out_at=state.last_out_at - by_s,
+        last_in_at=state.last_in_at - by_s,
+        override_until=state.override_until - by_s,
+        signals={name: _earlier(memory, by_s) for name, memory in state.signals.items()},
+    )
+
+
+def _earlier(memory: SignalMemory, by_s: float) -> SignalMemory:
+    return replace(memory, last_good_at=memory.last_good_at - by_s, partial_since=memory.partial_since - by_s)
 
 
 def accepted(state: TargetState, action: Action, at: Instant) -> TargetState:

@@ -52,7 +52,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     """Return the decision for one policy from its inputs and nothing else."""
     snapshot, now = inputs.snapshot, inputs.snapshot.at
     workload = snapshot.workloads.get(policy.target.key)
-    carried = _of_this_object(inputs.state, workload)
+    carried = guard.in_time(_of_this_object(inputs.state, workload), now)
     signals, memories = _signals(policy, carried, snapshot)
     env = _environment(policy, inputs, signals, workload)
     carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
