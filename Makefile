@@ -46,6 +46,14 @@ e2e-long: $(STAMP) ## full-length outages and distributions on a real control pl
 	@$(PY) -m tests.e2e.binaries >/dev/null
 	@$(PY) -m pytest tests/e2e -m long -p no:randomly -s
 
+SEED ?= 1
+MINUTES ?= 30
+
+soak: $(STAMP) ## half an hour of random faults on a real control plane (SEED=1 MINUTES=30)
+	@for package in etcd-server prometheus postgresql; do scripts/need $$package; done
+	@$(PY) -m tests.e2e.binaries >/dev/null
+	@$(PY) -m tests.e2e.soak --seed $(SEED) --minutes $(MINUTES)
+
 lock: ## resolve requirements.lock anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-package aiops --extra dev pyproject.toml -o requirements.lock
 
