@@ -9,6 +9,7 @@ import pytest
 
 from aiops.adapters.store import Store
 from aiops.adapters.store.database import connect, writing
+from aiops.adapters.store.postgres import patient
 from aiops.adapters.store.tables import META, METADATA, REVISION
 from aiops.errors import Fenced, InvalidInput, StoreUnavailable
 from tests.builders import NOW
@@ -47,7 +48,7 @@ class CopiesContract:
     def test_a_backup_shows_one_moment_while_the_store_is_written(self, opened, url, tmp_path):
         store = opened()
         filled(store)
-        with writing(store.engine) as connection:
+        with writing(store.engine) as connection, patient(connection):
             connection.execute(METADATA.tables["ticks"].insert(), [{"id": "half", "at": NOW}])
             copied = Store.backup(url, tmp_path / "copy.db")
         assert copied.rows["ticks"] == 1

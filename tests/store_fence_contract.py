@@ -8,6 +8,7 @@ import pytest
 
 from aiops.adapters.store.database import writing
 from aiops.adapters.store.fence import standing
+from aiops.adapters.store.postgres import patient
 from aiops.core.model import LoopState, StepResult, StepStatus
 from aiops.errors import Fenced, StoreUnavailable
 from tests.builders import NOW
@@ -94,7 +95,7 @@ class FenceContract:
         old.journal.claim(1, "a", NOW)
         claimed: list[LoopState] = []
         turn = acting()
-        with writing(old.engine) as connection:
+        with writing(old.engine) as connection, patient(connection):
             assert standing(connection, hold=True) == 1
             thread = threading.Thread(target=lambda: claimed.append(new.journal.claim(2, "b", NOW)))
             thread.start()

@@ -7,7 +7,8 @@ several processes only the one whose epoch is in force commits anything: the fen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 
@@ -198,6 +199,8 @@ class JournalWriter:
         kept, effects = self._kept, self._effects
         # a commit of which the answer is lost may have happened: what is stored is unknown until one is answered
         self._kept, self._effects = {}, None
+        # written out before the transaction begins: its locks are held no longer than they must be
+        carried = None if state is None else _Carried.of(state, kept, effects)
         with translated("the journal cannot be written"), writing(self._engine) as connection:
             if self._epoch is not None:
                 fence.check(connection, self._epoch)
@@ -206,31 +209,38 @@ class JournalWriter:
             _update_results(connection, batch)
             _put(connection, FINDINGS, ("series", "since"), batch.findings.values())
             _put(connection, INCIDENTS, ("id",), batch.incidents.values())
-            if state is not None:
-                kept, effects = _write_state(connection, state, kept, effects)
-        self._kept, self._effects = kept, effects
+            if carried is not None:
+                carried.write(connection)
+        self._kept, self._effects = (kept, effects) if state is None else (state.targets, state.effects)
 
 
-_Kept: TypeAlias = tuple[Mapping[PolicyKey, TargetState], Mapping[str, Effect] | None]
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """The rows in which a state differs from what is stored. effects: None when they do not."""
 
+    targets: list[Row]
+    effects: list[Row] | None
+    ticks: int
 
-def _write_state(
-    connection: Connection,
-    state: LoopState,
-    kept: Mapping[PolicyKey, TargetState],
-    effects: Mapping[str, Effect] | None,
-) -> _Kept:
-    """Write what differs from what is stored, and return what is stored then."""
-    changed = [key for key, one in state.targets.items() if kept.get(key) is not one]
-    rows = [{"policy": key, "body": to_text(state.targets[key])} for key in changed]
-    _put(connection, STATE, ("policy",), rows)
-    if state.effects is not effects and state.effects != effects:
-        connection.execute(delete(EFFECTS))
-        held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
-        if held:
-            connection.execute(insert(EFFECTS), held)
-    _put(connection, META, ("key",), [{"key": "ticks", "value": str(state.ticks)}])
-    return state.targets, state.effects
+    @classmethod
+    def of(
+        cls, state: LoopState, kept: Mapping[PolicyKey, TargetState], effects: Mapping[str, Effect] | None
+    ) -> _Carried:
+        """Return what is to be written. kept, effects: what is stored; an empty mapping and None when unknown."""
+        changed = [key for key, one in state.targets.items() if kept.get(key) is not one]
+        held = None
+        if state.effects is not effects and state.effects != effects:
+            held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
+        return cls([{"policy": key, "body": to_text(state.targets[key])} for key in changed], held, state.ticks)
+
+    def write(self, connection: Connection) -> None:
+        """Put the rows in the place of what is stored."""
+        _put(connection, STATE, ("policy",), self.targets)
+        if self.effects is not None:
+            connection.execute(delete(EFFECTS))
+            if self.effects:
+                connection.execute(insert(EFFECTS), self.effects)
+        _put(connection, META, ("key",), [{"key": "ticks", "value": str(self.ticks)}])
 
 
 def _loaded(connection: Connection) -> LoopState:
