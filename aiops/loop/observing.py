@@ -44,7 +44,8 @@ class Observer:
         observation = self._read(policies, now)
         inventory = self._inventory(targets, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
-        self.unanswered += tuple(dict.fromkeys(why for _, why in inventory.refused.values()))
+        refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
+        self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
         self._index = observation.frame.index
         snapshot = Snapshot(

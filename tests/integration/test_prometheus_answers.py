@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,6 +38,8 @@ class Script:
     answers: dict[str, list[tuple[int, bytes, dict[str, str]]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     hang: threading.Event = field(default_factory=threading.Event)
+    ahead_s: float = 0.0
+    every_s: float = 0.0
 
     def say(self, query: str, *answers: object) -> None:
         made = []
@@ -65,7 +69,14 @@ def serving(script: Script) -> Iterator[str]:
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            for start in range(0, len(body), 10) if script.every_s else ():
+                self.wfile.write(body[start : start + 10])
+                script.hang.wait(script.every_s)
+            if not script.every_s:
+                self.wfile.write(body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate(NOW + script.ahead_s, usegmt=True)
 
         def log_message(self, *args: object) -> None:
             """Log nothing."""
@@ -167,6 +178,24 @@ def test_what_may_pass_is_tried_again_s10(script, read):
 def test_a_source_that_hangs_costs_its_time_out_and_no_more_s10(script, read):
     script.say("sum(x)", b"hang")
     assert "did not answer within 0.3 s" in demand(read(timeout_s=0.3)).error
+
+
+def test_a_body_that_trickles_costs_its_time_out_and_no_more_s10(script, read):
+    script.say("sum(x)", vector(({}, 1.0)) + b" " * 200)
+    script.every_s = 0.1
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailable, match="did not end within"):
+        read(timeout_s=0.5, retries=0)
+    assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.parametrize(("ahead_s", "age_s"), [(0.0, 12.0), (3.0, 12.0), (60.0, 72.0), (-3600.0, 12.0)])
+def test_an_answer_of_a_past_instant_is_as_old_as_that_is_s1(script, read, ahead_s, age_s):
+    """Our clock was stepped back: Prometheus answers for the instant that it is asked for, and knows better."""
+    script.say("sum(x)", vector(({}, 390.5)))
+    script.say("label_replace", age(12.0))
+    script.ahead_s = ahead_s
+    assert demand(read()).newest_at == pytest.approx(NOW - age_s, abs=1.5)
 
 
 def test_a_source_that_is_not_there_is_unavailable():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ _MEANINGS = {
 class BoundedSession(requests.Session):
     """A session whose every answer is Prometheus' JSON within the limits, or SourceUnavailable.
 
-    `notes` holds the warnings of the last answer of this thread.
+    `notes` holds the warnings of the last answer of this thread, `dated` when the server says it was made.
     """
 
     def __init__(self, options: PrometheusOptions) -> None:
@@ -50,6 +51,11 @@ class BoundedSession(requests.Session):
     def notes(self) -> tuple[str, ...]:
         """Return the warnings that came with the last answer."""
         return getattr(self._local, "notes", ())
+
+    @property
+    def dated(self) -> float | None:
+        """Return the instant of the last answer by the server's clock, cut to seconds; None when it does not say."""
+        return getattr(self._local, "dated", None)
 
     def bound_pool(self) -> None:
         """Keep no more connections than may be used at once."""
@@ -100,6 +106,7 @@ class BoundedSession(requests.Session):
         if 300 <= status < 400:
             where = response.headers.get("Location", "elsewhere")
             raise SourceUnavailable(f"{options.url} redirects to {where[:_SHOWN]}: is that a login page?")
+        self._local.dated = _dated(response)
         body = self._body(response, deadline)
         if status in RETRIED:
             meaning = _MEANINGS.get(status, "fails")
@@ -121,7 +128,8 @@ class BoundedSession(requests.Session):
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         most = self._options.max_bytes
         parts, size = [], 0
-        for part in response.iter_content(_CHUNK):
+        # what has come is taken at once: a body that trickles must not outlast the time there is
+        while part := _read(response):
             size += len(part)
             if size > most:
                 message = f"{self._options.url}: the answer is larger than {most} bytes: ask for less in one query"
@@ -138,6 +146,23 @@ class _TryAgain(Exception):
     def __init__(self, message: str, after_s: float = 0.0) -> None:
         super().__init__(message)
         self.after_s = after_s
+
+
+def _read(response: requests.Response) -> bytes:
+    """Return what there is of the body, nothing at its end; raise as requests does."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return bytes(response.raw.read1(_CHUNK, decode_content=True))
+    except HTTPError as err:
+        raise requests.exceptions.ConnectionError(err) from err
+
+
+def _dated(response: requests.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    except ValueError:
+        return None
 
 
 def _retry_after_s(response: requests.Response) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from aiops.adapters.prometheus.answers import answered, batched, spread
 from aiops.adapters.prometheus.options import PrometheusOptions
 from aiops.adapters.prometheus.rows import WatchRows, series_key
 from aiops.adapters.prometheus.session import BoundedSession
-from aiops.core.model import Answer, Failed, Frame, Instant, PolicyKey, SeriesIndex
+from aiops.core.model import Answer, Answered, Failed, Frame, Instant, PolicyKey, SeriesIndex
 from aiops.core.policies import SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import Matrix, Observation
@@ -24,10 +26,14 @@ from aiops.ports import Matrix, Observation
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
 
+_LOG = logging.getLogger("aiops.prometheus")
 MAX_POINTS = 10_000
 """Prometheus answers at most 11,000 points of a series."""
 
 MAX_SAMPLES = 2_000_000
+
+CLOCK_S = 5.0
+"""A difference between our clock and Prometheus' from which on it is said."""
 
 Result = tuple[list[dict[str, Any]], tuple[str, ...]]
 
@@ -43,6 +49,8 @@ class PrometheusSource:
         self._dice = random.Random()  # noqa: S311  # spreads load; nothing is secret about it
         self._watched: dict[PolicyKey, WatchRows] = {}
         self._index = SeriesIndex(keys=(), labels=())
+        self._behind_s = 0.0
+        self._clock_said = False
 
     # -- ports.Source ----------------------------------------------------------------------------------
 
@@ -52,16 +60,27 @@ class PrometheusSource:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
         wanted = {query.expr for query in signals} | {query.expr for query in watches}
         wanted |= {expr for query in signals if (expr := batched(query))}
-        asked = {expr: self._pool.submit(self._instant, expr, at) for expr in sorted(wanted)}
+        began = time.monotonic()
+        asked = {expr: self._pool.submit(self._instant, expr, at, began) for expr in sorted(wanted)}
         results = {expr: _settled(future) for expr, future in asked.items()}
+        behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
         if failures and len(failures) == len(results):
             raise failures[0]
         answers: dict[PolicyKey, dict[str, Answer]] = {}
         for query in signals:
-            answers.setdefault(query.policy, {})[query.name] = _answer(query, results)
+            answers.setdefault(query.policy, {})[query.name] = _older(_answer(query, results), behind_s)
         frame, errors = self._frame(watches, results, at)
         return Observation(answers=answers, frame=frame, watch_errors=errors)
+
+    def _clock(self) -> float:
+        """Return by how much the answers are older than they look, and say so when that begins and when it ends."""
+        behind_s = self._behind_s
+        differs = abs(behind_s) >= CLOCK_S
+        if differs != self._clock_said:
+            self._clock_said = differs
+            _LOG.warning("clock_differs", extra={"url": self._options.url, "behind_s": round(behind_s, 1)})
+        return behind_s if differs else 0.0
 
     def _frame(
         self, watches: Sequence[WatchQuery], results: Mapping[str, Result | SourceUnavailable], at: Instant
@@ -132,11 +151,13 @@ class PrometheusSource:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    def _instant(self, expr: str, at: Instant) -> Result:
+    def _instant(self, expr: str, at: Instant, began: float) -> Result:
         params = {"time": f"{at:.3f}", "timeout": f"{math.ceil(self._options.timeout_s)}s"}
         result = self._asked(lambda client: client.custom_query(expr, params=params))
         if len(result) > self._options.max_series:
             raise SourceUnavailable(f"{expr}: {len(result)} series, at most {self._options.max_series} (max_series)")
+        dated = self._session.dated
+        self._behind_s = 0.0 if dated is None else dated - (at + time.monotonic() - began)
         return result, self._session.notes
 
     def _range(self, expr: str, start: Instant, end: Instant, step_s: float) -> list[dict[str, Any]]:
@@ -173,6 +194,13 @@ def _settled(future: Future[Result]) -> Result | SourceUnavailable:
         return future.result()
     except SourceUnavailable as err:
         return err
+
+
+def _older(answer: Answer, behind_s: float) -> Answer:
+    """Return the answer as old as it is: asked for a past instant, Prometheus answers what was then (S1)."""
+    if not isinstance(answer, Answered) or answer.newest_at is None or behind_s <= 0:
+        return answer
+    return replace(answer, newest_at=answer.newest_at - behind_s)
 
 
 def _answer(query: SignalQuery, results: Mapping[str, Result | SourceUnavailable]) -> Answer:
