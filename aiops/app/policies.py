@@ -39,19 +39,21 @@ class FolderPolicySource:
             seen = self._fingerprint()
             if seen == self._seen and not force:
                 return False
-            self._seen = seen
             try:
                 fresh = language.load(self._paths, self._step_s)
             except InvalidPolicy as err:
+                self._seen = seen
                 self.problems = err.problems
                 for problem in err.problems:
                     _LOG.error("policy_refused", extra={"problem": str(problem), "in_force": self._set.digest})
                 return False
             self.problems = ()
             if fresh.digest == self._set.digest:
+                self._seen = seen
                 return False
+            # a store that cannot keep it raises here: then the files are looked at again
             self._adopted(fresh)
-            self._set = fresh
+            self._seen, self._set = seen, fresh
             _LOG.info("policies_loaded", extra={"digest": fresh.digest, "policies": len(fresh.every)})
             return True
 
