@@ -160,8 +160,9 @@ class Live:
         return time.time()
 
     def unready(self) -> list[str]:
-        """Return which clusters have not been read yet."""
-        return self._clusters.unready()
+        """Return which clusters have not been read yet, and why it is not known who leads."""
+        why = "" if self._lease is None else self._lease.unwell()
+        return [*self._clusters.unready(), *([f"lease: {why}"] if why else [])]
 
     def banner(self) -> list[str]:
         """Return where metrics and clusters are."""

@@ -161,3 +161,7 @@ def test_a_lease_without_permission_says_which_and_what_prints_it_s10(server, co
     holder = a.leadership(0.0).holder
     assert "get leases.coordination.k8s.io in namespace aiops" in holder
     assert "aiops rbac POLICIES" in holder
+    assert a.unwell() in holder  # /readyz says it, too
+    server.broken = 0
+    eventually(lambda: leads(a))
+    assert a.unwell() == ""

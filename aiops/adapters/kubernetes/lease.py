@@ -106,8 +106,16 @@ class KubernetesLease:
             return Leadership(
                 leader=True, epoch=held.epoch, until=at + left_s, holder=self._options.holder, elected=True
             )
-        holder = seen.holder if seen is not None and not why else f"unknown ({why or 'nobody'})"
+        last = "" if seen is None else seen.holder
+        holder = f"nobody that is known of ({why})" if why else last or "nobody"
         return Leadership(leader=False, epoch=0 if held is None else held.epoch, holder=holder, elected=True)
+
+    def unwell(self) -> str:
+        """Return why this process neither leads nor knows who does, '' when one of the two is known."""
+        with self._lock:
+            held, why = self._held, self._why
+        leads = held is not None and held.sent_at + self._options.renew_s > elapsed()
+        return "" if leads else why
 
     # -- competing -------------------------------------------------------------------------------------
 
