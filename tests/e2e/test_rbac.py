@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -387,3 +389,45 @@ def test_a_target_in_a_namespace_that_did_not_opt_in_is_never_written_not_even_s
     # once it opts in, the daemon acts without being told
     rig.plane.patch(f"/api/v1/namespaces/{rig.namespace}", {"metadata": {"labels": {"policy.aiops/managed": "true"}}})
     rig.until(lambda: rig.replicas(path) == 7, "7 replicas")
+
+
+# -- a quiet minute ----------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_minute_asks_for_no_more_than_leading_and_watching_need_s10(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+):
+    """With the defaults: a tick each 15 s, a renewal each 2 s, a watch each 45 s. One target, and one of a custom
+    kind, whose scale is read each tick.
+    """
+    a_deployment(rig)
+    a_custom_kind(rig)
+    rig.demand(190.0)
+    policies = [scaling_policy(rig.namespace), scaling_policy(rig.namespace, target=CUSTOM)]
+    policies[1]["metadata"]["name"] = "custom"
+    rig.policy(*policies)
+    lease = {"name": rig.lease["name"]}
+    daemon = rig.daemon(lease=lease, step="15s")
+    rig.until(lambda: len(decided(daemon)) >= 2, "two turns", 90)
+    begun = time.time()
+    time.sleep(60.0)
+    # by their end: a watch counts when it is over, and another one follows it
+    events = [event for event in rig.audit() if begun <= event.ended_at < begun + 60.0]
+    asked_by = Counter((event.verb, asked_for(event) if event.resource else event.uri) for event in events)
+    with capsys.disabled():
+        lines = (f"  {times:3d}  {verb:6s} {what}" for (verb, what), times in sorted(asked_by.items()))
+        print("\nrequests in a quiet minute", *lines, sep="\n")
+    expected = {
+        ("get", "coordination.k8s.io/leases"): 31,
+        ("patch", "coordination.k8s.io/leases"): 31,
+        ("get", f"{GROUP}/policies/scale"): 5,
+        **{
+            ("watch", what): 2
+            for what in (
+                *("/nodes", "/namespaces", "/pods", "apps/deployments", f"{GROUP}/policies"),
+                *("autoscaling/horizontalpodautoscalers", "policy/poddisruptionbudgets"),
+            )
+        },
+    }
+    assert {what: times for what, times in asked_by.items() if times > expected.get(what, 0)} == {}
+    daemon.process.term()
