@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench e2e e2e-long soak lock smoke clean
+.PHONY: help venv run test check fmt bench e2e e2e-again e2e-long soak lock smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,10 @@ smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
 	@for package in etcd-server prometheus postgresql libfaketime openssl; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
-	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --durations=15
+	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly -n 2 --dist loadfile --durations=15
+
+e2e-again: $(STAMP) ## the tests of the last `make e2e` that failed, one after the other
+	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --last-failed --last-failed-no-failures none
 
 e2e-long: $(STAMP) ## full-length outages and distributions on a real control plane (about an hour)
 	@$(PY) -m tests.e2e.binaries >/dev/null
