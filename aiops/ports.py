@@ -123,7 +123,7 @@ class Journal(Protocol):
         ...
 
     def begin(self, tick: Tick, state: LoopState) -> None:
-        """Write the tick, its decisions and its intended actions, with the state, in one transaction."""
+        """Write the tick, its decisions, intended actions and outcomes of older ones, with the state, at once."""
         ...
 
     def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:

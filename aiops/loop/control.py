@@ -46,6 +46,8 @@ class ControlLoop:
         self._observer = Observer(ports, setup.scope)
         self._reign = Reign(ports)
         self._store_ok = True
+        self._answers: tuple[StepResult, ...] = ()
+        self._ends: tuple[Outcome, ...] = ()
         self._began = (0.0, 0.0)
         self.bank = bank
         self.state: LoopState = ports.journal.load()
@@ -130,6 +132,7 @@ class ControlLoop:
     def _stand_by(self, leadership: Leadership, now: Instant) -> str:
         """Decide and record nothing while another process leads; the models go on learning (S2)."""
         self._reign.end()
+        self._answers, self._ends = (), ()  # whoever leads looks back at them
         self.last = None
         who = leadership.holder
         said = f"who leads is {who}" if who.startswith("unknown") else f"{who} leads"
@@ -163,10 +166,14 @@ class ControlLoop:
         results = {action.id: self._send(action) for action in made.tick.actions}
         after = settled(made.state, made.tick, results, snapshot) if results else Settled(state=made.state, outcomes=())
         self.state = after.state
-        outcomes = (*made.tick.outcomes, *after.outcomes)
-        if results or outcomes:
-            journal.settle(tuple(results.values()), outcomes, after.state)
-            self._announce(made.tick, outcomes)
+        self._answers = (*self._answers, *results.values())
+        self._ends = (*self._ends, *after.outcomes)
+        if self._answers or self._ends:
+            # what cannot be written down now is written down by a later turn
+            journal.settle(self._answers, self._ends, after.state)
+            self._answers, self._ends = (), ()
+        if results:
+            self._announce(made.tick, after.outcomes)
 
     def _send(self, action: Action) -> StepResult:
         """Send the steps in order, the lease checked right before each; the first that is not done ends it."""

@@ -124,9 +124,9 @@ class Reign:
             return state
         known = {one.id for one in self.left}
         made = recovered(state, (*self.left, *(one for one in gone if one.id not in known)), snapshot, policies)
-        self.left = tuple(one for one in made.left if one.id in known)
         if made.outcomes:
             self.ports.journal.settle((), made.outcomes, made.state)
+        self.left = tuple(one for one in made.left if one.id in known)
         return made.state
 
 

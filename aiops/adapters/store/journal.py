@@ -20,6 +20,7 @@ from aiops.adapters.store.rows import (
     decision_row,
     finding_row,
     incident_row,
+    outcome_row,
     packed,
     result_row,
     sample_row,
@@ -137,6 +138,8 @@ class JournalWriter:
                 _, ticks = batch.runs.get(decision.id, (at, 0))
                 batch.runs[decision.id] = (at, ticks + 1)
         batch.actions += [action_row(action) for action in tick.actions]
+        # how older actions ended is written with the state that has forgotten them, or a death in between would lose it
+        batch.outcomes += [outcome_row(outcome) for outcome in tick.outcomes]
         self._note_findings(tick)
         batch.incidents.update({incident.id: incident_row(incident, at) for incident in tick.incidents})
         self._latest = state
@@ -158,9 +161,7 @@ class JournalWriter:
     def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
         """Write what became of the actions, with the state that knows it."""
         self._batch.results += [result_row(result) for result in results]
-        self._batch.outcomes += [
-            {"action_id": one.action_id, "at": one.at, "kind": one.kind.value, "detail": one.detail} for one in outcomes
-        ]
+        self._batch.outcomes += [outcome_row(outcome) for outcome in outcomes]
         self._latest = state
         if self._every == 1 or any(result.status is not StepStatus.DRY_RUN for result in results):
             self.flush()

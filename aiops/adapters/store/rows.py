@@ -6,7 +6,7 @@ import math
 import zlib
 from typing import Any
 
-from aiops.core.model import Action, Decision, Finding, Incident, Pass, StepResult, VerdictWord
+from aiops.core.model import Action, Decision, Finding, Incident, Outcome, Pass, StepResult, VerdictWord
 from aiops.core.record.codec import to_text
 
 Row = dict[str, Any]
@@ -54,6 +54,11 @@ def word(decision: Decision) -> str:
         return "bug"
     held = verdict.word is VerdictWord.STEADY and verdict.proposal.delta != 0
     return VerdictWord.WAIT.value if held else verdict.word.value
+
+
+def outcome_row(outcome: Outcome) -> Row:
+    """Return how an action ended."""
+    return {"action_id": outcome.action_id, "at": outcome.at, "kind": outcome.kind.value, "detail": outcome.detail}
 
 
 def sample_row(decision: Decision) -> tuple[Any, ...]:
