@@ -134,9 +134,7 @@ class ControlLoop:
         self._reign.end()
         self._answers, self._ends = (), ()  # whoever leads looks back at them
         self.last = None
-        who = leadership.holder
-        said = f"who leads is {who}" if who.startswith("unknown") else f"{who} leads"
-        return f"{clock(now)} standing by: {said}"
+        return f"{clock(now)} standing by: {leadership.holder} leads"
 
     def _led(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with which to decide as the leader: claimed, looked back, stamped (S6)."""

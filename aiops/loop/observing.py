@@ -69,7 +69,7 @@ class Observer:
         try:
             return self.ports.lease.leadership(now)
         except PortError as err:
-            return Leadership(leader=False, epoch=0, holder=f"unknown: {err}")
+            return Leadership(leader=False, epoch=0, holder=f"nobody that is known of ({err})")
 
     def _read(self, policies: PolicySet, now: Instant) -> Observation:
         signals = tuple(spec.query for policy in policies.scaling for spec in policy.signals.values())

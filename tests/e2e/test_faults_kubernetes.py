@@ -56,7 +56,7 @@ def outage(rig: Rig, deploy, seconds: float) -> None:
     needs(rig, QUIET)
     try:
         gone_at = time.monotonic()
-        said = until_said(rig, daemon, "who leads is unknown", since=begun)
+        said = until_said(rig, daemon, "nobody that is known of", since=begun)
         assert "Connection refused" in said
         time.sleep(max(0.0, seconds - (time.monotonic() - gone_at)))
         spoken = daemon.sentences()[begun:]
@@ -157,11 +157,11 @@ def test_a_watch_that_hangs_is_noticed_by_the_lease_and_nothing_is_written_s2(ri
     proxy.rules = [rule(hang)]
     proxy.cut_all()
     needs(rig, QUIET)
-    said = until_said(rig, daemon, "who leads is unknown")
+    said = until_said(rig, daemon, "nobody that is known of")
     assert "timed out" in said
     before = len(rig.writes())
     spoken = turns(rig, daemon, 5)
-    assert all("who leads is unknown" in one for one in spoken)
+    assert all("nobody that is known of" in one for one in spoken)
     assert len(rig.writes()) == before
     proxy.rules = []
     hang.heal()
