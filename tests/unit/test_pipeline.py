@@ -143,6 +143,18 @@ def test_an_object_made_anew_under_the_same_name_inherits_nothing():
     assert other.state.targets[KEY].events == ()
 
 
+def test_what_was_pending_on_an_object_that_was_made_anew_has_an_end_s6():
+    shot = snapshot(demand=answer(590.0))
+    made = decide(LoopState(), turn(shot))
+    state = answered(made, StepStatus.DONE, shot).state
+    other = decide(state, turn(later(shot, 15, uid="other")))
+    ends = [(one.action_id, one.kind) for one in other.tick.outcomes]
+    assert ends == [(made.tick.actions[0].id, OutcomeKind.UNKNOWN)]
+    # and only one
+    again = decide(other.state, turn(later(shot, 30, uid="other")))
+    assert made.tick.actions[0].id not in [one.action_id for one in again.tick.outcomes]
+
+
 def test_a_decision_that_stays_the_same_keeps_its_record():
     first = decide(LoopState(), turn())
     second = decide(first.state, turn(later(snapshot(), 15)))

@@ -31,7 +31,7 @@ from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record import story
-from aiops.core.verify import Sight, judgement, superseded
+from aiops.core.verify import Sight, judgement, superseded, unseen
 
 FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
@@ -52,7 +52,8 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     """Return the decision for one policy from its inputs and nothing else."""
     snapshot, now = inputs.snapshot, inputs.snapshot.at
     workload = snapshot.workloads.get(policy.target.key)
-    carried = guard.in_time(_of_this_object(inputs.state, workload), now)
+    carried, lost = _of_this_object(inputs.state, workload, now)
+    carried = guard.in_time(carried, now)
     signals, memories = _signals(policy, carried, snapshot)
     env = _environment(policy, inputs, signals, workload)
     carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
@@ -84,7 +85,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     )
     verdict = guard.verdict(wish, context)
     carried = guard.remembered(carried, verdict, context)
-    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), outcomes, workload))
+    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), (*lost, *outcomes), workload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,19 @@ class _Made:
     workload: Workload | None
 
 
-def _of_this_object(state: TargetState, workload: Workload | None) -> TargetState:
-    """Return the state, or a fresh one when the object was deleted and made again under the same name."""
+def _of_this_object(
+    state: TargetState, workload: Workload | None, now: Instant
+) -> tuple[TargetState, tuple[Outcome, ...]]:
+    """Return the state, or a fresh one when the object was deleted and made again under the same name.
+
+    What was still to be seen of the former object ends with it.
+    """
     if workload is None or workload.uid == state.uid:
-        return state
-    return replace(FRESH if state.uid else state, uid=workload.uid)
+        return state, ()
+    if not state.uid:
+        return replace(state, uid=workload.uid), ()
+    lost = () if state.pending is None else (unseen(state.pending, now),)
+    return replace(FRESH, uid=workload.uid), lost
 
 
 def _signals(

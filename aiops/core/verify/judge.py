@@ -47,6 +47,11 @@ def superseded(action: Action, level: int, by: str, now: Instant) -> Outcome:
     return _outcome(action, kind, now, f"the field held {level} when {by} replaced it")
 
 
+def unseen(action: Action, now: Instant) -> Outcome:
+    """Return the outcome of an action whose object was deleted and made again before it was verified."""
+    return _outcome(action, OutcomeKind.UNKNOWN, now, "the object was deleted and made again before it was verified")
+
+
 def _missed(action: Action, seen: Sight) -> Outcome | None:
     """Return a failure only once the API has shown, after the last moment of sending, that the wish is not there."""
     if seen.as_of <= action.expires_at:
