@@ -31,11 +31,10 @@ from tests.e2e.invariants import OWN, Witness
 from tests.e2e.postgres import running_postgres
 from tests.e2e.rig import SERVICE_NAMESPACE, USER
 from tests.e2e.soak_faults import FAULTS
-from tests.e2e.soak_memory import Life
+from tests.e2e.soak_memory import SAMPLE_S, Life
 from tests.e2e.soak_schedule import REPLICAS, Load, Planned, loads, schedule
 from tests.e2e.soak_world import NAMES, World, settled, world
 
-SAMPLE_S = 15.0
 ENDED_S = 180.0
 """How long an action may be without an end while faults go on."""
 CALM_S = 2.0

@@ -9,6 +9,8 @@ import numpy as np
 
 from tests.e2e.processes import Process
 
+SAMPLE_S, EVERY_S = 15.0, 120.0
+"""How often a sample is taken, and how often one is shown."""
 WARM_S = 240.0
 """The first minutes of a process: imports, caches, pools and the allocator's arenas fill up."""
 LONG_ENOUGH_S = 360.0
@@ -107,7 +109,9 @@ class Life:
         if not self.judged:
             return f"{line}; too short for a line"
         middle, low, high = self.slope()
-        return f"{line}; warm slope {middle:+.1f} MB/h (95 %: {low:+.1f} to {high:+.1f})"
+        every = [f"{one.rss_mb:.1f}" for one in self.samples[:: round(EVERY_S / SAMPLE_S)]]
+        line += f"; warm slope {middle:+.1f} MB/h (95 %: {low:+.1f} to {high:+.1f})"
+        return f"{line}\n    MB every {EVERY_S / 60:.0f} minutes: {' '.join(every)}"
 
     def __str__(self) -> str:
         """Return which process."""

@@ -107,7 +107,9 @@ class World:
     def start(self, who: str) -> None:
         """Start a replica, or start it again."""
         kubeconfig = self.rig.kubeconfig(server=self.proxies[who].url, token=self.token)
-        self.daemons[who] = self.rig.daemon(who, kubeconfig=kubeconfig)
+        # checkpoints soon and often, so that what they need is there while a process warms up
+        models = {"checkpoint": str(self.rig.folder / f"models-{who}.npz"), "every": "60s"}
+        self.daemons[who] = self.rig.daemon(who, kubeconfig=kubeconfig, models=models)
         self.killed.discard(who)
 
     def kill(self, who: str) -> None:
