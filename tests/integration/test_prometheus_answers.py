@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -262,3 +263,26 @@ def test_a_range_puts_samples_on_the_grid_and_leaves_gaps(script, read):
         source.close()
     np.testing.assert_array_equal(found.values, [[1.0, np.nan, 3.0, np.nan]])
     np.testing.assert_array_equal(found.times, [1000.0, 1060.0, 1120.0, 1180.0])
+
+
+def test_threads_that_ask_at_once_make_one_client():
+    """The first tick asks from several threads; two that both made the client change the session under each other."""
+    source = PrometheusSource(PrometheusOptions(url="http://127.0.0.1:9", retries=0, concurrency=8))
+    bound, barrier = [], threading.Barrier(8)
+    session = source._session
+    real = session.bound_pool
+
+    def counted() -> None:
+        bound.append(1)
+        real()
+
+    session.bound_pool = counted
+
+    def ask() -> object:
+        barrier.wait(5)
+        return source._connected()
+
+    with ThreadPoolExecutor(8) as pool:
+        made = {id(one.result()) for one in [pool.submit(ask) for _ in range(8)]}
+    source.close()
+    assert (len(made), len(bound)) == (1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +46,7 @@ class PrometheusSource:
         self._options = options
         self._session = BoundedSession(options)
         self._client: PrometheusConnect | None = None
+        self._connecting = threading.Lock()
         self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="prometheus")
         self._dice = random.Random()  # noqa: S311  # spreads load; nothing is secret about it
         self._watched: dict[PolicyKey, WatchRows] = {}
@@ -181,12 +183,14 @@ class PrometheusSource:
 
     def _connected(self) -> PrometheusConnect:
         """Return the client, made at first use: importing it brings pandas and a plotting library along."""
-        if self._client is None:
-            from prometheus_api_client import PrometheusConnect
+        with self._connecting:  # the first tick asks from several threads at once
+            if self._client is None:
+                from prometheus_api_client import PrometheusConnect
 
-            self._client = PrometheusConnect(url=self._options.url.rstrip("/"), session=self._session, method="POST")
-            self._session.bound_pool()
-        return self._client
+                url = self._options.url.rstrip("/")
+                self._client = PrometheusConnect(url=url, session=self._session, method="POST")
+                self._session.bound_pool()
+            return self._client
 
 
 def _settled(future: Future[Result]) -> Result | SourceUnavailable:
