@@ -104,7 +104,13 @@ def unregister(plane: ControlPlane) -> None:
     plane.delete("/api/v1/namespaces/kube-system/services/emulated-metrics")
 
 
-def hpa(namespace: str, percent: int, name: str = "checkout", least: int = 2) -> dict[str, Any]:
+def is_active(plane: ControlPlane, path: str) -> bool:
+    """Return whether an HPA can scale: it has something to read."""
+    conditions = plane.api("GET", path).get("status", {}).get("conditions", [])
+    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
+
+
+def hpa(namespace: str, percent: int, name: str = "checkout", least: int = 2, most: int = 20) -> dict[str, Any]:
     """Return an HPA that keeps the CPU use of a Deployment's pods at a percentage."""
     target = {"type": "Utilization", "averageUtilization": percent}
     return {
@@ -114,7 +120,7 @@ def hpa(namespace: str, percent: int, name: str = "checkout", least: int = 2) ->
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": least,
-            "maxReplicas": 20,
+            "maxReplicas": most,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         },
     }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -37,7 +35,7 @@ from tests.e2e.disturbances import (
     once,
     status_object,
 )
-from tests.e2e.wire import as_chunk, raw_head, read_body, read_head
+from tests.e2e.wire import as_chunk, bound, client_context, raw_head, read_body, read_head, reset
 
 __all__ = [
     "AfterStatus",
@@ -141,12 +139,12 @@ class FaultProxy:
     ) -> None:  # fmt: skip
         upstream = urlsplit(upstream_url)
         self.server = (upstream.hostname or "127.0.0.1", upstream.port or (443 if upstream.scheme == "https" else 80))
-        self.upstream_tls = _client_context(upstream_ca, client) if upstream.scheme == "https" else None
+        self.upstream_tls = client_context(upstream_ca, client) if upstream.scheme == "https" else None
         self._tls = None
         if cert is not None:
             self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             self._tls.load_cert_chain(cert, key)
-        self._listener = _bound(port)
+        self._listener = bound(port)
         self.port = int(self._listener.getsockname()[1])
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         self.seen: list[Seen] = []
@@ -268,7 +266,7 @@ class FaultProxy:
 
     async def _cut_all(self) -> None:
         for writer in list(self._clients):
-            _reset(writer)
+            reset(writer)
         # what was reset leaves with the loop's next turns
         await asyncio.sleep(0.01)
 
@@ -306,7 +304,7 @@ class FaultProxy:
                 pass
             writer.close()
         except (Cut, OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            _reset(writer)
+            reset(writer)
         finally:
             upstream.close()
             self._clients.discard(writer)
@@ -383,31 +381,3 @@ async def _while_there(pieces: AsyncIterator[bytes], gone: asyncio.Task[bytes]) 
         if piece is None:
             return
         yield piece
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close a connection with RST in place of FIN."""
-    with contextlib.suppress(OSError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
-def _bound(port: int) -> socket.socket:
-    """Return a socket that keeps its port even while it does not listen, which takes a port that was asked for."""
-    while True:
-        # asyncio turns Nagle's algorithm off only where the protocol is named
-        listener = socket.socket(proto=socket.IPPROTO_TCP)
-        listener.setblocking(False)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        if port:
-            return listener
-        port = int(listener.getsockname()[1])
-        listener.close()
-
-
-def _client_context(ca: Path | None, client: tuple[Path, Path] | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
-    if client is not None:
-        context.load_cert_chain(*client)
-    return context

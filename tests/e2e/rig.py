@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.invariants import Evidence, Record, violations
 from tests.e2e.processes import Process, eventually
 from tests.integration.prometheus_server import free_port
+from tests.loopback import page
 
 ROOT = Path(__file__).parents[2]
 SERVICE_NAMESPACE = "aiops"
@@ -273,15 +273,3 @@ class Rig:
         """Return what the store says is to be handed back."""
         with self.store() as store:
             return list(store.reader.effects())
-
-
-def page(port: int, path: str) -> tuple[int, str]:
-    """Return status and text of a page on loopback; 0 and nothing when nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as err:
-        with err:
-            return err.code, err.read().decode()
-    except OSError:
-        return 0, ""

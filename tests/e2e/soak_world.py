@@ -22,6 +22,7 @@ from simulators.emulator import (
 )
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.conftest import deployment
+from tests.e2e.emulated import hpa
 from tests.e2e.postgres import PostgresServer
 from tests.e2e.processes import Process, eventually
 from tests.e2e.proxy import FaultProxy
@@ -225,7 +226,7 @@ def world(plane: ControlPlane, postgres: PostgresServer, folder: Path, namespace
         made = World(rig=rig, postgres=postgres, metrics=metrics, emulator=emulator, proxies=proxies)
         made.write_policies(grant=True)
         made.token = plane.token(SERVICE_NAMESPACE, "aiops", TOKEN_S)
-        plane.apply(*(_hpa(namespace, name) for name in FLOORS))
+        plane.apply(*(hpa(namespace, 70, name, LEAST, MOST) for name in FLOORS))
         yield made
 
 
@@ -261,21 +262,6 @@ def _emulator(plane: ControlPlane, folder: Path, namespace: str) -> Iterator[Emu
             for one in reversed(made):
                 plane.delete(plane.path_of(one), wait=False)
             client.close()
-
-
-def _hpa(namespace: str, name: str) -> dict[str, Any]:
-    cpu = {"type": "Utilization", "averageUtilization": 70}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "minReplicas": LEAST,
-            "maxReplicas": MOST,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": cpu}}],
-        },
-    }
 
 
 def settled(made: World, within_s: float) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from aiops.core.act.set_floor import RESTORE
-from tests.e2e.emulated import Emulated, hpa
+from tests.e2e.emulated import Emulated, hpa, is_active
 from tests.e2e.faulty import POINTS
 from tests.e2e.rig import Rig, scaling_policy
 
@@ -92,7 +92,7 @@ def test_a_release_survives_a_death_and_the_floor_is_given_back_once_s6_s9(
     rig.until(lambda: rig.plane.api("GET", path)["spec"]["minReplicas"] == 7, "a floor of 7")
     ended(rig)
     before.process.term(20)
-    rig.until(lambda: _active(rig, path), "the HPA to be active", 60)
+    rig.until(lambda: is_active(rig.plane, path), "the HPA to be active", 60)
     # the policy is gone when the next daemon begins: it hands back, and dies in the middle of it
     rig.policy(grant=False)
     killed_and_restarted(rig, point)
@@ -101,8 +101,3 @@ def test_a_release_survives_a_death_and_the_floor_is_given_back_once_s6_s9(
     rig.check()
     rig.until(lambda: not rig.effects(), "the effect to be forgotten", 90)
     assert RESTORE not in rig.plane.api("GET", path)["metadata"].get("annotations", {})
-
-
-def _active(rig: Rig, path: str) -> bool:
-    conditions = rig.plane.api("GET", path).get("status", {}).get("conditions", [])
-    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from aiops.core.act.set_floor import ACTION, RESTORE
-from tests.e2e.emulated import CAPACITY_RPS, Emulated, hpa
+from tests.e2e.emulated import CAPACITY_RPS, Emulated, hpa, is_active
 from tests.e2e.rig import Rig, scaling_policy
 from tests.integration.prometheus_server import running_prometheus
 
@@ -78,14 +78,9 @@ def floor(rig: Rig, deploy, emulated: Emulated, aggregated) -> str:
     emulated.load(100.0)
     rig.plane.apply(hpa(rig.namespace, 80))
     path = f"/apis/autoscaling/v2/namespaces/{rig.namespace}/horizontalpodautoscalers/checkout"
-    rig.until(lambda: active(rig, path), "the HPA to be active", 60)
+    rig.until(lambda: is_active(rig.plane, path), "the HPA to be active", 60)
     rig.policy(scaling_policy(rig.namespace, lever="hpa-floor"))
     return path
-
-
-def active(rig: Rig, path: str) -> bool:
-    conditions = rig.plane.api("GET", path).get("status", {}).get("conditions", [])
-    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
 
 
 def least(rig: Rig, path: str) -> int:
@@ -120,7 +115,7 @@ def test_a_floor_is_not_lowered_while_the_hpa_cannot_scale_s4(rig: Rig, floor: s
     daemon = rig.daemon()
     rig.until(lambda: least(rig, floor) == 9, "a floor of 9")
     emulated.client.fault(rig.namespace, "checkout", {"kind": "absent", "on": ["kubernetes-metrics"]})
-    rig.until(lambda: not active(rig, floor), "the HPA to be inactive", 60)
+    rig.until(lambda: not is_active(rig.plane, floor), "the HPA to be inactive", 60)
     rig.demand(60.0)
     rig.until(lambda: rig.decisions(reason="scaling_inactive"), "the loop to say so")
     rig.policy(grant=False)  # the policy is gone: not even to hand it back

@@ -1,9 +1,14 @@
-"""HTTP/1.1 on streams: heads and bodies, as they come."""
+"""HTTP/1.1 on streams: heads and bodies, as they come; sockets and contexts."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
+import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from tests.e2e.disturbances import Headers, header
 
@@ -46,3 +51,31 @@ def raw_head(first: str, headers: Headers) -> bytes:
 
 def as_chunk(piece: bytes) -> bytes:
     return f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection with RST in place of FIN."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def bound(port: int) -> socket.socket:
+    """Return a socket that keeps its port even while it does not listen, which takes a port that was asked for."""
+    while True:
+        # asyncio turns Nagle's algorithm off only where the protocol is named
+        listener = socket.socket(proto=socket.IPPROTO_TCP)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        if port:
+            return listener
+        port = int(listener.getsockname()[1])
+        listener.close()
+
+
+def client_context(ca: Path | None, client: tuple[Path, Path] | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    if client is not None:
+        context.load_cert_chain(*client)
+    return context

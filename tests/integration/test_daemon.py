@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ from aiops.adapters.store import Asked, Store
 from aiops.app.policies import FolderPolicySource
 from tests.integration.kubernetes_server import KubernetesServer, deployment, pod
 from tests.integration.prometheus_server import free_port, running_prometheus
+from tests.loopback import page
 
 ROOT = Path(__file__).parents[2]
 POLICY = """
@@ -100,17 +100,6 @@ def eventually(look, within_s: float = 25.0):
             return found
         time.sleep(0.1)
     raise AssertionError("it did not come about in time")
-
-
-def page(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as err:
-        with err:
-            return err.code, err.read().decode()
-    except OSError:
-        return 0, ""
 
 
 @pytest.mark.slow
