@@ -99,7 +99,7 @@ def slower_shares(t_s: F64 | float, service_s: F64 | float, drain_per_s: F64, wa
     """Return `slower_share` for arrays that broadcast with each other, row by row."""
     rate, gap = _rates(service_s, drain_per_s)
     late = np.maximum(t_s, 0.0)
-    served, drained = np.exp(-rate * late), np.exp(-drain_per_s * late)
+    served, drained = np.exp(-rate * late), np.exp(-(rate + gap) * late)
     return np.asarray(np.minimum(1.0, served + waiting * rate / gap * (served - drained)), dtype=np.float64)
 
 
@@ -109,6 +109,7 @@ def response_quantile(q: float, service_s: float, drain_per_s: float, waiting: f
     gap = drain_per_s - rate
     if abs(gap) < _SAME_RATE * rate:
         gap = _SAME_RATE * rate
+    drain_per_s = rate + gap
     lifted = waiting * rate / gap
     t_s = -aim * service_s
     for _ in range(_ROUNDS):
@@ -126,6 +127,7 @@ def response_quantiles(q: float, service_s: F64 | float, drain_per_s: F64, waiti
     """Return `response_quantile` for arrays that broadcast with each other, row by row."""
     aim = math.log(1.0 - q)
     rate, gap = _rates(service_s, drain_per_s)
+    drain_per_s = rate + gap
     lifted = waiting * rate / gap
     t_s = np.broadcast_to(-aim / rate, np.shape(lifted)).astype(np.float64)
     for _ in range(_ROUNDS):

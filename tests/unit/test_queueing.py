@@ -101,3 +101,12 @@ def test_arrays_broadcast_over_lanes_and_never_leave_their_range():
     late = slower_shares(np.array([-1.0, 0.0, 0.1]), np.array([0.05, 0.05, 0.1]), np.array([5.0, 20.0, 10.0]), 1.0)
     assert late[:2].tolist() == [1.0, 1.0]
     assert late[2] == pytest.approx(2.0 * math.exp(-1.0), rel=1e-4)
+
+
+def test_a_line_that_drains_exactly_as_fast_as_one_request_is_served_is_no_special_case():
+    rate, near = 20.0, 20.0 * (1.0 + 1e-4)
+    for q in (0.5, 0.95):
+        at = response_quantile(q, 1.0 / rate, rate, 0.6)
+        assert at == pytest.approx(response_quantile(q, 1.0 / rate, near, 0.6), rel=1e-3)
+        assert response_quantiles(q, 1.0 / rate, np.array([rate]), np.array([0.6])) == pytest.approx(at, rel=1e-3)
+        assert slower_share(at, 1.0 / rate, rate, 0.6) == pytest.approx(1.0 - q, rel=2e-3)
