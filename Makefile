@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench e2e e2e-again e2e-long soak lock smoke clean
+.PHONY: help venv run test check fmt bench e2e e2e-again e2e-long soak lock proto smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ soak: $(STAMP) ## half an hour of random faults on a real control plane (SEED=1 
 
 lock: ## resolve requirements.lock anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --no-annotate --no-header --no-emit-package aiops --extra dev pyproject.toml -o requirements.lock
+
+proto: $(STAMP) ## make the Python code of aiops/grpc/externalscaler.proto anew
+	@cd aiops/grpc && $(abspath $(PY)) -m grpc_tools.protoc -I . --python_out=. --pyi_out=. externalscaler.proto
 
 clean: ## remove what was made
 	@rm -rf $(VENV) var out .mypy_cache .ruff_cache .pytest_cache

@@ -28,6 +28,7 @@ from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, PortError, StoreUnavailable
+from aiops.loop.lookout import Lookout, Seen
 from aiops.loop.observing import Observer
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
@@ -38,7 +39,10 @@ _FRESH = TargetState()
 
 
 class ControlLoop:
-    """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far."""
+    """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far.
+
+    lookout: holds what other threads may tell of the time to come.
+    """
 
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
         self.ports = ports
@@ -49,6 +53,7 @@ class ControlLoop:
         self._answers: tuple[StepResult, ...] = ()
         self._ends: tuple[Outcome, ...] = ()
         self._began = (0.0, 0.0)
+        self.lookout = Lookout()
         self.bank = bank
         self.state: LoopState = ports.journal.load()
         self.last: Tick | None = None
@@ -125,7 +130,9 @@ class ControlLoop:
         demands = {}
         for policy in policies.scaling:
             demands[policy.key] = Demand(*demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot))
-        return self.bank.perceive(frame, demands, policies)
+        percepts = self.bank.perceive(frame, demands, policies)
+        self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
+        return percepts
 
     # -- leading ---------------------------------------------------------------------------------------
 

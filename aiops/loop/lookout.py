@@ -1,0 +1,85 @@
+"""Publishing what the loop can tell of the time to come, once a turn."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiops.core.bank import Demand
+from aiops.core.model import Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
+from aiops.core.pipeline.outlook import NEVER, Alarm, Outlook, Prospect, Sighting, alarm, prospect
+from aiops.core.policies import PolicySet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One turn's sight: what was asked for, what was observed, what the models make of it."""
+
+    policies: PolicySet
+    snapshot: Snapshot
+    frame: Frame
+    demands: Mapping[PolicyKey, Demand]
+    percepts: Percepts
+
+
+class Lookout:
+    """Holds the newest Outlook. The loop's thread alone replaces it; every other thread reads one reference."""
+
+    def __init__(self) -> None:
+        self.outlook = Outlook()
+        self._index: SeriesIndex | None = None
+        self._watching: dict[PolicyKey, int] = {}
+        self._owners: Rows = np.zeros(0, np.intp)
+
+    def look(self, seen: Seen) -> None:
+        """Publish what a turn knows, of the policies in force and of no others."""
+        self.outlook = Outlook(at=seen.snapshot.at, prospects=self._prospects(seen), alarms=self._alarms(seen))
+
+    def _prospects(self, seen: Seen) -> dict[PolicyKey, Prospect]:
+        before, made = self.outlook.prospects, {}
+        for policy in seen.policies.scaling:
+            forecast = seen.percepts.forecasts.get(policy.key)
+            if forecast is None:
+                continue
+            demand = seen.demands.get(policy.key)
+            sighting = Sighting(
+                at=seen.snapshot.at,
+                seen=demand is not None and math.isfinite(demand.value),
+                tick_s=seen.policies.step_s,
+                workload=seen.snapshot.workloads.get(policy.target.key),
+            )
+            made[policy.key] = prospect(policy, forecast, sighting, before.get(policy.key))
+        return made
+
+    def _alarms(self, seen: Seen) -> dict[PolicyKey, Alarm]:
+        if not seen.policies.watches:
+            return {}
+        live = self._live(seen)
+        found: dict[PolicyKey, list[Finding]] = defaultdict(list)
+        for one in seen.percepts.findings:
+            found[one.policy].append(one)
+        made = {}
+        for policy in seen.policies.watches:
+            old, open_ones = self.outlook.alarms.get(policy.key), found.get(policy.key, ())
+            if live.get(policy.key, 0) or open_ones:  # that all series are gone can be what is wrong
+                seen_at = seen.snapshot.at
+            else:
+                seen_at = NEVER if old is None else old.seen_at
+            made[policy.key] = alarm(policy.key, open_ones, seen_at)
+        return made
+
+    def _live(self, seen: Seen) -> dict[PolicyKey, int]:
+        """Return how many series of each WatchPolicy have a value now."""
+        if seen.frame.index is not self._index:
+            self._follow(seen.frame.index)
+        counts = np.bincount(self._owners[np.isfinite(seen.frame.values)], minlength=len(self._watching))
+        return dict(zip(self._watching, counts.tolist(), strict=True))
+
+    def _follow(self, index: SeriesIndex) -> None:
+        self._watching = {}
+        owners = [self._watching.setdefault(key.split("#", 1)[0], len(self._watching)) for key in index.keys]
+        self._owners, self._index = np.array(owners, np.intp), index
