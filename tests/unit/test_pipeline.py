@@ -25,6 +25,7 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline import Turn, decide, settled
 from aiops.core.policies import Fallback, ForecastSpec, Lever, PolicySet
+from aiops.core.verify.judge import ABSENT_S
 from tests.builders import KEY, NOW, TARGET, answer, forecast, hpa, policy, rules, snapshot, with_workload, workload
 
 AHEAD = ForecastSpec(model="seasonal-naive", history_s=1e6, quantile=0.95, lead_s=60.0, season_s=86400.0)
@@ -153,6 +154,49 @@ def test_what_was_pending_on_an_object_that_was_made_anew_has_an_end_s6():
     # and only one
     again = decide(other.state, turn(later(shot, 30, uid="other")))
     assert made.tick.actions[0].id not in [one.action_id for one in again.tick.outcomes]
+
+
+def pending_then_away(**changes):
+    """Return the action that is pending, its state, and a function: the snapshot of a time at which nothing is seen."""
+    shot = snapshot(demand=answer(590.0))
+    made = decide(LoopState(), turn(shot))
+    action = made.tick.actions[0]
+    state = answered(made, StepStatus.DONE, shot).state
+    return action, state, lambda at: replace(later(shot, at - NOW), workloads={}, **changes)
+
+
+def test_what_was_pending_on_an_object_that_was_deleted_and_stays_away_has_one_end_s6():
+    action, state, away = pending_then_away()
+    end_at = action.verify_by + ABSENT_S
+    ends = []
+    for at in (NOW + 15, action.verify_by, end_at - 1, end_at, end_at + 15, end_at + 3600):
+        made = decide(state, turn(away(at)))
+        state = made.state
+        ends += [(one.at, one.action_id, one.kind) for one in made.tick.outcomes]
+    assert ends == [(end_at, action.id, OutcomeKind.UNKNOWN)]
+
+
+def test_what_was_pending_on_an_object_that_comes_back_in_time_is_judged_by_it_s6():
+    action, state, away = pending_then_away()
+    gone = decide(state, turn(away(action.verify_by)))
+    assert gone.tick.outcomes == ()
+    back = later(snapshot(demand=answer(590.0)), action.verify_by + 15 - NOW, replicas=12, ready=12)
+    made = decide(gone.state, turn(back))
+    assert [(one.action_id, one.kind) for one in made.tick.outcomes] == [(action.id, OutcomeKind.TOOK_EFFECT)]
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        {"cluster_errors": {TARGET.cluster: "does not answer"}},
+        {"target_errors": {TARGET.key: (Reason.NO_PERMISSION, "may not be read")}},
+    ],
+)
+def test_what_cannot_be_read_is_not_taken_for_deleted_s6(unread):
+    action, state, away = pending_then_away(**unread)
+    made = decide(state, turn(away(action.verify_by + 3600)))
+    assert made.tick.outcomes == ()
+    assert made.state.targets[KEY].pending == action
 
 
 def test_a_decision_that_stays_the_same_keeps_its_record():

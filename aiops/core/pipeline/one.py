@@ -31,7 +31,7 @@ from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record import story
-from aiops.core.verify import Sight, judgement, superseded, unseen
+from aiops.core.verify import Sight, gone, judgement, superseded, unseen
 
 FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
@@ -56,10 +56,10 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     carried = guard.in_time(carried, now)
     signals, memories = _signals(policy, carried, snapshot)
     env = _environment(policy, inputs, signals, workload)
-    carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env))
+    silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
+    carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env, silent))
     price = snapshot.replica_usd_per_hour.get(policy.target.key)
     if workload is None:
-        silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
     else:
         situation = Situation(
@@ -90,8 +90,11 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
 
 @dataclass(frozen=True, slots=True)
 class _Now:
+    """silent: whether what runs could not be read, so that what is not seen may be there all the same."""
+
     at: Instant
     env: Mapping[str, object]
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +156,13 @@ def _verified(
 ) -> tuple[TargetState, tuple[Outcome, ...]]:
     """Return the state after a look at what became of the pending action."""
     action = state.pending
-    level = None if action is None or workload is None else act.level(action.change, workload)
-    if action is None or workload is None or level is None:
+    if action is None:
+        return state, ()
+    if workload is None:
+        end = None if now.silent else gone(action, policy.target.kind, now.at)
+        return (state, ()) if end is None else (replace(state, pending=None), (end,))
+    level = act.level(action.change, workload)
+    if level is None:
         return state, ()
     if level == action.change.after:
         # seen to hold, so it was accepted, even if the answer to the request was lost (S6)

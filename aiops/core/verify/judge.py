@@ -8,6 +8,9 @@ from aiops.core.model import Action, Instant, Outcome, OutcomeKind
 from aiops.core.policies import Verification
 from aiops.core.protocols import ConditionError, Env
 
+ABSENT_S = 60.0
+"""How long after its time to verify an object that is not there is waited for: a cache of the API may lag so far."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
@@ -50,6 +53,13 @@ def superseded(action: Action, level: int, by: str, now: Instant) -> Outcome:
 def unseen(action: Action, now: Instant) -> Outcome:
     """Return the outcome of an action whose object was deleted and made again before it was verified."""
     return _outcome(action, OutcomeKind.UNKNOWN, now, "the object was deleted and made again before it was verified")
+
+
+def gone(action: Action, kind: str, now: Instant) -> Outcome | None:
+    """Return the outcome of an action whose object, of this kind, is not there; None while it may yet be seen again."""
+    if now < max(action.verify_by, action.expires_at) + ABSENT_S:
+        return None
+    return _outcome(action, OutcomeKind.UNKNOWN, now, f"the {kind} is not there, so what became of it cannot be seen")
 
 
 def _missed(action: Action, seen: Sight) -> Outcome | None:
