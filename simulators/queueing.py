@@ -141,6 +141,50 @@ def response_quantiles(q: float, service_s: F64 | float, drain_per_s: F64, waiti
     return t_s
 
 
+def line_at(servers: float, rho: float) -> float:
+    """Return the mean number that waits at utilisation `rho` in (0, 1), by Erlang's C near full use; see `use_at`."""
+    idle = 1.0 - rho
+    return rho / (idle * (1.0 + _slope(servers) * idle))
+
+
+def use_at(servers: float, line: float) -> float:
+    """Return the utilisation at which `line` requests wait on average: the inverse of `line_at`, in closed form."""
+    if line <= 0.0:
+        return 0.0
+    linear, square = line + 1.0, line * _slope(servers)
+    return 1.0 - 2.0 / (linear + math.sqrt(linear * linear + 4.0 * square))
+
+
+def line_after(servers: float, line: float, arrived: float, able: float) -> float:
+    """Return the mean number that waits after a time in which `arrived` come and at most `able` are served.
+
+    The servers are as busy as those of the steady queue with that many waiting at the end (an implicit Euler step of
+    the pointwise stationary fluid approximation; it never overshoots, however long the step): the root in idle share y
+    of (1 - y) / (y (1 + slope y)) = line + arrived - able (1 - y), by Newton's method kept between its bounds.
+    """
+    kept, slope = line + arrived - able, _slope(servers)
+    low, high = 0.0, 1.0
+    idle = 1.0 / (1.0 + kept) if kept > 0.0 else min(1.0, -kept / able + 1e-3)
+    for _ in range(60):
+        left, lifted = kept + able * idle, 1.0 + slope * idle
+        value = 1.0 - idle - left * idle * lifted
+        low, high = (idle, high) if value > 0.0 else (low, idle)
+        steepness = -1.0 - able * idle * lifted - left * (lifted + slope * idle)
+        moved = idle - value / steepness
+        if not low < moved < high:
+            moved = (low + high) / 2.0
+        if able * abs(moved - idle) < 1e-6:
+            return max(0.0, kept + able * moved)
+        idle = moved
+    return max(0.0, kept + able * idle)
+
+
+def _slope(servers: float) -> float:
+    """Return 1 / (Erlang's B) - 1 at full use, by which C falls as servers become idle: C = 1 / (1 + slope * idle)."""
+    c = max(servers, _LEAST_SERVERS)
+    return (1.0 + (1.0 / 12.0 + 1.0 / (288.0 * c)) / c) * (0.5 * _ROOT_2PI * math.sqrt(c) - 1.0 / 3.0)
+
+
 def _rates(service_s: F64 | float, drain_per_s: F64) -> tuple[F64, F64]:
     """Return the rate of service and what the line drains faster by, kept apart from zero."""
     rate = np.asarray(1.0 / np.asarray(service_s, dtype=np.float64))

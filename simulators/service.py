@@ -1,35 +1,45 @@
-"""One service in virtual time: pods that take time to start, and the queue in front of them.
+"""One service in virtual time: its pods, and the queue in front of them.
 
-A steady queue is computed at once from M/M/c theory (`simulators.queueing`). An overloaded one is followed second by
-second as a fluid: what exceeds the capacity waits, everybody behind it waits as long, and who would wait longer than
-the time-out fails.
+Up to 97 % utilisation the steady state of an M/M/c queue is there within a step and is computed at once
+(`simulators.queueing`). Beyond it, and until the line is short again, the mean number of waiting requests is followed
+second by second by the pointwise stationary fluid approximation (W. P. Wang, D. Tipper and S. Banerjee, "A simple
+approximation for modeling nonstationary queues", INFOCOM 1996). What waits beyond the steady line of the present load
+is a backlog that everybody behind it waits for alike; who would wait longer than the time-out fails. Both are held
+against events drawn one by one (tests/unit/test_service.py).
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from aiops.core.model import Instant
-from simulators.queueing import STEADY_RATIO, response_quantile, slower_share, wait_probability
+from simulators.calls import Answering, Call, quantile, share_above
+from simulators.nodes import NodePool
+from simulators.pods import Fleet, Pods, Slower, Startup, WarmUp
+from simulators.queueing import (
+    STEADY_RATIO,
+    line_after,
+    line_at,
+    response_quantile,
+    slower_share,
+    use_at,
+    wait_probability,
+)
+from simulators.retries import RetrySpec
 
-STARTUPS_KEPT = 20
+__all__ = ["Pods", "Queue", "Served", "ServiceSim", "ServiceSpec", "Startup"]
+
 _FLUID_S = 1.0
-_Z95 = 1.6448536269514722
-_DRAWS = 256
+_COLD_S = 5.0
+"""While pods warm up, what they carry is taken as constant for so long."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Startup:
-    """Times from a pod's creation to Ready: lognormal with this median and 95th percentile."""
-
-    median_s: float
-    p95_s: float
+_NEARLY_FULL = 0.999
+_SETTLED = 0.02
+"""A line this much longer than the steady one counts as steady."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,8 @@ class ServiceSpec:
     """What one service is. capacity_rps: requests per second that one pod serves at most.
 
     A pod serves `capacity_rps * service_s` requests at a time. Requests wait `timeout_s` at most. `slo_s` is what the
-    scorecard counts by.
+    scorecard counts by. calls: made for each request served. pool: the node pool's name, empty where a pod's room is
+    not asked about.
     """
 
     name: str
@@ -50,13 +61,20 @@ class ServiceSpec:
     replicas: int
     startup: Startup
     usd_per_hour: float
+    warm_up: WarmUp | None = None
+    slower: Slower | None = None
+    calls: tuple[Call, ...] = ()
+    retries: RetrySpec | None = None
+    pool: str = ""
 
 
 class Served(NamedTuple):
     """What happened in one stretch of time: numbers of requests, response times, pods.
 
-    violating: requests slower than the SLO or failed. utilisation_ratio: of the ready pods, infinite never, NaN when
-    none is ready. pod_s: pod seconds that are billed.
+    offered: requests that came for the first time, retried: that came again; served and failed are of both. violating:
+    requests slower than the SLO or failed when they came for the first time. Response times include those of calls.
+    utilisation_ratio: of the ready pods, infinite never, NaN when none is ready. pod_s: pod seconds from creation on.
+    pending: pods that wait for a node.
     """
 
     offered: float
@@ -70,99 +88,70 @@ class Served(NamedTuple):
     ready: int
     replicas: int
     pod_s: float
+    retried: float = 0.0
+    pending: int = 0
 
 
-class Pods:
-    """The pods of one service. They are billed from creation and serve once they are ready."""
+class Tally(NamedTuple):
+    """Sums since the last drain: requests that came, were worked on, failed, were answered too late; their times."""
 
-    def __init__(self, startup: Startup, dice: np.random.Generator, count: int) -> None:
-        self._startup = startup
-        self._dice = dice
-        self._drawn: list[float] = []
-        self._starting: list[tuple[Instant, Instant]] = []
-        self.ready = count
-        self.resized: list[int] = []
-        self.startup_s: deque[float] = deque((self._draw() for _ in range(count)), maxlen=STARTUPS_KEPT)
-        self.version = 1
-
-    @property
-    def count(self) -> int:
-        """Return how many pods exist, ready or not."""
-        return self.ready + len(self._starting)
-
-    @property
-    def next_ready(self) -> Instant:
-        """Return when the next pod becomes ready, infinite if none is starting."""
-        return self._starting[0][0] if self._starting else math.inf
-
-    def resize(self, count: int, now: Instant) -> None:
-        """Create or delete pods so that there are `count`; those that have not started yet go first."""
-        self.version += 1
-        if count != self.count:
-            self.resized.append(count - self.count)
-        for _ in range(count - self.count):
-            heapq.heappush(self._starting, (now + self._draw(), now))
-        while self.count > count and self._starting:
-            self._starting.remove(max(self._starting))
-            heapq.heapify(self._starting)
-        self.ready -= self.count - count
-
-    def lose(self, count: int, now: Instant) -> None:
-        """Lose ready pods and start new ones in their place."""
-        lost = min(count, self.ready)
-        whole, changes = self.count, len(self.resized)
-        self.ready -= lost
-        self.resize(whole, now)
-        del self.resized[changes:]
-
-    def settle(self, now: Instant) -> None:
-        """Let everything become ready whose time has come."""
-        while self._starting and self._starting[0][0] <= now:
-            ready_at, created_at = heapq.heappop(self._starting)
-            self.startup_s.append(ready_at - created_at)
-            self.ready += 1
-            self.version += 1
-
-    def _draw(self) -> float:
-        if not self._drawn:
-            sigma = math.log(self._startup.p95_s / self._startup.median_s) / _Z95
-            self._drawn = (self._startup.median_s * np.exp(sigma * self._dice.standard_normal(_DRAWS))).tolist()
-            self._drawn.reverse()
-        return self._drawn.pop()
+    came: float
+    worked: float
+    failed: float
+    late: float
+    admitted: float
+    time_s: float
+    time_s2: float
 
 
 class Queue:
-    """The line in front of the pods. `backlog` requests wait beyond what a steady queue explains."""
+    """The line in front of the pods. `backlog` requests wait while it is not steady.
+
+    Set from outside: latency_factor and error_ratio (a bad release), beneath (how calls are answered), first_ratio (the
+    share of requests that come for the first time), patience_s (after which an answer is too late for its client).
+    """
 
     def __init__(self, spec: ServiceSpec) -> None:
         self._spec = spec
         self.backlog = 0.0
         self.latency_factor = 1.0
         self.error_ratio = spec.error_ratio
-        self.offered = self.served = self.failed = self.violating = 0.0
+        self.beneath: Answering | None = None
+        self.first_ratio = 1.0
+        self.patience_s = math.inf if spec.retries is None else spec.retries.patience_s
+        self.offered = self.served = self.failed = self.violating = self.retried = 0.0
         self.busy = self.able = 0.0
-        self._admitted = self._p50 = self._p95 = 0.0
+        self._late = self._admitted = self._p50 = self._p95 = self._time_s = self._time_s2 = 0.0
+        self._line = self._steady_line = 0.0
 
-    def serve(self, seconds: float, rate: float, ready: int) -> None:
-        """Serve `rate` requests per second with `ready` pods for some time."""
-        capacity = ready * self._spec.capacity_rps / self.latency_factor
-        if self.backlog <= 0.0 and rate <= STEADY_RATIO * capacity:
-            requests = rate * seconds
-            self.offered += requests
-            self._work(requests, capacity * seconds)
-            self._answer(requests, 0.0, rate, capacity)
-            return
-        done = 0.0
-        while done < seconds - 1e-9:
-            piece = min(_FLUID_S, seconds - done)
-            self._flow(piece, rate, capacity)
-            done += piece
+    def serve(self, seconds: float, rate: float, ready: int, power: float | None = None) -> None:
+        """Serve `rate` requests per second with `ready` pods for some time. power: the standard pods they are worth."""
+        worth = float(ready) if power is None else power
+        slowness = self.latency_factor * (ready / worth if worth > 0.0 else 1.0)
+        capacity = ready * self._spec.capacity_rps / slowness
+        service_s = self._spec.service_s * slowness
+        left = seconds
+        while left > 1e-9:
+            if self._line <= 0.0 and rate <= STEADY_RATIO * capacity:
+                self._stand(left, rate, capacity, service_s)
+                return
+            piece = min(_FLUID_S, left)
+            self._flow(piece, rate, capacity, service_s)
+            left -= piece
 
-    def drain(self, ready: int, replicas: int, pod_s: float) -> Served:
+    def drain(self, ready: int, replicas: int, pod_s: float, pending: int = 0) -> Served:
         """Return what happened since the last call, and start anew."""
-        offered, served, failed, violating = self.offered, self.served, self.failed, self.violating
+        offered, retried, served = self.offered, self.retried, self.served
+        failed, violating = self.failed, self.violating
         p50, p95, used = self._drain_totals()
-        return Served(offered, served, failed, violating, p50, p95, used, self.backlog, ready, replicas, pod_s)
+        return Served(
+            offered, served, failed, violating, p50, p95, used, self.backlog, ready, replicas, pod_s, retried, pending
+        )
+
+    def tally(self) -> Tally:
+        """Return the sums since the last drain."""
+        came = self.offered + self.retried
+        return Tally(came, self.busy, self.failed, self._late, self._admitted, self._time_s, self._time_s2)
 
     def _drain_totals(self) -> tuple[float, float, float]:
         """Return p50, p95 and utilisation since the last call, and start anew."""
@@ -171,64 +160,149 @@ class Queue:
         else:
             p50 = p95 = self._spec.timeout_s if self.offered > 0.0 else math.nan
         used = self.busy / self.able if self.able > 0.0 else math.nan
-        self.offered = self.served = self.failed = self.violating = 0.0
-        self.busy = self.able = self._admitted = self._p50 = self._p95 = 0.0
+        self.offered = self.served = self.failed = self.violating = self.retried = 0.0
+        self.busy = self.able = 0.0
+        self._late = self._admitted = self._p50 = self._p95 = self._time_s = self._time_s2 = 0.0
         return p50, p95, used
 
-    def _flow(self, seconds: float, rate: float, capacity: float) -> None:
-        """Move the backlog on by a short time; those beyond the time-out fail."""
-        before, arrived = self.backlog, rate * seconds
-        wished = max(0.0, before + (rate - capacity) * seconds)
-        self.backlog = min(capacity * self._spec.timeout_s, wished)
-        refused = wished - self.backlog
-        admitted = max(0.0, arrived - refused)
-        self.offered += arrived
+    def _stand(self, seconds: float, rate: float, capacity: float, service_s: float) -> None:
+        """Serve in the steady state."""
+        requests = rate * seconds
+        self._come(requests)
+        self._work(requests, capacity * seconds)
+        if requests > 0.0:
+            rho = rate / capacity
+            waiting = wait_probability(capacity * service_s, rho)
+            self._steady_line = waiting * rho / (1.0 - rho)
+            self._answer(requests, 0.0, service_s, capacity * (1.0 - rho), waiting)
+
+    def _flow(self, seconds: float, rate: float, capacity: float, service_s: float) -> None:
+        """Move the line on by a short time; those beyond the time-out fail."""
+        servers, arrived, able = capacity * service_s, rate * seconds, capacity * seconds
+        rho = rate / capacity if capacity > 0.0 else math.inf
+        steady = line_at(servers, _mirrored(rho))
+        before, self._steady_line = self._line + self._steady_line, 0.0
+        wished = self._moved(servers, before, arrived, able)
+        self._line = min(capacity * self._spec.timeout_s, wished)
+        refused = wished - self._line
+        self._come(arrived)
         self.failed += refused
-        self.violating += refused
-        self._work(max(0.0, before + arrived - wished), capacity * seconds)
+        self.violating += min(refused, arrived) * self.first_ratio
+        self._work(max(0.0, before + arrived - wished), able)
+        self.backlog = self._line
         if capacity > 0.0:
-            self._answer(admitted, (before + self.backlog) / 2.0 / capacity, rate, capacity)
+            middle = (before + self._line) / 2.0
+            spread = min(middle, steady)
+            used = use_at(servers, spread)
+            waiting = wait_probability(servers, used)
+            delay_s = (middle - spread) / capacity
+            self._answer(max(0.0, arrived - refused), delay_s, service_s, capacity * (1.0 - used), waiting)
+        if rho <= STEADY_RATIO and self._line <= (1.0 + _SETTLED) * steady:
+            self._steady_line, self._line, self.backlog = self._line, 0.0, 0.0
+
+    @staticmethod
+    def _moved(servers: float, line: float, arrived: float, able: float) -> float:
+        """Return how many wait after a time in which `arrived` come: pods idle at times only close to full use."""
+        rest = line + arrived - able
+        if arrived <= STEADY_RATIO * able:
+            return max(rest, min(line, line_at(servers, arrived / able)))
+        if arrived >= (2.0 - STEADY_RATIO) * able:
+            return max(rest, 0.0)
+        return line_after(servers, line, arrived, able)
+
+    def _come(self, requests: float) -> None:
+        first = requests * self.first_ratio
+        self.offered += first
+        self.retried += requests - first
 
     def _work(self, requests: float, able: float) -> None:
         """Count what was served, of what could be."""
+        well = 1.0 - self.error_ratio
+        if self.beneath is not None:
+            well *= 1.0 - self.beneath.fail_ratio
         self.busy += requests
         self.able += able
-        self.served += requests * (1.0 - self.error_ratio)
-        self.failed += requests * self.error_ratio
+        self.served += requests * well
+        self.failed += requests * (1.0 - well)
 
-    def _answer(self, admitted: float, delay_s: float, rate: float, capacity: float) -> None:
+    def _answer(self, admitted: float, delay_s: float, service_s: float, drain_per_s: float, waiting: float) -> None:
         """Count how long those who came now wait and are served."""
         if admitted <= 0.0:
             return
-        spec = self._spec
-        service_s = spec.service_s * self.latency_factor
-        rho = min(rate / capacity, STEADY_RATIO)
-        drain, waiting = capacity * (1.0 - rho), wait_probability(capacity * service_s, rho)
-        slow = slower_share(spec.slo_s - delay_s, service_s, drain, waiting)
-        self.violating += admitted * (self.error_ratio + (1.0 - self.error_ratio) * slow)
+        spec, well = self._spec, 1.0 - self.error_ratio
+        if self.beneath is None and self.patience_s == math.inf:
+            slow = slower_share(spec.slo_s - delay_s, service_s, drain_per_s, waiting)
+            p50_s = delay_s + response_quantile(0.5, service_s, drain_per_s, waiting)
+            p95_s = delay_s + response_quantile(0.95, service_s, drain_per_s, waiting)
+        else:
+            slow, p50_s, p95_s = self._coupled(admitted, delay_s, service_s, drain_per_s, waiting)
+        if self.beneath is not None:
+            well *= 1.0 - self.beneath.fail_ratio
+        elif self._line > 0.0:
+            p95_s = min(p95_s, spec.timeout_s + 3.0 * service_s)
+            p50_s = min(p50_s, p95_s)
+        self.violating += admitted * (1.0 - well + well * slow) * self.first_ratio
         self._admitted += admitted
-        self._p50 += admitted * (delay_s + response_quantile(0.5, service_s, drain, waiting))
-        self._p95 += admitted * (delay_s + response_quantile(0.95, service_s, drain, waiting))
+        self._p50 += admitted * p50_s
+        self._p95 += admitted * p95_s
+
+    def _coupled(
+        self, admitted: float, delay_s: float, service_s: float, drain_per_s: float, waiting: float
+    ) -> tuple[float, float, float]:
+        """Return the share slower than the SLO, p50 and p95, with the calls' times in them; keep what others ask."""
+        wait_s = waiting / drain_per_s
+        var_s2 = service_s * service_s + waiting * (2.0 - waiting) / (drain_per_s * drain_per_s)
+        mean_s = delay_s + service_s + wait_s
+        beneath = self.beneath or Answering()
+        mean_s, var_s2 = mean_s + beneath.mean_s, var_s2 + beneath.var_s2
+        self._late += admitted * share_above(self.patience_s, mean_s, var_s2)
+        self._time_s += admitted * mean_s
+        self._time_s2 += admitted * (var_s2 + mean_s * mean_s)
+        if self.beneath is None:
+            slow = slower_share(self._spec.slo_s - delay_s, service_s, drain_per_s, waiting)
+            p50_s = delay_s + response_quantile(0.5, service_s, drain_per_s, waiting)
+            return slow, p50_s, delay_s + response_quantile(0.95, service_s, drain_per_s, waiting)
+        slow = share_above(self._spec.slo_s, mean_s, var_s2)
+        return slow, quantile(0.5, mean_s, var_s2), quantile(0.95, mean_s, var_s2)
+
+
+def _mirrored(rho: float) -> float:
+    """Return the utilisation whose steady line is that of a load `rho`: beyond 1 it falls again, down to 97 %."""
+    return min(_NEARLY_FULL, rho if rho <= 1.0 else max(STEADY_RATIO, 2.0 - rho))
 
 
 class ServiceSim:
     """One service: its pods and its queue, moved on by `advance`."""
 
-    def __init__(self, spec: ServiceSpec, dice: np.random.Generator) -> None:
+    def __init__(self, spec: ServiceSpec, dice: np.random.Generator, pool: NodePool | None = None) -> None:
         self.spec = spec
-        self.pods = Pods(spec.startup, dice, spec.replicas)
+        fleet = Fleet(startup=spec.startup, warm_up=spec.warm_up, slower=spec.slower)
+        self.pods = Pods(fleet, dice, spec.replicas, pool)
         self.queue = Queue(spec)
+        self._plain = spec.warm_up is None and spec.slower is None
 
     def advance(self, start: Instant, seconds: float, rate: float) -> Served:
         """Serve `rate` requests per second from `start` for `seconds`, and return what happened."""
+        pod_s = self.pods.count * seconds
+        self.flow(start, seconds, rate)
+        return self.drain(pod_s)
+
+    def flow(self, start: Instant, seconds: float, rate: float) -> None:
+        """Serve `rate` requests per second from `start` for `seconds`."""
         queue, pods = self.queue, self.pods
         end = start + seconds
-        pod_s = pods.count * seconds
         at = start
         pods.settle(at)
         while at < end:
             until = min(end, pods.next_ready)
-            queue.serve(until - at, rate, pods.ready)
+            if self._plain:
+                queue.serve(until - at, rate, pods.ready)
+            else:
+                until = min(until, at + _COLD_S) if pods.cold(at) else until
+                queue.serve(until - at, rate, pods.ready, pods.power((at + until) / 2.0))
             pods.settle(until)
             at = until
-        return queue.drain(pods.ready, pods.count, pod_s)
+
+    def drain(self, pod_s: float) -> Served:
+        """Return what happened since the last call. pod_s: pod seconds in that time."""
+        return self.queue.drain(self.pods.ready, self.pods.count, pod_s, self.pods.pending)
