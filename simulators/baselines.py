@@ -10,7 +10,9 @@ import numpy as np
 
 from aiops.core.model import Instant
 from aiops.core.policies import PolicySet
-from simulators.hpa import SYNC_S, HpaController
+from simulators.autoscalers.hpa import HpaController
+from simulators.autoscalers.protocol import SYNC_S
+from simulators.autoscalers.replicas import Pods
 from simulators.scenario import Scenario
 from simulators.world import Service, World, mean
 
@@ -19,6 +21,8 @@ MARGIN = 1.2
 """What people add to the peak of the past week."""
 
 HPA_TARGET = 0.65
+METRICS_S = 15.0
+"""The stretch that a metrics server's sample of a pod covers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ def run_hpa(scenario: Scenario, policies: PolicySet, seed: int | None, step: Cal
     """Return the world after the run with an HPA on utilisation for each target of the policies."""
     world, present = scenario.world(seed)
     sized = sizing(policies)
-    hpas = {key: HpaController(key, low, high, HPA_TARGET) for key, (low, high) in sized.bounds.items()}
+    hpas = {key: HpaController(key, bounds, HPA_TARGET) for key, bounds in sized.bounds.items()}
     hpas = {key: hpa for key, hpa in {**present, **hpas}.items() if key in world.services}
     _advance(world, scenario, step, lambda: sync(world, hpas))
     return world
@@ -73,12 +77,21 @@ def sync(world: World, hpas: Mapping[str, HpaController]) -> None:
         return
     for key, hpa in hpas.items():
         service = world.services[key]
-        seen, _ = world.scrapes(key)
-        use = mean([scrape.utilisation_ratio for scrape in seen[-4:]]) if seen else math.nan
         pods = service.sim.pods
-        wanted = hpa.sync(world.now, use, pods.count, pods.ready)
+        wanted = hpa.sync(world.now, metered(world, key), pods.count)
         if wanted != pods.count:
             pods.resize(wanted, world.now)
+
+
+def metered(world: World, key: str) -> Pods:
+    """Return the pods of a service as its HPA sees them: a metrics server's newest 15 s, of those that served in it."""
+    seen, _ = world.scrapes(key)
+    pods = world.services[key].sim.pods
+    if not seen:
+        return Pods(math.nan, 0, pods.count)
+    newest = [scrape for scrape in seen if scrape.at > seen[-1].at - METRICS_S]
+    served = min(pods.ready, *(scrape.ready for scrape in newest))
+    return Pods(mean([scrape.utilisation_ratio for scrape in newest]), served, pods.count - served)
 
 
 def _advance(world: World, scenario: Scenario, step: Callable[[], None], after: Callable[[], None]) -> None:

@@ -33,9 +33,9 @@ from aiops.core.model import (
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import ControlsReading, Inventory, Matrix, Observation
+from simulators.autoscalers.hpa import HpaController
 from simulators.exports import NotOnTheMenu, Plan, plan
 from simulators.faults import GapAnswer
-from simulators.hpa import HpaController
 from simulators.world import Service, World
 
 _NO_SERIES = SeriesIndex(keys=(), labels=())

@@ -11,8 +11,8 @@ from aiops.core.model import Tick
 from aiops.core.policies import PolicySet
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
 from aiops.ports import Journal
+from simulators.autoscalers.hpa import HpaController
 from simulators.baselines import run_hpa, run_static, sync
-from simulators.hpa import HpaController
 from simulators.ports import (
     FixedPolicies,
     NoTelemetry,

@@ -16,9 +16,9 @@ from aiops.core.decide.spec import Spec
 from aiops.core.model import Instant
 from aiops.errors import InvalidInput, NotFound
 from aiops.policy.document import documents, dotted
+from simulators.autoscalers.hpa import HpaController
 from simulators.chance import Chance
 from simulators.faults import BadRelease, Fault, GapAnswer, PodLoss, ScrapeGap
-from simulators.hpa import HpaController
 from simulators.load import Burst, Load, Noise, Profile, ShapedLoad, TracedLoad, read_trace
 from simulators.service import ServiceSpec, Startup
 from simulators.world import Service, World
@@ -158,7 +158,7 @@ class Scenario:
             services.append(Service(_service(entry), load, faults, chance))
         hpas = {
             f"{entry.namespace}/{entry.name}": HpaController(
-                entry.name, entry.hpa.min_replicas, entry.hpa.max_replicas, entry.hpa.target
+                entry.name, (entry.hpa.min_replicas, entry.hpa.max_replicas), entry.hpa.target
             )
             for entry in spec.services
             if entry.hpa is not None
