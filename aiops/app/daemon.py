@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from aiops.app.exports import Export, started
 from aiops.app.settings import WebSettings
 from aiops.app.wiring import Built
 from aiops.errors import ConfigurationError, FatalError, PortError
@@ -45,6 +46,7 @@ class Daemon:
         self._scheduler: BackgroundScheduler | None = None
         self._telemetry: TelemetryServer | None = None
         self._web: WebServer | None = None
+        self._exports: list[Export] = []
 
     def run(self) -> int:
         """Run, and return the exit code."""
@@ -93,6 +95,7 @@ class Daemon:
             self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), token)
             self._web.start()
             _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
+        started(settings, built.viewer, self._exports.append)
         built.world.start()
         if built.world.virtual:
             built.learn()
@@ -196,7 +199,7 @@ class Daemon:
             self._scheduler.shutdown(wait=True)
 
     def _stop_servers(self, seconds: float) -> None:
-        for server in (self._web, self._telemetry):
+        for server in (*self._exports, self._web, self._telemetry):
             if server is not None:
                 server.stop(seconds)
 

@@ -130,6 +130,61 @@ class WebSettings(ListenSettings):
         return self
 
 
+class ExternalMetricsSettings(ListenSettings):
+    """The external metrics API, which a stock HPA reads through the API server's aggregation layer.
+
+    client_ca_file: the authority of the aggregation layer's client certificate (requestheader-client-ca-file), and
+    allowed_names the common names in it: nobody else is answered, on loopback neither (S10).
+    """
+
+    enabled: bool = False
+    port: int = Field(6443, ge=0, le=65535)
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    allowed_names: tuple[str, ...] = Field(("front-proxy-client",), min_length=1)
+
+    @model_validator(mode="after")
+    def certificates_are_a_must(self) -> ExternalMetricsSettings:
+        """Refuse to serve without knowing the API server."""
+        if self.enabled and None in (self.cert_file, self.key_file, self.client_ca_file):
+            raise ValueError("cert_file, key_file and client_ca_file are needed: only the API server is answered")
+        return self
+
+
+class KedaSettings(ListenSettings):
+    """The external scaler that KEDA's operator calls. Off loopback it must show a certificate of client_ca_file (S10).
+
+    push_every: how often a stream says again what has not changed.
+    """
+
+    enabled: bool = False
+    port: int = Field(6000, ge=0, le=65535)
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    push_every: Duration = Field(30.0, ge=1)
+
+    @model_validator(mode="after")
+    def off_loopback_needs_certificates(self) -> KedaSettings:
+        """Refuse half a certificate, and to serve strangers."""
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file come together")
+        if self.client_ca_file is not None and self.cert_file is None:
+            raise ValueError("client_ca_file needs cert_file and key_file")
+        if self.enabled and self.host not in LOOPBACK and self.client_ca_file is None:
+            raise ValueError(f"host {self.host} is not loopback: set cert_file, key_file and client_ca_file")
+        return self
+
+
+class ExportSettings(Section):
+    """Forecasts and anomaly scores for autoscalers that are not ours. max_age: what is older is told to nobody (S1)."""
+
+    max_age: Duration = Field(180.0, ge=60)
+    external_metrics: ExternalMetricsSettings = ExternalMetricsSettings()
+    keda: KedaSettings = KedaSettings()
+
+
 class ScopeSettings(Section):
     """What may be touched (S3)."""
 
@@ -187,6 +242,7 @@ class Settings(BaseSettings):
     models: ModelsSettings = ModelsSettings()
     telemetry: ListenSettings = ListenSettings()
     web: WebSettings = WebSettings()
+    export: ExportSettings = ExportSettings()
     scope: ScopeSettings = ScopeSettings()
     freezes: tuple[FreezeSettings, ...] = ()
     prices: PriceSettings = PriceSettings()

@@ -16,6 +16,7 @@ from aiops.app.settings import Settings
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
 from aiops.core.model import Scope
+from aiops.core.pipeline.outlook import Viewer
 from aiops.engine import local
 from aiops.loop import ControlLoop, Ports, Setup, backfill
 from aiops.policy.schedule import window
@@ -47,6 +48,7 @@ class Built:
     world: Surroundings
     metrics: LoopMetrics
     loop: ControlLoop
+    viewer: Viewer
     lock: threading.RLock = field(default_factory=threading.RLock)
     ledger: Ledger = field(default_factory=Ledger)
     sentence: str = ""
@@ -119,7 +121,7 @@ class Built:
 
 def build(settings: Settings) -> Built:
     """Return the wired daemon; raise FatalError or InvalidPolicy when it cannot be."""
-    from aiops.adapters.metrics import LoopMetrics
+    from aiops.adapters.metrics import LoopMetrics, OutlookCollector
     from aiops.adapters.store import Store
 
     world = surroundings(settings)
@@ -145,7 +147,17 @@ def build(settings: Settings) -> Built:
     except BaseException:
         store.close()
         raise
-    return Built(settings=settings, store=store, policies=policies, world=world, metrics=metrics, loop=loop)
+    viewer = Viewer(newest=lambda: loop.lookout.outlook, present=world.present, max_age_s=settings.export.max_age)
+    metrics.registry.register(OutlookCollector(viewer))
+    return Built(
+        settings=settings,
+        store=store,
+        policies=policies,
+        world=world,
+        metrics=metrics,
+        loop=loop,
+        viewer=viewer,
+    )
 
 
 def setup(settings: Settings) -> Setup:

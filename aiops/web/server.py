@@ -19,7 +19,7 @@ class WebServer:
     """Uvicorn in a thread of its own."""
 
     def __init__(self, answers: Answers, address: tuple[str, int], token: str) -> None:
-        self._socket = _listen(address)
+        self._socket = listen(address, "web")
         config = uvicorn.Config(
             application(answers, token), log_config=None, access_log=False, lifespan="off", server_header=False
         )
@@ -45,7 +45,8 @@ class WebServer:
         self._server.run(sockets=[self._socket])
 
 
-def _listen(address: tuple[str, int]) -> socket.socket:
+def listen(address: tuple[str, int], setting: str) -> socket.socket:
+    """Return a socket that is bound; raise ConfigurationError, which names the setting, when it cannot be."""
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -54,5 +55,5 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         listener.bind((host, port))
     except OSError as err:
         listener.close()
-        raise ConfigurationError(f"web: cannot listen on {host}:{port}: {err.strerror}") from err
+        raise ConfigurationError(f"{setting}: cannot listen on {host}:{port}: {err.strerror}") from err
     return listener

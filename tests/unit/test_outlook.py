@@ -5,63 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiops.adapters.metrics.outlook import OutlookCollector
-from aiops.core.bank import Demand
-from aiops.core.model import Finding, FindingKind, Frame, Percepts, SeriesIndex
-from aiops.core.pipeline.outlook import ANOMALY, FORECAST, NEVER, PEAK, Lookup, Outlook, readings
-from aiops.core.policies import ForecastSpec, PolicySet
+from aiops.core.pipeline.outlook import ANOMALY, FORECAST, NEVER, PEAK, Missing, Outlook, Reading, Viewer
+from aiops.core.policies import PolicySet
 from aiops.loop.lookout import Lookout, Seen
-from tests.builders import KEY, NOW, TARGET, forecast, policy, snapshot, workload
-from tests.unit.fleet import WATCH, a_watch
-
-AHEAD = ForecastSpec(model="seasonal-naive", history_s=1e6, quantile=0.95, lead_s=45.0, season_s=86400.0)
-POLICIES = PolicySet(digest="p", scaling=(policy(forecast=AHEAD),), watches=(a_watch(),), step_s=15.0)
-INDEX = SeriesIndex(keys=(f"{WATCH}#a", f"{WATCH}#b"), labels=({}, {}))
-RISE = tuple(100.0 + 10.0 * minute for minute in range(30))
-"""100 in a minute, 110 in two, ... 390 in half an hour."""
-
-
-def rising(**changes):
-    quantiles = (0.05, 0.5, 0.9, 0.95, 0.99)
-    paths = tuple(tuple(share * value for value in RISE) for share in (0.5, 0.8, 0.9, 1.0, 1.2))
-    return replace(forecast(), **{"quantiles": quantiles, "paths": paths, **changes})
-
-
-def finding(score: float, series: str = "a") -> Finding:
-    return Finding(
-        policy=WATCH, series=series, labels={}, kind=FindingKind.POINT, at=NOW, since=NOW, score=score, p_value=1e-6,
-        value=9.0, expected=1.0, lower=0.0, upper=2.0, reason="9 where 1 was expected",
-    )  # fmt: skip
-
-
-def sight(at: float = NOW, demand: float = 390.0, live: float = 1.0, **changes) -> Seen:
-    issued = changes.pop("issued", rising())
-    findings = changes.pop("findings", ())
-    frame = Frame(at=at, index=INDEX, values=np.array([live, math.nan]), learn=np.ones(2, np.bool_))
-    made = Seen(
-        policies=POLICIES,
-        snapshot=replace(snapshot(), at=at),
-        frame=frame,
-        demands={KEY: Demand(value=demand, learn=True)},
-        percepts=Percepts(findings=findings, forecasts={} if issued is None else {KEY: issued}),
-    )
-    return replace(made, **changes)
-
-
-def looked(*sights: Seen) -> Outlook:
-    lookout = Lookout()
-    for one in sights:
-        lookout.look(one)
-    return lookout.outlook
+from tests.builders import KEY, NOW, TARGET, snapshot, workload
+from tests.outlooks import Stage, finding, looked, rising, sight
+from tests.unit.fleet import WATCH
 
 
 def told(outlook: Outlook, metric: str = FORECAST, now: float = NOW, namespace: str = "shop"):
-    return readings(outlook, Lookup(metric=metric, namespace=namespace, now=now, max_age_s=180.0))
+    viewer = Viewer(newest=lambda: outlook, present=lambda: now, max_age_s=180.0)
+    every = viewer.told(metric, namespace)
+    return [one for one in every if isinstance(one, Reading)], [one for one in every if isinstance(one, Missing)]
 
 
 def by_place(found):
@@ -195,14 +155,12 @@ def test_that_all_series_are_gone_can_be_the_finding():
 
 @pytest.fixture
 def scraped():
-    lookout, clock = Lookout(), [NOW]
-    registry = CollectorRegistry()
-    registry.register(OutlookCollector(lambda: lookout.outlook, lambda: clock[0], 180.0))
+    stage, registry = Stage(), CollectorRegistry()
+    registry.register(OutlookCollector(stage.viewer))
 
     def scrape(*sights: Seen, now: float = NOW):
-        clock[0] = now
-        for one in sights:
-            lookout.look(one)
+        stage.now = now
+        stage.look(*sights)
         text = generate_latest(registry).decode()
         return {
             (sample.name, *sorted(sample.labels.items())): sample.value

@@ -1,6 +1,7 @@
 """The daemon's own metrics, `aiops_*`, in base units and with bounded labels; and the telemetry port."""
 
+from aiops.adapters.metrics.outlook import OutlookCollector
 from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.server import TelemetryServer
 
-__all__ = ["LoopMetrics", "TelemetryServer"]
+__all__ = ["LoopMetrics", "OutlookCollector", "TelemetryServer"]

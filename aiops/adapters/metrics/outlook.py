@@ -7,34 +7,32 @@ policy goes with it, and what is missing, stale or not learnt is absent, never z
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from aiops.core.model import Instant
-from aiops.core.pipeline.outlook import ANOMALY, FORECAST, PEAK, Outlook, Prospect
+from aiops.core.pipeline.outlook import ANOMALY, FORECAST, PEAK, Alarm, Outlook, Prospect, Viewer
 
+_TWO = ["policy", "signal"]
 _OF_FORECAST = ["policy", "signal", "quantile", "horizon"]
 
 
 class OutlookCollector(Collector):
-    """outlook: returns the newest one. present: the loop's time. max_age_s: older is not told."""
+    """Tells what a viewer shows."""
 
-    def __init__(self, outlook: Callable[[], Outlook], present: Callable[[], Instant], max_age_s: float) -> None:
-        self._outlook = outlook
-        self._present = present
-        self._max_age_s = max_age_s
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Return the metrics of one scrape, all of one Outlook."""
-        outlook, now = self._outlook(), self._present()
-        fit = {key: not one.unfit(now, self._max_age_s) for key, one in outlook.prospects.items()}
+        outlook = self._viewer.newest()
+        fit = {key: not self._viewer.unfit(one) for key, one in outlook.prospects.items()}
         told = [one for key, one in outlook.prospects.items() if fit[key]]
         yield _forecasts(told)
         yield _peaks(told)
         yield from _about(outlook, fit)
-        yield from _alarms(outlook, now, self._max_age_s)
+        yield from _alarms(one for one in outlook.alarms.values() if not self._viewer.unfit(one))
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Return nothing: names are known when there is something to tell."""
@@ -78,19 +76,14 @@ def _about(outlook: Outlook, fit: dict[str, bool]) -> Iterator[GaugeMetricFamily
     yield from (usable, as_of, lead)
 
 
-_TWO = ["policy", "signal"]
-
-
-def _alarms(outlook: Outlook, now: Instant, max_age_s: float) -> Iterator[GaugeMetricFamily]:
+def _alarms(told: Iterable[Alarm]) -> Iterator[GaugeMetricFamily]:
     text = "The worst open finding of a WatchPolicy; above 1 is anomalous, 0 is none."
     scores = GaugeMetricFamily(ANOMALY, text, labels=["policy"])
     findings = GaugeMetricFamily(
         "aiops_finding_score", "Open findings, the worst of each policy.", labels=["policy", "kind", "series"]
     )
-    for key, one in outlook.alarms.items():
-        if one.unfit(now, max_age_s):
-            continue
-        scores.add_metric([key], one.score)
+    for one in told:
+        scores.add_metric([one.policy], one.score)
         for finding in one.worst:
-            findings.add_metric([key, finding.kind.value, finding.series], finding.score)
+            findings.add_metric([one.policy, finding.kind.value, finding.series], finding.score)
     yield from (scores, findings)

@@ -7,8 +7,9 @@ is never zero (S1).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -190,71 +191,58 @@ class Missing:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
-    """What is asked of an outlook: one metric of one namespace, now, and not older than max_age_s."""
+Told: TypeAlias = Reading | Missing
 
-    metric: str
-    namespace: str
-    now: Instant
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """A way to the newest outlook. present: the loop's time. max_age_s: what is older is told to nobody (S1)."""
+
+    newest: Callable[[], Outlook]
+    present: Callable[[], Instant]
     max_age_s: float
 
+    def unfit(self, one: Prospect | Alarm) -> str:
+        """Return why nobody should scale on it now, '' when one may."""
+        return one.unfit(self.present(), self.max_age_s)
 
-def readings(outlook: Outlook, asked: Lookup) -> tuple[list[Reading], list[Missing]]:
-    """Return every number of a metric in a namespace, and what is missing of it."""
-    found: list[Reading] = []
-    missing: list[Missing] = []
-    if asked.metric == ANOMALY:
-        for key, one in outlook.alarms.items():
-            if _namespace(key) == asked.namespace:
-                _of_alarm(one, asked, found, missing)
-        return found, missing
-    for key, each in outlook.prospects.items():
-        if _namespace(key) == asked.namespace:
-            _of_prospect(each, asked, found, missing)
-    return found, missing
+    def told(self, metric: str, namespace: str) -> list[Told]:
+        """Return every number of a metric in a namespace, or why it is missing; all of one outlook."""
+        outlook = self.newest()
+        if metric == ANOMALY:
+            return [self.of_alarm(one) for key, one in outlook.alarms.items() if _namespace(key) == namespace]
+        mine = [one for key, one in outlook.prospects.items() if _namespace(key) == namespace]
+        return [each for one in mine for each in self._of_prospect(one, metric)]
 
+    def of_alarm(self, one: Alarm) -> Told:
+        """Return the anomaly score of a WatchPolicy."""
+        labels, why = {"policy": _name(one.policy)}, self.unfit(one)
+        if why:
+            return Missing(labels=labels, why=why)
+        return Reading(metric=ANOMALY, labels=labels, value=one.score, as_of=one.seen_at, window_s=0.0)
 
-def _of_alarm(one: Alarm, asked: Lookup, found: list[Reading], missing: list[Missing]) -> None:
-    labels = {"policy": name_of(one.policy)}
-    why = one.unfit(asked.now, asked.max_age_s)
-    if why:
-        missing.append(Missing(labels=labels, why=why))
-    else:
-        found.append(Reading(metric=ANOMALY, labels=labels, value=one.score, as_of=one.seen_at, window_s=0.0))
+    def of_forecast(self, one: Prospect, metric: str, quantile: float, horizon: str) -> Told:
+        """Return what a forecast metric is at a quantile and a named horizon, whether one may scale on it or not."""
+        labels = {**_labels(one), "quantile": f"{quantile:g}", "horizon": horizon}
+        horizon_s = one.horizons_s[horizon]
+        value = (one.peak if metric == PEAK else one.value)(quantile, horizon_s)
+        if not math.isfinite(value):
+            return Missing(labels=labels, why=one.gap(horizon_s))
+        return Reading(metric=metric, labels=labels, value=value, as_of=one.as_of, window_s=one.forecast.step_s)
 
-
-def _of_prospect(one: Prospect, asked: Lookup, found: list[Reading], missing: list[Missing]) -> None:
-    shared = {"policy": name_of(one.policy), "signal": one.forecast.signal}
-    why = one.unfit(asked.now, asked.max_age_s)
-    if why:
-        missing.append(Missing(labels=shared, why=why))
-        return
-    for quantile in one.forecast.quantiles:
-        for horizon, horizon_s in one.horizons_s.items():
-            labels = {**shared, "quantile": f"{quantile:g}", "horizon": horizon}
-            value = measured(one, asked.metric, quantile, horizon)
-            if math.isfinite(value):
-                window_s = one.forecast.step_s
-                found.append(
-                    Reading(metric=asked.metric, labels=labels, value=value, as_of=one.as_of, window_s=window_s)
-                )
-            else:
-                missing.append(Missing(labels=labels, why=one.gap(horizon_s)))
+    def _of_prospect(self, one: Prospect, metric: str) -> list[Told]:
+        why = self.unfit(one)
+        if why:
+            return [Missing(labels=_labels(one), why=why)]
+        places = [(quantile, horizon) for quantile in one.forecast.quantiles for horizon in one.horizons_s]
+        return [self.of_forecast(one, metric, quantile, horizon) for quantile, horizon in places]
 
 
-def measured(one: Prospect, metric: str, quantile: float, horizon: str) -> float:
-    """Return what a forecast metric is at a quantile and a named horizon; NaN where the forecast does not reach."""
-    read = one.peak if metric == PEAK else one.value
-    return read(quantile, one.horizons_s[horizon])
+def _labels(one: Prospect) -> dict[str, str]:
+    return {"policy": _name(one.policy), "signal": one.forecast.signal}
 
 
-def name_of(policy: PolicyKey) -> str:
-    """Return a policy's own name.
-
-    >>> name_of("ScalingPolicy/shop/checkout")
-    'checkout'
-    """
+def _name(policy: PolicyKey) -> str:
     return policy.rsplit("/", 1)[-1]
 
 
