@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from aiops.core.model import Hpa, Instant, TargetRef, Workload
 PREFIX = "policy.aiops/"
 OPT_IN = "policy.aiops/managed"
 STARTUPS_KEPT = 20
-OUR_METRICS = "aiops"
+OUR_METRICS = re.compile(r"(s\d+-)?aiops[_-]")
+"""Names of our metrics; KEDA puts the number of the trigger before them."""
+
 
 Item = Mapping[str, Any]
 
@@ -154,7 +157,6 @@ def _points_at(hpa: Item, ref: TargetRef) -> bool:
 def _hpa(item: Item) -> Hpa:
     metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
     active = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}.get("ScalingActive")
-    names = [((one.get("external") or {}).get("metric") or {}).get("name", "") for one in spec.get("metrics") or ()]
     least = spec.get("minReplicas")
     return Hpa(
         name=str(metadata.get("name", "")),
@@ -165,9 +167,15 @@ def _hpa(item: Item) -> Hpa:
         desired_replicas=int(status.get("desiredReplicas") or 0),
         scaling_active=None if active is None else active == "True",
         owners=hpa_owners(item),
-        reads_our_metric=any(str(name).startswith(OUR_METRICS) for name in names),
+        reads_our_metric=any(OUR_METRICS.match(name) for name in _metrics(spec)),
         annotations=_ours(metadata),
     )
+
+
+def _metrics(spec: Item) -> list[str]:
+    """Return the names of an HPA's metrics: another adapter may serve ours as any of these kinds."""
+    kinds = [one.get(kind) or {} for one in spec.get("metrics") or () for kind in ("external", "object", "pods")]
+    return [str((one.get("metric") or {}).get("name", "")) for one in kinds]
 
 
 def _floor(pdbs: Sequence[Item], pods: Sequence[Item]) -> int | None:
