@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def _credentials(files: Certificates) -> grpc.ServerCredentials:
     try:
         first = _configuration(files)
     except OSError as err:
-        raise ConfigurationError(f"export.keda: the certificates cannot be read: {err}") from err
+        raise ConfigurationError(f"export.keda: the certificates cannot be used: {err}") from err
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         ages = _ages(files)
@@ -124,6 +125,9 @@ def _credentials(files: Certificates) -> grpc.ServerCredentials:
 
 
 def _configuration(files: Certificates) -> grpc.ServerCertificateConfiguration:
+    """Return what the files say now; raise OSError (ssl.SSLError is one) when they cannot be used."""
+    tried = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.client_ca_file)
+    tried.load_cert_chain(files.cert_file, files.key_file)
     authority = None if files.client_ca_file is None else files.client_ca_file.read_bytes()
     pair = (files.key_file.read_bytes(), files.cert_file.read_bytes())
     return grpc.ssl_server_certificate_configuration([pair], root_certificates=authority)
