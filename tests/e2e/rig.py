@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from aiops.adapters.kubernetes import instance_of
 from aiops.adapters.store import Asked, Store
 from aiops.core.model import Effect
 from tests.e2e.audit import AuditEvent, AuditLog
@@ -145,6 +146,11 @@ class Rig:
     @property
     def lease(self) -> dict[str, str]:
         return {**LEASE, "name": f"lease-{self.namespace}"}
+
+    @property
+    def instance(self) -> str:
+        """Return what the roles of this rig's daemons are named."""
+        return instance_of(SERVICE_NAMESPACE, self.lease["name"])
 
     @property
     def store_url(self) -> str:

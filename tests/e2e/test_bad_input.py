@@ -226,7 +226,7 @@ def test_what_may_be_mended_from_outside_holds_and_is_said_s2_s10(
 
 def without(rig: Rig, resource: str, verb: str = "") -> None:
     """Take a line out of the printed role in the target's namespace."""
-    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/roles/aiops"
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/roles/{rig.instance}"
     role = rig.plane.api("GET", path)
     kept = []
     for rule in role["rules"]:

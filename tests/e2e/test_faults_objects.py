@@ -127,7 +127,7 @@ def test_a_write_that_admission_refuses_is_said_and_tried_again_s5(rig, deploy):
 
 def test_a_right_that_is_taken_away_holds_and_says_what_gives_it_back_s3(rig, deploy, proxy):
     path, daemon = settled(rig, deploy, proxy)
-    binding = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/rolebindings/aiops"
+    binding = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/rolebindings/{rig.instance}"
     rig.plane.delete(binding)
     time.sleep(1)
     proxy.cut_all()
@@ -147,7 +147,7 @@ def test_a_right_that_is_taken_away_holds_and_says_what_gives_it_back_s3(rig, de
 
 def test_the_right_to_scale_alone_is_missing_s3(rig, deploy):
     path, daemon = settled(rig, deploy)
-    role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/roles/aiops"
+    role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{rig.namespace}/roles/{rig.instance}"
     rules = rig.plane.api("GET", role)["rules"]
     rig.plane.patch(role, {"rules": [one for one in rules if "deployments/scale" not in one["resources"]]})
     time.sleep(1)

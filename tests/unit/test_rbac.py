@@ -46,7 +46,7 @@ def policies(**changes) -> PolicySet:
 )
 @pytest.mark.parametrize("lever", list(Lever))
 def test_below_approve_nothing_is_granted_that_writes_s10(own, ceiling, lever):
-    found = granted(rbac(policies(mode=own, lever=lever), lease=None, ceiling=ceiling))
+    found = granted(rbac(policies(mode=own, lever=lever), ceiling=ceiling, competes=False))
     assert {verb for _, verb, _, _ in found} == {"list", "watch"}
 
 
@@ -64,6 +64,36 @@ def test_an_acting_policy_may_write_its_lever_its_events_and_its_lease_s10(mode)
         ("aiops", "patch", "coordination.k8s.io/leases", "aiops"),
         ("shop", "patch", "autoscaling/horizontalpodautoscalers", ""),
     }
+
+
+def names(objects: list[dict]) -> set[tuple[str, str, str]]:
+    """Return (kind, namespace, name) of every object."""
+    return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in objects}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("aiops", "aiops"), ("aiops", "second")),
+        (("aiops", "aiops"), ("ops", "aiops")),
+        (("a", "b-c"), ("a-b", "c")),
+        (("a", "aiops"), ("aiops", "a")),
+    ],
+)
+def test_two_instances_in_one_cluster_overwrite_nothing_of_each_other_s10(one, other):
+    first, second = rbac(policies(), *one), rbac(policies(), *other)
+    shared = names(first) & names(second)
+    # instances beside each other share their account, which is the same in both, and nothing else
+    assert shared == ({("ServiceAccount", "aiops", "aiops")} if one[0] == other[0] else set())
+    for objects in (first, second):
+        roles = names(objects)
+        for binding in (item for item in objects if "roleRef" in item):
+            role = (binding["roleRef"]["kind"], binding["metadata"].get("namespace", ""), binding["roleRef"]["name"])
+            assert role in roles
+
+
+def test_the_one_instance_that_most_clusters_have_is_named_plainly():
+    assert {name for _, _, name in names(rbac(policies()))} == {"aiops", "aiops-lease"}
 
 
 @pytest.mark.parametrize(

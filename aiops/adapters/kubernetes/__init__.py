@@ -3,6 +3,15 @@
 from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
-from aiops.adapters.kubernetes.rbac import guesses, rbac
+from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac
 
-__all__ = ["Clusters", "KubernetesCluster", "KubernetesLease", "KubernetesOptions", "LeaseOptions", "guesses", "rbac"]
+__all__ = [
+    "Clusters",
+    "KubernetesCluster",
+    "KubernetesLease",
+    "KubernetesOptions",
+    "LeaseOptions",
+    "guesses",
+    "instance_of",
+    "rbac",
+]

@@ -13,14 +13,29 @@ _READ = ["list", "watch"]
 """How informers read; a single object is never asked for."""
 
 
+def instance_of(service_namespace: str, lease: str) -> str:
+    """Return what the roles of one instance are named, apart from those of every other in the same cluster.
+
+    An instance is the replicas that compete for one Lease. No namespace holds a colon, so that no two names are alike.
+    """
+    return NAME if (service_namespace, lease) == (NAME, NAME) else f"{NAME}:{service_namespace}:{lease}"
+
+
 def rbac(
-    policies: PolicySet, service_namespace: str = "aiops", lease: str | None = "aiops", ceiling: Mode = Mode.ENFORCE
+    policies: PolicySet,
+    service_namespace: str = NAME,
+    lease: str = NAME,
+    ceiling: Mode = Mode.ENFORCE,
+    *,
+    competes: bool = True,
 ) -> list[dict[str, Any]]:
     """Return a ServiceAccount, its cluster-wide reads, its own Lease, and a Role in each target's namespace.
 
-    lease: its name, None for a daemon that does not compete. ceiling: the daemon's mode; with it, or a policy's own,
-    below approve nothing is written to targets, and nothing that writes is granted.
+    lease: its name, by which the roles are named, too. competes: whether the daemon takes part in the election here.
+    ceiling: the daemon's mode; with it, or a policy's own, below approve nothing is written to targets, and nothing
+    that writes is granted.
     """
+    instance = instance_of(service_namespace, lease)
     namespaces = sorted({policy.target.namespace for policy in policies.scaling})
     reads = [_rule("", ["nodes"], _READ)]
     if namespaces:
@@ -28,23 +43,23 @@ def rbac(
         reads.append(_rule("", ["namespaces"], _READ, namespaces))
     objects: list[dict[str, Any]] = [
         _object("v1", "ServiceAccount", NAME, service_namespace),
-        {**_object("rbac.authorization.k8s.io/v1", "ClusterRole", NAME), "rules": reads},
-        _binding("ClusterRoleBinding", "ClusterRole", service_namespace, None),
+        {**_object("rbac.authorization.k8s.io/v1", "ClusterRole", instance), "rules": reads},
+        _binding("ClusterRoleBinding", instance, service_namespace, None),
     ]
-    if lease is not None:
+    if competes:
         rules = [
             # an object that is not there yet has no name to be granted by
             _rule("coordination.k8s.io", ["leases"], ["create"]),
             _rule("coordination.k8s.io", ["leases"], ["get", "patch"], [lease]),
         ]
-        role = _object("rbac.authorization.k8s.io/v1", "Role", f"{NAME}-lease", service_namespace)
+        role = _object("rbac.authorization.k8s.io/v1", "Role", f"{instance}-lease", service_namespace)
         objects.append({**role, "rules": rules})
-        objects.append(_binding("RoleBinding", "Role", service_namespace, service_namespace, f"{NAME}-lease"))
+        objects.append(_binding("RoleBinding", f"{instance}-lease", service_namespace, service_namespace))
     for namespace in namespaces:
         mine = [policy for policy in policies.scaling if policy.target.namespace == namespace]
-        role = _object("rbac.authorization.k8s.io/v1", "Role", NAME, namespace)
+        role = _object("rbac.authorization.k8s.io/v1", "Role", instance, namespace)
         objects.append({**role, "rules": _rules(mine, ceiling)})
-        objects.append(_binding("RoleBinding", "Role", service_namespace, namespace))
+        objects.append(_binding("RoleBinding", instance, service_namespace, namespace))
     return objects
 
 
@@ -103,9 +118,10 @@ def _object(version: str, kind: str, name: str, namespace: str | None = None) ->
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
 
 
-def _binding(kind: str, role: str, service_namespace: str, namespace: str | None, name: str = NAME) -> dict[str, Any]:
+def _binding(kind: str, name: str, service_namespace: str, namespace: str | None) -> dict[str, Any]:
+    """Return what gives the daemon's account the role of the same name."""
     return {
         **_object("rbac.authorization.k8s.io/v1", kind, name, namespace),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind.removesuffix("Binding"), "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": service_namespace}],
     }

@@ -63,6 +63,7 @@ def rbac(
 ) -> None:
     """Print the Kubernetes permissions that policies need, and no others; mode and Lease are the settings'.
 
+    Roles are named by the Lease, so that daemons with Leases of their own leave each other's alone in one cluster.
     Before a mode is lowered or a policy removed, hand back (`aiops release`): the smaller role cannot.
     """
     import yaml
@@ -75,8 +76,8 @@ def rbac(
     settings = SESSION.settings({} if mode is None else {"mode": mode})
     policies, lease = load(paths), settings.lease
     chosen, leads = _cluster(policies, cluster, settings)
-    name = lease.name if leads and competes(settings) else None
-    objects = generated(chosen, lease.namespace, name, settings.mode)
+    leads = leads and competes(settings)
+    objects = generated(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
     notes = guesses(chosen)
     for note in notes:
         sys.stderr.write(f"warning: {note}\n")
