@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
 
+import numpy as np
+
+from aiops.core.model import F64
+
 _NORMAL = NormalDist()
 _QUANTILES = {q: _NORMAL.inv_cdf(q) for q in (0.5, 0.95)}
 
@@ -64,3 +68,9 @@ def quantile(q: float, mean_s: float, var_s2: float) -> float:
         return 0.0
     spread = math.sqrt(var_s2) / (3.0 * mean_s)
     return float(mean_s * max(0.0, 1.0 - spread * spread + _QUANTILES[q] * spread) ** 3)
+
+
+def quantiles(q: float, mean_s: F64, var_s2: F64) -> F64:
+    """Return `quantile` for arrays of positive means, row by row."""
+    spread = np.sqrt(var_s2) / (3.0 * mean_s)
+    return np.asarray(mean_s * np.maximum(0.0, 1.0 - spread * spread + _QUANTILES[q] * spread) ** 3)

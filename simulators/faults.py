@@ -31,12 +31,17 @@ class GapAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrapeGap:
-    """No new samples of a service arrive; requests are served all the same."""
+    """Scrapes of a service are lost, all of them or a share, or seen late; requests are served all the same.
+
+    answer: what the metrics source says while all are lost.
+    """
 
     service: str
     start: Instant
     end: Instant
     answer: GapAnswer
+    loss_ratio: float = 1.0
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,6 +156,32 @@ class TracedLoad:
         return _burst(traced * self.noise.factors(times), times, self.bursts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledLoad:
+    """What a service is asked for while everybody above it serves all: its own load and that of its callers.
+
+    callers: (their load, calls per request).
+    """
+
+    own: Load
+    callers: tuple[tuple[Load, float], ...]
+
+    def rates(self, times: F64) -> F64:
+        """Return the rate at each instant."""
+        rates = self.own.rates(times)
+        for load, ratio in self.callers:
+            rates = rates + ratio * load.rates(times)
+        return rates
+
+
+class NoLoad:
+    """Nobody asks from outside."""
+
+    def rates(self, times: F64) -> F64:
+        """Return zeros."""
+        return np.zeros(len(times))
+
+
 def _burst(rates: F64, times: F64, bursts: Sequence[Burst]) -> F64:
     for burst in bursts:
         rates = rates * burst.factors(times)

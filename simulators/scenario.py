@@ -1,139 +1,50 @@
-"""Scenarios: YAML that says which services there are, who calls them, and what goes wrong."""
+"""Scenarios: YAML that says which services there are, who calls them, and what goes wrong.
+
+The fields are those of `simulators.schema`. What is wrong is said with file, line, column and field.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from aiops.core.decide.quantities import Duration, Ratio
-from aiops.core.decide.spec import Spec
 from aiops.core.model import Instant
 from aiops.errors import InvalidInput, NotFound
-from aiops.policy.document import documents, dotted
+from aiops.policy.document import Document, documents, dotted
 from simulators.autoscalers.hpa import HpaController
+from simulators.calls import Call
 from simulators.chance import Chance
-from simulators.faults import BadRelease, Fault, GapAnswer, PodLoss, ScrapeGap
-from simulators.load import Burst, Load, Noise, Profile, ShapedLoad, TracedLoad, read_trace
-from simulators.service import ServiceSpec, Startup
-from simulators.world import Service, World
+from simulators.faults import BadRelease, Fault, PodLoss, ScrapeGap
+from simulators.load import Burst, CalledLoad, Load, Noise, NoLoad, Profile, ShapedLoad, TracedLoad, read_trace
+from simulators.mesh import callers_first
+from simulators.nodes import NodePool, NodePoolSpec
+from simulators.pods import Slower, Startup, WarmUp
+from simulators.retries import RetrySpec
+from simulators.schema import (
+    BadReleaseSpec,
+    BurstSpec,
+    FaultSpec,
+    LoadSpec,
+    PodLossSpec,
+    PoolSpec,
+    ScenarioSpec,
+    ScrapeGapSpec,
+    ServiceEntry,
+)
+from simulators.scraping import Scraping
+from simulators.service import ServiceSpec
+from simulators.world import Place, Service, World
+
+__all__ = ["FOLDER", "LoadSpec", "Scenario", "ScenarioSpec", "ServiceEntry", "load", "names"]
 
 FOLDER = Path(__file__).parent / "scenarios"
+SCRAPE_S = 15.0
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-
-
-class BurstSpec(Spec):
-    """Load is multiplied for a while."""
-
-    at: Duration
-    factor: float = Field(gt=0)
-    rise: Duration = 0.0
-    hold: Duration = 0.0
-    fall: Duration = 0.0
-
-
-class NoiseSpec(Spec):
-    """How load strays, as standard deviations."""
-
-    fast: float = 0.0
-    slow: float = 0.0
-    daily: float = 0.0
-
-
-class LoadSpec(Spec):
-    """A seeded shape, or a recorded trace."""
-
-    base: float = Field(1.0, ge=0, description="requests per second; with csv: a factor")
-    csv: str | None = Field(None, description="file `timestamp,value`, beside the scenario")
-    day: dict[str, float] = Field({}, description="HH:MM -> factor, joined by half cosines")
-    weekend: float = 1.0
-    noise: NoiseSpec = NoiseSpec()
-    bursts: tuple[BurstSpec, ...] = ()
-
-
-class StartupSpec(Spec):
-    """From a pod's creation to Ready."""
-
-    median: Duration = 45.0
-    p95: Duration = 70.0
-
-
-class HpaSpec(Spec):
-    """An HPA beneath, on utilisation."""
-
-    min_replicas: int = 2
-    max_replicas: int = 100
-    target: Ratio = 0.65
-
-
-class ServiceEntry(Spec):
-    """One service."""
-
-    name: str
-    namespace: str = "shop"
-    capacity: float = Field(60.0, gt=0, description="requests per second that one pod serves at most")
-    service_time: Duration = 0.05
-    timeout: Duration = 2.0
-    slo: Duration = 0.25
-    error_ratio: Ratio = 0.001
-    replicas: int = Field(4, ge=0)
-    startup: StartupSpec = StartupSpec()
-    price: float = Field(0.042, ge=0, description="USD per pod and hour")
-    load: LoadSpec
-    hpa: HpaSpec | None = None
-
-
-class BadReleaseSpec(Spec):
-    """A release that is slow and fails."""
-
-    kind: Literal["bad-release"]
-    service: str
-    at: Duration
-    hold: Duration
-    latency_factor: float = 1.0
-    error_ratio: Ratio = 0.0
-
-
-class ScrapeGapSpec(Spec):
-    """No new samples."""
-
-    kind: Literal["scrape-gap"]
-    service: str
-    at: Duration
-    hold: Duration
-    answer: GapAnswer = GapAnswer.STALE
-
-
-class PodLossSpec(Spec):
-    """Ready pods die."""
-
-    kind: Literal["pod-loss"]
-    service: str
-    at: Duration
-    count: int = Field(gt=0)
-
-
-FaultSpec = Annotated[BadReleaseSpec | ScrapeGapSpec | PodLossSpec, Field(discriminator="kind")]
-
-
-class ScenarioSpec(Spec):
-    """A whole scenario."""
-
-    name: str
-    about: str = ""
-    start: datetime
-    duration: Duration
-    step: Duration = Field(15.0, gt=0)
-    history: Duration = 14 * 86400.0
-    scrape_lag: Duration = 0.0
-    seed: int = 1
-    services: tuple[ServiceEntry, ...] = Field(min_length=1)
-    faults: tuple[FaultSpec, ...] = ()
+_Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +62,14 @@ class Scenario:
     def world(self, seed: int | None = None) -> tuple[World, dict[str, HpaController]]:
         """Return a fresh world and the HPAs in it, by `namespace/name`; the same seed makes the same world."""
         spec, chance = self.spec, Chance(self.spec.seed if seed is None else seed)
+        pools = {one.name: NodePool(_pool(one), chance.stream("nodes", one.name)) for one in spec.pools}
         faults = [_fault(one, self.start) for one in spec.faults]
+        callers = self._callers(chance)
         services = []
         for entry in spec.services:
-            load = _load(entry, chance, self)
-            services.append(Service(_service(entry), load, faults, chance))
+            pool = None if entry.pool is None else pools[entry.pool]
+            place = Place(scraping=self._scraping(), pool=pool, callers=callers[entry.name])
+            services.append(Service(self._service(entry), _load(entry, chance, self), faults, chance, place))
         hpas = {
             f"{entry.namespace}/{entry.name}": HpaController(
                 entry.name, (entry.hpa.min_replicas, entry.hpa.max_replicas), entry.hpa.target
@@ -163,7 +77,51 @@ class Scenario:
             for entry in spec.services
             if entry.hpa is not None
         }
-        return World(services, self.start, spec.step, spec.scrape_lag), hpas
+        return World(services, self.start, spec.step, tuple(pools.values())), hpas
+
+    def _scraping(self) -> Scraping:
+        scrape = self.spec.scrape
+        every_s = max(SCRAPE_S if scrape.every is None else scrape.every, self.spec.step)
+        return Scraping(every_s=every_s, lag_s=scrape.lag, loss_ratio=scrape.loss)
+
+    def _callers(self, chance: Chance) -> Mapping[str, tuple[tuple[Load, float], ...]]:
+        """Return by name who calls a service, with all that these are asked for themselves, and how often."""
+        entries = {entry.name: entry for entry in self.spec.services}
+        found: dict[str, tuple[tuple[Load, float], ...]] = dict.fromkeys(entries, ())
+        for name in callers_first({name: [call.service for call in one.calls] for name, one in entries.items()}):
+            own = _load(entries[name], chance, self)
+            whole = CalledLoad(own=own, callers=found[name]) if found[name] else own
+            for call in entries[name].calls:
+                found[call.service] = (*found[call.service], (whole, call.ratio))
+        return found
+
+    def _service(self, entry: ServiceEntry) -> ServiceSpec:
+        pools = {one.name: one for one in self.spec.pools}
+        pool = pools.get(entry.pool or "")
+        warm, slower, again = entry.warm_up, entry.slower, entry.retries
+        return ServiceSpec(
+            name=entry.name,
+            namespace=entry.namespace,
+            capacity_rps=entry.capacity,
+            service_s=entry.service_time,
+            timeout_s=entry.timeout,
+            slo_s=entry.slo,
+            error_ratio=entry.error_ratio,
+            replicas=entry.replicas,
+            startup=Startup(median_s=entry.startup.median, p95_s=entry.startup.p95),
+            usd_per_hour=entry.price if pool is None else pool.price / pool.pods_per_node,
+            warm_up=None if warm is None else WarmUp(factor=warm.factor, over_s=warm.over),
+            slower=None if slower is None else Slower(share_ratio=slower.share, capacity_ratio=slower.capacity),
+            calls=tuple(Call(service=call.service, ratio=call.ratio) for call in entry.calls),
+            retries=None
+            if again is None
+            else RetrySpec(
+                share_ratio=again.share,
+                backoff_s=again.backoff,
+                most=again.most,
+                patience_s=float("inf") if again.patience is None else again.patience,
+            ),
+        )
 
 
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
@@ -184,33 +142,83 @@ def load(name: str) -> Scenario:
     except ValidationError as err:
         lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
         raise InvalidInput("\n".join(lines)) from err
-    known = {entry.name for entry in spec.services}
-    for number, fault in enumerate(spec.faults):
-        if fault.service not in known:
-            place = ("faults", number, "service")
-            raise InvalidInput(
-                str(found[0].problem(place, f"there is no service {fault.service!r} at {dotted(place)}"))
-            )
+    wrong = [_problem(found[0], place, text) for place, text in _contradictions(spec)]
+    if wrong:
+        raise InvalidInput("\n".join(wrong))
     return Scenario(spec=spec, folder=path.parent)
 
 
-def _service(entry: ServiceEntry) -> ServiceSpec:
-    return ServiceSpec(
-        name=entry.name,
-        namespace=entry.namespace,
-        capacity_rps=entry.capacity,
-        service_s=entry.service_time,
-        timeout_s=entry.timeout,
-        slo_s=entry.slo,
-        error_ratio=entry.error_ratio,
-        replicas=entry.replicas,
-        startup=Startup(median_s=entry.startup.median, p95_s=entry.startup.p95),
-        usd_per_hour=entry.price,
+def _problem(document: Document, place: _Place, text: str) -> str:
+    return str(document.problem(place, f"{text} at {dotted(place)}"))
+
+
+def _contradictions(spec: ScenarioSpec) -> Iterator[tuple[_Place, str]]:
+    """Yield where the parts of a scenario do not fit each other, and why."""
+    known = [entry.name for entry in spec.services]
+    for number, name in enumerate(known):
+        if name in known[:number]:
+            yield ("services", number, "name"), f"there is a service {name!r} already"
+    for number, fault in enumerate(spec.faults):
+        if fault.service not in known:
+            yield ("faults", number, "service"), f"there is no service {fault.service!r}"
+    for number, pool in enumerate(spec.pools):
+        if pool.min_nodes > pool.max_nodes:
+            yield ("pools", number, "minNodes"), "more than maxNodes"
+        needed = sum(entry.replicas for entry in spec.services if entry.pool == pool.name)
+        if needed > pool.max_nodes * pool.pods_per_node:
+            room = pool.max_nodes * pool.pods_per_node
+            yield ("pools", number, "maxNodes"), f"the first {needed} pods need more room than {room}"
+    yield from _calls(spec)
+    for number, entry in enumerate(spec.services):
+        yield from _misfits(spec, ("services", number), entry)
+
+
+def _calls(spec: ScenarioSpec) -> Iterator[tuple[_Place, str]]:
+    known = {entry.name: [call.service for call in entry.calls] for entry in spec.services}
+    strangers = False
+    for number, entry in enumerate(spec.services):
+        for place, call in enumerate(entry.calls):
+            if call.service not in known:
+                strangers = True
+                yield ("services", number, "calls", place, "service"), f"there is no service {call.service!r}"
+    if strangers:
+        return
+    try:
+        callers_first(known)
+    except ValueError as err:
+        first = str(err).partition(" -> ")[0]
+        yield ("services", list(known).index(first), "calls"), f"services call each other in a circle: {err}"
+
+
+def _misfits(spec: ScenarioSpec, place: _Place, entry: ServiceEntry) -> Iterator[tuple[_Place, str]]:
+    if entry.pool is not None and entry.pool not in {pool.name for pool in spec.pools}:
+        yield (*place, "pool"), f"there is no pool {entry.pool!r}"
+    called = {call.service for one in spec.services for call in one.calls}
+    if entry.load is None and entry.name not in called:
+        yield place, f"{entry.name!r} has no load and nobody calls it"
+    patience = None if entry.retries is None else entry.retries.patience
+    if patience is not None and patience < entry.slo:
+        yield (*place, "retries", "patience"), "shorter than the slo"
+    if entry.startup.p95 < entry.startup.median:
+        yield (*place, "startup", "p95"), "less than the median"
+
+
+def _pool(one: PoolSpec) -> NodePoolSpec:
+    return NodePoolSpec(
+        name=one.name,
+        pods_per_node=one.pods_per_node,
+        most=one.max_nodes,
+        least=one.min_nodes,
+        provisioning=Startup(median_s=one.provisioning.median, p95_s=one.provisioning.p95),
+        usd_per_hour=one.price,
+        empty_for_s=one.empty_for,
     )
 
 
 def _load(entry: ServiceEntry, chance: Chance, scenario: Scenario) -> Load:
     one = entry.load
+    if one is None:
+        return NoLoad()
     noise = Noise(
         chance=chance,
         name=entry.name,
@@ -253,7 +261,12 @@ def _fault(one: FaultSpec, start: Instant) -> Fault:
             )
         case ScrapeGapSpec():
             return ScrapeGap(
-                service=one.service, start=start + one.at, end=start + one.at + one.hold, answer=one.answer
+                service=one.service,
+                start=start + one.at,
+                end=start + one.at + one.hold,
+                answer=one.answer,
+                loss_ratio=one.loss,
+                lag_s=one.lag,
             )
         case PodLossSpec():
             return PodLoss(service=one.service, start=start + one.at, count=one.count)

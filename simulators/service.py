@@ -107,8 +107,9 @@ class Tally(NamedTuple):
 class Queue:
     """The line in front of the pods. `backlog` requests wait while it is not steady.
 
-    Set from outside: latency_factor and error_ratio (a bad release), beneath (how calls are answered), first_ratio (the
-    share of requests that come for the first time), patience_s (after which an answer is too late for its client).
+    Set from outside: latency_factor and error_ratio (a bad release); coupled (whether others look at the tally),
+    beneath (how calls are answered) and first_ratio (the share of requests that come for the first time). Answers that
+    take longer than `patience_s` are too late for their clients.
     """
 
     def __init__(self, spec: ServiceSpec) -> None:
@@ -117,6 +118,7 @@ class Queue:
         self.latency_factor = 1.0
         self.error_ratio = spec.error_ratio
         self.beneath: Answering | None = None
+        self.coupled = False
         self.first_ratio = 1.0
         self.patience_s = math.inf if spec.retries is None else spec.retries.patience_s
         self.offered = self.served = self.failed = self.violating = self.retried = 0.0
@@ -230,7 +232,7 @@ class Queue:
         if admitted <= 0.0:
             return
         spec, well = self._spec, 1.0 - self.error_ratio
-        if self.beneath is None and self.patience_s == math.inf:
+        if not self.coupled:
             slow = slower_share(spec.slo_s - delay_s, service_s, drain_per_s, waiting)
             p50_s = delay_s + response_quantile(0.5, service_s, drain_per_s, waiting)
             p95_s = delay_s + response_quantile(0.95, service_s, drain_per_s, waiting)
@@ -255,7 +257,8 @@ class Queue:
         mean_s = delay_s + service_s + wait_s
         beneath = self.beneath or Answering()
         mean_s, var_s2 = mean_s + beneath.mean_s, var_s2 + beneath.var_s2
-        self._late += admitted * share_above(self.patience_s, mean_s, var_s2)
+        well = (1.0 - self.error_ratio) * (1.0 - beneath.fail_ratio)
+        self._late += admitted * well * share_above(self.patience_s, mean_s, var_s2)
         self._time_s += admitted * mean_s
         self._time_s2 += admitted * (var_s2 + mean_s * mean_s)
         if self.beneath is None:

@@ -1,137 +1,191 @@
-"""The world in virtual time: services under load, their faults, and what a scrape of them shows."""
+"""The world in virtual time: services under load, the nodes they share, their faults, and what a scrape shows."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aiops.core.model import F64, Instant
+from simulators.calls import quantiles
 from simulators.chance import Chance
-from simulators.faults import BadRelease, Fault, GapAnswer, ScrapeGap, Troubles
-from simulators.load import Load
-from simulators.queueing import STEADY_RATIO, response_quantiles, wait_probability
+from simulators.faults import BadRelease, Fault, GapAnswer, Troubles
+from simulators.load import CalledLoad, Load
+from simulators.mesh import Mesh
+from simulators.nodes import NodePool
+from simulators.queueing import STEADY_RATIO, response_quantiles, wait_probabilities
+from simulators.scraping import LOOKBACK_S, Scrape, Scraper, Scraping, mean
 from simulators.service import Served, ServiceSim, ServiceSpec
 
-LOOKBACK_S = 300.0
-"""How long a metrics source goes on answering with the last sample."""
+__all__ = ["LOOKBACK_S", "Account", "Place", "Scrape", "Service", "World", "mean"]
 
-KEPT_SAMPLES = 64
 _PAST_USE = 0.65
 """Utilisation that the past is taken to have had, where only its load is known."""
 
-
-class Scrape(NamedTuple):
-    """What one scrape of a service shows. rates: per second since the scrape before."""
-
-    at: Instant
-    requests: float
-    errors: float
-    p50_s: float
-    p95_s: float
-    utilisation_ratio: float
-    ready: int
+_STRAY_RATIO = 0.02
 
 
 @dataclass(slots=True)
 class Account:
-    """What a service has cost and how it has served since the run began."""
+    """What a service has cost and how it has served since the run began.
+
+    retried: requests that came again. pending_s: pod seconds without a node. node_s: its share of its pool's nodes.
+    """
 
     offered: float = 0.0
     violating: float = 0.0
     failed: float = 0.0
     pod_s: float = 0.0
     usd: float = 0.0
+    retried: float = 0.0
+    pending_s: float = 0.0
+    node_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is around a service: how it is scraped, the nodes it runs on, who calls it (load, calls per request)."""
+
+    scraping: Scraping = field(default_factory=Scraping)
+    pool: NodePool | None = None
+    callers: tuple[tuple[Load, float], ...] = ()
 
 
 class Service:
-    """One service with its load, its faults and the scrapes that a metrics source keeps of it."""
+    """One service with its load, its faults and the scrapes that a metrics source keeps of it.
 
-    def __init__(self, spec: ServiceSpec, load: Load, faults: Sequence[Fault], chance: Chance) -> None:
+    own: what comes from outside; load: with what its callers ask while they serve everything.
+    """
+
+    def __init__(
+        self, spec: ServiceSpec, load: Load, faults: Sequence[Fault], chance: Chance, place: Place | None = None
+    ) -> None:
+        where = place or Place()
         self.spec = spec
-        self.load = load
-        self.sim = ServiceSim(spec, chance.stream("pods", spec.name))
+        self.own = load
+        self.load: Load = CalledLoad(own=load, callers=where.callers) if where.callers else load
+        self.pool = where.pool
+        self.sim = ServiceSim(spec, chance.stream("pods", spec.name), where.pool)
         self.troubles = Troubles(faults, spec.name)
-        self.scrapes: deque[Scrape] = deque(maxlen=KEPT_SAMPLES)
+        self.scraper = Scraper(where.scraping, chance, spec.name)
         self.account = Account()
         self.last: Served | None = None
+        self.beneath: list[tuple[float, Service]] = []
+        self._called = bool(where.callers)
         self._chance = chance
-        self._jitter = chance.stream("measure", spec.name)
-        self._noise: list[float] = []
+        self._pods = spec.replicas
 
     @property
     def key(self) -> str:
         """Return `namespace/name`."""
         return f"{self.spec.namespace}/{self.spec.name}"
 
+    @property
+    def coupled(self) -> bool:
+        """Return whether it depends on other services, they on it, or it on its own past answers."""
+        return self._called or bool(self.spec.calls) or self.spec.retries is not None
+
     def advance(self, start: Instant, seconds: float, rate: float) -> None:
         """Serve for a while, and be scraped at its end."""
+        self.begin(start)
+        self.sim.flow(start, seconds, rate)
+        self.finish(start, seconds)
+
+    def begin(self, start: Instant) -> None:
+        """Let the faults of this time begin."""
         lost = self.troubles.turn(start)
         if lost:
             self.sim.pods.lose(lost, start)
         self._apply(self.troubles.release)
-        served = self.sim.advance(start, seconds, rate)
+        self._pods = self.sim.pods.count
+
+    def finish(self, start: Instant, seconds: float) -> None:
+        """Account for what happened since `begin`, and be scraped."""
+        served = self.sim.drain(self._pods * seconds)
         self.last = served
         account = self.account
         account.offered += served.offered
         account.violating += served.violating
         account.failed += served.failed
         account.pod_s += served.pod_s
-        account.usd += served.pod_s / 3600.0 * self.spec.usd_per_hour
-        if self.troubles.gap is None:
-            self.scrapes.append(self._scrape(start + seconds, seconds, served))
+        if self.pool is None:
+            account.usd += served.pod_s / 3600.0 * self.spec.usd_per_hour
+        account.retried += served.retried
+        account.pending_s += served.pending * seconds
+        self.scraper.note(start + seconds, seconds, served, self.troubles.gap)
+
+    def pay(self, node_s: float, usd: float) -> None:
+        """Bear a share of the pool's nodes."""
+        self.account.node_s += node_s
+        self.account.usd += usd
 
     def _apply(self, release: BadRelease | None) -> None:
         queue = self.sim.queue
         queue.latency_factor = release.latency_factor if release is not None else 1.0
         queue.error_ratio = max(self.spec.error_ratio, release.error_ratio if release is not None else 0.0)
 
-    def _scrape(self, at: Instant, seconds: float, served: Served) -> Scrape:
-        if not self._noise:
-            self._noise = np.exp(0.02 * self._jitter.standard_normal(1024)).tolist()
-        stray = self._noise.pop()
-        return Scrape(
-            at=at,
-            requests=(served.served + served.failed) / seconds,
-            errors=served.failed / seconds,
-            p50_s=served.p50_s * stray,
-            p95_s=served.p95_s * stray,
-            utilisation_ratio=served.utilisation_ratio,
-            ready=served.ready,
-        )
-
     def past(self, times: F64) -> Mapping[str, F64]:
         """Return what a metrics source remembers from before the run: float64[t] for each kind of series."""
-        rates = self.load.rates(times)
-        service_s, capacity = self.spec.service_s, np.maximum(rates / _PAST_USE, self.spec.capacity_rps)
-        rho = np.minimum(rates / capacity, STEADY_RATIO)
-        waiting = np.array([wait_probability(c * service_s, r) for c, r in zip(capacity, rho, strict=True)])
-        drain = capacity * (1.0 - rho)
-        stray = np.exp(0.02 * self._past_noise(times))
+        rates, service_s = self.load.rates(times), self.spec.service_s
+        rho, drain, waiting = self._past_queue(rates)
+        stray = np.exp(_STRAY_RATIO * self._past_noise(times))
+        if self.beneath:
+            mean_s, var_s2 = self._past_times(times)
+            p50_s, p95_s = quantiles(0.5, mean_s, var_s2), quantiles(0.95, mean_s, var_s2)
+        else:
+            p50_s, p95_s = (response_quantiles(q, service_s, drain, waiting) for q in (0.5, 0.95))
         return {
             "requests": rates,
-            "errors": rates * self.spec.error_ratio,
-            "p50_s": response_quantiles(0.5, service_s, drain, waiting) * stray,
-            "p95_s": response_quantiles(0.95, service_s, drain, waiting) * stray,
+            "errors": rates * self._past_errors(),
+            "p50_s": p50_s * stray,
+            "p95_s": p95_s * stray,
             "utilisation_ratio": rho,
         }
+
+    def _past_queue(self, rates: F64) -> tuple[F64, F64, F64]:
+        """Return utilisation, how fast the line drains and the share that waits."""
+        capacity = np.maximum(rates / _PAST_USE, self.spec.capacity_rps)
+        rho = np.minimum(rates / capacity, STEADY_RATIO)
+        return rho, capacity * (1.0 - rho), wait_probabilities(capacity * self.spec.service_s, rho)
+
+    def _past_times(self, times: F64) -> tuple[F64, F64]:
+        """Return mean and variance of the response times, those of calls included."""
+        _, drain, waiting = self._past_queue(self.load.rates(times))
+        mean_s = self.spec.service_s + waiting / drain
+        var_s2 = self.spec.service_s**2 + waiting * (2.0 - waiting) / drain**2
+        for ratio, callee in self.beneath:
+            one_s, one_s2 = callee._past_times(times)
+            mean_s, var_s2 = mean_s + ratio * one_s, var_s2 + ratio * one_s2
+        return mean_s, var_s2
+
+    def _past_errors(self) -> float:
+        """Return the share of requests that failed."""
+        well = 1.0 - self.spec.error_ratio
+        for ratio, callee in self.beneath:
+            well *= (1.0 - callee._past_errors()) ** ratio
+        return 1.0 - well
 
     def _past_noise(self, times: F64) -> F64:
         return self._chance.stream("past", self.spec.name, len(times)).standard_normal(len(times))
 
 
 class World:
-    """Every service, on one clock. `step_s` is the length of a stretch in which load is constant, and of a scrape."""
+    """Every service, on one clock. `step_s` is the length of a stretch in which load is constant."""
 
-    def __init__(self, services: Sequence[Service], start: Instant, step_s: float, lag_s: float = 0.0) -> None:
+    def __init__(
+        self, services: Sequence[Service], start: Instant, step_s: float, pools: Sequence[NodePool] = ()
+    ) -> None:
         self.services = {service.key: service for service in services}
+        self.pools = {pool.spec.name: pool for pool in pools}
         self.now = self.start = start
         self.step_s = step_s
-        self.lag_s = lag_s
+        coupled = [service for service in services if service.coupled]
+        by_name = {service.spec.name: service for service in services}
+        for service in coupled:
+            service.beneath = [(call.ratio, by_name[call.service]) for call in service.spec.calls]
+        self._mesh = Mesh(coupled, step_s) if coupled else None
+        self._alone = [(service.key, service) for service in services if not service.coupled]
         self._rates: dict[str, list[float]] = {}
         self._rated_until = start
 
@@ -140,34 +194,34 @@ class World:
         while self.now + self.step_s <= to + 1e-9:
             if self.now >= self._rated_until - 1e-9:
                 self._rate_ahead()
-            for key, service in self.services.items():
+            for pool in self.pools.values():
+                self._charge(pool, pool.advance(self.now, self.now + self.step_s))
+            for key, service in self._alone:
                 service.advance(self.now, self.step_s, self._rates[key].pop())
+            if self._mesh is not None:
+                rates = {key: self._rates[key].pop() for key, service in self.services.items() if service.coupled}
+                self._mesh.advance(self.now, rates)
             self.now += self.step_s
 
     def scrapes(self, key: str) -> tuple[list[Scrape], GapAnswer | None]:
         """Return the scrapes that the metrics source has of a service, newest last, and what is wrong with it now."""
         service = self.services[key]
-        oldest, newest = self.now - LOOKBACK_S, self.now - self.lag_s
-        seen = []
-        for scrape in reversed(service.scrapes):
-            if scrape.at <= oldest:
-                break
-            if scrape.at <= newest:
-                seen.append(scrape)
-        seen.reverse()
-        gap: ScrapeGap | None = service.troubles.gap
-        return seen, None if gap is None else gap.answer
+        gap = service.troubles.gap
+        return service.scraper.seen(self.now, gap), service.scraper.trouble(gap)
+
+    def _charge(self, pool: NodePool, node_s: float) -> None:
+        """Let the services of a pool bear its nodes, each by its pods; without pods, all alike."""
+        tenants = [service for service in self.services.values() if service.pool is pool]
+        pods = [service.sim.pods.count for service in tenants]
+        whole = sum(pods)
+        for service, count in zip(tenants, pods, strict=True):
+            share_s = node_s * (count / whole if whole else 1.0 / len(tenants))
+            service.pay(share_s, share_s / 3600.0 * pool.spec.usd_per_hour)
 
     def _rate_ahead(self) -> None:
         """Ask the loads for the next stretch at once: one call for many steps."""
         steps = 512
         middles = np.asarray(self.now + self.step_s * (np.arange(steps) + 0.5), np.float64)
         for key, service in self.services.items():
-            self._rates[key] = service.load.rates(middles)[::-1].tolist()
+            self._rates[key] = service.own.rates(middles)[::-1].tolist()
         self._rated_until = self.now + steps * self.step_s
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean of what is known, NaN of nothing."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
