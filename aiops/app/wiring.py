@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiops.app.controls import StoreControls
 from aiops.app.ledger import Ledger
-from aiops.app.policies import FolderPolicySource
+from aiops.app.policies import FolderPolicySource, Watching
 from aiops.app.replay import code_version, platform_version
 from aiops.app.settings import Settings
 from aiops.app.surroundings import Surroundings, surroundings
@@ -127,7 +127,9 @@ def build(settings: Settings) -> Built:
     world = surroundings(settings)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
-        policies = FolderPolicySource(settings.policies, settings.step, store.journal.note_policies)
+        standing = bool(store.journal.load().effects)
+        watching = Watching(adopted=store.journal.note_policies, standing=standing)
+        policies = FolderPolicySource(settings.policies, settings.step, watching)
         metrics = LoopMetrics()
         bank = Bank(policies.current())
         freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]

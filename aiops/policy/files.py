@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.errors import Problem
@@ -11,21 +13,51 @@ SUFFIXES = (".yaml", ".yml")
 TEST_SUFFIXES = (".test.yaml", ".test.yml")
 
 
-def policy_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
-    """Return the policy files under paths, sorted, and what cannot be found. Tests of policies are no policies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What lies under some paths. empty: folders that can be read and hold no policy. problems: what cannot be read."""
+
+    files: tuple[Path, ...]
+    empty: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+
+    def refused(self) -> tuple[Problem, ...]:
+        """Return the problems, an empty folder being one: where policies are asked for, it is a mistake."""
+        hint = "files end in .yaml or .yml"
+        return (*self.problems, *(_problem(one, "there is no policy in this folder", hint) for one in self.empty))
+
+
+def policy_files(paths: Sequence[Path]) -> Listing:
+    """Return the policy files under paths, sorted. Tests of policies are no policies."""
     files: list[Path] = []
+    empty: list[Path] = []
     problems: list[Problem] = []
     for path in paths:
         if path.is_file():
             files.append(path)
         elif path.is_dir():
-            inside = [one for one in sorted(path.rglob("*")) if one.is_file() and _is_policy(one, path)]
-            if not inside:
-                problems.append(_problem(path, "there is no policy in this folder", "files end in .yaml or .yml"))
+            inside, unread = _inside(path)
+            if not inside and not unread:
+                empty.append(path)
             files += inside
+            problems += unread
         else:
             problems.append(_problem(path, "there is no such file or folder", ""))
-    return list(dict.fromkeys(files)), problems
+    return Listing(files=tuple(dict.fromkeys(files)), empty=tuple(empty), problems=tuple(problems))
+
+
+def _inside(root: Path) -> tuple[list[Path], list[Problem]]:
+    """Return the policies in a folder, and what in it cannot be read: policies may lie there, unseen (S10)."""
+    problems: list[Problem] = []
+
+    def unread(err: OSError) -> None:
+        problems.append(_problem(Path(err.filename or root), f"cannot be read: {err.strerror}", ""))
+
+    found = []
+    for folder, folders, names in os.walk(root, onerror=unread):
+        folders[:] = [one for one in folders if not one.startswith(".") and one != "tests"]
+        found += [Path(folder, name) for name in names if _is_policy(name)]
+    return [one for one in sorted(found) if not one.is_dir()], problems
 
 
 def texts(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[str, str]]:
@@ -39,10 +71,8 @@ def texts(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[str,
             problems.append(_problem(path, f"cannot be read: {err.strerror}", ""))
 
 
-def _is_policy(path: Path, root: Path) -> bool:
-    inside = path.relative_to(root).parts
-    hidden = any(part.startswith(".") for part in inside)
-    return path.suffix in SUFFIXES and not path.name.endswith(TEST_SUFFIXES) and "tests" not in inside and not hidden
+def _is_policy(name: str) -> bool:
+    return name.endswith(SUFFIXES) and not name.endswith(TEST_SUFFIXES) and not name.startswith(".")
 
 
 def _problem(path: Path, message: str, hint: str) -> Problem:

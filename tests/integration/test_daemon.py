@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from aiops.adapters.store import Asked, Store
-from aiops.app.policies import FolderPolicySource
+from aiops.app.policies import FolderPolicySource, Watching
 from tests.integration.kubernetes_server import KubernetesServer, deployment, pod
 from tests.integration.prometheus_server import free_port, running_prometheus
 from tests.loopback import page
@@ -156,7 +156,7 @@ def test_a_set_is_swapped_whole_or_not_at_all(tmp_path):
     file = tmp_path / "checkout.yaml"
     file.write_text(POLICY)
     adopted = []
-    source = FolderPolicySource([tmp_path], 15.0, adopted.append)
+    source = FolderPolicySource([tmp_path], 15.0, Watching(adopted=adopted.append))
     first = source.current()
     file.write_text(POLICY.replace("maxReplicas: 20", "maxReplicas: 1"))
     assert not source.reload()
