@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiops.core.model import Instant
-from simulators.calls import Answering, called
+from simulators.calls import Answering, Times, called
 from simulators.retries import Retries, in_the_end
 from simulators.service import Tally
 
@@ -29,8 +29,9 @@ class _Node:
         self.queue = service.sim.queue
         self.queue.coupled = True
         self.calls: list[tuple[float, _Node]] = []
-        self.answering = Answering(mean_s=service.spec.service_s)
+        self.answering = Answering(0.0, Times(1.0, service.spec.service_s, service.spec.service_s**2))
         self.coming = 0.0
+        self._answers: list[tuple[float, Answering]] = []
         spec = service.spec.retries
         self._retries = None if spec is None else Retries(spec, step_s)
 
@@ -39,8 +40,9 @@ class _Node:
         tries = [self.coming, *(self._retries.take() if self._retries is not None else ())]
         self.coming, total = 0.0, sum(tries)
         self.queue.first_ratio = tries[0] / total if total > 0.0 else 1.0
-        if self.calls:
-            self.queue.beneath = called((ratio, node.answering) for ratio, node in self.calls)
+        answers = [(ratio, node.answering) for ratio, node in self.calls]
+        if answers and answers != self._answers:
+            self._answers, self.queue.beneath = answers, called(answers)
         before = self.queue.tally()
         self.service.sim.flow(at, seconds, total / seconds)
         after = self.queue.tally()
@@ -54,13 +56,15 @@ class _Node:
         if done.came <= 0.0:
             return
         failed, late = min(1.0, done.failed / done.came), min(1.0, done.late / done.came)
+        wrong = min(1.0, failed + late)
         mean_s = done.time_s / done.admitted if done.admitted > 0.0 else 0.0
         square_s2 = done.time_s2 / done.admitted if done.admitted > 0.0 else 0.0
-        answering = Answering(min(1.0, failed + late), mean_s, max(0.0, square_s2 - mean_s * mean_s))
-        if self._retries is not None:
-            self._retries.again(tries, failed, min(late, 1.0 - failed))
-            answering = in_the_end(answering, self._retries.spec)
-        self.answering = answering
+        times = Times(1.0 - wrong, mean_s, max(0.0, square_s2 - mean_s * mean_s))
+        if self._retries is None:
+            self.answering = Answering(wrong, times)
+        else:
+            self._retries.again(tries, failed, wrong - failed)
+            self.answering = in_the_end(wrong, times, self._retries.spec)
 
 
 class Mesh:

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from simulators.calls import Answering
+from simulators.calls import Answering, Times, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +56,15 @@ class Retries:
             self._coming[self._later[number] - 1][number] += count * late_ratio * share
 
 
-def in_the_end(one: Answering, spec: RetrySpec) -> Answering:
-    """Return how requests are answered in the end, where each try goes as `one` says and failures come again."""
-    again, share, tries = 1.0, one.fail_ratio * spec.share_ratio, spec.backoffs_s()
-    failed, mean_s, square_s2, waited_s = 0.0, 0.0, 0.0, 0.0
-    for backoff_s in (*tries, None):
-        well = again * (1.0 - one.fail_ratio)
-        took_s = waited_s + one.mean_s
-        mean_s += well * took_s
-        square_s2 += well * (took_s * took_s + one.var_s2)
-        if backoff_s is None:
-            failed += again * one.fail_ratio
-        else:
-            failed += again * (one.fail_ratio - share)
-            again *= share
-            waited_s += backoff_s
-    if failed >= 1.0:
-        return Answering(1.0, one.mean_s, one.var_s2)
-    mean_s, square_s2 = mean_s / (1.0 - failed), square_s2 / (1.0 - failed)
-    return Answering(failed, mean_s, max(0.0, square_s2 - mean_s * mean_s))
+def in_the_end(fail_ratio: float, one: Times, spec: RetrySpec) -> Answering:
+    """Return how requests are answered in the end, where each try fails as often and takes as long as given."""
+    well, again = 1.0 - fail_ratio, 1.0
+    failed = waited_s = 0.0
+    later: list[Times] = []
+    for backoff_s in spec.backoffs_s():
+        failed += again * fail_ratio * (1.0 - spec.share_ratio)
+        again *= fail_ratio * spec.share_ratio
+        waited_s += backoff_s + (spec.patience_s if math.isfinite(spec.patience_s) else 0.0)
+        later.append(Times(again * well, waited_s + one.mean_s, one.var_s2))
+    failed += again * fail_ratio
+    return Answering(failed, Times(well, one.mean_s, one.var_s2), together(later))

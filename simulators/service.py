@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiops.core.model import Instant
-from simulators.calls import Answering, Call, quantile, share_above
+from simulators.calls import Beneath, Call, Times, quantile, share_above, together
 from simulators.nodes import NodePool
 from simulators.pods import Fleet, Pods, Slower, Startup, WarmUp
 from simulators.queueing import (
@@ -117,7 +117,7 @@ class Queue:
         self.backlog = 0.0
         self.latency_factor = 1.0
         self.error_ratio = spec.error_ratio
-        self.beneath: Answering | None = None
+        self.beneath: Beneath | None = None
         self.coupled = False
         self.first_ratio = 1.0
         self.patience_s = math.inf if spec.retries is None else spec.retries.patience_s
@@ -125,6 +125,8 @@ class Queue:
         self.busy = self.able = 0.0
         self._late = self._admitted = self._p50 = self._p95 = self._time_s = self._time_s2 = 0.0
         self._line = self._steady_line = 0.0
+        self._asked: tuple[object, ...] = ()
+        self._told = (0.0, 0.0, 0.0, 0.0, Times(0.0, 0.0, 0.0))
 
     def serve(self, seconds: float, rate: float, ready: int, power: float | None = None) -> None:
         """Serve `rate` requests per second with `ready` pods for some time. power: the standard pods they are worth."""
@@ -221,7 +223,7 @@ class Queue:
         """Count what was served, of what could be."""
         well = 1.0 - self.error_ratio
         if self.beneath is not None:
-            well *= 1.0 - self.beneath.fail_ratio
+            well *= self.beneath.well_ratio
         self.busy += requests
         self.able += able
         self.served += requests * well
@@ -239,7 +241,7 @@ class Queue:
         else:
             slow, p50_s, p95_s = self._coupled(admitted, delay_s, service_s, drain_per_s, waiting)
         if self.beneath is not None:
-            well *= 1.0 - self.beneath.fail_ratio
+            well *= self.beneath.well_ratio
         elif self._line > 0.0:
             p95_s = min(p95_s, spec.timeout_s + 3.0 * service_s)
             p50_s = min(p50_s, p95_s)
@@ -252,21 +254,34 @@ class Queue:
         self, admitted: float, delay_s: float, service_s: float, drain_per_s: float, waiting: float
     ) -> tuple[float, float, float]:
         """Return the share slower than the SLO, p50 and p95, with the calls' times in them; keep what others ask."""
-        wait_s = waiting / drain_per_s
+        asked = (delay_s, service_s, drain_per_s, waiting, self.beneath)
+        if asked != self._asked:
+            self._asked, self._told = asked, self._times(delay_s, service_s, drain_per_s, waiting)
+        slow, late, p50_s, p95_s, whole = self._told
+        well = 1.0 - self.error_ratio if self.beneath is None else (1.0 - self.error_ratio) * self.beneath.well_ratio
+        self._late += admitted * well * late
+        self._time_s += admitted * whole.mean_s
+        self._time_s2 += admitted * (whole.var_s2 + whole.mean_s * whole.mean_s)
+        return slow, p50_s, p95_s
+
+    def _times(
+        self, delay_s: float, service_s: float, drain_per_s: float, waiting: float
+    ) -> tuple[float, float, float, float, Times]:
+        """Return the shares that are slower than the SLO and too late, p50, p95, and the times as a whole."""
+        spec = self._spec
+        mean_s = delay_s + service_s + waiting / drain_per_s
         var_s2 = service_s * service_s + waiting * (2.0 - waiting) / (drain_per_s * drain_per_s)
-        mean_s = delay_s + service_s + wait_s
-        beneath = self.beneath or Answering()
-        mean_s, var_s2 = mean_s + beneath.mean_s, var_s2 + beneath.var_s2
-        well = (1.0 - self.error_ratio) * (1.0 - beneath.fail_ratio)
-        self._late += admitted * well * share_above(self.patience_s, mean_s, var_s2)
-        self._time_s += admitted * mean_s
-        self._time_s2 += admitted * (var_s2 + mean_s * mean_s)
+        kinds: tuple[Times, ...] = (Times(1.0, mean_s, var_s2),)
         if self.beneath is None:
-            slow = slower_share(self._spec.slo_s - delay_s, service_s, drain_per_s, waiting)
+            slow = slower_share(spec.slo_s - delay_s, service_s, drain_per_s, waiting)
+            late = slower_share(self.patience_s - delay_s, service_s, drain_per_s, waiting)
             p50_s = delay_s + response_quantile(0.5, service_s, drain_per_s, waiting)
-            return slow, p50_s, delay_s + response_quantile(0.95, service_s, drain_per_s, waiting)
-        slow = share_above(self._spec.slo_s, mean_s, var_s2)
-        return slow, quantile(0.5, mean_s, var_s2), quantile(0.95, mean_s, var_s2)
+            p95_s = delay_s + response_quantile(0.95, service_s, drain_per_s, waiting)
+        else:
+            kinds = tuple(Times(share, mean_s + one_s, var_s2 + one_s2) for share, one_s, one_s2 in self.beneath.kinds)
+            slow, late = share_above(spec.slo_s, kinds), share_above(self.patience_s, kinds)
+            p50_s, p95_s = quantile(0.5, kinds), quantile(0.95, kinds)
+        return slow, late, p50_s, p95_s, together(kinds)
 
 
 def _mirrored(rho: float) -> float:
