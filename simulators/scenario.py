@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from aiops.core.model import Instant
 from aiops.errors import InvalidInput, NotFound
-from aiops.policy.document import Document, documents, dotted
+from aiops.policy.document import documents
 from simulators.autoscalers.hpa import HpaController
 from simulators.calls import Call
 from simulators.chance import Chance
@@ -142,14 +142,10 @@ def load(name: str) -> Scenario:
     except ValidationError as err:
         lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
         raise InvalidInput("\n".join(lines)) from err
-    wrong = [_problem(found[0], place, text) for place, text in _contradictions(spec)]
+    wrong = [str(found[0].problem(place, text)) for place, text in _contradictions(spec)]
     if wrong:
         raise InvalidInput("\n".join(wrong))
     return Scenario(spec=spec, folder=path.parent)
-
-
-def _problem(document: Document, place: _Place, text: str) -> str:
-    return str(document.problem(place, f"{text} at {dotted(place)}"))
 
 
 def _contradictions(spec: ScenarioSpec) -> Iterator[tuple[_Place, str]]:
