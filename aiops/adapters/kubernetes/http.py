@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import orjson
+
 import aiops
 from aiops.adapters.kubernetes.connection import sendable
 from aiops.errors import ClusterUnavailable, NoPermission
@@ -134,7 +136,7 @@ def retry_after_s(response: BaseHTTPResponse) -> float:
 def parsed(body: bytes, host: str) -> dict[str, Any]:
     """Return a JSON object; raise ClusterUnavailable for anything else."""
     try:
-        document = json.loads(body)
+        document = orjson.loads(body)
     except ValueError as err:
         raise ClusterUnavailable(f"{host} answers no JSON: is that a Kubernetes API server?") from err
     if not isinstance(document, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import random
@@ -11,7 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, cause, refusal, refused
+from aiops.adapters.kubernetes.kept import keeps
 from aiops.errors import ClusterUnavailable, NoPermission, PortError
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Informer:
     def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
         self.path = path
         self._http = http
+        self._keep = keeps(path)
         self._selector = {"fieldSelector": field_selector} if field_selector else {}
         self._objects: dict[str, dict[str, Any]] = {}
         self._version = ""
@@ -136,7 +139,7 @@ class Informer:
         while True:
             page = self._http.get(self.path, **query)
             for item in page.get("items") or ():
-                found[_key(item)] = item
+                found[_key(item)] = self._keep(item)
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
@@ -179,7 +182,7 @@ class Informer:
         self._version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
         objects = dict(self._objects)
         if kind in ("ADDED", "MODIFIED"):
-            objects[_key(item)] = item
+            objects[_key(item)] = self._keep(item)
         elif kind == "DELETED":
             objects.pop(_key(item), None)
         self._objects = objects
@@ -192,7 +195,8 @@ def _lines(response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
         *whole, rest = rest.split(b"\n")
         for line in whole:
             if line.strip():
-                yield json.loads(line)
+                # events share the names of their fields, which are most of an object (json makes them anew each time)
+                yield orjson.loads(line)
 
 
 def _key(item: dict[str, Any]) -> str:

@@ -1,0 +1,66 @@
+"""What is kept of the objects that are watched: of pods and nodes, of which there are thousands, what is read of them.
+
+A pod with its spec, its volumes and its managed fields takes ten times as much as what is read of it. What is read anew
+of pods or nodes (inventory.py, cluster.py) is to be kept here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Object = dict[str, Any]
+Keeps = Callable[[Object], Object]
+
+_POD_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "labels",
+    "ownerReferences",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+
+
+def keeps(path: str) -> Keeps:
+    """Return what is kept of an object that is watched at a path of the API."""
+    return {"pods": _pod, "nodes": _node}.get(path.rpartition("/")[2], _whole)
+
+
+def _whole(item: Object) -> Object:
+    return item
+
+
+def _pod(item: Object) -> Object:
+    metadata, status = item.get("metadata") or {}, item.get("status") or {}
+    containers = status.get("containerStatuses") or ()
+    return {
+        "metadata": _some(metadata, _POD_METADATA),
+        "status": {
+            "conditions": _ready(status),
+            "containerStatuses": [{"restartCount": one.get("restartCount") or 0} for one in containers],
+        },
+    }
+
+
+def _node(item: Object) -> Object:
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    return {
+        "metadata": _some(item.get("metadata") or {}, ("name", "uid", "resourceVersion")),
+        "spec": _some(spec, ("unschedulable",)),
+        "status": {"conditions": _ready(status)},
+    }
+
+
+def _ready(status: Object) -> list[Object]:
+    return [
+        _some(one, ("type", "status", "lastTransitionTime"))
+        for one in status.get("conditions") or ()
+        if one.get("type") == "Ready"
+    ]
+
+
+def _some(of: Object, names: tuple[str, ...]) -> Object:
+    return {name: of[name] for name in names if name in of}

@@ -1,0 +1,125 @@
+"""What is kept of pods and nodes is all that is read of them, and little (S10: the daemon stays small)."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from aiops.adapters.kubernetes.cluster import _node_ready
+from aiops.adapters.kubernetes.informer import _lines
+from aiops.adapters.kubernetes.inventory import Around, workload
+from aiops.adapters.kubernetes.kept import keeps
+from tests.builders import NOW, TARGET
+
+PODS, NODES = "/api/v1/namespaces/shop/pods", "/api/v1/nodes"
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-7d9", "controller": True, "uid": "r"}
+MANAGED = [
+    {"manager": "kubelet", "operation": "Update", "fieldsV1": {f"f:status{n}": {"f:phase": {}} for n in range(40)}}
+]
+
+
+def pod(name: str = "checkout-7d9-x", *, ready: str = "True", restarts: int = 0, **metadata) -> dict:
+    """Return a pod as the API shows it, with much that nobody here reads."""
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": "2026-03-02T07:08:01Z", "lastProbeTime": None}
+        for kind in ("PodScheduled", "Initialized", "ContainersReady")
+    ]
+    conditions.append({"type": "Ready", "status": ready, "lastTransitionTime": "2026-03-02T07:08:31Z"})
+    container = {"name": "web", "image": "web:1", "env": [{"name": f"E{n}", "value": "x" * 40} for n in range(30)]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "uid": f"uid-{name}",
+            "labels": {"app": "checkout"},
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "y" * 500},
+            "creationTimestamp": "2026-03-02T07:08:00Z",
+            "ownerReferences": [OWNER],
+            "managedFields": MANAGED,
+            **metadata,
+        },
+        "spec": {"containers": [container], "volumes": [{"name": "token", "projected": {"sources": []}}]},
+        "status": {
+            "phase": "Running",
+            "conditions": conditions,
+            "containerStatuses": [{"name": "web", "restartCount": restarts, "imageID": "z" * 100}],
+        },
+    }
+
+
+CASES = {
+    "ready": pod(),
+    "not ready": pod(ready="False"),
+    "being deleted": pod(deletionTimestamp="2026-03-02T08:00:00Z"),
+    "restarted": pod(restarts=3),
+    "of another owner": pod(ownerReferences=[{**OWNER, "kind": "Job", "name": "other"}]),
+    "of nobody": pod(ownerReferences=None),
+    "of other labels": pod(labels={"app": "cart"}),
+    "not scheduled yet": {"metadata": {"name": "checkout-7d9-z", "labels": {"app": "checkout"}}},
+}
+
+
+def seen(*pods: dict) -> object:
+    """Return the workload of these pods, under a budget that counts them."""
+    spec = {"replicas": 3, "selector": {"matchLabels": {"app": "checkout"}}}
+    item = {"metadata": {"name": "checkout", "namespace": "shop", "uid": "u"}, "spec": spec, "status": {}}
+    pdb = {"spec": {"minAvailable": "50%", "selector": spec["selector"]}, "status": {}}
+    return workload(TARGET, item, Around(namespace=None, pods=pods, hpas=(), pdbs=(pdb,)), NOW)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_workload_is_read_alike_from_what_is_kept_of_its_pods(case):
+    whole = CASES[case]
+    before = copy.deepcopy(whole)
+    kept = keeps(PODS)(whole)
+    assert seen(kept, pod("checkout-7d9-y")) == seen(whole, pod("checkout-7d9-y"))
+    assert whole == before
+
+
+def test_the_cases_differ_in_what_is_read_of_them():
+    assert len({repr(seen(one)) for one in CASES.values()}) >= 4
+
+
+def test_of_a_pod_a_tenth_is_kept():
+    assert len(json.dumps(keeps(PODS)(pod()))) < len(json.dumps(pod())) / 8
+
+
+@pytest.mark.parametrize("status", ["True", "False", "Unknown"])
+@pytest.mark.parametrize("unschedulable", [True, False])
+def test_a_node_is_read_alike_from_what_is_kept_of_it(status, unschedulable):
+    conditions = [{"type": "DiskPressure", "status": "True"}, {"type": "Ready", "status": status}]
+    images = [{"names": ["image" * 20], "sizeBytes": 1} for _ in range(50)]
+    node = {"metadata": {"name": "n"}, "spec": {}, "status": {"conditions": conditions, "images": images}}
+    if unschedulable:
+        node["spec"]["unschedulable"] = True
+    kept = keeps(NODES)(node)
+    assert _node_ready(kept) == _node_ready(node) == (status == "True")
+    assert kept["spec"].get("unschedulable", False) == unschedulable
+    assert "images" not in kept["status"]
+
+
+@pytest.mark.parametrize("path", ["/apis/apps/v1/namespaces/shop/deployments", "/api/v1/namespaces"])
+def test_of_other_kinds_everything_is_kept(path):
+    whole = pod()
+    assert keeps(path)(whole) is whole
+
+
+class Streamed:
+    """An answer to a watch."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+
+    def stream(self, **_: object):
+        return iter(self._parts)
+
+
+def test_events_share_the_names_of_their_fields():
+    line = json.dumps({"type": "ADDED", "object": CASES["ready"]}).encode() + b"\n"
+    first, second = _lines(Streamed(line[:100], line[100:] + line))
+    assert first == second
+    assert [id(name) for name in first["object"]["spec"]] == [id(name) for name in second["object"]["spec"]]
