@@ -10,8 +10,9 @@ from typing import Any
 
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.invariants import Evidence, Record, violations
+from tests.e2e.invariants import Evidence, violations
 from tests.e2e.proxy import FaultProxy, Rule
+from tests.e2e.record import Record
 from tests.e2e.rig import SERVICE_NAMESPACE, USER, Daemon, Rig, scaling_policy
 
 SETTLED, BUSY, QUIET = 4, 9, 2

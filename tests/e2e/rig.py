@@ -22,8 +22,9 @@ from aiops.adapters.store import Asked, Store
 from aiops.core.model import Effect
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.invariants import Evidence, Record, violations
+from tests.e2e.invariants import Evidence, violations
 from tests.e2e.processes import Process, eventually
+from tests.e2e.record import Record
 from tests.integration.prometheus_server import free_port
 from tests.loopback import page
 

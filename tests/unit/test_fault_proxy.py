@@ -3,118 +3,35 @@
 from __future__ import annotations
 
 import json
-import random
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.pki import Authority
 from tests.e2e.proxy import (
     AfterStatus,
-    CutStream,
     Delay,
     Drop,
     FaultProxy,
-    Gate,
     Hang,
     LoseAnswer,
     Rewrite,
     Rule,
     SlowAnswer,
     Status,
-    StreamError,
 )
-
-
-class Server(ThreadingHTTPServer):
-    """Counts what it was asked, echoes what it was sent, and streams events when it is asked to watch."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[tuple[str, dict[str, str], bytes]] = []
-        self.watchers = 0
-        self.next_event = threading.Semaphore(0)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, *_: object) -> None:
-        """Clients go away here on purpose."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Server
-
-    def do_GET(self) -> None:
-        if "watch=true" in self.path:
-            self.watch()
-        else:
-            self.echo()
-
-    def echo(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "Transfer-Encoding" in self.headers:
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size + 2)[:-2]
-            self.rfile.readline()
-        self.server.asked.append((f"{self.command} {self.path}", dict(self.headers), body))
-        text = body or b'{"value": 1}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-Connection", str(self.client_address[1]))
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def do_PATCH(self) -> None:
-        self.echo()
-
-    def do_POST(self) -> None:
-        self.echo()
-
-    def watch(self) -> None:
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.server.watchers += 1
-        try:
-            for number in range(1, 10):
-                if not self.server.next_event.acquire(timeout=5):
-                    break
-                line = json.dumps({"type": "ADDED", "object": {"number": number}}).encode() + b"\n"
-                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
-                self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
-        finally:
-            self.server.watchers -= 1
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+from tests.unit.proxied import Client, Server, eventually, in_background, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield made
-    made.next_event.release(100)
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -123,62 +40,10 @@ def proxy(server: Server) -> Iterator[FaultProxy]:
         yield made
 
 
-class Client:
-    """One connection to the proxy, kept alive."""
-
-    def __init__(self, port: int, timeout_s: float = 3.0) -> None:
-        self.connection = HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-        self.connection.auto_open = 0
-        self.connection.connect()
-        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-
-    def ask(self, method: str = "GET", path: str = "/item", body: str | None = None, **headers: str) -> HTTPResponse:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.connection.request(method, path, body, named)
-        return self.connection.getresponse()
-
-    def code(self, *words: Any, **headers: str) -> int:
-        answer = self.ask(*words, **headers)
-        answer.read()
-        return answer.status
-
-    def json(self, *words: Any, **headers: str) -> Any:
-        answer = self.ask(*words, **headers)
-        return json.loads(answer.read())
-
-
 @pytest.fixture
 def client(proxy: FaultProxy) -> Iterator[Client]:
     with Client(proxy.port) as made:
         yield made
-
-
-def eventually(look: Callable[[], Any], within_s: float = 3.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return found
-
-
-def in_background(do: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """Start a call that will be held, and return its thread and where its result or its error will be."""
-    ended: list[Any] = []
-
-    def run() -> None:
-        try:
-            ended.append(do())
-        except (OSError, HTTPException) as err:
-            ended.append(err)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, ended
 
 
 # -- without a fault -------------------------------------------------------------------------------------
@@ -399,106 +264,3 @@ def test_a_partition_holds_the_answer_that_is_under_way(server: Server, proxy: F
     thread.join(3)
     assert json.loads(ended[0])["object"] == {"number": 2}
     answer.close()
-
-
-# -- watches ---------------------------------------------------------------------------------------------
-
-
-def test_a_stream_is_cut_in_the_middle_of_a_line(server: Server, proxy: FaultProxy, client: Client) -> None:
-    proxy.rules = [Rule(CutStream(1), verb="watch")]
-    answer = client.ask("GET", "/items?watch=true")
-    server.next_event.release(2)
-    assert json.loads(answer.readline())["object"] == {"number": 1}
-    with pytest.raises((ConnectionResetError, HTTPException, ValueError)):
-        json.loads(answer.readline() or b"{")
-    answer.close()
-
-
-def test_a_watch_ends_with_an_error_event(server: Server, proxy: FaultProxy, client: Client) -> None:
-    proxy.rules = [Rule(StreamError(410, after_events=1), verb="watch", times=1)]
-    server.next_event.release()
-    first, second = client.ask("GET", "/items?watch=true").read().splitlines()
-    assert json.loads(first)["type"] == "ADDED"
-    assert (json.loads(second)["type"], json.loads(second)["object"]["code"]) == ("ERROR", 410)
-    assert client.json() == {"value": 1}
-
-
-# -- gates and rules -------------------------------------------------------------------------------------
-
-
-def test_a_gate_holds_a_request_before_the_server_sees_it(server: Server, proxy: FaultProxy, client: Client) -> None:
-    gate = Gate(method="PATCH", path="^/item$")
-    proxy.rules = [gate]
-    assert client.code("GET", "/item") == 200
-    server.asked.clear()
-    thread, ended = in_background(lambda: client.json("PATCH", "/item", "{}"))
-    assert gate.arrived.wait(3)
-    assert server.asked == []
-    gate.open()
-    thread.join(3)
-    assert (ended, len(server.asked)) == ([{}], 1)
-    assert client.json("PATCH", "/item", "{}") == {}
-    assert [one.fault for one in proxy.seen] == ["", "Gate", "Gate"]
-
-
-def test_a_gate_holds_the_answer_after_the_work_was_done(server: Server, proxy: FaultProxy, client: Client) -> None:
-    gate = proxy.gate(method="PATCH", after=True)
-    thread, ended = in_background(lambda: client.json("PATCH", "/item", "{}"))
-    assert gate.arrived.wait(3)
-    assert (ended, len(server.asked)) == ([], 1)
-    gate.open()
-    thread.join(3)
-    assert ended == [{}]
-
-
-def test_what_a_gate_holds_arrives_even_after_its_client_has_ended(server: Server, proxy: FaultProxy) -> None:
-    gate = proxy.gate(method="PATCH")
-    with socket.create_connection(("127.0.0.1", proxy.port), 3) as killed:
-        killed.sendall(b"PATCH /item HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-        assert gate.arrived.wait(3)
-    gate.open()
-    assert eventually(lambda: [what for what, _, _ in server.asked]) == ["PATCH /item"]
-
-
-def test_the_first_rule_that_takes_a_request_decides_and_counts(proxy: FaultProxy, client: Client) -> None:
-    proxy.rules = [
-        Rule(Status(500), method="PATCH", path=r"/scale$", times=2),
-        Rule(Status(409), user_agent=r"action/", query=r"fieldManager=aiops"),
-        Rule(Status(404), verb="watch"),
-    ]
-    asked = [
-        ("PATCH", "/a/scale", ""),
-        ("PATCH", "/a/scale?fieldManager=aiops", "aiops/1 action/A"),
-        ("PATCH", "/a/scale?fieldManager=aiops", "aiops/1 action/A"),
-        ("GET", "/a/scale?fieldManager=aiops", "aiops/1"),
-        ("GET", "/a?allowWatchBookmarks=true&watch=1", ""),
-    ]
-    assert [client.code(method, path, None, User_Agent=agent) for method, path, agent in asked] == [
-        *(500, 500, 409, 200, 404),
-    ]
-
-
-def test_chance_is_the_same_under_the_same_seed(proxy: FaultProxy, client: Client) -> None:
-    def codes() -> list[int]:
-        proxy.rules = [Rule(Status(503), probability=0.5, dice=random.Random(7))]
-        return [client.code() for _ in range(12)]
-
-    first = codes()
-    assert first == codes()
-    assert set(first) == {200, 503}
-
-
-def test_a_rule_is_taken_away_at_run_time(proxy: FaultProxy, client: Client) -> None:
-    rule = Rule(Status(500))
-    proxy.add(rule)
-    assert client.json()["code"] == 500
-    proxy.remove(rule)
-    assert client.json() == {"value": 1}
-
-
-def test_a_server_that_is_not_there_is_a_connection_that_ends() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        upstream = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with FaultProxy(upstream) as proxy, Client(proxy.port) as client, pytest.raises(ConnectionResetError):
-            client.ask()

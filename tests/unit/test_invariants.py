@@ -2,134 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from aiops.adapters.store import Store
-from aiops.core.act.set_floor import RESTORE
 from aiops.core.model import (
     Action,
-    Decision,
-    LoopState,
-    Percepts,
     SetFloor,
     SignalState,
     Step,
-    StepResult,
-    StepStatus,
-    Verdict,
 )
-from aiops.core.pipeline import Turn, decide
 from aiops.core.policies import Limits, RatePolicy, RateUnit, Reaction, ScalingPolicy
-from aiops.policy import parse
 from tests.builders import (
     KEY,
     NOW,
     TARGET,
-    action,
-    answer,
-    need,
     policy,
-    proposal,
     rules,
-    signal,
-    snapshot,
     spec,
 )
-from tests.e2e.audit import AUDIT_POLICY, AuditEvent, AuditLog, parsed
-from tests.e2e.invariants import Claim, Evidence, Record, Witness, violations
-
-USER = "system:serviceaccount:aiops:aiops"
-
-
-def patch(action_id: str = "A1", level: int | None = 10, at: float = NOW + 1, **changes: Any) -> AuditEvent:
-    """Return an accepted patch of a Deployment's scale."""
-    version = changes.pop("version", None)
-    made = AuditEvent(
-        id=f"audit-{action_id}-{at:.0f}",
-        verb="patch",
-        group="apps",
-        resource="deployments",
-        subresource="scale",
-        namespace="shop",
-        name="checkout",
-        user=USER,
-        user_agent=f"aiops/0.1.0 action/{action_id}",
-        code=200,
-        at=at,
-        ended_at=at + 0.01,
-        request={"metadata": {"uid": "u"}, "spec": {} if level is None else {"replicas": level}},
-        response={"metadata": {"uid": "u", "resourceVersion": str(version or int(at))}},
-    )
-    return replace(made, **changes)
-
-
-def stamp(epoch: int, at: float = NOW, **changes: Any) -> AuditEvent:
-    return patch("", None, at, user_agent=f"aiops/0.1.0 epoch/{epoch}", **changes)
-
-
-def floor(action_id: str, level: int, at: float, original: int | None, most: int = 30, **changes: Any) -> AuditEvent:
-    """Return an accepted patch of an HPA's floor. original: what the record says, None for a release."""
-    note = None if original is None else json.dumps({"minReplicas": original})
-    body = {"metadata": {"uid": "h", "annotations": {RESTORE: note}}, "spec": {"minReplicas": level}}
-    answered = {"metadata": {"uid": "h", "resourceVersion": str(int(at))}, "spec": {"maxReplicas": most}}
-    made = patch(action_id, level, at, resource="horizontalpodautoscalers", subresource="", request=body)
-    return replace(made, response=answered, **changes)
-
-
-def decided(one: Action, reactive: int | None = None, *states: SignalState) -> Decision:
-    change = one.change
-    wish = proposal(change.before, change.after, change=change, need=need(reactive=reactive))
-    return Decision(
-        id=one.decision_id,
-        tick_id=one.tick_id,
-        at=one.issued_at,
-        policy=KEY,
-        policy_digest="d",
-        target=TARGET,
-        verdict=Verdict(proposal=wish, rulings=(), change=change, dry_run=False),
-        signals=tuple(signal(name, state=s) for name, s in zip(("demand", "latency"), states, strict=False)),
-        action_id=one.id,
-        changed=True,
-        story="",
-    )
-
-
-def intent(number: int = 1, before: int = 8, after: int = 10, at: float = NOW, **changes: Any) -> Action:
-    ids = {"id": f"A{number}", "decision_id": f"D{number}"}
-    return action(before, after, **ids, issued_at=at, expires_at=at + 30, **changes)
-
-
-def record(*actions: Action, **changes: Any) -> Record:
-    made = Record(
-        actions={one.id: one for one in actions},
-        statuses={one.id: "done" for one in actions},
-        decisions={one.decision_id: decided(one) for one in actions},
-        policies={"d": policy(up=rules(rates=()), down=rules(rates=()))},
-    )
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
-
-
-def found(events: list[AuditEvent], known: Record, **more: Any) -> list[str]:
-    return violations(Evidence(events=events, record=known, **more))
-
-
-def said(events: list[AuditEvent], known: Record, rule: str, **more: Any) -> str:
-    """Return the one violation, which is of the rule and names a record of the audit log."""
-    (only,) = found(events, known, **more)
-    assert only.startswith(f"{rule}: ")
-    assert "audit-" in only or "audit " in only or rule == "ended"
-    return only
-
+from tests.e2e.record import Claim, Record
+from tests.unit.records import decided, floor, found, intent, patch, record, said, stamp
 
 # -- origin ----------------------------------------------------------------------------------------------
 
@@ -337,125 +232,3 @@ def test_an_action_without_an_end_is_a_violation_once_all_is_settled() -> None:
         == []
     )
     assert found([patch()], record(intent(), statuses={"A1": "unknown"}), settled_before=math.inf) == []
-
-
-# -- the audit log ---------------------------------------------------------------------------------------
-
-
-def line(**changes: Any) -> str:
-    raw: dict[str, Any] = {
-        "kind": "Event",
-        "apiVersion": "audit.k8s.io/v1",
-        "level": "RequestResponse",
-        "auditID": "a-1",
-        "stage": "ResponseComplete",
-        "requestURI": "/apis/apps/v1/namespaces/shop/deployments/checkout/scale?fieldManager=aiops",
-        "verb": "patch",
-        "user": {"username": USER, "groups": ["system:serviceaccounts:aiops"]},
-        "userAgent": "aiops/0.1.0 action/01J0000000000000000000000A",
-        "objectRef": {
-            "apiGroup": "apps",
-            "resource": "deployments",
-            "subresource": "scale",
-            "namespace": "shop",
-            "name": "checkout",
-        },
-        "responseStatus": {"metadata": {}, "code": 200},
-        "requestObject": {"spec": {"replicas": 10}},
-        "responseObject": {"metadata": {"resourceVersion": "77"}, "spec": {"replicas": 10}},
-        "requestReceivedTimestamp": "2026-03-02T12:00:00.123456Z",
-        "stageTimestamp": "2026-03-02T12:00:00.223456Z",
-        "annotations": {"authorization.k8s.io/decision": "allow"},
-    }
-    return json.dumps({**raw, **changes}, separators=(",", ":")) + "\n"
-
-
-def test_an_event_says_who_asked_for_what() -> None:
-    event = parsed(line().encode())
-    assert event is not None
-    assert (event.action_id, event.epoch) == ("01J0000000000000000000000A", None)
-    assert (event.level, event.resource_version, event.object) == (10, 77, "deployments/shop/checkout")
-    assert event.at == datetime(2026, 3, 2, 12, 0, 0, 123456, UTC).timestamp()
-    assert (event.writes, event.accepted, event.denied) == (True, True, False)
-    stamped = parsed(line(userAgent="aiops/0.1.0 epoch/12").encode())
-    assert stamped is not None
-    assert (stamped.action_id, stamped.epoch) == (None, 12)
-
-
-def test_only_whole_lines_of_ended_requests_of_the_user_count(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    log = AuditLog(path, users=[USER])
-    assert log.read() == []
-    other = line(user={"username": "system:admin"}, auditID="a-3", userAgent="kubectl/1.36")
-    unknown = line(user={}, auditID="a-4", userAgent="aiops/0.1.0", responseStatus={"code": 401})
-    cut = line(auditID="a-5")
-    path.write_text(line(stage="ResponseStarted") + line() + other + unknown + cut[:60])
-    assert [event.id for event in log.read()] == ["a-1", "a-4"]
-    assert log.read() == []
-    with path.open("a") as file:
-        file.write(cut[60:])
-    assert [event.id for event in log.read()] == ["a-5"]
-    assert [event.id for event in log.events] == ["a-1", "a-4", "a-5"]
-    assert len(AuditLog(path).read()) == 4
-    assert log.wait_for(lambda event: event.id == "a-5", 0).id == "a-5"
-    with pytest.raises(AssertionError, match=r"waited 0 s for the lost one(.|\n)*a-5"):
-        log.wait_for(lambda event: event.id == "a-9", 0, "the lost one")
-
-
-def test_the_audit_policy_takes_the_first_rule_that_fits_and_ends_with_one_for_all() -> None:
-    made = yaml.safe_load(AUDIT_POLICY)
-    assert (made["kind"], made["omitStages"]) == ("Policy", ["RequestReceived"])
-    assert set(made["rules"][-1]) == {"level"}
-    full = [rule for rule in made["rules"] if rule["level"] == "RequestResponse"]
-    assert full[0]["resources"][1] == {"group": "autoscaling", "resources": ["horizontalpodautoscalers"]}
-
-
-# -- the journal -----------------------------------------------------------------------------------------
-
-
-POLICY = """
-apiVersion: policy.aiops/v1alpha1
-kind: ScalingPolicy
-metadata: {name: checkout, namespace: shop}
-spec:
-  mode: enforce
-  target: {kind: Deployment, name: checkout}
-  signals:
-    demand: {query: 'sum(demand)', unit: req/s}
-  objective: {demand: demand, perReplica: 50}
-  bounds: {minReplicas: 2, maxReplicas: 40}
-"""
-
-
-def test_a_witness_reads_the_journal_and_the_log_as_they_grow(tmp_path: Path) -> None:
-    url, path = f"sqlite:///{tmp_path / 'aiops.db'}", tmp_path / "audit.log"
-    policies = parse(POLICY, "test")
-    shot = snapshot(answers={KEY: {"demand": answer(590.0)}})
-    turn = Turn(snapshot=shot, percepts=Percepts(), policies=policies, code="c", platform="p")
-    made = decide(LoopState(), turn)
-    (one,) = made.tick.actions
-    store = Store.open(url)
-    store.journal.note_policies(policies)
-    store.journal.begin(made.tick, made.state)
-    path.write_text(_written(one, one.change.after, NOW + 1))
-    witness = Witness(log=AuditLog(path, [USER]), stores=[url], wanted=lambda event: event.namespace == "shop")
-    assert witness.check() == []
-    assert [move.policy.bounds.max_replicas for move in _moves(witness) if move.policy] == [40]
-    assert [what.partition(":")[0] for what in witness.check(settled_before=math.inf)] == ["ended"]
-    store.journal.settle((StepResult(action_id=one.id, status=StepStatus.DONE, at=NOW + 1),), (), made.state)
-    assert witness.check(settled_before=math.inf) == []
-    with path.open("a") as file:
-        file.write(_written(one, one.change.after, NOW + 3))
-    assert [what.partition(":")[0] for what in witness.check(settled_before=math.inf)] == ["pace", "once"]
-    store.close()
-
-
-def _moves(witness: Witness) -> list[Any]:
-    return Evidence(events=witness.log.events, record=witness.record).moves
-
-
-def _written(one: Action, level: int, at: float) -> str:
-    stamp_at = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    body = {"metadata": {"uid": "u"}, "spec": {"replicas": level}}
-    named = {"userAgent": f"aiops/0.1.0 action/{one.id}", "requestReceivedTimestamp": stamp_at}
-    return line(auditID=f"audit-{at:.0f}", requestObject=body, responseObject=body, stageTimestamp=stamp_at, **named)
