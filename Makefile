@@ -45,7 +45,8 @@ e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 
 e2e-again: $(STAMP) ## the tests of the last `make e2e` that failed, one after the other
 	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --last-failed --last-failed-no-failures none
 
-e2e-long: $(STAMP) ## full-length outages and distributions on a real control plane (about an hour)
+e2e-long: $(STAMP) ## full-length outages, distributions and a day of turns on a real control plane (half an hour)
+	@for package in etcd-server prometheus postgresql; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
 	@$(PY) -m pytest tests/e2e -m long -p no:randomly -s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.postgres import PostgresServer
 from tests.e2e.soak import soaked
 from tests.e2e.soak_faults import FAULTS
-from tests.e2e.soak_memory import Life, Sample
+from tests.e2e.soak_memory import Life, Sample, Turning
 from tests.e2e.soak_schedule import kinds, loads, schedule
 from tests.e2e.soak_world import NAMES, world
 
@@ -37,12 +38,12 @@ def test_a_seed_draws_the_same_soak_again_and_every_fault_can_be_made():
 
 
 def life(mb_per_hour: float, *, seed: int = 1, descriptors: int = 0) -> Life:
-    """Return a life of 20 minutes that fills up in its first two, with noise, and grows."""
+    """Return a life of 20 minutes that fills up, less and less, with noise, and grows."""
     dice = random.Random(seed)
     made = Life(name="a", pid=1, born=0.0)
     for number in range(80):
         at = 15.0 * number
-        rss_mb = 110.0 + min(at / 20.0, 6.0) + mb_per_hour * at / 3600.0 + dice.uniform(-0.4, 0.4)
+        rss_mb = 110.0 + 6.0 * (1.0 - math.exp(-at / 150.0)) + mb_per_hour * at / 3600.0 + dice.uniform(-0.4, 0.4)
         held = 20 + dice.randint(0, 4) + number * descriptors // 10
         made.samples.append(Sample(at=at, rss_mb=rss_mb, descriptors=held, threads=20))
     return made
@@ -52,4 +53,21 @@ def test_a_life_that_grows_is_told_from_one_that_warms_up():
     assert [one for seed in range(20) for one in life(0.0, seed=seed).growth()] == []
     assert [one for seed in range(20) for one in life(6.0, seed=seed).growth()] == []
     assert all("memory of a (1) grows" in life(20.0, seed=seed).growth()[0] for seed in range(20))
-    assert "descriptors of a (1) grow" in life(0.0, descriptors=2).growth()[0]
+    assert "descriptors of a (1) grow" in life(0.0, descriptors=4).growth()[0]
+
+
+def turning(bytes_a_turn: float, seed: int) -> Turning:
+    """Return a day of turns: it warms up, its allocator takes 256 kB at a time and a new arena now and then."""
+    dice = random.Random(seed)
+    made = Turning(1)
+    base = 0.0
+    for turns in range(0, 6000, 50):
+        base += 300_000 if dice.random() < 0.02 else 0
+        size = 110e6 + base + 6e6 * (1.0 - math.exp(-turns / 300.0)) + bytes_a_turn * turns
+        made.note(turns, round(size / 262_144) * 262_144)
+    return made
+
+
+def test_over_a_day_of_turns_a_leak_of_1_kb_each_is_told_from_warming_up():
+    assert [seed for seed in range(40) if turning(0.0, seed).grows] == []
+    assert [seed for seed in range(40) if not turning(1024.0, seed).grows] == []
