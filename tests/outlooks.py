@@ -12,7 +12,7 @@ from aiops.core.model import Finding, FindingKind, Frame, Percepts, SeriesIndex
 from aiops.core.pipeline.outlook import Outlook, Viewer
 from aiops.core.policies import ForecastSpec, PolicySet
 from aiops.loop.lookout import Lookout, Seen
-from tests.builders import KEY, NOW, forecast, policy, snapshot
+from tests.builders import KEY, NOW, answer, forecast, policy, snapshot
 from tests.unit.fleet import WATCH, a_watch
 
 AHEAD = ForecastSpec(model="seasonal-naive", history_s=1e6, quantile=0.95, lead_s=45.0, season_s=86400.0)
@@ -39,9 +39,10 @@ def sight(at: float = NOW, demand: float = 390.0, live: float = 1.0, **changes) 
     issued = changes.pop("issued", rising())
     findings = changes.pop("findings", ())
     frame = Frame(at=at, index=INDEX, values=np.array([live, math.nan]), learn=np.ones(2, np.bool_))
+    shown = answer(demand, newest_at=at - changes.pop("age_s", 5.0))
     made = Seen(
         policies=POLICIES,
-        snapshot=replace(snapshot(), at=at),
+        snapshot=replace(snapshot(demand=shown), at=at),
         frame=frame,
         demands={KEY: Demand(value=demand, learn=True)},
         percepts=Percepts(findings=findings, forecasts={} if issued is None else {KEY: issued}),

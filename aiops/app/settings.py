@@ -180,7 +180,7 @@ class KedaSettings(ListenSettings):
 class ExportSettings(Section):
     """Forecasts and anomaly scores for autoscalers that are not ours. max_age: what is older is told to nobody (S1)."""
 
-    max_age: Duration = Field(180.0, ge=60)
+    max_age: Duration = Field(180.0, ge=120)
     external_metrics: ExternalMetricsSettings = ExternalMetricsSettings()
     keda: KedaSettings = KedaSettings()
 

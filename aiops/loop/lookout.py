@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiops.core.bank import Demand
-from aiops.core.model import Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
+from aiops.core.model import Answered, Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
 from aiops.core.pipeline.outlook import NEVER, Alarm, Outlook, Prospect, Sighting, alarm, prospect
-from aiops.core.policies import PolicySet
+from aiops.core.policies import PolicySet, ScalingPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,9 @@ class Lookout:
             forecast = seen.percepts.forecasts.get(policy.key)
             if forecast is None:
                 continue
-            demand = seen.demands.get(policy.key)
             sighting = Sighting(
                 at=seen.snapshot.at,
-                seen=demand is not None and math.isfinite(demand.value),
+                seen=_shown(policy, seen),
                 tick_s=seen.policies.step_s,
                 workload=seen.snapshot.workloads.get(policy.target.key),
             )
@@ -83,3 +82,14 @@ class Lookout:
         self._watching = {}
         owners = [self._watching.setdefault(key.split("#", 1)[0], len(self._watching)) for key in index.keys]
         self._owners, self._index = np.array(owners, np.intp), index
+
+
+def _shown(policy: ScalingPolicy, seen: Seen) -> bool:
+    """Return whether there is a demand that the loop itself would go by: a stale one is none (S1)."""
+    demand, name = seen.demands.get(policy.key), policy.objective.demand
+    answer = seen.snapshot.answers.get(policy.key, {}).get(name)
+    if isinstance(answer, Answered):
+        age_s = math.inf if answer.newest_at is None else seen.snapshot.at - answer.newest_at
+        if age_s > policy.signals[name].max_age_s:
+            return False
+    return demand is not None and math.isfinite(demand.value)

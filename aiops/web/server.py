@@ -14,6 +14,8 @@ from aiops.web.api import application
 if TYPE_CHECKING:
     from aiops.web.contract import Answers
 
+_BACKLOG = 128
+
 
 class WebServer:
     """Uvicorn in a thread of its own."""
@@ -46,13 +48,14 @@ class WebServer:
 
 
 def listen(address: tuple[str, int], setting: str) -> socket.socket:
-    """Return a socket that is bound; raise ConfigurationError, which names the setting, when it cannot be."""
+    """Return a socket that listens; raise ConfigurationError, which names the setting, when it cannot be."""
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # only now is the port ours alone
     except OSError as err:
         listener.close()
         raise ConfigurationError(f"{setting}: cannot listen on {host}:{port}: {err.strerror}") from err

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiops.adapters.metrics.outlook import OutlookCollector
+from aiops.core.model import NoSeries
 from aiops.core.pipeline.outlook import ANOMALY, FORECAST, NEVER, PEAK, Missing, Outlook, Reading, Viewer
 from aiops.core.policies import PolicySet
 from aiops.loop.lookout import Lookout, Seen
@@ -70,6 +71,7 @@ def test_beyond_its_reach_a_forecast_tells_nothing():
     ("sights", "now", "why"),
     [
         ([sight(demand=math.nan)], NOW, "demand has not been seen since the start"),
+        ([sight(age_s=91.0)], NOW, "demand has not been seen since the start"),
         ([sight()], NOW + 181.0, "the forecast is 181 s old, at most 180 s are served"),
         (
             [sight(), sight(at=NOW + 240.0, demand=math.nan, issued=rising(issued_at=NOW + 240.0))],
@@ -79,7 +81,14 @@ def test_beyond_its_reach_a_forecast_tells_nothing():
         ([sight()], NOW - 3600.0, "the forecast is -3600 s old"),
         ([sight(issued=rising(learned=False, history_s=7200.0))], NOW, "test-v1 has not learnt enough yet (2.0 h"),
     ],
-    ids=["never seen", "the loop stands", "demand is gone", "the clock was stepped back", "unlearned"],
+    ids=[
+        "never seen",
+        "stale from the start",
+        "the loop stands",
+        "demand is gone",
+        "the clock was stepped back",
+        "unlearned",
+    ],
 )
 def test_what_the_loop_would_not_act_on_is_told_to_nobody_s1(sights, now, why):
     found, missing = told(looked(*sights), now=now)
@@ -87,6 +96,11 @@ def test_what_the_loop_would_not_act_on_is_told_to_nobody_s1(sights, now, why):
     (one,) = missing
     assert one.labels == {"policy": "checkout", "signal": "demand"}
     assert why in one.why
+
+
+def test_a_demand_of_zero_that_a_presence_query_vouches_for_is_a_demand():
+    absent = replace(snapshot(), answers={KEY: {"demand": NoSeries(presence=True)}})
+    assert len(told(looked(sight(demand=0.0, snapshot=absent)))[0]) == 25
 
 
 def test_a_short_gap_in_demand_is_bridged_by_what_was_seen_before():
