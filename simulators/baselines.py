@@ -37,7 +37,7 @@ def sizing(policies: PolicySet) -> Sizing:
     """Return the sizing that the policies state."""
     by_target = {str(policy.target): policy for policy in policies.scaling}
     return Sizing(
-        per_replica={key: policy.objective.per_replica for key, policy in by_target.items()},
+        per_replica={k: one for k, p in by_target.items() if (one := p.objective.per_replica) is not None},
         bounds={key: (policy.bounds.min_replicas, policy.bounds.max_replicas) for key, policy in by_target.items()},
     )
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aiops.core.model import F64, Instant
+from aiops.core.queueing import STEADY_RATIO, response_quantiles, wait_probabilities
 from simulators.calls import quantiles
 from simulators.chance import Chance
 from simulators.faults import BadRelease, Fault, GapAnswer, Troubles
 from simulators.load import CalledLoad, Load
 from simulators.mesh import Mesh
 from simulators.nodes import NodePool
-from simulators.queueing import STEADY_RATIO, response_quantiles, wait_probabilities
 from simulators.scraping import LOOKBACK_S, Scrape, Scraper, Scraping, mean
 from simulators.service import Served, ServiceSim, ServiceSpec
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aiops.core.bank import Demand
+from aiops.core.lookahead import Demand
 from aiops.core.model import Finding, FindingKind, Frame, Percepts, SeriesIndex
 from aiops.core.pipeline.outlook import Outlook, Viewer
 from aiops.core.policies import ForecastSpec, PolicySet
@@ -44,7 +44,7 @@ def sight(at: float = NOW, demand: float = 390.0, live: float = 1.0, **changes) 
         policies=POLICIES,
         snapshot=replace(snapshot(demand=shown), at=at),
         frame=frame,
-        demands={KEY: Demand(value=demand, learn=True)},
+        demands={KEY: Demand(value=demand, whole=True)},
         percepts=Percepts(findings=findings, forecasts={} if issued is None else {KEY: issued}),
     )
     return replace(made, **changes)

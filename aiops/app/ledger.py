@@ -37,7 +37,7 @@ class Ledger:
                 peak = bank.peak_demand(policy.key)
                 if peak is None:
                     continue
-                wanted = math.ceil(peak * MARGIN / policy.objective.per_replica)
+                wanted = math.ceil(peak * MARGIN / (policy.objective.per_replica or verdict.proposal.need.capacity))
                 self._peaks[policy.key] = max(policy.bounds.min_replicas, min(wanted, policy.bounds.max_replicas))
             self.actual_usd += sample.usd_per_hour * hours
             self.static_usd += sample.usd_per_hour / replicas * self._peaks[policy.key] * hours

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
 from aiops.core.detect.incidents import incidents
 from aiops.core.forecast import FORECASTERS
+from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import F64, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey, SeriesIndex
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Forecaster
@@ -29,13 +30,6 @@ STEP_S = 60.0
 
 Learnt = Mapping[str, NDArray[np.generic]]
 _NO_SERIES = SeriesIndex(keys=(), labels=())
-
-
-class Demand(NamedTuple):
-    """Demand of one policy now (NaN when missing), and whether it may be learnt from."""
-
-    value: float
-    learn: bool
 
 
 class _Foreseen:
@@ -57,6 +51,7 @@ class Bank:
         self._at: Instant = -math.inf
         self._groups: dict[str, WatchGroup] = {}
         self._demands: dict[PolicyKey, _Foreseen] = {}
+        self._lookahead = Lookahead()
         self._findings: tuple[Finding, ...] = ()
         self._incidents: tuple[Incident, ...] = ()
         self._follow_policies(policies)
@@ -78,11 +73,18 @@ class Bank:
         forecasts = {}
         for key, foreseen in self._demands.items():
             forecasts[key] = self._foresee(key, foreseen, frame.at, demands.get(key))
-        return Percepts(findings=self._findings, incidents=self._incidents, forecasts=forecasts)
+        soon = self._lookahead.look(frame.at, demands)
+        return Percepts(
+            findings=self._findings,
+            incidents=self._incidents,
+            forecasts=forecasts,
+            nowcasts=soon.nowcasts,
+            capacities=soon.capacities,
+        )
 
     def _foresee(self, key: PolicyKey, foreseen: _Foreseen, at: Instant, demand: Demand | None) -> Forecast:
         if demand is not None:
-            foreseen.model.learn(at, demand.value if demand.learn else math.nan)
+            foreseen.model.learn(at, demand.value if demand.whole else math.nan)
         issued = foreseen.issued
         if issued is None or at // STEP_S != issued.issued_at // STEP_S:
             issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.model, at)
@@ -101,6 +103,15 @@ class Bank:
         if foreseen is not None:
             foreseen.model.backfill(times, values)
             foreseen.issued = None
+
+    def adopt_soon(self, learnt: Lookahead) -> None:
+        """Take what was learnt of the next minutes from history, beside the loop."""
+        self._lookahead.adopt(learnt)
+
+    @property
+    def knows_soon(self) -> bool:
+        """Return whether the next minutes of every policy that asks are known well enough to act on."""
+        return self._lookahead.learned
 
     def backfill_watch(self, times: F64, values: F64, index: SeriesIndex) -> None:
         """Learn watched series from history; values: float64[n, t], keys of `index` as in frames."""
@@ -124,6 +135,7 @@ class Bank:
                 model = old.model if old is not None and same else FORECASTERS[policy.forecast.model](policy.forecast)
                 demands[policy.key] = _Foreseen(policy, model)
         self._demands = demands
+        self._lookahead.follow(policies)
         queries = {policy.key: policy.query.expr for policy in self._policies.watches}
         changed = frozenset(p.key for p in policies.watches if queries.get(p.key, p.query.expr) != p.query.expr)
         self._regroup(policies, changed)
@@ -164,6 +176,7 @@ class Bank:
             out |= {f"watch/{name}/{key}": array for key, array in group.arrays().items()}
         for policy, one in self._demands.items():
             out |= {f"demand/{policy}/{key}": array for key, array in one.model.arrays().items()}
+        out |= {f"soon/{key}": array for key, array in self._lookahead.arrays().items()}
         return out
 
     def restore(self, arrays: Learnt) -> tuple[str, ...]:
@@ -188,6 +201,7 @@ class Bank:
                 one.issued = None
             except ValueError as err:
                 refused.append(f"demand of {policy}: {err}")
+        refused += self._lookahead.restore(_under(arrays, "soon/"))
         queries = about["queries"]
         changed = frozenset(p.key for p in self._policies.watches if queries.get(p.key, "") != p.query.expr)
         self._at, self._index = at, _NO_SERIES

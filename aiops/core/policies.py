@@ -104,12 +104,26 @@ class RatePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingRules:
-    """One direction of autoscaling/v2 `behavior`. tolerance: share of the wanted level that is not worth a change."""
+    """One direction of autoscaling/v2 `behavior`. tolerance: share of the wanted level that is not worth a change.
+
+    single_step_s: the window for a change of one replica, at least `stabilisation_s`: what one replica saves or serves
+    is soon outweighed by changing to and fro.
+    """
 
     stabilisation_s: float
     rates: tuple[RatePolicy, ...]
     select: Select
     tolerance_ratio: float
+    single_step_s: float = 0.0
+
+    def window_s(self, change: int) -> float:
+        """Return the window in which a change of so many replicas must have been wished throughout."""
+        return max(self.stabilisation_s, self.single_step_s) if abs(change) == 1 else self.stabilisation_s
+
+    @property
+    def longest_s(self) -> float:
+        """Return the longest of the windows."""
+        return self.window_s(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,18 +137,24 @@ class Slo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself."""
+    """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself.
+
+    per_replica: None is learnt from load, `utilisation` (the signal of how much of the ready replicas is used) and the
+    SLO's latency.
+    """
 
     demand: str
-    per_replica: float
+    per_replica: float | None
     slo: Slo | None = None
+    utilisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastSpec:
     """Which model looks ahead, over how much history, and which quantile is served.
 
-    lead_s is the start-up lead time used until it is measured.
+    lead_s is the start-up lead time used until it is measured. by_slo: what is served is the margin that the SLO's
+    error budget allows, above a forecast for the lead time itself; `quantile` serves until that has learnt.
     """
 
     model: str
@@ -142,6 +162,7 @@ class ForecastSpec:
     quantile: float
     lead_s: float
     season_s: float
+    by_slo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from aiops.core.bank import Bank, Demand
+from aiops.core.bank import Bank
 from aiops.core.model import (
     Action,
     Frame,
@@ -129,7 +129,7 @@ class ControlLoop:
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
         demands = {}
         for policy in policies.scaling:
-            demands[policy.key] = Demand(*demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot))
+            demands[policy.key] = demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot)
         percepts = self.bank.perceive(frame, demands, policies)
         self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
         return percepts

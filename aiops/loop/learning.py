@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from aiops.core.bank import Bank
-from aiops.core.model import Instant
+from aiops.core.lookahead import Lookahead
+from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
 from aiops.ports import History
@@ -25,6 +27,7 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
     """
     start, now = span
     missed = []
+    soon: dict[PolicyKey, tuple[F64, F64]] = {}
     for policy in policies.scaling:
         if policy.forecast is None:
             continue
@@ -35,8 +38,15 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
         except PortError as err:
             missed.append(f"{policy.key}: {err}")
             continue
+        values = past.values[0] if len(past.values) else past.times * np.nan
+        if policy.forecast.by_slo:
+            soon[policy.key] = (past.times, values)
         with lock:
-            bank.backfill_demand(policy.key, past.times, past.values[0] if len(past.values) else past.times * np.nan)
+            bank.backfill_demand(policy.key, past.times, values)
+    if soon and not bank.knows_soon:
+        learnt = _lived(policies, soon, now)
+        with lock:
+            bank.adopt_soon(learnt)
     for watch in policies.watches:
         try:
             past = history.range(watch.query, max(start, now - watch.history_s), now, BACKFILL_STEP_S)
@@ -46,3 +56,12 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
         with lock:
             bank.backfill_watch(past.times, past.values, past.index)
     return missed
+
+
+def _lived(policies: PolicySet, soon: Mapping[PolicyKey, tuple[F64, F64]], now: Instant) -> Lookahead:
+    """Return the next minutes as they would be known, had the last days been lived through; takes some seconds."""
+    learnt = Lookahead()
+    learnt.follow(policies)
+    leads = {policy.key: policy.forecast.lead_s for policy in policies.scaling if policy.forecast is not None}
+    learnt.learn_history(soon, now, leads)
+    return learnt

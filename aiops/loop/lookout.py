@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops.core.bank import Demand
+from aiops.core.lookahead import Demand
 from aiops.core.model import Answered, Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
 from aiops.core.pipeline.outlook import NEVER, Alarm, Outlook, Prospect, Sighting, alarm, prospect
 from aiops.core.policies import PolicySet, ScalingPolicy

@@ -48,6 +48,11 @@ DOWN_RATES = (RatePolicy(unit=RateUnit.PERCENT, value=100, period_s=15.0),)
 UP_TOLERANCE, DOWN_TOLERANCE = 0.0, 0.1
 """Defaults of autoscaling/v2, but for the tolerance of scale-up: `perReplica` is a limit, not a target."""
 
+SLO_QUANTILE = 0.95
+"""What is served by a policy that follows its SLO, until the next minutes have been learnt."""
+
+LEAST_SEASON_S = 7200.0
+
 T = TypeVar("T")
 
 
@@ -121,6 +126,9 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     _known_signal(spec.objective.demand, names, ("spec", "objective", "demand"), problems)
     if spec.objective.slo is not None:
         _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
+    if spec.objective.utilisation is not None:
+        _known_signal(spec.objective.utilisation, names, ("spec", "objective", "utilisation"), problems)
+    _by_slo(spec, problems)
     _scope(envelope, spec, problems)
     windows = _windows(spec, problems)
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
@@ -155,6 +163,20 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
     )
+
+
+def _by_slo(spec: ScalingSpec, problems: Problems) -> None:
+    """Refuse to serve an SLO's quantile without an SLO, and seasons that a forecast of the next hour cannot use."""
+    forecast = spec.forecast
+    if forecast is None or forecast.quantile != "slo":
+        return
+    if spec.objective.slo is None:
+        message = "quantile: slo needs an objective.slo, whose error budget says how much is served"
+        problems.add(("spec", "forecast", "quantile"), message)
+    elif spec.objective.slo.target >= 1.0:
+        problems.add(("spec", "objective", "slo", "target"), "100% leaves no error budget: write 99.9% or a quantile")
+    if forecast.season < LEAST_SEASON_S:
+        problems.add(("spec", "forecast", "season"), "quantile: slo needs a season of 2h or more")
 
 
 def _fallback(spec: ScalingSpec) -> Fallback | None:
@@ -257,7 +279,8 @@ def _objective(spec: ScalingSpec) -> Objective:
     slo = spec.objective.slo
     return Objective(
         demand=spec.objective.demand,
-        per_replica=spec.objective.per_replica,
+        per_replica=None if spec.objective.per_replica == "learn" else spec.objective.per_replica,
+        utilisation=spec.objective.utilisation,
         slo=None if slo is None else Slo(signal=slo.signal, at_most=slo.at_most, target_ratio=slo.target),
     )
 
@@ -267,7 +290,12 @@ def _forecast(spec: ScalingSpec) -> ForecastSpec | None:
     if one is None:
         return None
     return ForecastSpec(
-        model=one.model, history_s=one.history, quantile=one.quantile, lead_s=one.lead_time, season_s=one.season
+        model=one.model,
+        history_s=one.history,
+        quantile=SLO_QUANTILE if one.quantile == "slo" else one.quantile,
+        lead_s=one.lead_time,
+        season_s=one.season,
+        by_slo=one.quantile == "slo",
     )
 
 
@@ -283,6 +311,7 @@ def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tole
         ),
         select=spec.select_policy,
         tolerance_ratio=tolerance if spec.tolerance is None else spec.tolerance,
+        single_step_s=float(spec.single_step_window_seconds),
     )
 
 

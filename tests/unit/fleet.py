@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from aiops.core.bank import Bank, Demand
+from aiops.core.bank import Bank
+from aiops.core.lookahead import Demand
 from aiops.core.model import Frame, Mode, Percepts, SeriesIndex, TargetRef
 from aiops.core.policies import (
     Bounds,
@@ -116,7 +117,7 @@ class Days:
     def tick(self, values: Sequence[float] | None = None, *, learn: bool = True, demand: float = 100.0) -> Percepts:
         self.now += self.step_s
         frame = a_frame(self.now, self.index, self.usual() if values is None else values, learn=learn)
-        demands = {policy.key: Demand(demand, True) for policy in self.policies.scaling}
+        demands = {policy.key: Demand(demand, whole=True) for policy in self.policies.scaling}
         return self.bank.perceive(frame, demands, self.policies)
 
     def ticks(self, count: int, values: Sequence[float] | None = None) -> list[Percepts]:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from aiops.core.bank import Bank, Demand
+from aiops.core.bank import Bank
+from aiops.core.lookahead import Demand
 from aiops.core.model import FindingKind
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
 
@@ -170,7 +171,7 @@ def test_demand_that_must_not_be_learnt_is_a_gap_s1() -> None:
     days.bank.backfill_demand(SCALING, *demand_history(3))
     for n in range(40):
         at = START + 15.0 * n
-        demands = {SCALING: Demand(9_000.0, False)}
+        demands = {SCALING: Demand(9_000.0, whole=False)}
         percepts = days.bank.perceive(a_frame(at, days.index, []), demands, days.policies)
     assert percepts.forecasts[SCALING].quantile_max(0.99, at + 600) < 1200
 

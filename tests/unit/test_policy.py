@@ -28,7 +28,7 @@ def mistakes(text: str) -> list[str]:
 
 def test_the_shipped_policies_are_well_and_come_back_from_their_documents():
     policies = load([SHIPPED])
-    assert len(policies.every) == 4
+    assert len(policies.every) == 5
     for policy in policies.every:
         again = recompile(policy.document)
         assert replace(again, origin=policy.origin) == policy
@@ -50,7 +50,7 @@ def test_what_is_left_out_takes_the_defaults_of_the_hpa():
     [
         ("kind: ScalingPolicy", "kind: ScalingPolcy", "p.yaml:4:1: kind: unknown kind 'ScalingPolcy' (did you mean"),
         ("perReplica: 50", "perReplcia: 50", "unknown field (did you mean 'perReplica'?)"),
-        ("perReplica: 50", "perReplica: learn", "not supported yet"),
+        ("perReplica: 50", "perReplica: learn", "needs an slo and a utilisation signal"),
         ("perReplica: 50", "perReplica: 0", "greater than 0"),
         ("minReplicas: 3", "minReplicas: 50", "spec.bounds: minReplicas 50 is greater than maxReplicas 40"),
         ("minReplicas: 3", "minReplicas: three", "valid integer"),

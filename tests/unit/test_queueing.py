@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.queueing import (
+from aiops.core.queueing import (
     response_quantile,
     response_quantiles,
     slower_share,

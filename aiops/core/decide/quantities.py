@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -91,6 +91,20 @@ def ratio(value: Any) -> float:
     return round(share, 12)
 
 
+def quantity_or_learn(value: Any) -> float | str:
+    """Return a quantity above 0, or the word `learn`; raise ValueError.
+
+    >>> quantity_or_learn("1.5k"), quantity_or_learn("learn")
+    (1500.0, 'learn')
+    """
+    if value == "learn":
+        return "learn"
+    number = quantity(value)
+    if number <= 0:
+        raise ValueError(f"{value!r} must be greater than 0, or learn")
+    return number
+
+
 Duration = Annotated[
     float,
     BeforeValidator(duration_s),
@@ -106,4 +120,9 @@ Level = Annotated[
 ]
 Ratio = Annotated[
     float, BeforeValidator(ratio), WithJsonSchema({"type": ["string", "number"], "examples": ["99.5%", 0.995]})
+]
+QuantityOrLearn = Annotated[
+    float | Literal["learn"],
+    BeforeValidator(quantity_or_learn),
+    WithJsonSchema({"type": ["string", "number"], "examples": [50, "1.5k", "learn"]}),
 ]

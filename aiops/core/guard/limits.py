@@ -37,7 +37,8 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Go out to the least, and in to the most, that was wished within the direction's window."""
     if wish.delta == 0:
         return None
-    up_from, down_from = ctx.now - ctx.policy.up.stabilisation_s, ctx.now - ctx.policy.down.stabilisation_s
+    up_s, down_s = ctx.policy.up.window_s(wish.delta), ctx.policy.down.window_s(_in_short(wish, ctx))
+    up_from, down_from = ctx.now - up_s, ctx.now - down_s
     least = most = wish.after
     for at, wished in _wishes(wish, ctx):
         if at > up_from:
@@ -47,7 +48,7 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     after = min(max(wish.before, least), most)
     if after == wish.after:
         return _STABLE
-    window = ctx.policy.up.stabilisation_s if wish.delta > 0 else ctx.policy.down.stabilisation_s
+    window = up_s if wish.delta > 0 else down_s
     bound = "least" if wish.delta > 0 else "most"
     detail = f"{after} is the {bound} wished within {window:.0f} s"
     return Clamp(after=after, reason=Reason.STABILISATION, detail=detail)
@@ -59,8 +60,15 @@ def _wishes(wish: Wish, ctx: GuardContext) -> tuple[tuple[Instant, int], ...]:
     So no restart, no process that was stopped and no clock that was stepped forward drops replicas.
     """
     known = ctx.state.recommendations
-    unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
+    unseen_s = max(ctx.policy.up.longest_s, ctx.policy.down.longest_s, GAP_TICKS * ctx.tick_s)
     return known if known and known[-1][0] > ctx.now - unseen_s else ((ctx.now, wish.before),)
+
+
+def _in_short(wish: Wish, ctx: GuardContext) -> int:
+    """Return what the ordinary window leaves of a scale-in: one replica has a longer window."""
+    since = ctx.now - ctx.policy.down.stabilisation_s
+    most = max([wish.after, *(wished for at, wished in _wishes(wish, ctx) if at > since)])
+    return min(0, most - wish.before)
 
 
 def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:

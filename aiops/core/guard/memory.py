@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish
@@ -19,7 +20,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     The window begins with the present level (S5). A tick without demand adds no wish.
     """
     proposal, policy = verdict.proposal, ctx.policy
-    window_s = max(policy.up.stabilisation_s, policy.down.stabilisation_s)
+    window_s = max(policy.up.longest_s, policy.down.longest_s)
     kept = tuple(one for one in state.recommendations if one[0] > ctx.now - window_s)
     if ctx.workload is not None and not kept:
         kept = ((ctx.now, proposal.change.before),)
@@ -36,6 +37,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         events=_recent(state.events, policy, ctx.now),
         question=standing,
         settled=settled,
+        slo_broken_since=min(state.slo_broken_since, ctx.now) if proposal.need.slo_broken else math.inf,
     )
 
 
@@ -65,6 +67,7 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
         last_out_at=state.last_out_at - by_s,
         last_in_at=state.last_in_at - by_s,
         override_until=state.override_until - by_s,
+        slo_broken_since=state.slo_broken_since - by_s,
         signals={name: _earlier(memory, by_s) for name, memory in state.signals.items()},
     )
 

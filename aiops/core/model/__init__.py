@@ -65,10 +65,12 @@ from aiops.core.model.observed import (
     Workload,
 )
 from aiops.core.model.perceived import (
+    Capacity,
     Finding,
     FindingKind,
     Forecast,
     Incident,
+    Nowcast,
     Percepts,
 )
 from aiops.core.model.recorded import (
@@ -93,6 +95,7 @@ __all__ = [
     "Approval",
     "Ask",
     "Bools",
+    "Capacity",
     "Change",
     "Clamp",
     "Coverage",
@@ -117,6 +120,7 @@ __all__ = [
     "Mode",
     "Need",
     "NoSeries",
+    "Nowcast",
     "Outcome",
     "OutcomeKind",
     "OwnerKind",

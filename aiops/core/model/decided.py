@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from aiops.core.model.names import Instant, Mode, PolicyKey, Reason, TargetRef
+from aiops.core.model.perceived import Nowcast
 
 # -- decide -----------------------------------------------------------------------------------------
 
@@ -41,8 +42,9 @@ def with_after(change: Change, after: int) -> Change:
 class Need:
     """How many replicas each argument asks for, before any guard. None means that this argument had nothing to say.
 
-    `capacity` is demand units that one replica carries; `lead_s` the start-up lead time, `lead_measured` whether it
-    was measured; `usage_ratio` is the wanted demand over what `before` replicas carry, for the tolerance.
+    `capacity` is demand units that one replica carries (0 while it is not known), `capacity_learned` whether that was
+    learnt; `lead_s` the start-up lead time, `lead_measured` whether it was measured; `usage_ratio` is the wanted demand
+    over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed.
     """
 
     reactive: int | None
@@ -54,6 +56,8 @@ class Need:
     lead_measured: bool
     usage_ratio: float | None
     slo_broken: bool = False
+    capacity_learned: bool = False
+    foreseen: Nowcast | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,9 +79,52 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nowcast:
+    """Demand in the next minutes at two horizons: what nothing can change any more, and when a pod asked for now serves.
+
+    demand: the forecasts. error_ratio: the scale of their errors, relative. margin: how many scales the SLO's error
+    budget wants above them. skill: 1 - mean absolute error / that of the better of last value and last season, over
+    about a day. acts: whether the model may be acted on: it has seen an hour of its own errors, and its skill is not
+    below that of its rivals (with hysteresis).
+    """
+
+    policy: PolicyKey
+    at: Instant
+    horizons_s: tuple[float, float]
+    demand: tuple[float, float]
+    error_ratio: tuple[float, float]
+    margin: float
+    skill: float
+    acts: bool
+
+    @property
+    def upper(self) -> tuple[float, float]:
+        """Return the demand that is to be carried at both horizons."""
+        near, lead = (d * math.exp(self.margin * e) for d, e in zip(self.demand, self.error_ratio, strict=True))
+        return near, lead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What numbers of pods carry within the SLO, as it was learnt: `carried[i]` is the demand that `pods[i]` carry.
+
+    busy: the demand of one pod that is used in full. doubt_ratio: the standard deviation of `busy`, relative.
+    learned: whether enough was seen; until then the rest means nothing.
+    """
+
+    pods: tuple[float, ...]
+    carried: tuple[float, ...]
+    busy: float
+    doubt_ratio: float
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Percepts:
-    """What the fleet's models make of one frame. forecasts: by policy key."""
+    """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key."""
 
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     forecasts: Mapping[PolicyKey, Forecast] = field(default_factory=dict)
+    nowcasts: Mapping[PolicyKey, Nowcast] = field(default_factory=dict)
+    capacities: Mapping[PolicyKey, Capacity] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from aiops.core.model.decided import Action, Effect, Verdict
 from aiops.core.model.names import Instant, PolicyKey, TargetRef
 from aiops.core.model.observed import Signal, SignalMemory, Snapshot
-from aiops.core.model.perceived import Finding, Forecast, Incident
+from aiops.core.model.perceived import Capacity, Finding, Forecast, Incident, Nowcast
 
 
 class OutcomeKind(StrEnum):
@@ -62,6 +62,7 @@ class TargetState:
     settled: the level of the last dry-run decision, which a dry-run does not propose again.
     decision_id: of the newest full record, which run-length rows extend.
     owned: whether the field was last seen to be ours; yielded: the foreign write that we yield to, '' for none.
+    slo_broken_since: when the SLO was first seen broken without a break since, infinite while it holds.
     """
 
     uid: str = ""
@@ -73,6 +74,7 @@ class TargetState:
     override_until: Instant = -math.inf
     owned: bool = False
     yielded: str = ""
+    slo_broken_since: Instant = math.inf
     question: Question | None = None
     settled: int | None = None
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)
@@ -157,5 +159,7 @@ class Inputs:
     state: TargetState
     effects: Mapping[str, Effect] = field(default_factory=dict)
     forecast: Forecast | None = None
+    nowcast: Nowcast | None = None
+    capacity: Capacity | None = None
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from aiops.core import act, guard
 from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
 from aiops.core.ids import ulid
+from aiops.core.lookahead import Demand
 from aiops.core.model import (
     Action,
     Decision,
@@ -68,6 +69,8 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
             workload=workload,
             signals=signals,
             forecast=inputs.forecast,
+            nowcast=inputs.nowcast,
+            capacity=inputs.capacity,
             state=carried,
             replica_usd_per_hour=price,
         )
@@ -262,9 +265,20 @@ def _ahead(forecast: Forecast | None, quantile: float, until: Instant | None) ->
     return value if math.isfinite(value) else None
 
 
-def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> tuple[float, bool]:
-    """Return demand, NaN when there is none, and whether it may be learnt from: not a partial or censored one (S1)."""
+def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> Demand:
+    """Return what was seen of a policy's demand; what is partial or censored is not to be learnt from (S1)."""
     signals, _ = _signals(policy, state, snapshot)
-    demand, slo = signals[policy.objective.demand], policy.objective.slo
-    broken = slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
-    return demand.value, demand.usable and not broken
+    objective, workload = policy.objective, snapshot.workloads.get(policy.target.key)
+    demand, slo = signals[objective.demand], objective.slo
+    latency = signals[slo.signal] if slo is not None else None
+    broken = slo is not None and latency is not None and latency.usable and latency.value > slo.at_most
+    use = None if objective.utilisation is None else signals[objective.utilisation]
+    return Demand(
+        value=demand.value,
+        whole=demand.usable and not broken,
+        latency=latency.value if latency is not None and latency.usable else math.nan,
+        use_ratio=use.value if use is not None and use.usable else math.nan,
+        ready=0 if workload is None else workload.ready,
+        lead_s=0.0 if workload is None else lead_time(policy, workload)[0],
+        calm=workload is not None and not workload.rollout,
+    )

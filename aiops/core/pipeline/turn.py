@@ -89,6 +89,8 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         state=state.targets.get(key, FRESH),
         effects={k: e for k, e in state.effects.items() if e.target == policy.target},
         forecast=percepts.forecasts.get(key),
+        nowcast=percepts.nowcasts.get(key),
+        capacity=percepts.capacities.get(key),
         findings=percepts.findings,
         incidents=percepts.incidents,
     )

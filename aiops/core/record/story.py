@@ -18,6 +18,7 @@ from aiops.core.model import (
     Instant,
     Mode,
     Need,
+    Nowcast,
     Outcome,
     Pass,
     Proposal,
@@ -162,8 +163,15 @@ def _saw(told: Told, need: Need) -> str:
     parts = [_signal(signal) for signal in told.decision.signals]
     if told.workload is not None:
         parts.append(f"{told.workload.ready} ready of {told.workload.replicas}")
-    parts.append(f"one replica carries {need.capacity:g} {told.unit}".rstrip())
+    parts.append(_capacity(told, need))
     return " · ".join(parts)
+
+
+def _capacity(told: Told, need: Need) -> str:
+    if need.capacity <= 0.0:
+        return "what one replica carries is not learnt yet"
+    learned = f"one replica carries {need.capacity:.4g} {told.unit}".rstrip() + " (learned)"
+    return learned if need.capacity_learned else f"one replica carries {need.capacity:g} {told.unit}".rstrip()
 
 
 def _signal(signal: Signal) -> str:
@@ -177,9 +185,21 @@ def _expects(told: Told, need: Need) -> str:
     measured = "start-up p95 of this workload" if need.lead_measured else "start-up as the policy says"
     if need.demand_ahead is None:
         return f"no forecast: reactive only ({measured} {need.lead_s:.0f} s)"
+    if need.foreseen is not None:
+        return _expects_soon(need.foreseen, told, f"{need.lead_s:.0f} s ({measured})")
     forecast = told.forecast
     model = "" if forecast is None else f" (model {forecast.model}{_skill(forecast)})"
     return f"demand {need.demand_ahead:,.4g} {told.unit} within {need.lead_s:.0f} s ({measured}){model}"
+
+
+def _expects_soon(soon: Nowcast, told: Told, lead: str) -> str:
+    place = soon.upper.index(max(soon.upper))
+    demand = f"demand {soon.demand[place]:,.4g} {told.unit}".rstrip()
+    margin = f"{soon.margin:.1f} times its error of {soon.error_ratio[place]:.1%}"
+    upper = f"{soon.upper[place]:,.4g}"
+    return (
+        f"{demand} within {lead}, and {margin} above it: {upper} (skill {soon.skill:.2f} against last value and season)"
+    )
 
 
 def _skill(forecast: Forecast) -> str:

@@ -9,12 +9,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from aiops.core.decide.scaling.need import pods_for
 from aiops.core.model import (
+    Capacity,
     Change,
     Expectation,
     Forecast,
     Instant,
     Need,
+    Nowcast,
     Proposal,
     Scale,
     SetFloor,
@@ -30,6 +35,12 @@ SATURATED_RATIO = 0.85
 
 OVERLOAD_STEP_RATIO = 0.25
 """How much is added for demand that cannot be seen because it is refused or queued."""
+
+UNEXPLAINED_TICKS = 2
+"""An SLO that stays broken for so many ticks, and no forecast says why, is answered as an overload."""
+
+UNLEARNT_USE_RATIO = 0.6
+"""How much of the ready replicas may be used while it is not known what they carry."""
 
 LEAD_QUANTILE = 0.95
 """Capacity must be there for nearly every start-up, not for the average one."""
@@ -47,6 +58,8 @@ class Situation:
     signals: Mapping[str, Signal]
     forecast: Forecast | None
     state: TargetState
+    nowcast: Nowcast | None = None
+    capacity: Capacity | None = None
     replica_usd_per_hour: float | None
 
 
@@ -74,7 +87,7 @@ def nothing(policy: ScalingPolicy, why: str) -> Proposal:
         forecast=None,
         demand=None,
         demand_ahead=None,
-        capacity=policy.objective.per_replica,
+        capacity=policy.objective.per_replica or 0.0,
         lead_s=0.0,
         lead_measured=False,
         usage_ratio=None,
@@ -124,37 +137,97 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
     shown = demand_signal.usable or demand_signal.state is SignalState.PARTIAL
     demand = max(0.0, demand_signal.value) if shown else None
-    capacity = policy.objective.per_replica
+    carrying = _carrying(policy, seen.capacity)
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
-    ahead = _ahead(policy, seen, lead_s) if demand is not None else None
-    reactive = None if demand is None else replicas_for(demand, capacity)
-    if slo_broken:
-        reactive = _under_overload(seen, reactive, lead_s, _used_ratio(demand, seen.workload, capacity))
+    followed = _followed(policy, seen) if demand is not None else None
+    ahead = _ahead(policy, seen, lead_s) if demand is not None and followed is None else None
+    if followed is not None:
+        ahead = max(followed.upper)
+    reactive = _reactive(policy, seen, demand, carrying)
+    forecast = None if ahead is None or carrying is None else carrying.replicas_for(ahead)
+    if slo_broken and not (followed is not None and _explained(seen, forecast)):
+        used = 0.0 if carrying is None else carrying.used_ratio(demand, seen.workload.ready)
+        reactive = _under_overload(seen, reactive, lead_s, used)
     peak = max((value for value in (demand, ahead) if value is not None), default=None)
     return Need(
         reactive=reactive,
-        forecast=None if ahead is None else replicas_for(ahead, capacity),
+        forecast=forecast,
         demand=demand,
         demand_ahead=ahead,
-        capacity=capacity,
+        capacity=0.0 if carrying is None else carrying.each(max(before, reactive or 1)),
         lead_s=lead_s,
         lead_measured=measured,
-        usage_ratio=None if peak is None or before == 0 else peak / (before * capacity),
+        usage_ratio=None if peak is None or before == 0 or carrying is None else peak / carrying.by(before),
         slo_broken=slo_broken,
+        capacity_learned=policy.objective.per_replica is None and carrying is not None,
+        foreseen=followed,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrying:
+    """What numbers of replicas carry: given as one number for each, or a learnt table."""
+
+    per_replica: float
+    table: Capacity | None = None
+
+    def replicas_for(self, demand: float) -> int:
+        if self.table is None:
+            return replicas_for(demand, self.per_replica)
+        pods, carried = np.array(self.table.pods), np.array([self.table.carried])
+        return int(pods_for(np.array([demand]), pods, carried)[0])
+
+    def by(self, replicas: float) -> float:
+        if self.table is None:
+            return replicas * self.per_replica
+        pods, carried = (0.0, *self.table.pods), (0.0, *self.table.carried)
+        if replicas >= pods[-1]:
+            return replicas / pods[-1] * carried[-1]
+        return float(np.interp(replicas, pods, carried))
+
+    def each(self, replicas: int) -> float:
+        return self.by(replicas) / replicas
+
+    def used_ratio(self, demand: float | None, ready: int) -> float:
+        """Return demand over what the ready ones carry; infinite when nobody is ready, 0 when demand is unknown."""
+        if demand is None:
+            return 0.0
+        return demand / self.by(ready) if ready else math.inf
+
+
+def _carrying(policy: ScalingPolicy, capacity: Capacity | None) -> _Carrying | None:
+    """Return what replicas carry, None while that is to be learnt and is not known."""
+    if policy.objective.per_replica is not None:
+        return _Carrying(policy.objective.per_replica)
+    return None if capacity is None or not capacity.learned else _Carrying(capacity.busy, capacity)
+
+
+def _reactive(policy: ScalingPolicy, seen: Situation, demand: float | None, carrying: _Carrying | None) -> int | None:
+    """Return what demand now needs; by utilisation, as an HPA does, while the capacity is not known."""
+    if carrying is not None:
+        return None if demand is None else carrying.replicas_for(demand)
+    use = seen.signals.get(policy.objective.utilisation or "")
+    if use is None or not use.usable or seen.workload.ready == 0:
+        return None
+    return math.ceil(seen.workload.ready * max(use.value, 0.0) / UNLEARNT_USE_RATIO - _FUZZ)
+
+
+def _followed(policy: ScalingPolicy, seen: Situation) -> Nowcast | None:
+    """Return the nowcast that is served, None where none is asked for or it may not be acted on."""
+    wanted = policy.forecast is not None and policy.forecast.by_slo
+    return seen.nowcast if wanted and seen.nowcast is not None and seen.nowcast.acts else None
+
+
+def _explained(seen: Situation, forecast: int | None) -> bool:
+    """Return whether a broken SLO calls for no more than the forecast: it has just begun, or more is on its way."""
+    begun_s = seen.now - min(seen.state.slo_broken_since, seen.now)
+    return begun_s < UNEXPLAINED_TICKS * seen.tick_s or (forecast is not None and forecast > seen.workload.replicas)
 
 
 def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
     slo = policy.objective.slo
     return slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
-
-
-def _used_ratio(demand: float | None, workload: Workload, capacity: float) -> float:
-    """Return demand over what the ready replicas carry; infinite when nobody is ready, 0 when demand is unknown."""
-    if demand is None:
-        return 0.0
-    return demand / (workload.ready * capacity) if workload.ready else math.inf
 
 
 def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
@@ -183,12 +256,17 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
     if need.reactive is None:
         return _blind_wish(policy, seen, before)
     if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
-        quantile = round(100 * policy.forecast.quantile) if policy.forecast else 0
-        ahead = f"forecast p{quantile} {_short(need.demand_ahead)} {unit} within {need.lead_s:.0f} s"
-        return need.forecast, f"{ahead} needs {need.forecast}"
+        return need.forecast, f"{_told_ahead(policy, need)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
+
+
+def _told_ahead(policy: ScalingPolicy, need: Need) -> str:
+    ahead = _short(need.demand_ahead or 0.0)
+    if need.foreseen is not None:
+        return f"forecast {_short(max(need.foreseen.demand))} + margin = {ahead}"
+    return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead}"
 
 
 def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio
+from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
 from aiops.core.decide.spec import Spec
 from aiops.core.forecast import FORECASTERS
 from aiops.core.model import Mode
@@ -58,16 +58,18 @@ class ObjectiveSpec(Spec):
     """What is to be served."""
 
     demand: str = Field("demand", description="the signal that says how much is asked for")
-    per_replica: Quantity = Field(gt=0, description="what one replica carries within the SLO, in units of demand")
+    per_replica: QuantityOrLearn = Field(
+        description="what one replica carries within the SLO, in units of demand; or learn"
+    )
     slo: SloSpec | None = None
+    utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
 
-    @field_validator("per_replica", mode="before")
-    @classmethod
-    def not_learnt_yet(cls, value: object) -> object:
-        """Say plainly that capacity is not learnt yet."""
-        if value == "learn":
-            raise ValueError("learning the capacity is not supported yet: write a number")
-        return value
+    @model_validator(mode="after")
+    def learns_from_something(self) -> ObjectiveSpec:
+        """Refuse to learn a capacity from nothing."""
+        if self.per_replica == "learn" and (self.slo is None or self.utilisation is None):
+            raise ValueError("perReplica: learn needs an slo and a utilisation signal to learn from; or write a number")
+        return self
 
 
 class ForecastSpec(Spec):
@@ -75,7 +77,9 @@ class ForecastSpec(Spec):
 
     model: str = Field("seasonal-naive", json_schema_extra={"enum": [*sorted(FORECASTERS)]})
     history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
-    quantile: float = Field(0.95, description="which quantile of demand is served: 0.5, 0.9, 0.95 or 0.99")
+    quantile: float | Literal["slo"] = Field(
+        0.95, description="which quantile of demand is served: 0.5, 0.9, 0.95, 0.99, or what the SLO's budget allows"
+    )
     horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")
     lead_time: Duration = Field(60.0, description="start-up time until it is measured")
     season: Duration = Field(86400.0, ge=3600, description="the length of the season")
@@ -90,10 +94,10 @@ class ForecastSpec(Spec):
 
     @field_validator("quantile")
     @classmethod
-    def a_known_quantile(cls, value: float) -> float:
-        """Accept the quantiles that the models issue."""
-        if value not in (0.5, 0.9, 0.95, 0.99):
-            raise ValueError("quantile is one of 0.5, 0.9, 0.95, 0.99")
+    def a_known_quantile(cls, value: float | str) -> float | str:
+        """Accept the quantiles that the models issue, and the SLO's."""
+        if value not in (0.5, 0.9, 0.95, 0.99, "slo"):
+            raise ValueError("quantile is one of 0.5, 0.9, 0.95, 0.99 and slo")
         return value
 
 
@@ -145,6 +149,9 @@ class RulesSpec(Spec):
     select_policy: Select = Select.MAX
     policies: tuple[RateSpec, ...] | None = None
     tolerance: Quantity | None = Field(None, ge=0)
+    single_step_window_seconds: int = Field(
+        0, ge=0, le=3600, description="a change of one replica must have been wished for so long"
+    )
 
 
 class BehaviorSpec(Spec):

@@ -1,0 +1,273 @@
+"""The next minutes of every policy that is steered by its SLO: nowcasts, margins and learnt capacities, row by row.
+
+One row a policy. Everything is arrays over rows, so that a thousand policies cost little more than one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.capacity import PODS, Capacities, Load
+from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
+from aiops.core.nowcast import LEARNED_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
+from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.protocols import Arrays
+
+REPLAYED_S = 2 * 86_400.0
+"""So much of a history is lived through again, sample by sample; what is older is the season's only."""
+
+_WARM_STEPS = 1440
+_PODS = tuple(float(pods) for pods in PODS)
+
+
+class Demand(NamedTuple):
+    """What was seen of one policy now; NaN is missing. whole: whether demand may be learnt from (S1).
+
+    latency: the SLO's signal. use_ratio: of the ready replicas. calm: no rollout, and as many ready as should be.
+    """
+
+    value: float
+    whole: bool
+    latency: float = math.nan
+    use_ratio: float = math.nan
+    ready: int = 0
+    lead_s: float = 0.0
+    calm: bool = True
+
+
+class Seen(NamedTuple):
+    """What comes of one look: by policy key."""
+
+    nowcasts: Mapping[PolicyKey, Nowcast]
+    capacities: Mapping[PolicyKey, Capacity]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """What a row is learnt for; a row that is asked for otherwise begins anew."""
+
+    key: PolicyKey
+    signal: str
+    query: str
+    season_s: float
+    slo_s: float
+    allowed: float
+
+    @property
+    def asked(self) -> list[str | float]:
+        return [self.signal, self.query, self.season_s, self.slo_s]
+
+
+_NOTHING = Demand(math.nan, whole=False)
+
+
+class Lookahead:
+    """Changed in place. `rows` are the policies that ask for it, in the order of the policy set."""
+
+    version = 1
+
+    def __init__(self) -> None:
+        self._rows: tuple[_Row, ...] = ()
+        self._history_s = 0.0
+        self._make(())
+
+    def _make(self, rows: tuple[_Row, ...], history_s: float = 0.0) -> None:
+        self._rows, self._history_s = rows, history_s
+        self.nowcasts = Nowcasts(np.array([row.season_s for row in rows], np.float64), history_s)
+        self.margins = Margins(np.array([row.allowed for row in rows], np.float64))
+        self.capacities = Capacities(np.array([row.slo_s for row in rows], np.float64))
+        self._ready = np.zeros(len(rows))
+        self._slot = -1
+
+    def follow(self, policies: PolicySet) -> None:
+        """Have a row for each policy that is steered by its SLO; what is still asked for as it was goes on."""
+        asking = [policy for policy in policies.scaling if policy.forecast is not None and policy.forecast.by_slo]
+        rows = tuple(_row(policy) for policy in asking)
+        if rows == self._rows:
+            return
+        history_s = max((policy.forecast.history_s for policy in asking if policy.forecast), default=0.0)
+        before, arrays = self._rows, self.arrays()
+        self._make(rows, history_s)
+        self._resume(before, arrays)
+
+    def _resume(self, before: Sequence[_Row], arrays: Arrays) -> list[PolicyKey]:
+        """Let rows go on where the same rows stood before; return those that could not."""
+        places = {row.key: place for place, row in enumerate(before)}
+        pairs = [
+            (mine, places[row.key])
+            for mine, row in enumerate(self._rows)
+            if row.key in places and before[places[row.key]].asked == row.asked
+        ]
+        if pairs:
+            mine, theirs = np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
+            try:
+                self._take(arrays, mine, theirs)
+            except (ValueError, KeyError, IndexError):
+                self._make(self._rows, self._history_s)
+                pairs = []
+        kept = {mine for mine, _ in pairs}
+        return [row.key for mine, row in enumerate(self._rows) if mine not in kept]
+
+    # -- the tick ------------------------------------------------------------------------------------
+
+    def look(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> Seen:
+        """Return nowcasts and capacities at `at`: judge what was said, learn, then look ahead again."""
+        if not self._rows:
+            return Seen({}, {})
+        self._learn(at, [demands.get(row.key, _NOTHING) for row in self._rows])
+        return self._said(at)
+
+    def _learn(self, at: Instant, seen: Sequence[Demand]) -> None:
+        slot = int(at // STEP_S)
+        if slot <= self._slot:
+            return
+        self._slot = slot
+        value = np.array([one.value for one in seen])
+        whole = np.array([one.whole for one in seen])
+        latency = np.array([one.latency for one in seen])
+        ready = np.array([float(one.ready) for one in seen])
+        calm = np.array([one.calm for one in seen]) & (ready == self._ready)
+        self._ready = ready
+        use = np.array([one.use_ratio for one in seen])
+        self.capacities.learn(Load(rate=value, util=np.nan_to_num(use), p95_s=latency, ready=ready, learn=calm))
+        self.nowcasts.learn(at, value, whole, np.array([one.lead_s for one in seen]))
+        heavy = np.clip(value / np.maximum(self.nowcasts.usual, 1e-9), 0.2, 3.0)
+        broken = np.where(np.isfinite(latency), (latency > self.capacities.slo_s) * heavy, np.nan)
+        self.margins.follow(self.nowcasts.scaled_errors[1], broken)
+
+    def _said(self, at: Instant) -> Seen:
+        views, margins = self.nowcasts.ahead(), self.margins.values
+        demand, near_s = np.exp(views.log_demand), NEAR_STEPS * STEP_S
+        carried, learned = self.capacities.carried(), self.capacities.learned
+        doubt = np.sqrt(self.capacities.busy_var)
+        nowcasts, capacities = {}, {}
+        for place, row in enumerate(self._rows):
+            acts = bool(views.acts[place]) and bool(np.isfinite(demand[:, place]).all())
+            nowcasts[row.key] = Nowcast(
+                policy=row.key,
+                at=at,
+                horizons_s=(near_s, float(self.nowcasts.steps[1, place]) * STEP_S),
+                demand=(float(demand[0, place]), float(demand[1, place])),
+                error_ratio=(float(views.scale[0, place]), float(views.scale[1, place])),
+                margin=float(margins[place]),
+                skill=float(views.skill[place]),
+                acts=acts,
+            )
+            capacities[row.key] = Capacity(
+                pods=_PODS,
+                carried=tuple(carried[place].tolist()),
+                busy=float(self.capacities.busy[place]),
+                doubt_ratio=float(doubt[place]),
+                learned=bool(learned[place]),
+            )
+        return Seen(nowcasts, capacities)
+
+    @property
+    def learned(self) -> bool:
+        """Return whether every row has seen enough of its own errors."""
+        return bool((self.nowcasts.spreads[1].count >= LEARNED_STEPS).all())
+
+    # -- learning from history -------------------------------------------------------------------------
+
+    def adopt(self, learnt: Lookahead) -> None:
+        """Take the nowcasts of another that lived through history; what was learnt of capacities stays."""
+        if learnt._rows == self._rows:
+            self.nowcasts = learnt.nowcasts
+            self.margins.errors = learnt.margins.errors
+
+    def learn_history(
+        self, histories: Mapping[PolicyKey, tuple[F64, F64]], now: Instant, leads_s: Mapping[PolicyKey, float]
+    ) -> None:
+        """Learn what was before: seasons from all of it, mixes, errors and margins by living the last days again.
+
+        To be called before the first `look`. histories: times (increasing seconds) and values (NaN is a gap); one
+        without values teaches nothing.
+        """
+        places = {row.key: place for place, row in enumerate(self._rows)}
+        told = {places[key]: past for key, past in histories.items() if key in places and np.isfinite(past[1]).any()}
+        if not told or self._slot >= 0:
+            return
+        start = math.floor((now - REPLAYED_S) / 60.0) * 60.0
+        self.nowcasts.begin(start)
+        for place, (times, values) in told.items():
+            minutes, means = _by_minute(times, values)
+            self.nowcasts.season.put(place, minutes, means)
+        self.nowcasts.season.refresh()
+        self._replay(told, np.arange(start, now - STEP_S, STEP_S), leads_s)
+
+    def _replay(self, told: Mapping[int, tuple[F64, F64]], grid: F64, leads_s: Mapping[PolicyKey, float]) -> None:
+        lived = np.full((len(grid), len(self._rows)), np.nan)
+        for place, (times, values) in told.items():
+            there = np.isfinite(values)
+            lived[:, place] = np.interp(grid, times[there], values[there], left=np.nan, right=np.nan)
+        errors = np.full_like(lived, np.nan)
+        whole = np.ones(len(self._rows), np.bool_)
+        leads = np.array([leads_s.get(row.key, 0.0) for row in self._rows])
+        for step, at in enumerate(grid.tolist()):
+            self.nowcasts.learn(at, lived[step], whole, leads)
+            errors[step] = self.nowcasts.scaled_errors[1]
+        warm = errors[min(_WARM_STEPS, len(grid) // 3) :]
+        for place in told:
+            margin = first_margin(warm[:, place], self.margins.exceeded_share[place])
+            self.margins.start(place, margin)
+
+    # -- checkpoints -----------------------------------------------------------------------------------
+
+    def arrays(self) -> Arrays:
+        """Return everything that was learnt, by name, for a checkpoint."""
+        about = {
+            "version": self.version,
+            "slot": self._slot,
+            "rows": [[r.key, r.signal, r.query, r.season_s, r.slo_s, r.allowed] for r in self._rows],
+        }
+        out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+        for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
+            out |= {f"{name}/{key}": array for key, array in part.arrays().items()}
+        return out
+
+    def restore(self, arrays: Arrays) -> tuple[str, ...]:
+        """Take a checkpoint and return what of it did not fit, with the reason."""
+        if not self._rows:
+            return ()
+        try:
+            about = json.loads(np.asarray(arrays["about"]).tobytes())
+            if about["version"] != self.version:
+                raise ValueError(f"is of version {about['version']}, not {self.version}")
+            before = [_Row(**dict(zip(_Row.__slots__, fields, strict=True))) for fields in about["rows"]]
+        except (KeyError, TypeError, ValueError) as err:
+            return (f"the next minutes of every policy: {err}",)
+        return tuple(f"the next minutes of {key}: nothing that fits" for key in self._resume(before, arrays))
+
+    def _take(self, arrays: Arrays, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> None:
+        for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
+            under = {key.split("/", 1)[1]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
+            part.take(under, mine, theirs)
+        self._slot = self.nowcasts.slot
+
+
+def _row(policy: ScalingPolicy) -> _Row:
+    slo, forecast = policy.objective.slo, policy.forecast
+    if slo is None or forecast is None:
+        raise ValueError(f"{policy.key} is steered by an SLO that it does not have")
+    return _Row(
+        key=policy.key,
+        signal=policy.objective.demand,
+        query=policy.signals[policy.objective.demand].query.expr,
+        season_s=forecast.season_s,
+        slo_s=slo.at_most,
+        allowed=1.0 - slo.target_ratio,
+    )
+
+
+def _by_minute(times: F64, values: F64) -> tuple[NDArray[np.int64], F64]:
+    """Return the minutes that have values, and their means."""
+    there = np.isfinite(values)
+    minutes, which = np.unique((times[there] // 60.0).astype(np.int64), return_inverse=True)
+    return minutes, np.bincount(which, values[there]) / np.bincount(which)

@@ -1,0 +1,254 @@
+"""The rows of the nowcast: levels, seasons, mixes and spreads, moved on by `learn` and read by `ahead`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.nowcast.regression import NAMES, REFIT_STEPS, Levels, Mix, features
+from aiops.core.nowcast.season import SEASONS, Seasons
+from aiops.core.nowcast.spread import Spread
+from aiops.core.protocols import Arrays
+
+STEP_S = 15.0
+MINUTE_S = 60.0
+NEAR_STEPS = 3
+"""A sample is a step old when it is seen, and the next step is being served: what cannot be changed any more."""
+
+MOST_STEPS = 240
+"""The farthest horizon: an hour."""
+
+LONG_GAP_STEPS = 240
+FLOOR_RATIO = 0.02
+"""Demand below this share of its usual level counts as it: logarithms of near nothing mean nothing."""
+
+AROUND_MINUTES = 2
+AHEAD_MINUTES = MOST_STEPS // 4 + 2
+STEADY_RATIO = 0.15
+"""A lead time that moves by less is the same one."""
+
+GATE = 0.05
+"""Skill below minus this closes the gate, above 0 opens it again."""
+
+LEARNED_STEPS = 240.0
+_AXIS = dict.fromkeys(("steps", "seen", "base", "said", "scales", "rivals", "errors", "off"), 1)
+_USUAL = 1.0 - math.exp(-1.0 / 5760.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """What is ahead, float64[2, n] each: near, then lead. log_demand: the forecast; scale: of its error, in logarithms.
+
+    skill: float64[n], of the lead. acts: bool[n], whether a row has seen an hour of its own errors and has skill.
+    """
+
+    log_demand: F64
+    scale: F64
+    skill: F64
+    acts: Bools
+
+
+def lead_steps(lead_s: F64) -> Rows:
+    """Return the horizon in steps of pods that take `lead_s` to start: the sample's age, the step, the start-up."""
+    steps = NEAR_STEPS - 1 + np.ceil(np.maximum(lead_s, 0.0) / STEP_S - 1e-9)
+    return np.asarray(np.clip(steps, NEAR_STEPS, MOST_STEPS).astype(np.int64))
+
+
+class Nowcasts:
+    """Changed in place. season_s: float64[n]; history_s: how much of past seasons is kept."""
+
+    version = 1
+
+    def __init__(self, season_s: F64, history_s: float) -> None:
+        rows = len(season_s)
+        self._rows = np.arange(rows)
+        self.levels = Levels(rows)
+        minutes = int(history_s / MINUTE_S) + 2 * AROUND_MINUTES + 2
+        self.season = Seasons(
+            (season_s / MINUTE_S).astype(np.int64), minutes, around=AROUND_MINUTES, ahead=AHEAD_MINUTES, weights=SEASONS
+        )
+        self.mixes = (Mix(rows), Mix(rows))
+        self.spreads = (Spread(season_s, history_s), Spread(season_s, history_s))
+        self.usual = np.full(rows, np.nan)
+        self.steps = np.stack([np.full(rows, NEAR_STEPS), np.full(rows, NEAR_STEPS)])
+        self.slot = -1
+        self.last = np.full(rows, np.nan)
+        # what was seen and foretold at past slots, to be judged when its time has come
+        self._seen = np.full((2, rows, MOST_STEPS + 1, len(NAMES)), np.nan, np.float32)
+        self._base = np.full((2, rows, MOST_STEPS + 1), np.nan)
+        self._said = np.full((2, rows, MOST_STEPS + 1), np.nan)
+        self._scales = np.full((2, rows, MOST_STEPS + 1), np.nan)
+        self._rivals = np.full((2, rows, MOST_STEPS + 1), np.nan)
+        self.scaled_errors = np.full((2, rows), np.nan)
+        self.off = np.zeros((3, rows))
+        self._open = np.ones(rows, np.bool_)
+
+    def learn(self, at: Instant, demand: F64, whole: Bools, lead_s: F64) -> None:
+        """Take one sample of each row (NaN: none) and foretell; more in one slot are let be.
+
+        whole: where the sample is all that was asked for. One that is less moves the levels, and teaches nothing (S1).
+        """
+        slot = int(at // STEP_S)
+        gap = slot - self.slot if self.slot >= 0 else 1
+        if gap <= 0:
+            return
+        self._aim(lead_steps(lead_s))
+        before = self.last
+        if 1 < gap <= LONG_GAP_STEPS:
+            for missing in range(1, gap):
+                # a few missing samples are bridged where both ends are known
+                share = missing / gap
+                bridged = before + (demand - before) * share if gap <= NEAR_STEPS + 1 else np.full_like(demand, np.nan)
+                self._step(self.slot + 1, bridged, whole)
+        elif gap > LONG_GAP_STEPS:
+            self._forget_promises()
+            self.levels.values.fill(np.nan)
+        self.slot = slot if gap > LONG_GAP_STEPS else self.slot
+        self._step(slot, demand, whole)
+
+    def _aim(self, steps: Rows) -> None:
+        """Follow lead times that have truly changed: promises for another horizon are forgotten."""
+        moved = np.abs(steps - self.steps[1]) > np.maximum(STEADY_RATIO * self.steps[1], 1.0)
+        if moved.any():
+            self.steps[1] = np.where(moved, steps, self.steps[1])
+            self._seen[1, moved], self._said[1, moved] = np.nan, np.nan
+
+    def _step(self, slot: int, demand: F64, whole: Bools) -> None:
+        at = slot * STEP_S
+        known = np.where(np.isfinite(demand), np.maximum(demand, 0.0), np.nan)
+        started = np.isfinite(self.usual)
+        usual = np.where(started, self.usual + _USUAL * (known - self.usual), known)
+        self.usual = np.where(np.isfinite(usual), usual, self.usual)
+        log_demand = self._log(known)
+        self._judge(slot, np.where(whole, log_demand, np.nan))
+        self.levels.follow(log_demand)
+        self.season.add(int(at // MINUTE_S), np.where(whole, known, np.nan))
+        self.last = np.where(np.isfinite(known), known, self.last)
+        self.slot = slot
+        self._promise(slot, at)
+        if slot % REFIT_STEPS == 0:
+            for mix in self.mixes:
+                mix.refit()
+
+    def ahead(self) -> Views:
+        """Return what is ahead of the last slot."""
+        place = self.slot % (MOST_STEPS + 1)
+        return Views(
+            log_demand=self._said[:, :, place].copy(),
+            scale=self._scales[:, :, place].copy(),
+            skill=self.skill,
+            acts=(self.spreads[1].count >= LEARNED_STEPS) & self._open,
+        )
+
+    def _log(self, demand: F64) -> F64:
+        return np.log(np.maximum(demand, np.maximum(FLOOR_RATIO * self.usual, 1e-9)))
+
+    def _judge(self, slot: int, log_demand: F64) -> None:
+        """Compare what came with what was foretold for it, and learn from both."""
+        for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
+            then = (slot - self.steps[side]) % (MOST_STEPS + 1)
+            errors = log_demand - self._said[side, self._rows, then]
+            self.scaled_errors[side] = errors / self._scales[side, self._rows, then]
+            spread.follow(slot * STEP_S, errors)
+            seen = self._seen[side, self._rows, then].astype(np.float64)
+            mix.learn(seen, log_demand - self._base[side, self._rows, then])
+        self._compare(log_demand, then)
+
+    def _compare(self, log_demand: F64, then: Rows) -> None:
+        """Follow how far the lead's forecast and its rivals were off, and open or close the gate (hysteresis)."""
+        made = np.stack([self._said[1, self._rows, then], *self._rivals[:, self._rows, then]])
+        off = np.abs(log_demand - made)
+        known = np.isfinite(off[:2]).all(axis=0)
+        gain = np.where(known, np.maximum(_USUAL, 1.0 / (self.spreads[1].count + 1.0)), 0.0)
+        off[2] = np.where(np.isfinite(off[2]), off[2], off[1])
+        self.off += gain * (np.where(known, off, 0.0) - self.off)
+        skill = self.skill
+        self._open = np.where(skill < -GATE, False, np.where(skill > 0.0, True, self._open))
+
+    @property
+    def skill(self) -> F64:
+        """Return 1 - mean absolute error / that of the better of the last value and the season's value; 0 unknown."""
+        best = self.off[1:].min(axis=0)
+        return np.asarray(1.0 - np.divide(self.off[0], best, out=np.ones_like(best), where=best > 0))
+
+    def _promise(self, slot: int, at: Instant) -> None:
+        place = slot % (MOST_STEPS + 1)
+        levels = self.levels.values
+        minute = np.full(len(self.last), at / MINUTE_S - 0.5)
+        season_now = self._log_season(minute)
+        last = self._log(self.last)
+        for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
+            ahead_s = self.steps[side] * STEP_S
+            season_then = self._log_season(minute + ahead_s / MINUTE_S)
+            seen = features(last, levels, season_now, season_then)
+            self._seen[side, :, place] = seen
+            self._base[side, :, place] = levels[:, 1]
+            self._said[side, :, place] = levels[:, 1] + mix.ahead(seen)
+            self._scales[side, :, place] = spread.scale(at + ahead_s)
+        self._rivals[0, :, place] = last
+        self._rivals[1, :, place] = season_then
+
+    def _log_season(self, minutes: F64) -> F64:
+        return self._log(self.season.at(minutes))
+
+    def _forget_promises(self) -> None:
+        for array in (self._seen, self._base, self._said, self._scales, self._rivals):
+            array.fill(np.nan)
+
+    # -- checkpoints and new rows ------------------------------------------------------------------------
+
+    def begin(self, now: Instant) -> None:
+        """Say that the first sample comes at about `now`, so that history can be laid beneath it."""
+        self.season.bin = int(now // MINUTE_S)
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        parts: dict[str, NDArray[np.generic]] = {"clock": np.array([self.slot])}
+        for name, array in self._own():
+            parts[name] = array
+        for name, seasons in self._seasons():
+            parts |= {f"{name}.{key}": array for key, array in seasons.arrays().items()}
+        return parts
+
+    def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
+        """Let rows `mine` go on where rows `theirs` of a checkpoint stood; raise ValueError when it does not fit."""
+        for name, array in self._own():
+            other = arrays.get(name)
+            axis = _AXIS.get(name, 0)
+            if other is None or np.delete(other.shape, axis).tolist() != np.delete(array.shape, axis).tolist():
+                raise ValueError(f"the checkpoint's {name} does not fit {array.shape}")
+            if axis:
+                array[:, mine] = other[:, theirs]
+            else:
+                array[mine] = other[theirs]
+        for name, seasons in self._seasons():
+            seasons.take({key: arrays[f"{name}.{key}"] for key in seasons.arrays()}, mine, theirs)
+        self.slot = int(arrays["clock"][0])
+
+    def _own(self) -> list[tuple[str, NDArray[Any]]]:
+        named: list[tuple[str, NDArray[Any]]] = [
+            ("levels", self.levels.values),
+            ("usual", self.usual),
+            ("last", self.last),
+            ("steps", self.steps),
+            ("seen", self._seen),
+            ("base", self._base),
+            ("said", self._said),
+            ("scales", self._scales),
+            ("rivals", self._rivals),
+            ("errors", self.scaled_errors),
+            ("off", self.off),
+            ("open", self._open),
+        ]
+        for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
+            named += [(f"mix{side}.{key}", getattr(mix, key)) for key in ("weights", "gram", "moment")]
+            named += [(f"spread{side}.{key}", getattr(spread, key)) for key in ("hour", "day", "count")]
+        return named
+
+    def _seasons(self) -> list[tuple[str, Seasons]]:
+        return [("season", self.season), *((f"errors{side}", one.season) for side, one in enumerate(self.spreads))]

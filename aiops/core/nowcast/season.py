@@ -1,0 +1,111 @@
+"""What past seasons had at a time: rings of binned values, and the weighted mean of the same time in past seasons.
+
+The mean for a bin needs only seasons that are over, so each is made once, as soon as it can be asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiops.core.model import F64, Rows
+from aiops.core.protocols import Arrays
+
+SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
+"""How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
+
+EVEN_SEASONS = ((1, 1.0), (2, 1.0), (3, 1.0), (7, 1.0))
+_BEHIND = 3
+
+
+class Seasons:
+    """One ring a row, changed in place. values: float32[n, bins], NaN is a gap; column b % bins is bin b.
+
+    season_bins: int[n], a row's season in bins, longer than `ahead` + `around`. around: how many bins on either side
+    are averaged, so that one odd minute of yesterday is not foretold. ahead: how far beyond the open bin is asked.
+    """
+
+    def __init__(
+        self, season_bins: Rows, bins: int, *, around: int, ahead: int, weights: tuple[tuple[int, float], ...]
+    ) -> None:
+        rows = len(season_bins)
+        self.season_bins = season_bins
+        self.values = np.full((rows, bins), np.nan, np.float32)
+        self._rows, self._weights, self._around, self._ahead = np.arange(rows), weights, around, ahead
+        self._usual = np.full((rows, ahead + _BEHIND + 1), np.nan)
+        self._sums, self._counts = np.zeros(rows), np.zeros(rows)
+        self.bin = -1
+
+    def add(self, number: int, values: F64) -> None:
+        """Take one more sample of bin `number`; values: float64[n], NaN is none. Bins come in order."""
+        if number != self.bin:
+            self._open(number)
+        known = np.isfinite(values)
+        self._sums += np.where(known, values, 0.0)
+        self._counts += known
+
+    def _open(self, number: int) -> None:
+        size = self.values.shape[1]
+        last, self.bin = self.bin, number
+        if last >= 0:
+            mean = self._sums / np.maximum(self._counts, 1.0)
+            self.values[:, last % size] = np.where(self._counts > 0, mean, np.nan)
+            for empty in range(last + 1, min(number, last + size) + 1):
+                self.values[:, empty % size] = np.nan
+        self._sums.fill(0.0)
+        self._counts.fill(0.0)
+        ready = self._usual.shape[1]
+        first = number - _BEHIND if last < 0 or number - last >= ready else last + self._ahead + 1
+        for later in range(first, number + self._ahead + 1):
+            self._usual[:, later % ready] = self._mean(later)
+
+    def put(self, row: int, numbers: Rows, values: F64) -> None:
+        """Lay a history of whole bins beneath what is known, `refresh` has to follow; numbers: int[t]."""
+        size = self.values.shape[1]
+        kept = (numbers > self.bin - size) & (numbers < self.bin) & np.isfinite(values)
+        places = numbers[kept] % size
+        there = self.values[row, places]
+        self.values[row, places] = np.where(np.isfinite(there), there, values[kept])
+
+    def refresh(self) -> None:
+        """Make the means anew, after what is remembered has changed."""
+        ready = self._usual.shape[1]
+        for later in range(self.bin - _BEHIND, self.bin + self._ahead + 1):
+            self._usual[:, later % ready] = self._mean(later)
+
+    def at(self, bins: F64) -> F64:
+        """Return float64[n], what past seasons had at `bins` (float64[n], linear in between); NaN where unknown."""
+        low = np.clip(np.floor(bins).astype(np.int64), self.bin - _BEHIND, self.bin + self._ahead - 1)
+        ready = self._usual.shape[1]
+        before, after = self._usual[self._rows, low % ready], self._usual[self._rows, (low + 1) % ready]
+        mixed = before + (after - before) * np.clip(bins - low, 0.0, 1.0)
+        return np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(before), before, after))
+
+    def _mean(self, number: int) -> F64:
+        size = self.values.shape[1]
+        total, weights = np.zeros(len(self._rows)), np.zeros(len(self._rows))
+        for seasons, weight in self._weights:
+            middle = number - seasons * self.season_bins
+            for shift in range(-self._around, self._around + 1):
+                place = middle + shift
+                kept = (place < self.bin) & (place > self.bin - size) & (place >= 0)
+                cell = np.where(kept, self.values[self._rows, place % size], np.nan)
+                there = np.isfinite(cell)
+                total += np.where(there, weight * cell, 0.0)
+                weights += weight * there
+        return np.asarray(np.divide(total, weights, out=np.full(len(total), np.nan), where=weights > 0))
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {
+            "values": self.values,
+            "usual": self._usual,
+            "open": np.stack([self._sums, self._counts]),
+            "bin": np.array([self.bin]),
+        }
+
+    def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
+        """Let rows `mine` go on where rows `theirs` of a checkpoint of the same shapes and bin stood."""
+        self.values[mine] = arrays["values"][theirs]
+        self._usual[mine] = arrays["usual"][theirs]
+        self._sums[mine], self._counts[mine] = arrays["open"][0][theirs], arrays["open"][1][theirs]
+        self.bin = int(arrays["bin"][0])
