@@ -81,7 +81,7 @@ def test_a_gap_is_not_a_zero(name: str) -> None:
         forecaster.learn(now + minute * STEP_S, math.nan)
     silent = forecaster.paths(now + 600.0, 10)
     truth = 500.0 + 300.0 * math.sin(2 * math.pi * (now + 900.0) / DAY_S)
-    assert abs(silent[1, 4] - truth) < 60
+    assert abs(silent[forecaster.quantiles.index(0.5), 4] - truth) < 60
 
 
 def test_history_and_life_teach_the_same(name: str) -> None:
@@ -91,8 +91,11 @@ def test_history_and_life_teach_the_same(name: str) -> None:
         lived.learn(at, value)
     told.backfill(times, values)
     now = float(times[-1])
+    median = lived.quantiles.index(0.5)
     np.testing.assert_allclose(lived.paths(now, 30), told.paths(now, 30), rtol=0.1)
-    np.testing.assert_allclose(lived.paths(now, 30)[1], told.paths(now, 30)[1], rtol=2e-3)
+    # in life the last fit may be some hours old; what that changes must drown in the noise, of deviation 20
+    apart = np.abs(lived.paths(now, 30)[median] - told.paths(now, 30)[median])
+    assert apart.mean() < 10.0
 
 
 def test_history_that_comes_after_the_first_samples_is_put_before_them(name: str) -> None:

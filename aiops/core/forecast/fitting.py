@@ -1,0 +1,283 @@
+"""`fit(history) -> Fitted`: everything that is learnt of many series, as a pure function of their past.
+
+Members are fitted at three ends; what each foretold between one end and the next is what it is judged by (evaluation
+on rolling origins), so weights and intervals stand on errors that nobody was fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.forecast import standing as st
+from aiops.core.forecast.grid import Grid
+from aiops.core.forecast.members import MEMBERS, Coefficients, Member
+from aiops.core.forecast.past import History, Norms, Past, past_of
+from aiops.core.forecast.standing import Standing
+from aiops.core.model import F64, Bools, Rows
+from aiops.core.protocols import Arrays
+
+BACKTEST_SEASONS = 7
+BACKTEST_SHARE = 0.6
+FOLDS = 2
+ORIGINS = 504
+CHUNK = 16
+"""Series that are fitted at once: what they need stays in the processor's cache."""
+
+_BLOCK = 8
+_EPS = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """What was learnt of n series, from the steps `first_step` to `last_step` (exclusive).
+
+    coefficients: by member. start: how members and intervals stood at the end. left_out: why members were not heard.
+    """
+
+    grid: Grid
+    first_step: int
+    last_step: int
+    norms: Norms
+    floor: F64
+    coefficients: Mapping[str, Coefficients]
+    start: Standing
+    left_out: Mapping[str, str]
+
+    def arrays(self) -> Arrays:
+        """Return it as named arrays; why members were left out is not kept, they are merely not there."""
+        out: dict[str, NDArray[np.generic]] = {
+            "steps": np.array([self.first_step, self.last_step]),
+            "size": self.norms.size,
+            "jitter": self.norms.jitter,
+            "floor": self.floor,
+        }
+        out |= {f"start/{name}": array for name, array in self.start.arrays().items()}
+        for member, some in self.coefficients.items():
+            out |= {f"of/{member}/{name}": array for name, array in some.items()}
+            out[f"of/{member}/"] = np.zeros(0)
+        return out
+
+    @classmethod
+    def of(cls, grid: Grid, series: int, arrays: Arrays) -> Fitted:
+        """Return what `arrays` gave; raise ValueError when it is not whole, or of another number of series."""
+        try:
+            sizes = {len(array) for name, array in arrays.items() if name != "steps" and not name.endswith("/")}
+            first, last = (int(step) for step in arrays["steps"])
+            norms = Norms(size=_floats(arrays["size"]), jitter=_floats(arrays["jitter"]))
+            start = Standing(**{name: _floats(arrays[f"start/{name}"]) for name in st.STANDING})
+            floor = _floats(arrays["floor"])
+        except KeyError as err:
+            raise ValueError(f"the checkpoint of a fit does not fit: it has no {err}") from err
+        if sizes != {series}:
+            raise ValueError(f"the checkpoint of a fit does not fit {series} series")
+        names = [name.removeprefix("of/") for name in arrays if name.startswith("of/")]
+        coefficients: dict[str, dict[str, F64]] = {name.split("/", 1)[0]: {} for name in names}
+        for name in names:
+            member, key = name.split("/", 1)
+            if key:
+                coefficients[member][key] = _floats(arrays[f"of/{name}"])
+        return cls(
+            grid=grid,
+            first_step=first,
+            last_step=last,
+            norms=norms,
+            floor=floor,
+            coefficients=coefficients,
+            start=start,
+            left_out={},
+        )
+
+
+def fit(history: History, members: Sequence[Member] = MEMBERS) -> Fitted:
+    """Learn a history; series are fitted on their own, in chunks."""
+    parts = [_fit(_rows(history, first), members) for first in range(0, max(1, len(history.values)), CHUNK)]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _fit(history: History, members: Sequence[Member]) -> Fitted:
+    past = past_of(history)
+    ends, left_out = _ends(past), {}
+    fitted: dict[str, tuple[Coefficients, ...]] = {}
+    for member in members:
+        try:
+            fitted[member.name] = member.fit(past, ends)
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as err:
+            left_out[member.name] = f"{type(err).__name__}: {err}"
+    heard = [member for member in members if member.name in fitted]
+    tested = _backtest(past, heard, fitted, ends)
+    start = Standing.unknown(len(past.values), len(members), past.grid)
+    if tested is not None:
+        _judge(start, tested, past, [members.index(member) for member in heard])
+    lowest = np.fmin.reduce(history.values, axis=1, initial=np.inf)
+    return Fitted(
+        grid=past.grid,
+        first_step=history.first_step,
+        last_step=history.first_step + past.length,
+        norms=past.norms,
+        floor=np.where(lowest >= 0.0, 0.0, -np.inf),
+        coefficients={name: sets[-1] for name, sets in fitted.items()},
+        start=start,
+        left_out=left_out,
+    )
+
+
+def normaliser(past: Past, points: F64, origins: slice) -> F64:
+    """Return what errors are measured in, [n, knots, o]: half of what is usual, half of what is foretold."""
+    del origins
+    size = past.norms.size[:, None, None]
+    return np.asarray(0.5 * size + 0.5 * np.minimum(np.abs(np.nan_to_num(points)), 10.0 * size))
+
+
+def _ends(past: Past) -> tuple[int, ...]:
+    """Return the columns up to which members are fitted, increasing; the last one is the end of the past."""
+    tested = int(min(BACKTEST_SEASONS * past.grid.season, BACKTEST_SHARE * max(past.length - past.grid.tail, 0)))
+    if tested < FOLDS * 12:
+        return (past.length,)
+    return (*(past.length - tested + fold * tested // FOLDS for fold in range(FOLDS)), past.length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Tested:
+    """made: [n, members, knots, o]; actual: [n, knots, o], NaN when unknown; origins: columns, `every` steps apart."""
+
+    made: F64
+    actual: F64
+    origins: slice
+    every: int
+
+
+def _backtest(
+    past: Past, members: Sequence[Member], fitted: Mapping[str, tuple[Coefficients, ...]], ends: Sequence[int]
+) -> _Tested | None:
+    if len(ends) < 2 or not members:
+        return None
+    every = max(1, (ends[-1] - ends[0]) // ORIGINS)
+    parts: list[F64] = []
+    first = ends[0]
+    for place, end in enumerate(ends[1:]):
+        origins = slice(first, end, every)
+        parts.append(np.stack([one.foretell(past, fitted[one.name][place], origins) for one in members], axis=1))
+        first += len(range(first, end, every)) * every
+    made = np.concatenate(parts, axis=3)
+    origins = slice(ends[0], ends[0] + made.shape[3] * every, every)
+    truth = np.full((len(past.raw), past.length + past.grid.ahead + every), np.nan)
+    truth[:, : past.length] = past.raw
+    _forget_the_young(made)
+    actual = np.stack([past.at(truth, origins, int(knot)) for knot in past.grid.knots], axis=1)
+    return _Tested(made=made, actual=actual, origins=origins, every=every)
+
+
+def _forget_the_young(made: F64) -> None:
+    """Drop what was foretold before a season was known, where one came to be: another model made it."""
+    rival = np.isfinite(made[:, 0])
+    grown = rival.any(axis=-1, keepdims=True)
+    made[np.broadcast_to((grown & ~rival)[:, None], made.shape)] = np.nan
+
+
+def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -> None:
+    """Judge members and combination on what they foretold: fills `start` with how they stand at the end."""
+    grid, every = past.grid, tested.every
+    errors = np.abs(tested.actual[:, None] - tested.made)
+    there = np.isfinite(errors)
+    lags = -(-grid.knots // every)
+    loss = _discounted(np.where(there, errors, 0.0), grid, every)
+    count = _discounted(there.astype(np.float64), grid, every)
+    start.loss[:, heard], start.count[:, heard] = loss[..., -1], count[..., -1]
+    weights = st.weigh(_late(loss, lags), _late(count, lags), grid)
+    point = st.mixed(tested.made, weights)
+    rival = tested.made[:, 0]
+    points = np.stack([point, rival], axis=1)
+    norm = np.stack([normaliser(past, one, tested.origins) for one in (point, rival)], axis=1)
+    scores = (tested.actual[:, None] - points) / norm
+    _calibrate(start, scores, norm, past, every)
+
+
+def _calibrate(start: Standing, scores: F64, norm: F64, past: Past, every: int) -> None:
+    """Set intervals by the errors' quantiles, then live through the errors in blocks to adapt to the latest."""
+    grid = past.grid
+    alike = np.minimum(1.0, every / np.maximum(grid.knots / 4.0, 1.0))
+    quantiles = st.conformal(scores, alike)
+    found = np.asarray(np.isfinite(quantiles).all(axis=-1))
+    size = np.abs(scores)
+    seen = np.isfinite(size)
+    mean = np.where(seen, size, 0.0).sum(axis=-1) / np.maximum(seen.sum(axis=-1), 1)
+    _fill(start, quantiles, mean, found)
+    pace = st.rate(grid, np.array(float(every)))
+    fade = st.decay(grid, np.array(float(every * _BLOCK)))
+    for first in range(0, scores.shape[-1], _BLOCK):
+        block = scores[..., first : first + _BLOCK].transpose(3, 0, 1, 2)
+        there = np.isfinite(block)
+        lost = np.where(
+            there, st.pinball(start.spread, block) * norm[..., first : first + _BLOCK].transpose(3, 0, 1, 2), 0.0
+        )
+        inside = (block[:, :, 0] > start.spread[:, 0, :, 1]) & (block[:, :, 0] <= start.spread[:, 0, :, 3])
+        start.pinball = start.pinball * fade + lost.sum(axis=0) * every
+        start.inside = start.inside * fade + inside.sum(axis=0) * every
+        start.evidence = start.evidence * fade + there[:, :, 0].sum(axis=0) * every
+        start.spread = start.spread + st.moved(start.spread, block, start.size, pace).sum(axis=0)
+    start.spread = np.sort(start.spread, axis=-1)
+
+
+def _fill(start: Standing, quantiles: F64, mean: F64, found: Bools) -> None:
+    """Take what was measured; a distance without errors takes those of the nearest one that has, grown by its root."""
+    start.spread = np.where(found[..., None], quantiles, start.spread)
+    prior = start.size.copy()
+    start.size = np.where(found, np.maximum(mean, _EPS), start.size)
+    for knot in range(1, found.shape[2]):
+        grown = prior[:, :, knot] / prior[:, :, knot - 1]
+        lent = ~found[:, :, knot] & found[:, :, :knot].any(axis=2)
+        wide = start.spread[:, :, knot - 1] * grown[..., None]
+        start.spread[:, :, knot] = np.where(lent[..., None], wide, start.spread[:, :, knot])
+        start.size[:, :, knot] = np.where(lent, start.size[:, :, knot - 1] * grown, start.size[:, :, knot])
+
+
+def _discounted(values: F64, grid: Grid, every: int) -> F64:
+    """Return discounted running sums over the last axis, in steps."""
+    ages = np.arange(values.shape[-1], dtype=np.float64) * every
+    grown = 1.0 / st.decay(grid, ages)
+    return np.asarray(np.cumsum(values * (grown * every), axis=-1) / grown)
+
+
+def _late(sums: F64, lags: Rows) -> F64:
+    """Return sums as they were known: errors of a knot are known so many origins later."""
+    out = np.zeros_like(sums)
+    for place, lag in enumerate(lags.tolist()):
+        if lag < sums.shape[-1]:
+            out[:, :, place, lag:] = sums[:, :, place, : sums.shape[-1] - lag]
+    return out
+
+
+def _rows(history: History, first: int) -> History:
+    values = history.values[first : first + CHUNK]
+    return History(grid=history.grid, values=values, first_step=history.first_step, rest=history.rest)
+
+
+def _joined(parts: Sequence[Fitted]) -> Fitted:
+    """Return the fits of chunks as one. A member that was left out of one chunk is left out of all."""
+    left_out = {name: why for part in parts for name, why in part.left_out.items()}
+    names = [name for name in parts[0].coefficients if name not in left_out]
+    return Fitted(
+        grid=parts[0].grid,
+        first_step=parts[0].first_step,
+        last_step=parts[0].last_step,
+        norms=Norms(size=_cat([p.norms.size for p in parts]), jitter=_cat([p.norms.jitter for p in parts])),
+        floor=_cat([part.floor for part in parts]),
+        coefficients={
+            name: {key: _cat([p.coefficients[name][key] for p in parts]) for key in parts[0].coefficients[name]}
+            for name in names
+        },
+        start=Standing(**{key: _cat([getattr(p.start, key) for p in parts]) for key in st.STANDING}),
+        left_out=left_out,
+    )
+
+
+def _cat(arrays: Sequence[F64]) -> F64:
+    return np.concatenate(arrays, axis=0)
+
+
+def _floats(array: NDArray[np.generic]) -> F64:
+    return np.array(array, np.float64)

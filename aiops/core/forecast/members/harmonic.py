@@ -1,0 +1,75 @@
+"""Dynamic harmonic regression: waves of the day and the week, and errors that fade as an autoregression of order one.
+
+Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., section 10.5; fitted by least squares in
+place of likelihood, so that one design serves all series at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aiops.core.forecast.members.member import Coefficients
+from aiops.core.forecast.past import Past
+from aiops.core.model import F64, Bools, Rows
+
+DAILY, WEEKLY = 8, 3
+_ROWS = 4032
+_PENALTY = 1e-3
+_EPS = 1e-9
+
+
+class Harmonic:
+    """`y = waves + e`, `e(t + k) = fade**k * e(t)`."""
+
+    name = "harmonic"
+
+    def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
+        """Return {waves: float64[n, 2 * waves + 1], fade: float64[n, 1]} for each end; NaN before two seasons."""
+        step = max(1, ends[-1] // _ROWS)
+        columns = np.arange(0, past.length, step)
+        design = _waves(past.first_step + columns, past.grid.season)
+        there = past.real[:, columns]
+        values = np.where(there, past.values[:, columns], 0.0)
+        out = []
+        for end in ends:
+            stop = int(np.searchsorted(columns, end))
+            first = there[:, :stop].argmax(axis=1) * step if stop else np.full(len(values), end)
+            enough = end - first >= 2 * past.grid.season
+            waves = _regress(design[:stop], values[:, :stop], there[:, :stop])
+            left = np.where(there[:, :stop], values[:, :stop] - waves @ design[:stop].T, 0.0)
+            same = (left[:, 1:] * left[:, :-1]).sum(axis=1) / np.maximum((left[:, :-1] ** 2).sum(axis=1), _EPS)
+            fade = np.clip(same, 0.0, 0.9999) ** (1.0 / step)
+            waves = np.where(enough[:, None], waves, np.nan)
+            out.append({"waves": waves, "fade": fade[:, None]})
+        return tuple(out)
+
+    def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
+        """Return float64[n, knots, o]."""
+        grid, waves, fade = past.grid, coefficients["waves"], coefficients["fade"]
+        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
+        here = waves @ _waves(columns, grid.season).T
+        left = past.at(past.values, origins, 0) - here
+        out = [waves @ _waves(columns + knot, grid.season).T + fade**knot * left for knot in grid.knots.tolist()]
+        return np.stack(out, axis=1)
+
+
+def _regress(design: F64, values: F64, there: Bools) -> F64:
+    """Return float64[n, features]: ridge regression of each series on one design, gaps left out."""
+    features = design.shape[1]
+    if there.all():
+        inner = np.broadcast_to(design.T @ design, (len(values), features, features))
+    else:
+        pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+        inner = (there @ pairs).reshape(len(values), features, features)
+    punished = inner + np.eye(features) * (_PENALTY * there.sum(axis=1) + _EPS)[:, None, None]
+    return np.asarray(np.linalg.solve(punished, (values @ design)[:, :, None])[:, :, 0])
+
+
+def _waves(steps: Rows, season: int) -> F64:
+    """Return float64[steps, features]: a constant, waves of the season and of seven seasons."""
+    turn = 2.0 * np.pi * (steps % (7 * season)) / season
+    rates = [*range(1, min(DAILY, season // 2) + 1), *(number / 7.0 for number in range(1, WEEKLY + 1))]
+    angles = turn[:, None] * np.array(rates)
+    return np.concatenate([np.ones((len(steps), 1)), np.cos(angles), np.sin(angles)], axis=1)

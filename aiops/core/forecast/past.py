@@ -1,0 +1,233 @@
+"""The past of many series, laid out for forecasters: gaps filled causally, a seasonal profile, deviations from it.
+
+The profile of a step is the weighted mean of the same time one, two, three, seven and fourteen seasons ago. On a holiday
+it is that of other holidays and of the last rest days. Values are smoothed over five minutes first. The profile of column
+j uses nothing after column j - grid.ahead, so all models may look at it `ahead` steps before its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.forecast.grid import Grid
+from aiops.core.model import F64, Bools
+
+SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
+"""How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
+
+HOLIDAY_SEASONS = tuple(range(1, 29))
+SPIKE = 6.0
+_EPS = 1e-12
+_Cell = TypeVar("_Cell", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class History:
+    """What came: values float64[n, t], NaN is a gap; column j is the step number `first_step + j` since the epoch.
+
+    rest: bool[t + grid.ahead], whether a step lies in a holiday or a day like it (Sundays, for those who rest then), or
+    None when nobody keeps a calendar.
+    """
+
+    grid: Grid
+    values: F64
+    first_step: int = 0
+    rest: Bools | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2:
+            raise ValueError(f"values must be [series, time], not of shape {self.values.shape}")
+        if self.rest is not None and len(self.rest) != self.values.shape[1] + self.grid.ahead:
+            raise ValueError(f"rest must cover {self.values.shape[1]} steps and {self.grid.ahead} more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Norms:
+    """What is usual of each series, float64[n]: the size of its values, and how far it moves in one step."""
+
+    size: F64
+    jitter: F64
+
+    @classmethod
+    def of(cls, values: F64) -> Norms:
+        """Measure them; a series without two values has the norms 1 and 1."""
+        there = np.isfinite(values)
+        count = there.sum(axis=1)
+        size = np.where(there, np.abs(values), 0.0).sum(axis=1) / np.maximum(count, 1)
+        moves = np.abs(np.diff(values, axis=1))
+        moved = np.isfinite(moves)
+        # a root's mean is hardly moved by the few greatest steps, and needs no sorting
+        root = np.sqrt(np.where(moved, moves, 0.0)).sum(axis=1) / np.maximum(moved.sum(axis=1), 1)
+        size = np.where(size > _EPS, size, 1.0)
+        return cls(size=size, jitter=np.where(root > 0, root**2, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Past:
+    """What members see. Columns are steps; column 0 is the step number `first_step` since the epoch.
+
+    raw: float64[n, t], NaN is a gap; real: bool[n, t]. values, dev (from the profile): float64[n, t], gaps filled from
+    before. profile: float64[n, t + ahead]; known: whether it stands on anything. season_ago: the value of one season
+    ago, NaN where there is none; yesterday: its deviation from the profile. lately: running sums of dev,
+    float64[n, t + 1].
+    """
+
+    grid: Grid
+    first_step: int
+    norms: Norms
+    raw: F64
+    values: F64
+    real: Bools
+    profile: F64
+    known: Bools
+    season_ago: F64
+    yesterday: F64
+    dev: F64
+    lately: F64
+
+    @property
+    def length(self) -> int:
+        """Return the number of columns that are past."""
+        return int(self.values.shape[1])
+
+    def mean_dev(self, origins: slice, young: int, old: int) -> F64:
+        """Return the mean deviation from `young` (inclusive) to `old` (exclusive) steps before each origin: [n, o]."""
+        late = self.lately[:, origins.start + 1 - young : origins.stop + 1 - young : origins.step]
+        early = self.lately[:, origins.start + 1 - old : origins.stop + 1 - old : origins.step]
+        return np.asarray((late - early) / (old - young))
+
+    def mean_value(self, origins: slice, young: int, old: int) -> F64:
+        """Return the mean value from `young` (inclusive) to `old` (exclusive) steps before each origin: [n, o]."""
+        total = self.at(self.values, origins, -young).copy()
+        for age in range(young + 1, old):
+            total += self.at(self.values, origins, -age)
+        return np.asarray(total / (old - young))
+
+    def seasonal(self, origins: slice) -> Bools:
+        """Return whether the season is known at each origin and at all knots after it: [n, o]."""
+        return np.asarray(self.at(self.known, origins, 0) & self.at(self.known, origins, 1))
+
+    def at(self, array: NDArray[_Cell], origins: slice, shift: int) -> NDArray[_Cell]:
+        """Return `array` at `shift` steps from each origin: [n, o]."""
+        return array[:, origins.start + shift : origins.stop + shift : origins.step]
+
+
+def past_of(history: History, norms: Norms | None = None, tail: int | None = None) -> Past:
+    """Lay out a history; with `tail`, only its last columns (seasons before them are still used)."""
+    grid, raw = history.grid, history.values
+    total = raw.shape[1]
+    start = 0 if tail is None else max(0, total - tail)
+    norms = Norms.of(raw) if norms is None else norms
+    profile, known = _profile(history, start)
+    part = raw[:, start:]
+    real = np.isfinite(part)
+    here = profile[:, : total - start]
+    dev = _despiked(_carried(np.where(real, part - here, np.nan)), norms.jitter[:, None])
+    values = np.where(real, part, here + dev)
+    season_ago = _season_ago(history, start)
+    lately = np.zeros((len(raw), total - start + 1))
+    np.cumsum(dev, axis=1, out=lately[:, 1:])
+    return Past(
+        grid=grid,
+        first_step=history.first_step + start,
+        norms=norms,
+        raw=part,
+        values=values,
+        real=real,
+        profile=profile,
+        known=known,
+        season_ago=season_ago,
+        yesterday=np.nan_to_num(season_ago - profile),
+        dev=dev,
+        lately=lately,
+    )
+
+
+def _profile(history: History, start: int) -> tuple[F64, Bools]:
+    """Return what the seasons had in columns `start` to the end and a season on, and whether that is known."""
+    grid, raw = history.grid, history.values
+    stop = raw.shape[1] + grid.ahead
+    total, weights = np.zeros((len(raw), stop - start)), np.zeros((len(raw), stop - start))
+    history = replace(history, values=_smoothed(raw, grid.smooth))
+    for seasons, weight in SEASONS:
+        _add(history, (start, stop), (seasons, weight), (total, weights))
+    known = weights > 0
+    profile = np.where(known, total / np.maximum(weights, _EPS), np.nan)
+    if history.rest is not None and history.rest[start:stop].any():
+        other_total, other_weights = np.zeros_like(total), np.zeros_like(weights)
+        for seasons in HOLIDAY_SEASONS:
+            _add(history, (start, stop), (seasons, 1.0), (other_total, other_weights))
+        special = history.rest[start:stop] & (other_weights > 0)
+        profile = np.where(special, other_total / np.maximum(other_weights, _EPS), profile)
+        known |= special
+    # a hole that no season fills takes what was known before it; before anything is known, the profile is nought
+    return np.nan_to_num(_carried(profile)), known
+
+
+def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sums: tuple[F64, F64]) -> None:
+    """Add the values of some seasons ago to the sums; days of rest and others do not mix."""
+    (start, stop), (seasons, weight), (total, weights) = columns, lag, sums
+    back = seasons * history.grid.season
+    first = max(start, back)
+    if first >= stop:
+        return
+    part = history.values[:, first - back : stop - back]
+    width = part.shape[1]
+    there = np.isfinite(part)
+    if history.rest is not None:
+        there &= history.rest[first : first + width] == history.rest[first - back : first - back + width]
+    place = slice(first - start, first - start + width)
+    total[:, place] += np.where(there, weight * part, 0.0)
+    weights[:, place] += weight * there
+
+
+def _season_ago(history: History, start: int) -> F64:
+    """Return the values of one season ago in columns `start` to the end and a season on; NaN where there are none."""
+    grid, raw = history.grid, history.values
+    out = np.full((len(raw), raw.shape[1] + grid.ahead - start), np.nan)
+    first = max(start, grid.season)
+    stop = raw.shape[1] + grid.ahead
+    if stop > first:
+        out[:, first - start :] = raw[:, first - grid.season : stop - grid.season]
+    return out
+
+
+def _smoothed(values: F64, half: int) -> F64:
+    """Return the mean of `half` steps on either side; gaps are left out, and closed when they are shorter than that."""
+    if half == 0:
+        return values
+    there = np.isfinite(values)
+    padded = np.zeros((2, len(values), values.shape[1] + 2 * half + 1))
+    np.cumsum(np.where(there, values, 0.0), axis=1, out=padded[0, :, half + 1 : padded.shape[2] - half])
+    np.cumsum(there, axis=1, out=padded[1, :, half + 1 : padded.shape[2] - half])
+    padded[:, :, padded.shape[2] - half :] = padded[:, :, padded.shape[2] - half - 1, None]
+    total, count = padded[:, :, 2 * half + 1 :] - padded[:, :, : values.shape[1]]
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1.0), np.nan))
+
+
+def _carried(values: F64) -> F64:
+    """Return values with each gap filled by what came before it; nought before anything came."""
+    there = np.isfinite(values)
+    if there.all():
+        return values
+    last = np.where(there, np.arange(values.shape[1]), 0)
+    np.maximum.accumulate(last, axis=1, out=last)
+    return np.nan_to_num(np.take_along_axis(values, last, axis=1))
+
+
+def _despiked(dev: F64, jitter: F64) -> F64:
+    """Return deviations whose lone spikes are cut to SPIKE usual moves outside of the two steps before.
+
+    A spike of one step moves nothing for long; a new level is taken from its second step on.
+    """
+    if dev.shape[1] < 3:
+        return dev
+    before, earlier = dev[:, 1:-1], dev[:, :-2]
+    out = dev.copy()
+    low, high = np.minimum(before, earlier) - SPIKE * jitter, np.maximum(before, earlier) + SPIKE * jitter
+    np.clip(dev[:, 2:], low, high, out=out[:, 2:])
+    return out

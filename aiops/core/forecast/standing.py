@@ -1,0 +1,201 @@
+"""How members and intervals stand: what each member lost lately, how wide intervals must be, and what that is worth.
+
+Weights: the inverse of each member's recent mean absolute error to a power, per series and distance, pulled to equality
+while evidence is thin. Intervals: quantiles of normalised errors of the combination, started as split conformal
+quantiles of out-of-sample errors and moved after each error by online quantile tracking (Angelopoulos, Candes and
+Tibshirani, "Conformal PID Control for Time Series Prediction", 2023; Gibbs and Candes, "Adaptive Conformal Inference
+Under Distribution Shift", 2021), so that long-run coverage holds whatever comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiops.core.forecast.grid import Grid
+from aiops.core.model import F64
+from aiops.core.protocols import Arrays
+
+QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95, 0.99)
+LEVELS = np.array(QUANTILES)
+POWER = 6.0
+HALF_LIFE_SEASONS = 2.0
+"""After so long an error counts half."""
+
+RATE = 0.06
+"""How far a quantile moves after an error, in mean absolute errors, one step ahead."""
+
+_PRIOR_SPREAD = np.array([-1.645, -1.282, 0.0, 1.282, 1.645, 2.326]) * 1.25
+"""Quantiles of a normal distribution, in mean absolute errors."""
+
+_PRIOR_RATIO = 0.05
+_EPS = 1e-12
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Standing:
+    """One row per series; changed in place by `settle`. Axis `who` is the combination, then the last season.
+
+    loss, count: float64[n, members, knots], discounted sums. size: float64[n, who, knots], the discounted mean absolute
+    normalised error. spread: float64[n, who, knots, quantiles], in normalised units. evidence: float64[n, knots], the
+    discounted number of steps judged. pinball: float64[n, who, knots] and inside: float64[n, knots], discounted sums.
+    """
+
+    loss: F64
+    count: F64
+    size: F64
+    spread: F64
+    evidence: F64
+    pinball: F64
+    inside: F64
+
+    @classmethod
+    def unknown(cls, series: int, members: int, grid: Grid) -> Standing:
+        """Return the standing of those that nothing is known of: wide intervals, equal weights."""
+        knots = len(grid.knots)
+        size = np.broadcast_to(prior_size(grid), (series, 2, knots)).copy()
+        return cls(
+            loss=np.zeros((series, members, knots)),
+            count=np.zeros((series, members, knots)),
+            size=size,
+            spread=size[..., None] * _PRIOR_SPREAD,
+            evidence=np.zeros((series, knots)),
+            pinball=np.zeros((series, 2, knots)),
+            inside=np.zeros((series, knots)),
+        )
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {name: getattr(self, name) for name in STANDING}
+
+    def weights(self, grid: Grid) -> F64:
+        """Return float64[n, members, knots], of sum one."""
+        return weigh(self.loss, self.count, grid)
+
+    @property
+    def coverage(self) -> F64:
+        """Return float64[n, knots]: how often values lay in the 80 % interval lately; NaN while nobody knows."""
+        return np.asarray(np.where(self.evidence > 0, self.inside / np.maximum(self.evidence, _EPS), np.nan))
+
+    def skill(self, until: int) -> F64:
+        """Return float64[n]: 1 - pinball(combination) / pinball(last season) over the first `until` knots."""
+        both = self.pinball[:, :, :until] / np.maximum(self.evidence[:, None, :until], _EPS)
+        mine, rival = both.sum(axis=2).T
+        return np.asarray(np.where(rival > _EPS, 1.0 - mine / np.maximum(rival, _EPS), np.nan))
+
+
+STANDING = ("loss", "count", "size", "spread", "evidence", "pinball", "inside")
+
+
+JUDGED = ("pinball", "inside", "evidence")
+
+
+def prior_size(grid: Grid) -> F64:
+    """Return float64[knots]: mean absolute errors, relative to a series' size, of those that nothing is known of."""
+    return np.asarray(_PRIOR_RATIO * np.sqrt(grid.knots * grid.step_s / 60.0))
+
+
+def decay(grid: Grid, steps: F64) -> F64:
+    """Return what errors count after so many steps."""
+    return np.asarray(0.5 ** (steps / (HALF_LIFE_SEASONS * grid.season)))
+
+
+def weigh(loss: F64, count: F64, grid: Grid) -> F64:
+    """Return weights of members [n, members, knots, ...] from discounted sums of absolute errors and their counts.
+
+    A member without errors (it had no opinion) gets no weight while others have some.
+    """
+    smooth = _smoothed(loss), _smoothed(count)
+    heard = smooth[1] > 0
+    mean = np.where(heard, smooth[0] / np.maximum(smooth[1], _EPS), np.nan)
+    shape = (1, 1, -1) + (1,) * (loss.ndim - 3)
+    prior = (4.0 + 0.5 * grid.knots).reshape(shape)
+    best = np.fmin.reduce(mean, axis=1, keepdims=True)
+    typical = np.where(heard.any(axis=1, keepdims=True), _nanmean(mean), np.nan)
+    drawn = (smooth[0] + prior * typical) / (smooth[1] + prior)
+    ratio = drawn / np.maximum(best, _EPS)
+    raw = np.where(heard, np.maximum(ratio, 1e-3) ** -POWER, 0.0)
+    raw = np.where(heard.any(axis=1, keepdims=True), raw, 1.0)
+    return np.asarray(raw / np.maximum(raw.sum(axis=1, keepdims=True), _EPS))
+
+
+def mixed(made: F64, weights: F64) -> F64:
+    """Return [n, knots, ...]: the weighted mean of the members that have an opinion, NaN where none has."""
+    heard = np.isfinite(made)
+    part = np.where(heard, weights, 0.0)
+    total = part.sum(axis=1)
+    some = (part * np.where(heard, made, 0.0)).sum(axis=1)
+    plain = np.where(heard, made, 0.0).sum(axis=1) / np.maximum(heard.sum(axis=1), 1)
+    out = np.where(total > _EPS, some / np.maximum(total, _EPS), plain)
+    return np.asarray(np.where(heard.any(axis=1), out, np.nan))
+
+
+def rate(grid: Grid, steps: F64) -> F64:
+    """Return float64[knots]: how far quantiles move by an error that stands for so many steps.
+
+    Errors far ahead that are neighbours are one error, errors that lie far apart are no more than one each.
+    """
+    return np.asarray(RATE * np.minimum(1.0, steps * 4.0 / (3.0 + grid.knots)))
+
+
+def moved(spread: F64, scores: F64, size: F64, pace: F64) -> F64:
+    """Return what to add to quantiles [.., knots, quantiles] after normalised errors [.., knots]; NaN moves nothing."""
+    below = scores[..., None] <= spread
+    push = LEVELS - below
+    # the far quantiles are sparse: an error there says more about distance than about direction
+    step = pace * np.where(np.isfinite(scores), size, 0.0)
+    return np.asarray(push * step[..., None] * REACH)
+
+
+REACH = 1.0 / np.sqrt(4.0 * LEVELS * (1.0 - LEVELS))
+
+
+def pinball(spread: F64, scores: F64) -> F64:
+    """Return the mean pinball loss over the quantiles of normalised errors; NaN stays NaN."""
+    over = scores[..., None] - spread
+    return np.asarray(np.maximum(LEVELS * over, (LEVELS - 1.0) * over).mean(axis=-1))
+
+
+def judged(spread: F64, scores: F64, norm: F64) -> tuple[F64, F64, F64]:
+    """Return (pinball [.., who, knots], inside [.., knots], evidence [.., knots]) of errors made by both, else nought.
+
+    spread: [.., who, knots, quantiles]; scores, norm: [.., who, knots]. Pinball is in units of the series.
+    """
+    both = np.asarray(np.isfinite(scores).all(axis=-2))
+    lost = np.where(both[..., None, :], pinball(spread, scores) * norm, 0.0)
+    mine, wide = scores[..., 0, :], spread[..., 0, :, :]
+    inside = both & (mine > wide[..., 1]) & (mine <= wide[..., 3])
+    return np.asarray(lost, np.float64), inside.astype(np.float64), both.astype(np.float64)
+
+
+def conformal(scores: F64, weight: F64) -> F64:
+    """Return quantiles [.., quantiles] of scores [.., o], NaN left out, corrected as in split conformal by (m + 1) / m.
+
+    weight: the number of independent errors that one error stands for (neighbours are alike). NaN without any score.
+    """
+    ordered = np.sort(scores, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    free = np.maximum(count * weight, 1.0)
+    level = LEVELS + np.sign(LEVELS - 0.5) * np.minimum(LEVELS, 1 - LEVELS) * np.minimum(1.0 / free, 1.0)[..., None]
+    place = np.clip(level * count[..., None] - 0.5, 0.0, np.maximum(count[..., None] - 1, 0))
+    low = np.floor(place).astype(np.intp)
+    high = np.minimum(low + 1, np.maximum(count[..., None] - 1, 0))
+    left, right = np.take_along_axis(ordered, low, -1), np.take_along_axis(ordered, high, -1)
+    # with few independent errors the worst is still to come
+    wider = 1.0 + 2.0 / free[..., None]
+    return np.asarray((left + (right - left) * (place - low)) * np.where(LEVELS == 0.5, 1.0, wider))
+
+
+def _smoothed(sums: F64) -> F64:
+    """Return sums with those of neighbouring knots: a distance is judged with its neighbours."""
+    out = sums * 2.0
+    out[:, :, 1:] += sums[:, :, :-1]
+    out[:, :, :-1] += sums[:, :, 1:]
+    return out
+
+
+def _nanmean(values: F64) -> F64:
+    there = np.isfinite(values)
+    total = np.where(there, values, 0.0).sum(axis=1, keepdims=True)
+    return np.asarray(total / np.maximum(there.sum(axis=1, keepdims=True), 1))
