@@ -119,8 +119,25 @@ def test_a_floor_is_not_lowered_while_the_hpa_cannot_scale_s4(rig: Rig, floor: s
     rig.demand(60.0)
     rig.until(lambda: rig.decisions(reason="scaling_inactive"), "the loop to say so")
     rig.policy(grant=False)  # the policy is gone: not even to hand it back
-    rig.until(lambda: any("not handed back yet" in one for one in daemon.sentences()), "the wait to be said")
+    rig.until(lambda: any("not handed back yet" in one for one in daemon.sentences()), "the wait to be said", 60)
     assert least(rig, floor) == 9
     emulated.client.fault(rig.namespace, "checkout", None)
     rig.until(lambda: least(rig, floor) == 2, "the floor of before, once the HPA scales again", 60)
+    rig.check()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("restarted", [False, True], ids=["while the daemon runs", "while no daemon runs"])
+def test_deleting_the_last_policy_of_a_folder_hands_back_s9(rig: Rig, floor: str, restarted: bool):
+    rig.demand(440.0)
+    daemon = rig.daemon()
+    rig.until(lambda: least(rig, floor) == 9, "a floor of 9")
+    if restarted:
+        rig.until(rig.effects, "the effect in the record")
+        assert daemon.process.term() == 0
+    (rig.policies / "policies.yaml").unlink()
+    if restarted:
+        rig.daemon("again")
+    rig.until(lambda: least(rig, floor) == 2, "the floor of before", 90)
+    rig.until(lambda: not rig.effects(), "the effect to be forgotten", 90)
     rig.check()
