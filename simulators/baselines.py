@@ -13,13 +13,11 @@ from aiops.core.policies import PolicySet
 from simulators.autoscalers.hpa import HpaController
 from simulators.autoscalers.protocol import SYNC_S
 from simulators.autoscalers.replicas import Pods
+from simulators.autoscalers.static_peak import peak_replicas
 from simulators.scenario import Scenario
 from simulators.world import Service, World, mean
 
 WEEK_S = 7 * 86_400.0
-MARGIN = 1.2
-"""What people add to the peak of the past week."""
-
 HPA_TARGET = 0.65
 METRICS_S = 15.0
 """The stretch that a metrics server's sample of a pod covers."""
@@ -45,7 +43,7 @@ def sizing(policies: PolicySet) -> Sizing:
 def static_peak(service: Service, per_replica: float, start: Instant) -> int:
     """Return how many replicas carry the peak of the week before the run, with the usual margin."""
     times = np.arange(start - WEEK_S, start, 60.0)
-    return max(1, math.ceil(float(service.load.rates(times).max()) * MARGIN / per_replica))
+    return peak_replicas(service.load.rates(times), per_replica)
 
 
 def run_static(scenario: Scenario, policies: PolicySet, seed: int | None, step: Callable[[], None]) -> World:

@@ -102,7 +102,11 @@ class HpaAutoscaler:
 
     def decide(self, sample: Sample, ready: int, current: int) -> int:
         """Return the new spec.replicas."""
-        return self._hpa.settle(self._clock.tick(), self.wanted(sample, ready, current), current)
+        return self.settle(self._clock.tick(), self.wanted(sample, ready, current), current)
+
+    def settle(self, now: float, wanted: int | None, current: int) -> int:
+        """Return what becomes of a wish after stabilisation, rates and bounds."""
+        return self._hpa.settle(now, wanted, current)
 
     def wanted(self, sample: Sample, ready: int, current: int) -> int | None:
         """Return what the metrics ask for, before stabilisation, rates and bounds; None if that must not be done."""

@@ -66,8 +66,9 @@ _LEAST_USE, _MOST_USE = 0.05, 0.9
 class Carried:
     """What one fully used replica carries, as somebody who writes a threshold reads it off a dashboard, once.
 
-    The median of the first 20 samples in which replicas were neither idle nor overloaded; unchanged from then on.
-    `rps`: requests per second; `slots`: requests at a time. NaN before the first such sample.
+    The median of the first 20 samples in which replicas were neither idle nor overloaded; unchanged from then on. Until
+    the first of them, what the newest sample seems to say: too much under overload, so that more replicas are made and
+    a better sample comes. `rps`: requests per second; `slots`: requests at a time. NaN before anything was served.
     """
 
     __slots__ = ("_seen", "rps", "slots")
@@ -76,13 +77,21 @@ class Carried:
         self.rps = self.slots = math.nan
         self._seen: list[tuple[float, float]] = []
 
+    @property
+    def sure(self) -> bool:
+        """Return whether there was a sample to trust."""
+        return len(self._seen) > 0
+
     def note(self, sample: Sample) -> None:
         """Learn from a sample, while there is something to learn."""
         seen = self._seen
-        if len(seen) >= _LEARNT_FROM or not _LEAST_USE <= sample.util <= _MOST_USE or sample.backlog > 0.0:
-            return
         used = sample.util * sample.ready
-        seen.append((sample.rps / used, sample.inflight / used))
-        middle = (len(seen) - 1) // 2
-        self.rps = sorted(rps for rps, _ in seen)[middle]
-        self.slots = sorted(slots for _, slots in seen)[middle]
+        if len(seen) >= _LEARNT_FROM or not (used > 0.0 and sample.rps > 0.0 and sample.inflight > 0.0):
+            return
+        if _LEAST_USE <= sample.util <= _MOST_USE and sample.backlog <= 0.0:
+            seen.append((sample.rps / used, sample.inflight / used))
+            middle = (len(seen) - 1) // 2
+            self.rps = sorted(rps for rps, _ in seen)[middle]
+            self.slots = sorted(slots for _, slots in seen)[middle]
+        elif not seen:
+            self.rps, self.slots = sample.rps / used, sample.inflight / used
