@@ -27,7 +27,7 @@ _DAY = Smoothing(alpha=0.1, beta=0.0, gamma=0.3)
 
 AUTOSCALERS: Mapping[str, Callable[[float], Autoscaler]] = {
     "hpa": HpaAutoscaler,
-    "hpa-tuned": lambda knob: HpaAutoscaler(knob, _TUNED, by_rate=True),
+    "hpa-tuned": lambda knob: HpaAutoscaler(knob, _TUNED, by_rate=True, name="hpa-tuned"),
     "keda": KedaAutoscaler,
     "knative": KnativeAutoscaler,
     "phpa-linear": PhpaAutoscaler,

@@ -86,8 +86,10 @@ class HpaAutoscaler:
     second are a second metric, with the same share of what a replica carries as target; the larger wish counts.
     """
 
-    def __init__(self, target_ratio: float = 0.7, behavior: Behavior = STOCK, *, by_rate: bool = False) -> None:
-        self.name = "hpa"
+    def __init__(
+        self, target_ratio: float = 0.7, behavior: Behavior = STOCK, *, by_rate: bool = False, name: str = "hpa"
+    ) -> None:
+        self.name = name
         self._clock = Clock()
         self._hpa = HpaController(self.name, (1, MOST_REPLICAS), target_ratio, behavior)
         self._target_ratio = target_ratio

@@ -57,6 +57,8 @@ class Decision(StrEnum):
 class Model(Protocol):
     """A model of past counts, one each `SYNC_S`."""
 
+    name: str
+
     def learn(self, counts: Sequence[int]) -> None:
         """Take counts of before, oldest first."""
         ...
@@ -70,6 +72,7 @@ class Linear:
     """Least squares through the newest `history_size` counts, read `lookahead_s` ahead, rounded up."""
 
     def __init__(self, lookahead_s: float, history_size: int) -> None:
+        self.name = "linear"
         self._ahead = lookahead_s / SYNC_S
         self._counts: deque[int] = deque()
         self._size = history_size
@@ -117,6 +120,7 @@ class HoltWinters:
     """
 
     def __init__(self, season: int, stored: int, smoothing: Smoothing) -> None:
+        self.name = "holt-winters"
         self._season, self._stored = season, stored
         self._smoothing = smoothing
         self._least = max(2 * season, 10 + 2 * (season // 2))
@@ -182,7 +186,7 @@ class PhpaAutoscaler:
         decision: Decision = Decision.MAXIMUM,
         behavior: Behavior = STOCK,
     ) -> None:
-        self.name = "phpa-linear" if model is None else "phpa-holt-winters"
+        self.name = f"phpa-{'linear' if model is None else model.name}"
         self._hpa = HpaAutoscaler(target_ratio, behavior)
         self._target_ratio = target_ratio
         self._model = model

@@ -165,6 +165,7 @@ def test_every_autoscaler_bears_no_history_no_metrics_and_no_replicas(name):
     nan = math.nan
     for history in (np.empty(0), np.array([5.0]), np.full(10, nan), np.zeros(7000)):
         made = AUTOSCALERS[name](STOCK_KNOBS[name])
+        assert made.name == name
         made.fit(history, 15.0, 60.0, 0.5)
         blind = Sample(t=0.0, rps=nan, util=nan, p95=nan, inflight=nan, dropped=nan, backlog=nan, ready=0)
         assert made.decide(blind, 0, 6) == 6
