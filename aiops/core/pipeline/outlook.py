@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
-
 from aiops.core.decide.scaling.propose import lead_time
 from aiops.core.model import Finding, Forecast, Instant, PolicyKey, Workload
 from aiops.core.policies import ScalingPolicy
@@ -62,8 +60,11 @@ class Prospect:
         path = self.forecast.paths[self.forecast.quantiles.index(quantile)]
         if not self._reaches(horizon_s):
             return math.nan
-        steps = (self.at + horizon_s - self.forecast.issued_at) / self.forecast.step_s
-        return float(np.interp(steps, np.arange(1, len(path) + 1), path))
+        place = (self.at + horizon_s - self.forecast.issued_at) / self.forecast.step_s - 1.0
+        before = min(max(math.floor(place), 0), len(path) - 1)
+        after = min(before + 1, len(path) - 1)
+        share = min(max(place - before, 0.0), 1.0)
+        return path[before] if share == 0.0 else path[before] + share * (path[after] - path[before])
 
     def peak(self, quantile: float, horizon_s: float) -> float:
         """Return the greatest value from now to the end of the horizon; NaN beyond the forecast's reach."""
@@ -71,7 +72,8 @@ class Prospect:
             return math.nan
         path = self.forecast.paths[self.forecast.quantiles.index(quantile)]
         steps = max(1, math.ceil((self.at + horizon_s - self.forecast.issued_at) / self.forecast.step_s))
-        return float(np.max(path[:steps]))  # one that is not a number makes it none
+        way = path[:steps]
+        return math.nan if math.isnan(sum(way)) else max(way)  # one that is not a number makes it none
 
     def unfit(self, now: Instant, max_age_s: float) -> str:
         """Return why nobody should scale on this now, '' when one may: the loop itself would not (S1)."""
