@@ -23,11 +23,11 @@ from aiops.core.protocols import Arrays
 BACKTEST_SEASONS = 7
 BACKTEST_SHARE = 0.6
 FOLDS = 2
-ORIGINS = 504
+ORIGINS = 252
 CHUNK = 16
 """Series that are fitted at once: what they need stays in the processor's cache."""
 
-_BLOCK = 8
+_BLOCK = 4
 _EPS = 1e-12
 
 
@@ -109,9 +109,10 @@ def _fit(history: History, members: Sequence[Member]) -> Fitted:
             left_out[member.name] = f"{type(err).__name__}: {err}"
     heard = [member for member in members if member.name in fitted]
     tested = _backtest(past, heard, fitted, ends)
-    start = Standing.unknown(len(past.values), len(members), past.grid)
+    voices = [voice for member in members for voice in member.voices]
+    start = Standing.unknown(len(past.values), len(voices), past.grid)
     if tested is not None:
-        _judge(start, tested, past, [members.index(member) for member in heard])
+        _judge(start, tested, past, [voices.index(voice) for member in heard for voice in member.voices])
     lowest = np.fmin.reduce(history.values, axis=1, initial=np.inf)
     return Fitted(
         grid=past.grid,
@@ -142,7 +143,7 @@ def _ends(past: Past) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tested:
-    """made: [n, members, knots, o]; actual: [n, knots, o], NaN when unknown; origins: columns, `every` steps apart."""
+    """made: [n, voices, knots, o]; actual: [n, knots, o], NaN when unknown; origins: columns, `every` steps apart."""
 
     made: F64
     actual: F64
@@ -160,7 +161,7 @@ def _backtest(
     first = ends[0]
     for place, end in enumerate(ends[1:]):
         origins = slice(first, end, every)
-        parts.append(np.stack([one.foretell(past, fitted[one.name][place], origins) for one in members], axis=1))
+        parts.append(np.concatenate([one.foretell(past, fitted[one.name][place], origins) for one in members], axis=1))
         first += len(range(first, end, every)) * every
     made = np.concatenate(parts, axis=3)
     origins = slice(ends[0], ends[0] + made.shape[3] * every, every)
@@ -183,12 +184,13 @@ def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -
     grid, every = past.grid, tested.every
     errors = np.abs(tested.actual[:, None] - tested.made)
     there = np.isfinite(errors)
-    lags = -(-grid.knots // every)
-    loss = _discounted(np.where(there, errors, 0.0), grid, every)
-    count = _discounted(there.astype(np.float64), grid, every)
+    loss = _discounted(_in_blocks(np.where(there, errors, 0.0)), grid, every)
+    count = _discounted(_in_blocks(there), grid, every)
     start.loss[:, heard], start.count[:, heard] = loss[..., -1], count[..., -1]
+    # weights of a block stand on errors that were known when it began
+    lags = 1 + grid.knots // (every * _BLOCK)
     weights = st.weigh(_late(loss, lags), _late(count, lags), grid)
-    point = st.mixed(tested.made, weights)
+    point = st.mixed(tested.made, np.repeat(weights, _BLOCK, axis=-1)[..., : errors.shape[-1]])
     rival = tested.made[:, 0]
     points = np.stack([point, rival], axis=1)
     norm = np.stack([normaliser(past, one, tested.origins) for one in (point, rival)], axis=1)
@@ -235,15 +237,20 @@ def _fill(start: Standing, quantiles: F64, mean: F64, found: Bools) -> None:
         start.size[:, :, knot] = np.where(lent, start.size[:, :, knot - 1] * grown, start.size[:, :, knot])
 
 
+def _in_blocks(values: NDArray[np.generic]) -> F64:
+    """Return sums over blocks of the last axis; the last block may be a short one."""
+    return np.asarray(np.add.reduceat(values, np.arange(0, values.shape[-1], _BLOCK), axis=-1, dtype=np.float64))
+
+
 def _discounted(values: F64, grid: Grid, every: int) -> F64:
-    """Return discounted running sums over the last axis, in steps."""
-    ages = np.arange(values.shape[-1], dtype=np.float64) * every
+    """Return discounted running sums over blocks, in steps."""
+    ages = np.arange(values.shape[-1], dtype=np.float64) * (every * _BLOCK)
     grown = 1.0 / st.decay(grid, ages)
     return np.asarray(np.cumsum(values * (grown * every), axis=-1) / grown)
 
 
 def _late(sums: F64, lags: Rows) -> F64:
-    """Return sums as they were known: errors of a knot are known so many origins later."""
+    """Return sums as they were known: errors of a knot are known so many blocks later."""
     out = np.zeros_like(sums)
     for place, lag in enumerate(lags.tolist()):
         if lag < sums.shape[-1]:

@@ -42,8 +42,10 @@ class Fleet:
         self._room = self.size + max(self.size // 8, 64)
         self._store = np.full((series, self._room), np.nan)
         self._end = self.size
+        self._lived = 0
         self._near = int(np.searchsorted(grid.knots, max(3600.0 / grid.step_s, 1.0), side="right"))
-        self.standing = Standing.unknown(series, len(self.members), grid)
+        self.voices = tuple(voice for member in self.members for voice in member.voices)
+        self.standing = Standing.unknown(series, len(self.voices), grid)
         self._open_promises()
 
     # -- what is known ---------------------------------------------------------------------------------
@@ -76,13 +78,20 @@ class Fleet:
         if kept.shape[1]:
             self._store[:, self._end - kept.shape[1] : self._end] = kept
         self.step = next_step
+        self._lived = 0
         self._open_promises()
 
     def adopt(self, fitted: Fitted) -> None:
-        """Go on with what was fitted; its standing replaces the one so far."""
+        """Go on with what was fitted.
+
+        What was lived through is trusted more than what the fit tried on the past, the longer it was: intervals and
+        weights go over from the one to the other, so a refit does not undo what they have adapted to.
+        """
+        share = self._lived / (self._lived + self.grid.season) if self.fitted is not None else 0.0
+        for name in STANDING:
+            lived, tried = getattr(self.standing, name), getattr(fitted.start, name)
+            setattr(self.standing, name, share * lived + (1.0 - share) * tried)
         self.fitted = fitted
-        self.standing = Standing(**{name: np.array(getattr(fitted.start, name)) for name in STANDING})
-        self._open_promises()
         self._gate()
 
     def update(self, values: F64) -> None:
@@ -90,6 +99,7 @@ class Fleet:
         self._push(values[:, None])
         if self.fitted is not None:
             self._settle(values)
+            self._lived += 1
             self._promise(self.fitted)
             self._gate()
 
@@ -128,7 +138,7 @@ class Fleet:
         """Return the state for a checkpoint; empty of coefficients while nothing was fitted."""
         out: dict[str, NDArray[np.generic]] = {
             "values": self.values.copy(),
-            "step": np.array([self.step]),
+            "step": np.array([self.step, self._lived]),
             "acts": self.acts,
             "made": self._made,
             "points": self._points,
@@ -148,6 +158,7 @@ class Fleet:
         found = {name.removeprefix("fitted/"): array for name, array in arrays.items() if name.startswith("fitted/")}
         fitted = Fitted.of(self.grid, self.series, found) if found else None
         self.load(np.array(arrays["values"], np.float64), int(arrays["step"][0]))
+        self._lived = int(arrays["step"][1])
         self.fitted, self.acts = fitted, np.array(arrays["acts"], np.bool_)
         self._made, self._points = np.array(arrays["made"], np.float64), np.array(arrays["points"], np.float64)
         self._norms = np.array(arrays["norms"], np.float64)
@@ -165,13 +176,16 @@ class Fleet:
         return past_of(history, fitted.norms, self.grid.tail)
 
     def _members_say(self, fitted: Fitted, past: Past) -> F64:
-        """Return float64[n, members, knots] from the last column."""
+        """Return float64[n, voices, knots] from the last column."""
         origin = slice(past.length - 1, past.length, 1)
-        out = np.full((self.series, len(self.members), len(self.grid.knots)), np.nan)
-        for place, member in enumerate(self.members):
+        silent = np.full((self.series, 1, len(self.grid.knots)), np.nan)
+        out = []
+        for member in self.members:
             if member.name in fitted.coefficients:
-                out[:, place] = member.foretell(past, fitted.coefficients[member.name], origin)[:, :, 0]
-        return out
+                out.append(member.foretell(past, fitted.coefficients[member.name], origin)[..., 0])
+            else:
+                out += [silent] * len(member.voices)
+        return np.concatenate(out, axis=1)
 
     def _foretell(self, fitted: Fitted, past: Past) -> tuple[F64, F64]:
         """Return (points [n, knots], what quantiles add to them [n, knots, quantiles])."""
@@ -241,7 +255,7 @@ class Fleet:
 
     def _open_promises(self) -> None:
         knots = len(self.grid.knots)
-        self._made = np.full((self.series, len(self.members), knots, self.grid.slots), np.nan)
+        self._made = np.full((self.series, len(self.voices), knots, self.grid.slots), np.nan)
         self._points = np.full((self.series, 2, knots, self.grid.slots), np.nan)
         self._norms = np.ones((self.series, 2, knots, self.grid.slots))
 

@@ -1,8 +1,8 @@
 """The past of many series, laid out for forecasters: gaps filled causally, a seasonal profile, deviations from it.
 
-The profile of a step is the weighted mean of the same time one, two, three, seven and fourteen seasons ago. On a holiday
-it is that of other holidays and of the last rest days. Values are smoothed over five minutes first. The profile of column
-j uses nothing after column j - grid.ahead, so all models may look at it `ahead` steps before its time.
+The profile of a step is the weighted mean of the same time one, two, three, seven and fourteen seasons ago. On a
+holiday it is that of other holidays and of the last rest days. Values are smoothed over five minutes first. The profile
+of column j uses nothing after column j - grid.ahead, so all models may look at it `ahead` steps before its time.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from aiops.core.forecast.members.harmonic import Harmonic
 from aiops.core.forecast.members.member import Coefficients, Member
-from aiops.core.forecast.members.ridge import Ridge
+from aiops.core.forecast.members.ridge import Ridges
 from aiops.core.forecast.members.rules import LastSeason, LocalTrend, Profile
 
 MEMBERS: tuple[Member, ...] = (
@@ -11,9 +11,7 @@ MEMBERS: tuple[Member, ...] = (
     Profile("profile-slow", steps=3, fade_seasons=0.5),
     Profile("profile-fast", steps=2, fade_seasons=0.125),
     Harmonic(),
-    Ridge(name="ridge-level", shape=False, yesterday=False),
-    Ridge(name="ridge-shape", shape=True, yesterday=False),
-    Ridge(name="ridge-yesterday", shape=True, yesterday=True),
+    Ridges(),
 )
 """The members of every series, in this order; the first one is the reference of skill."""
 

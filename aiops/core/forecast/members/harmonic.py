@@ -24,6 +24,7 @@ class Harmonic:
     """`y = waves + e`, `e(t + k) = fade**k * e(t)`."""
 
     name = "harmonic"
+    voices = ("harmonic",)
 
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
         """Return {waves: float64[n, 2 * waves + 1], fade: float64[n, 1]} for each end; NaN before two seasons."""
@@ -46,13 +47,13 @@ class Harmonic:
         return tuple(out)
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]."""
+        """Return float64[n, 1, knots, o]."""
         grid, waves, fade = past.grid, coefficients["waves"], coefficients["fade"]
         columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
         here = waves @ _waves(columns, grid.season).T
         left = past.at(past.values, origins, 0) - here
         out = [waves @ _waves(columns + knot, grid.season).T + fade**knot * left for knot in grid.knots.tolist()]
-        return np.stack(out, axis=1)
+        return np.stack(out, axis=1)[:, None]
 
 
 def _regress(design: F64, values: F64, there: Bools) -> F64:

@@ -21,12 +21,17 @@ class Member(Protocol):
         """Return its name, unique among the members."""
         ...
 
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Return the names of what it foretells: models that share their work are one member with several voices."""
+        ...
+
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
         """Return for each end (increasing columns) what was fitted on the columns before it, and on no other."""
         ...
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]: values expected `knots` steps after each origin, by columns up to it.
+        """Return float64[n, voices, knots, o]: values expected `knots` steps after each origin, by columns up to it.
 
         NaN says that the member has no opinion. Origins are columns; the slice has a start, a stop and a step.
         """

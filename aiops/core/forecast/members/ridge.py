@@ -9,7 +9,6 @@ accuracy on development traces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,87 +23,93 @@ ROWS = 2016
 PENALTY = 0.01
 PRIOR_ROWS = 20.0
 _LEAST_ROWS = 24.0
+_STEP_S = 300.0
+_SPACING = (1, 2, 4)
 _EPS = 1e-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ridge:
-    """One regression for each band.
+class Ridges:
+    """Three regressions that share one design: the smaller ones see its first features only.
 
-    With `shape` it sees the profile's bends, with `yesterday` also how last season strayed from the profile.
+    `level` sees recent deviations, `shape` the profile's bends as well, `yesterday` also how last season strayed from the
+    profile: whatever helps one series is noise for another.
     """
 
-    name: str
-    shape: bool
-    yesterday: bool
+    name = "ridge"
+    voices = ("ridge-level", "ridge-shape", "ridge-yesterday")
 
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
-        """Return {band: float64[n, features, knots]} for each end; NaN where there were too few rows."""
+        """Return {band: float64[n, voices, features, knots]} for each end; NaN where there were too few rows."""
         out: list[dict[str, F64]] = [{} for _ in ends]
         for number, band in enumerate(past.grid.bands):
-            features = self._design(past, band, slice(past.grid.tail, past.grid.tail, 1)).shape[1]
-            moments = _Moments(len(past.values), features, band.last - band.first)
-            done = self._first_row(past, ends[-1], band)
+            sizes = _sizes(past.grid, band)
+            moments = _Moments(len(past.values), sizes[-1], band.last - band.first)
+            step = _row_step(past.grid, number)
+            done = max(past.grid.tail, ends[-1] - band.reach - ROWS * step)
             for place, end in enumerate(ends):
-                rows = slice(done, max(done, end - band.reach), _row_step(past.grid, number))
+                rows = slice(done, max(done, end - band.reach), step)
                 if rows.stop > rows.start:
-                    moments.add(*self._rows(past, band, rows))
-                    done = rows.start + len(range(rows.start, rows.stop, rows.step)) * rows.step
-                out[place][f"{self.name}/{number}"] = moments.solve(past.norms.size)
+                    moments.add(*_rows(past, band, rows))
+                    done += len(range(rows.start, rows.stop, step)) * step
+                out[place][str(number)] = moments.solve(past.norms.size, sizes)
         return tuple(out)
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]; NaN while there is no season."""
+        """Return float64[n, voices, knots, o]; NaN while there is no season."""
         grid, parts = past.grid, []
         for number, band in enumerate(grid.bands):
-            design = self._design(past, band, origins)
-            moved = np.matmul(coefficients[f"{self.name}/{number}"].transpose(0, 2, 1), design)
-            parts.append(moved + past.at(past.dev, origins, 0)[:, None, :])
-        out = np.concatenate(parts, axis=1)
+            weights = coefficients[str(number)]
+            series, voices, features, knots = weights.shape
+            flat = weights.transpose(0, 1, 3, 2).reshape(series, voices * knots, features)
+            parts.append(np.matmul(flat, _design(past, band, origins)).reshape(series, voices, knots, -1))
+        out = np.concatenate(parts, axis=2)
+        now = past.at(past.dev, origins, 0)
         for place, knot in enumerate(grid.knots.tolist()):
-            out[:, place] += past.at(past.profile, origins, knot)
-        unknown = ~past.seasonal(origins)
-        if unknown.any():
-            out.transpose(0, 2, 1)[unknown] = np.nan
+            out[:, :, place] += (past.at(past.profile, origins, knot) + now)[:, None]
+        out.transpose(0, 3, 1, 2)[~past.seasonal(origins)] = np.nan
         return out
 
-    def _first_row(self, past: Past, end: int, band: Band) -> int:
-        step = _row_step(past.grid, past.grid.bands.index(band))
-        return max(past.grid.tail, end - band.reach - ROWS * step)
 
-    def _rows(self, past: Past, band: Band, rows: slice) -> tuple[F64, F64, F64]:
-        """Return (design, targets, weights) of training rows; a row without a target or a season weighs nothing."""
-        design = self._design(past, band, rows)
-        knots = past.grid.knots[band.first : band.last].tolist()
-        now = past.at(past.dev, rows, 0)
-        targets = np.stack([past.at(past.dev, rows, knot) - now for knot in knots], axis=1)
-        there = self._usable(past, rows)
-        for knot in knots:
-            there &= past.at(past.real, rows, knot)
-        return design, targets, _calm(targets, there)
+def _rows(past: Past, band: Band, rows: slice) -> tuple[F64, F64, F64]:
+    """Return (design, targets, weights) of training rows; a row without a target or a season weighs nothing."""
+    knots = past.grid.knots[band.first : band.last].tolist()
+    now = past.at(past.dev, rows, 0)
+    targets = np.stack([past.at(past.dev, rows, knot) for knot in knots], axis=1)
+    targets -= now[:, None]
+    there = past.seasonal(rows) & past.at(past.known, rows, -3)
+    for knot in knots:
+        there &= past.at(past.real, rows, knot)
+    return _design(past, band, rows), targets, _calm(targets, there)
 
-    def _usable(self, past: Past, rows: slice) -> Bools:
-        there = past.seasonal(rows) & past.at(past.known, rows, -3)
-        if self.yesterday:
-            there = there & np.isfinite(past.at(past.season_ago, rows, -3))
-        return there
 
-    def _design(self, past: Past, band: Band, rows: slice) -> F64:
-        """Return float64[n, features, rows]; the first feature is one."""
-        grid, now = past.grid, past.at(past.dev, rows, 0)
-        out = [np.ones_like(now), now]
-        out += [
-            past.mean_dev(rows, young, old) - now for young, old in zip(grid.edges[1:-1], grid.edges[2:], strict=True)
-        ]
-        knots = [-3, *grid.knots[: min(band.last + 1, len(grid.knots))].tolist()]
-        knots = [knot for knot in knots if knot < 0 or knot >= grid.knots[max(0, band.first - 2)]]
-        if self.shape:
-            here = past.at(past.profile, rows, 0)
-            out += [here, *(past.at(past.profile, rows, knot) - here for knot in knots)]
-        if self.yesterday:
-            there = past.at(past.yesterday, rows, 0)
-            out += [there, *(past.at(past.yesterday, rows, knot) - there for knot in knots)]
-        return np.stack(out, axis=1)
+def _bends(grid: Grid, band: Band) -> list[int]:
+    """Return the distances at which shapes are seen: those of the band, and its neighbours."""
+    return [-3, *grid.knots[max(0, band.first - 2) : band.last + 1].tolist()]
+
+
+def _sizes(grid: Grid, band: Band) -> tuple[int, int, int]:
+    """Return how many features each of the three regressions sees."""
+    level, shape = len(grid.edges), len(_bends(grid, band)) + 1
+    return level, level + shape, level + 2 * shape
+
+
+def _design(past: Past, band: Band, rows: slice) -> F64:
+    """Return float64[n, features, rows]; the first feature is one."""
+    grid, now = past.grid, past.at(past.dev, rows, 0)
+    bends = _bends(grid, band)
+    out = np.empty((len(now), _sizes(grid, band)[-1], now.shape[1]))
+    out[:, 0], out[:, 1] = 1.0, now
+    place = 2
+    for young, old in zip(grid.edges[1:-1], grid.edges[2:], strict=True):
+        np.subtract(past.mean_dev(rows, young, old), now, out=out[:, place])
+        place += 1
+    for shape in (past.profile, past.yesterday):
+        here = past.at(shape, rows, 0)
+        out[:, place] = here
+        for number, knot in enumerate(bends, start=place + 1):
+            np.subtract(past.at(shape, rows, knot), here, out=out[:, number])
+        place += len(bends) + 1
+    return out
 
 
 class _Moments:
@@ -120,30 +125,32 @@ class _Moments:
         self._inner += np.matmul(weighted, design.transpose(0, 2, 1))
         self._outer += np.matmul(weighted, targets.transpose(0, 2, 1))
 
-    def solve(self, size: F64) -> F64:
-        """Return the ridge solution [n, features, knots]; the constant is not punished. NaN with too few rows."""
+    def solve(self, size: F64, sizes: Sequence[int]) -> F64:
+        """Return ridge solutions [n, sizes, features, knots], nought beyond each size; NaN with too few rows."""
         total = self._inner[:, 0, 0]
         weight = np.maximum(total, _EPS)
         mean = self._inner[:, 0, :] / weight[:, None]
         spread = np.diagonal(self._inner, axis1=1, axis2=2) / weight[:, None] - mean**2
         least = (1e-6 * size[:, None]) ** 2
         punished = np.maximum(spread, least) * (PENALTY * weight + PRIOR_ROWS)[:, None]
-        punished[:, 0] = _EPS
+        punished[:, 0] = _EPS  # the constant is free
         inner = self._inner + punished[:, :, None] * np.eye(self._inner.shape[1])
-        solved = np.linalg.solve(inner, self._outer)
-        solved[total < _LEAST_ROWS] = np.nan
-        return np.asarray(solved)
+        out = np.zeros((len(inner), len(sizes), *self._outer.shape[1:]))
+        for voice, features in enumerate(sizes):
+            out[:, voice, :features] = np.linalg.solve(inner[:, :features, :features], self._outer[:, :features])
+        out[total < _LEAST_ROWS] = np.nan
+        return out
 
 
 def _calm(targets: F64, there: Bools) -> F64:
     """Return weights [n, rows]: less the more happens in a row, against what is usual of the series; none of gaps."""
-    some = np.where(there[:, None, ::4], np.abs(targets[:, :, ::4]), np.nan)
+    some = np.where(there[:, None, ::4], np.abs(targets[:, :, ::4]), 0.0)
     counted = np.maximum(there[:, ::4].sum(axis=1), 1)[:, None]
-    usual = (np.sqrt(np.nan_to_num(some)).sum(axis=2) / counted) ** 2
+    usual = (np.sqrt(some).sum(axis=2) / counted) ** 2  # a root's mean is hardly moved by the greatest
     stray = np.sqrt(np.mean((targets / np.maximum(usual, _EPS)[:, :, None]) ** 2, axis=1))
     return np.asarray(np.where(there, 1.0 / np.maximum(stray, 1.0), 0.0))
 
 
 def _row_step(grid: Grid, band: int) -> int:
     """Return the distance of training rows: denser than five minutes says little that is new, less so far ahead."""
-    return int(max(1, round(300.0 / grid.step_s)) * (1, 2, 4)[min(band, 2)])
+    return max(1, round(_STEP_S / grid.step_s)) * _SPACING[min(band, 2)]

@@ -14,7 +14,14 @@ _NOTHING: Coefficients = {}
 
 
 class _Rule:
-    """A member without coefficients."""
+    """A member without coefficients, of one voice."""
+
+    name: str
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Return its name."""
+        return (self.name,)
 
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
         """Return nothing for each end: there is nothing to fit."""
@@ -28,10 +35,10 @@ class LastSeason(_Rule):
     name = "last-season"
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]; NaN while there is no season."""
+        """Return float64[n, 1, knots, o]; NaN while there is no season."""
         del coefficients
         out = [past.at(past.season_ago, origins, int(knot)) for knot in past.grid.knots]
-        return np.stack(out, axis=1)
+        return np.stack(out, axis=1)[:, None]
 
 
 class Profile(_Rule):
@@ -45,7 +52,7 @@ class Profile(_Rule):
         self._steps, self._fade_seasons = steps, fade_seasons
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]; NaN while there is no season."""
+        """Return float64[n, 1, knots, o]; NaN while there is no season."""
         del coefficients
         grid = past.grid
         level = past.mean_dev(origins, 0, self._steps)
@@ -56,8 +63,8 @@ class Profile(_Rule):
         for place, (knot, fade) in enumerate(zip(grid.knots.tolist(), fades.tolist(), strict=True)):
             season = past.at(past.profile, origins, knot)
             out[:, place] = season + fade * (level + growth * season)
-        out[~past.seasonal(origins)[:, None, :].repeat(len(grid.knots), axis=1)] = np.nan
-        return out
+        out.transpose(0, 2, 1)[~past.seasonal(origins)] = np.nan
+        return out[:, None]
 
 
 class LocalTrend(_Rule):
@@ -72,11 +79,11 @@ class LocalTrend(_Rule):
     _fast, _slow, _damping, _share = 3, 12, 0.9, 0.5
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
-        """Return float64[n, knots, o]."""
+        """Return float64[n, 1, knots, o]."""
         del coefficients
         fast, slow = past.mean_value(origins, 0, self._fast), past.mean_value(origins, self._fast, self._slow)
         slope = (fast - slow) / (self._slow / 2.0)
         knots = past.grid.knots[:, None].astype(np.float64)
         run = self._damping * (1.0 - self._damping**knots) / (1.0 - self._damping)
         level = 0.5 * (past.at(past.values, origins, 0) + fast)
-        return np.asarray(level[:, None, :] + self._share * slope[:, None, :] * run)
+        return np.asarray(level[:, None, :] + self._share * slope[:, None, :] * run)[:, None]
