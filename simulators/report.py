@@ -12,7 +12,7 @@ from typing import Any
 from aiops.core.policies import PolicySet
 from simulators.run import Result
 from simulators.scenario import Scenario
-from simulators.scorecard import COLUMNS, row
+from simulators.scorecard import sheet
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 240, 56, 22, 10
 MOST_POINTS = 1200
@@ -52,14 +52,21 @@ def page(scenario: Scenario, policies: PolicySet, result: Result) -> str:
             "load": _load_chart(curve, [at for at, name, _, _ in result.changes if name == target]),
             "latency": _latency_chart(curve, _slo(per_replica, target)),
             "cost": _chart(curve["at"], {"cost": curve["usd"]}, "USD"),
+            "nodes": _nodes_chart(curve),
+            "retries": "arriving" in curve,
         }
         for target, curve in result.curves.items()
     ]
+    columns, rows = sheet(result.scorecard)
     return template.render(
         card=result.scorecard,
         about=scenario.spec.about,
-        columns=tuple(COLUMNS.values()),
-        rows=[row(one) for one in result.scorecard.scores],
+        columns=columns,
+        rows=rows,
+        extras={
+            "retried": any(one.retried for one in result.scorecard.scores),
+            "nodes": any(one.node_hours for one in result.scorecard.scores),
+        },
         targets=targets,
         stories=[(_clock(at), story) for at, story in result.stories[:MOST_STORIES]],
         more=max(0, len(result.stories) - MOST_STORIES),
@@ -73,6 +80,8 @@ def _slo(policies: Mapping[str, Any], target: str) -> float | None:
 
 def _load_chart(curve: Mapping[str, list[float]], changes: Sequence[float]) -> str:
     lines = {"offered": curve["offered"], "forecast": curve["ahead"], "capacity": curve["capacity"]}
+    if "arriving" in curve:
+        lines["arriving"] = curve["arriving"]
     return _chart(curve["at"], lines, "req/s", marks=changes)
 
 
@@ -81,6 +90,13 @@ def _latency_chart(curve: Mapping[str, list[float]], slo: float | None) -> str:
     if slo is not None:
         lines["slo"] = [slo] * len(curve["at"])
     return _chart(curve["at"], lines, "p95 in s")
+
+
+def _nodes_chart(curve: Mapping[str, list[float]]) -> str:
+    """Return the pods and the nodes under them, nothing where there is no pool."""
+    if "nodes" not in curve:
+        return ""
+    return _chart(curve["at"], {name: curve[name] for name in ("replicas", "pending", "nodes")}, "pods, nodes")
 
 
 def _chart(at: Sequence[float], lines: Mapping[str, Sequence[float]], unit: str, marks: Sequence[float] = ()) -> str:

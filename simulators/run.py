@@ -25,7 +25,7 @@ from simulators.ports import (
 )
 from simulators.scenario import Scenario
 from simulators.scorecard import Score, Scorecard, score
-from simulators.world import World
+from simulators.world import Service, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,16 @@ def _baselines(scenario: Scenario, policies: PolicySet, how: Rehearsal, targets:
     return scores
 
 
+def _around(service: Service, step_s: float) -> list[tuple[str, float]]:
+    """Return what is worth a curve only where there are retries, or a pool of nodes."""
+    last, shown = service.last, []
+    if last is not None and service.spec.retries is not None:
+        shown.append(("arriving", (last.offered + last.retried) / step_s))
+    if last is not None and service.pool is not None:
+        shown += [("pending", float(last.pending)), ("nodes", float(len(service.pool.nodes)))]
+    return shown
+
+
 class _Seen:
     """What is kept of each tick for the report."""
 
@@ -147,6 +157,7 @@ class _Seen:
             need, last = verdict.proposal.need, service.last
             curve = self.curves.setdefault(key, {})
             for name, value in (
+                *_around(service, world.step_s),
                 ("at", tick.at),
                 ("offered", last.offered / world.step_s),
                 ("ahead", need.demand_ahead),

@@ -39,7 +39,7 @@ from simulators.scraping import Scraping
 from simulators.service import ServiceSpec
 from simulators.world import Place, Service, World
 
-__all__ = ["FOLDER", "LoadSpec", "Scenario", "ScenarioSpec", "ServiceEntry", "load", "names"]
+__all__ = ["FOLDER", "LoadSpec", "Scenario", "ScenarioSpec", "ServiceEntry", "load", "names", "policies_for"]
 
 FOLDER = Path(__file__).parent / "scenarios"
 SCRAPE_S = 15.0
@@ -127,6 +127,14 @@ class Scenario:
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
     """Return the names of the shipped scenarios."""
     return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def policies_for(name: str) -> Path:
+    """Return the policies that a shipped scenario is rehearsed with; raise NotFound for a scenario of one's own."""
+    if name not in names():
+        raise NotFound(f"there are no policies for the scenario {name!r}: name some")
+    own = FOLDER / "policies" / name
+    return own if own.is_dir() else FOLDER.parent / "demo" / "policies"
 
 
 def load(name: str) -> Scenario:

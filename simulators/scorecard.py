@@ -11,7 +11,11 @@ from simulators.world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One contender. violating_ratio: share of requests that were slower than the SLO, or failed."""
+    """One contender. violating_ratio: share of requests that were slower than the SLO, or failed.
+
+    offered and violating count requests that came for the first time, retried those that came again. node_hours: the
+    targets' share of their pools' nodes; pending_pod_hours: pods that waited for a node.
+    """
 
     name: str
     offered: float
@@ -22,6 +26,9 @@ class Score:
     actions: int
     actions_out: int
     actions_in: int
+    retried: float = 0.0
+    node_hours: float = 0.0
+    pending_pod_hours: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,9 @@ def score(name: str, world: World, changes: Sequence[int], targets: Sequence[str
         actions=len(changes),
         actions_out=sum(1 for delta in changes if delta > 0),
         actions_in=sum(1 for delta in changes if delta < 0),
+        retried=sum(account.retried for account in accounts),
+        node_hours=sum(account.node_s for account in accounts) / 3600.0,
+        pending_pod_hours=sum(account.pending_s for account in accounts) / 3600.0,
     )
 
 
@@ -66,6 +76,15 @@ COLUMNS: Mapping[str, str] = {
     "actions": "actions (out/in)",
 }
 
+EXTRAS: Mapping[str, str] = {
+    "retried": "came again",
+    "node_hours": "node-hours",
+    "pending_pod_hours": "pending pod-hours",
+}
+"""What is shown only where some contender has any of it."""
+
+_DIGITS = {"retried": 0, "node_hours": 1, "pending_pod_hours": 1}
+
 
 def row(one: Score) -> tuple[str, ...]:
     """Return a score as people read it, in the order of `COLUMNS`."""
@@ -77,3 +96,10 @@ def row(one: Score) -> tuple[str, ...]:
         f"{one.cost_usd:,.2f}",
         f"{one.actions} ({one.actions_out}/{one.actions_in})",
     )
+
+
+def sheet(card: Scorecard) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the heads and the rows of a card: `COLUMNS`, and those of `EXTRAS` that tell something."""
+    extras = [name for name in EXTRAS if any(getattr(one, name) for one in card.scores)]
+    rows = [(*row(one), *(f"{getattr(one, name):,.{_DIGITS[name]}f}" for name in extras)) for one in card.scores]
+    return (*COLUMNS.values(), *(EXTRAS[name] for name in extras)), rows

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")],
-    policies: Annotated[list[Path], typer.Option(help="Policy files and folders.")],
+    policies: Annotated[
+        list[Path] | None, typer.Option(help="Policy files and folders; a shipped scenario brings its own.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the scenario's.")] = None,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes; JSON lies beside it.")] = Path(
         "out/simulation.html"
@@ -36,10 +38,11 @@ def simulate(
     from simulators.run import Rehearsal
     from simulators.run import simulate as run
     from simulators.scenario import load as load_scenario
-    from simulators.scorecard import COLUMNS, row
+    from simulators.scenario import policies_for
+    from simulators.scorecard import sheet
 
     world = load_scenario(scenario)
-    rehearsed = load(policies, world.spec.step)
+    rehearsed = load(policies or [policies_for(scenario)], world.spec.step)
     store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
     store.journal.note_policies(rehearsed)
     total = round(world.spec.duration / world.spec.step) * (3 if baselines else 1)
@@ -52,7 +55,7 @@ def simulate(
     card = result.scorecard
     lines = [
         f"{card.scenario}: {card.hours:g} h, {card.ticks} ticks, seed {card.seed}",
-        table(tuple(COLUMNS.values()), [row(one) for one in card.scores]),
+        table(*sheet(card)),
         f"report: {written}  data: {written.with_suffix('.json')}",
     ]
     SESSION.show(card.as_json(), "\n".join(lines))
