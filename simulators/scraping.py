@@ -104,30 +104,37 @@ class Scraper:
         if not self._noise:
             self._noise = np.exp(_STRAY_RATIO * self._jitter.standard_normal(1024)).tolist()
         stray = self._noise.pop()
-        last = self._since[-1][1]
-        seconds = sum(one for one, _ in self._since)
-        served, failed = sum(one.served for _, one in self._since), sum(one.failed for _, one in self._since)
-        return Scrape(
-            at=at,
-            requests=(served + failed) / seconds,
-            errors=failed / seconds,
-            p50_s=self._time("p50_s") * stray,
-            p95_s=self._time("p95_s") * stray,
-            utilisation_ratio=self._used(),
-            ready=last.ready,
-        )
-
-    def _time(self, name: str) -> float:
-        """Return a quantile of the response times since the scrape before, by requests."""
         if len(self._since) == 1:
-            return float(getattr(self._since[0][1], name))
-        pairs = [(one.served + one.failed, getattr(one, name)) for _, one in self._since]
-        known = [(count, value) for count, value in pairs if count > 0.0 and not math.isnan(value)]
-        return sum(count * value for count, value in known) / sum(count for count, _ in known) if known else math.nan
+            return _shown(at, self._since[0][0], self._since[0][1], stray)
+        return _shown(at, sum(one for one, _ in self._since), _joined([one for _, one in self._since]), stray)
 
-    def _used(self) -> float:
-        """Return the utilisation since the scrape before."""
-        return mean([one.utilisation_ratio for _, one in self._since])
+
+def _shown(at: Instant, seconds: float, one: Served, stray: float) -> Scrape:
+    return Scrape(
+        at,
+        (one.served + one.failed) / seconds,
+        one.failed / seconds,
+        one.p50_s * stray,
+        one.p95_s * stray,
+        one.utilisation_ratio,
+        one.ready,
+    )
+
+
+def _joined(parts: Sequence[Served]) -> Served:
+    """Return what happened in several stretches as one: response times by requests, utilisation by time."""
+    return parts[-1]._replace(
+        served=sum(one.served for one in parts),
+        failed=sum(one.failed for one in parts),
+        p50_s=_weighted([(one.served + one.failed, one.p50_s) for one in parts]),
+        p95_s=_weighted([(one.served + one.failed, one.p95_s) for one in parts]),
+        utilisation_ratio=mean([one.utilisation_ratio for one in parts]),
+    )
+
+
+def _weighted(pairs: Sequence[tuple[float, float]]) -> float:
+    known = [(count, value) for count, value in pairs if count > 0.0 and not math.isnan(value)]
+    return sum(count * value for count, value in known) / sum(count for count, _ in known) if known else math.nan
 
 
 def mean(values: Sequence[float]) -> float:

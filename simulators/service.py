@@ -1,7 +1,7 @@
 """One service in virtual time: its pods, and the queue in front of them.
 
 Up to 97 % utilisation the steady state of an M/M/c queue is there within a step and is computed at once
-(`simulators.queueing`). Beyond it, and until the line is short again, the mean number of waiting requests is followed
+(`aiops.core.queueing`). Beyond it, and until the line is short again, the mean number of waiting requests is followed
 second by second by the pointwise stationary fluid approximation (W. P. Wang, D. Tipper and S. Banerjee, "A simple
 approximation for modeling nonstationary queues", INFOCOM 1996). What waits beyond the steady line of the present load
 is a backlog that everybody behind it waits for alike; who would wait longer than the time-out fails. Both are held
@@ -17,10 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiops.core.model import Instant
-from simulators.calls import Beneath, Call, Times, quantile, share_above, together
-from simulators.nodes import NodePool
-from simulators.pods import Fleet, Pods, Slower, Startup, WarmUp
-from simulators.queueing import (
+from aiops.core.queueing import (
     STEADY_RATIO,
     line_after,
     line_at,
@@ -29,6 +26,9 @@ from simulators.queueing import (
     use_at,
     wait_probability,
 )
+from simulators.calls import Beneath, Call, Times, quantile, share_above, together
+from simulators.nodes import NodePool
+from simulators.pods import Fleet, Pods, Slower, Startup, WarmUp
 from simulators.retries import RetrySpec
 
 __all__ = ["Pods", "Queue", "Served", "ServiceSim", "ServiceSpec", "Startup"]

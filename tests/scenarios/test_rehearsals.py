@@ -11,18 +11,16 @@ from aiops.adapters.store import Store
 from aiops.loop import Setup
 from aiops.policy import load
 from simulators.run import Rehearsal, simulate
-from simulators.scenario import Scenario, names
+from simulators.scenario import Scenario, names, policies_for
 from simulators.scenario import load as load_scenario
 
-ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
-POLICIES = [ROOT / "simulators/demo/policies"]
 
 
 def journal(scenario: Scenario, seed: int | None = None) -> list[str]:
     store = Store.open("sqlite://", batch=200)
     how = Rehearsal(seed=seed, baselines=False, setup=Setup(code="test", platform="test"))
-    simulate(scenario, load(POLICIES, scenario.spec.step), store.journal, how)
+    simulate(scenario, load([policies_for(scenario.spec.name)], scenario.spec.step), store.journal, how)
     store.journal.flush()
     lines = list(store.reader.journal_lines())
     store.close()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.queueing import line_after, line_at, use_at
+from aiops.core.queueing import line_after, line_at, use_at
 from simulators.service import Queue, ServiceSpec, Startup
 
 SERVICE_S, TIMEOUT_S, SLO_S = 0.05, 2.0, 0.25
