@@ -22,8 +22,8 @@ DAY = np.repeat(np.where(np.arange(24) == 9, 400.0, 100.0), HOUR)
 """A day of 15 s steps with a peak in its tenth hour."""
 
 
-def seen(t: float, util: float = 0.5, ready: int = 10, rps: float = 100.0) -> Sample:
-    return Sample(t=t, rps=rps, util=util, p95=0.2, inflight=4.0, dropped=0.0, backlog=0.0, ready=ready)
+def seen(t: float, util: float = 0.5, ready: int = 10, rps: float = 100.0, backlog: float = 0.0) -> Sample:
+    return Sample(t=t, rps=rps, util=util, p95=0.2, inflight=4.0, dropped=0.0, backlog=backlog, ready=ready)
 
 
 def test_under_a_day_of_history_there_is_no_forecast():
@@ -124,7 +124,7 @@ def test_fifteen_minutes_well_below_the_target_remove():
     wanted = minutes(Tracker(0.5, Tracking()), [0.3] * 16, 10, 10)
     assert wanted == [10] * 14 + [6, 10]
     # less than a tenth below is near enough
-    assert minutes(Tracker(0.5, Tracking()), [0.46] * 20, 10, 10) == [10] * 20
+    assert minutes(Tracker(0.5, Tracking()), [0.46] * 20, 20, 20) == [20] * 20
 
 
 def test_nothing_is_removed_while_something_warms_up():
@@ -155,6 +155,7 @@ def test_what_a_replica_carries_is_the_median_of_twenty_samples_and_stays():
     for number in range(40):
         carried.note(seen(15.0 * number, 0.5, 10, 100.0 if number < 20 else 900.0))
         carried.note(seen(15.0 * number, 1.0, 10, 5000.0))  # overloaded: says nothing
+        carried.note(seen(15.0 * number, 0.6, 10, 5000.0, backlog=9.0))  # nor does a queue that is left
         carried.note(seen(15.0 * number, 0.01, 10, 1.0))  # idle: neither
     assert carried.rps == 20.0
     assert carried.slots == pytest.approx(0.8)
@@ -194,3 +195,11 @@ def test_every_autoscaler_holds_a_steady_load_near_its_target(name):
         )
         current = made.decide(sample, current, current)
     assert 14 <= current <= (17 if name == "static-peak" else 23)
+
+
+def test_from_an_overload_that_says_too_much_it_still_finds_out_what_a_replica_carries():
+    carried = Carried()
+    carried.note(seen(0.0, 1.0, 10, 500.0, backlog=90.0))
+    assert (carried.rps, carried.sure) == (50.0, False)
+    carried.note(seen(15.0, 0.5, 10, 100.0))
+    assert (carried.rps, carried.sure) == (20.0, True)

@@ -41,6 +41,8 @@ EXAMPLES = {
     "scale down": (Pods(0.28, 5), 50, 5, 3),
     "unready pods do not count on the way down": (Pods(0.3, 3, unready=2), 50, 5, 2),
     "unscheduled pods do not count on the way down": (Pods(0.1, 1, unready=4), 50, 5, 1),
+    "unready pods bring it within the tolerance": (Pods(0.8, 10, unready=5), 50, 15, 15),
+    "and what they bring it to is cut to whole per cent": (Pods(0.8385, 10, unready=5), 50, 15, 15),
     "missing, at the target": (Pods(1.0, 1, missing=1), 100, 2, 2),
     "missing, above the target": (Pods(1.9, 1, missing=1), 100, 2, 2),
     "missing, below the target": (Pods(0.6, 1, missing=1), 100, 2, 2),
