@@ -53,6 +53,7 @@ class Fitted:
             "steps": np.array([self.first_step, self.last_step]),
             "size": self.norms.size,
             "jitter": self.norms.jitter,
+            "detail": self.norms.detail,
             "floor": self.floor,
         }
         out |= {f"start/{name}": array for name, array in self.start.arrays().items()}
@@ -67,7 +68,7 @@ class Fitted:
         try:
             sizes = {len(array) for name, array in arrays.items() if name != "steps" and not name.endswith("/")}
             first, last = (int(step) for step in arrays["steps"])
-            norms = Norms(size=_floats(arrays["size"]), jitter=_floats(arrays["jitter"]))
+            norms = Norms(**{name: _floats(arrays[name]) for name in ("size", "jitter", "detail")})
             start = Standing(**{name: _floats(arrays[f"start/{name}"]) for name in st.STANDING})
             floor = _floats(arrays["floor"])
         except KeyError as err:
@@ -105,7 +106,8 @@ def _fit(history: History, members: Sequence[Member]) -> Fitted:
     for member in members:
         try:
             fitted[member.name] = member.fit(past, ends)
-        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as err:
+        except Exception as err:
+            # a library's fit may raise anything; its series go on with the other members, and say who is missing
             left_out[member.name] = f"{type(err).__name__}: {err}"
     heard = [member for member in members if member.name in fitted]
     tested = _backtest(past, heard, fitted, ends)
@@ -271,7 +273,7 @@ def _joined(parts: Sequence[Fitted]) -> Fitted:
         grid=parts[0].grid,
         first_step=parts[0].first_step,
         last_step=parts[0].last_step,
-        norms=Norms(size=_cat([p.norms.size for p in parts]), jitter=_cat([p.norms.jitter for p in parts])),
+        norms=Norms(**{key: _cat([getattr(p.norms, key) for p in parts]) for key in ("size", "jitter", "detail")}),
         floor=_cat([part.floor for part in parts]),
         coefficients={
             name: {key: _cat([p.coefficients[name][key] for p in parts]) for key in parts[0].coefficients[name]}

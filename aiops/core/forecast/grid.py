@@ -20,7 +20,7 @@ _LADDER_MIN = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 130, 190, 270, 380, 540, 7
 _EDGES = (0, 1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288)
 _BAND_ENDS_S = (3600.0, 6 * 3600.0, DAY_S)
 _BAND_LEAST_STEPS = (12, 24, 1)
-_SMOOTH_S = 300.0
+_SMOOTH_S, _COARSE_S = 300.0, 3600.0
 _PROMISES_KEPT = 8
 
 
@@ -54,12 +54,17 @@ class Grid:
     @cached_property
     def ahead(self) -> int:
         """Return how many steps ahead models are fitted: a day, but never so far that the last season is not known."""
-        return max(1, min(self.season - self.smooth, round(DAY_S / self.step_s)))
+        return max(1, min(self.season - self.smooth - self.coarse, round(DAY_S / self.step_s)))
 
     @cached_property
     def smooth(self) -> int:
         """Return how many steps on either side seasons are smoothed over: five minutes in all, none in longer steps."""
         return min(round(_SMOOTH_S / self.step_s) // 2, self.season // 24)
+
+    @cached_property
+    def coarse(self) -> int:
+        """Return how many steps on either side make the coarse profile: an hour in all."""
+        return min(round(_COARSE_S / self.step_s) // 2, self.season // 24)
 
     @cached_property
     def knots(self) -> Rows:

@@ -20,6 +20,7 @@ SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
 """How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
 
 HOLIDAY_SEASONS = tuple(range(1, 29))
+DETAIL_SEASONS = 7
 SPIKE = 6.0
 _EPS = 1e-12
 _Cell = TypeVar("_Cell", bound=np.generic)
@@ -47,10 +48,15 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Norms:
-    """What is usual of each series, float64[n]: the size of its values, and how far it moves in one step."""
+    """What is usual of each series, float64[n]: the size of its values, and how far it moves in one step.
+
+    detail: how much of the profile's fine shape comes again, in [0, 1]; the rest is the noise of the few days it is
+    made of, and is smoothed away.
+    """
 
     size: F64
     jitter: F64
+    detail: F64
 
     @classmethod
     def of(cls, values: F64) -> Norms:
@@ -63,7 +69,7 @@ class Norms:
         # a root's mean is hardly moved by the few greatest steps, and needs no sorting
         root = np.sqrt(np.where(moved, moves, 0.0)).sum(axis=1) / np.maximum(moved.sum(axis=1), 1)
         size = np.where(size > _EPS, size, 1.0)
-        return cls(size=size, jitter=np.where(root > 0, root**2, 0.0))
+        return cls(size=size, jitter=np.where(root > 0, root**2, 0.0), detail=np.ones(len(values)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,10 +127,16 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
     grid, raw = history.grid, history.values
     total = raw.shape[1]
     start = 0 if tail is None else max(0, total - tail)
-    norms = Norms.of(raw) if norms is None else norms
-    profile, known = _profile(history, start)
     part = raw[:, start:]
     real = np.isfinite(part)
+    profile, known = _profile(history, start)
+    coarse = _smoothed(profile, grid.coarse)
+    fine = profile - coarse
+    if norms is None:
+        there = real & known[:, : total - start]
+        there[:, : -DETAIL_SEASONS * grid.season] = False  # older profiles stood on fewer days
+        norms = replace(Norms.of(raw), detail=_detail(part - coarse[:, : total - start], fine, there))
+    profile = coarse + norms.detail[:, None] * fine
     here = profile[:, : total - start]
     dev = _despiked(_carried(np.where(real, part - here, np.nan)), norms.jitter[:, None])
     values = np.where(real, part, here + dev)
@@ -183,6 +195,14 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
     place = slice(first - start, first - start + width)
     total[:, place] += np.where(there, weight * part, 0.0)
     weights[:, place] += weight * there
+
+
+def _detail(left: F64, fine: F64, there: Bools) -> F64:
+    """Return the share of the fine shape [n, t] that is found again in what the coarse one leaves: least squares."""
+    shape = np.where(there, fine[:, : left.shape[1]], 0.0)
+    power = (shape**2).sum(axis=1)
+    found = (shape * np.where(there, left, 0.0)).sum(axis=1)
+    return np.where(power > _EPS, np.clip(found / np.maximum(power, _EPS), 0.0, 1.0), 1.0)
 
 
 def _season_ago(history: History, start: int) -> F64:

@@ -2,6 +2,7 @@
 
 from aiops.core.forecast.members.harmonic import Harmonic
 from aiops.core.forecast.members.member import Coefficients, Member
+from aiops.core.forecast.members.outside import ArmaHarmonic, Limits, Online, OutOfTime, Smoothing
 from aiops.core.forecast.members.ridge import Ridges
 from aiops.core.forecast.members.rules import LastSeason, LocalTrend, Profile
 
@@ -15,4 +16,11 @@ MEMBERS: tuple[Member, ...] = (
 )
 """The members of every series, in this order; the first one is the reference of skill."""
 
-__all__ = ["MEMBERS", "Coefficients", "Member"]
+
+
+def signal_members(limits: Limits) -> tuple[Member, ...]:
+    """Return the members for the few signals that policies name: those of every series, and those of other libraries."""
+    return (*MEMBERS, Smoothing(limits), ArmaHarmonic(limits), Online(limits))
+
+
+__all__ = ["MEMBERS", "Coefficients", "Limits", "Member", "OutOfTime", "signal_members"]

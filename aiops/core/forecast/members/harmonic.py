@@ -17,6 +17,10 @@ from aiops.core.model import F64, Bools, Rows
 DAILY, WEEKLY = 8, 3
 _ROWS = 4032
 _PENALTY = 1e-3
+_BARRED = 1e3
+_WEEKS_LEAST = 2
+"""Waves of a week are let in after two of them: fitted to less, they run away."""
+
 _EPS = 1e-9
 
 
@@ -38,7 +42,10 @@ class Harmonic:
             stop = int(np.searchsorted(columns, end))
             first = there[:, :stop].argmax(axis=1) * step if stop else np.full(len(values), end)
             enough = end - first >= 2 * past.grid.season
-            waves = _regress(design[:stop], values[:, :stop], there[:, :stop])
+            punished = np.full(design.shape[1], _PENALTY)
+            if end < _WEEKS_LEAST * 7 * past.grid.season:
+                punished[_weekly(past.grid.season)] = _BARRED
+            waves = _regress(design[:stop], values[:, :stop], there[:, :stop], punished)
             left = np.where(there[:, :stop], values[:, :stop] - waves @ design[:stop].T, 0.0)
             same = (left[:, 1:] * left[:, :-1]).sum(axis=1) / np.maximum((left[:, :-1] ** 2).sum(axis=1), _EPS)
             fade = np.clip(same, 0.0, 0.9999) ** (1.0 / step)
@@ -48,15 +55,21 @@ class Harmonic:
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
         """Return float64[n, 1, knots, o]."""
-        grid, waves, fade = past.grid, coefficients["waves"], coefficients["fade"]
-        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
-        here = waves @ _waves(columns, grid.season).T
-        left = past.at(past.values, origins, 0) - here
-        out = [waves @ _waves(columns + knot, grid.season).T + fade**knot * left for knot in grid.knots.tolist()]
-        return np.stack(out, axis=1)[:, None]
+        left, fade = self.left(past, coefficients, origins), coefficients["fade"]
+        knots = past.grid.knots.tolist()
+        return np.stack([self.at(past, coefficients, origins, knot) + fade**knot * left for knot in knots], axis=1)[:, None]
+
+    def at(self, past: Past, coefficients: Coefficients, origins: slice, shift: int) -> F64:
+        """Return the waves at `shift` steps from each origin: [n, o]."""
+        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step) + shift
+        return np.asarray(coefficients["waves"] @ _waves(columns, past.grid.season).T)
+
+    def left(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
+        """Return what the waves leave of the values at the origins: [n, o]."""
+        return np.asarray(past.at(past.values, origins, 0) - self.at(past, coefficients, origins, 0))
 
 
-def _regress(design: F64, values: F64, there: Bools) -> F64:
+def _regress(design: F64, values: F64, there: Bools, penalty: F64) -> F64:
     """Return float64[n, features]: ridge regression of each series on one design, gaps left out."""
     features = design.shape[1]
     if there.all():
@@ -64,8 +77,15 @@ def _regress(design: F64, values: F64, there: Bools) -> F64:
     else:
         pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
         inner = (there @ pairs).reshape(len(values), features, features)
-    punished = inner + np.eye(features) * (_PENALTY * there.sum(axis=1) + _EPS)[:, None, None]
+    punished = inner + np.diag(penalty) * (there.sum(axis=1) + _EPS)[:, None, None]
     return np.asarray(np.linalg.solve(punished, (values @ design)[:, :, None])[:, :, 0])
+
+
+def _weekly(season: int) -> list[int]:
+    """Return the columns of the waves of seven seasons."""
+    daily = min(DAILY, season // 2)
+    first = [1 + daily + number for number in range(WEEKLY)]
+    return [*first, *(column + daily + WEEKLY for column in first)]
 
 
 def _waves(steps: Rows, season: int) -> F64:

@@ -20,7 +20,9 @@ from aiops.core.model import F64, Bools
 ROWS = 2016
 """Training rows of a band at most: seven days of five minutes. More made nothing better on development traces."""
 
-PENALTY = 0.01
+PENALTY = (0.01, 0.1, 1.0)
+"""Of the bands near, middle and far, in shares of the rows: rows that are neighbours of far targets are one row."""
+
 PRIOR_ROWS = 20.0
 _LEAST_ROWS = 24.0
 _STEP_S = 300.0
@@ -51,7 +53,7 @@ class Ridges:
                 if rows.stop > rows.start:
                     moments.add(*_rows(past, band, rows))
                     done += len(range(rows.start, rows.stop, step)) * step
-                out[place][str(number)] = moments.solve(past.norms.size, sizes)
+                out[place][str(number)] = moments.solve(past.norms.size, sizes, PENALTY[min(number, 2)])
         return tuple(out)
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
@@ -64,8 +66,8 @@ class Ridges:
             parts.append(np.matmul(flat, _design(past, band, origins)).reshape(series, voices, knots, -1))
         out = np.concatenate(parts, axis=2)
         now = past.at(past.dev, origins, 0)
-        for place, knot in enumerate(grid.knots.tolist()):
-            out[:, :, place] += (past.at(past.profile, origins, knot) + now)[:, None]
+        for place, (knot, fade) in enumerate(zip(grid.knots.tolist(), _fades(grid).tolist(), strict=True)):
+            out[:, :, place] += (past.at(past.profile, origins, knot) + fade * now)[:, None]
         out.transpose(0, 3, 1, 2)[~past.seasonal(origins)] = np.nan
         return out
 
@@ -75,11 +77,16 @@ def _rows(past: Past, band: Band, rows: slice) -> tuple[F64, F64, F64]:
     knots = past.grid.knots[band.first : band.last].tolist()
     now = past.at(past.dev, rows, 0)
     targets = np.stack([past.at(past.dev, rows, knot) for knot in knots], axis=1)
-    targets -= now[:, None]
+    targets -= now[:, None] * _fades(past.grid)[band.first : band.last, None]
     there = past.seasonal(rows) & past.at(past.known, rows, -3)
     for knot in knots:
         there &= past.at(past.real, rows, knot)
     return _design(past, band, rows), targets, _calm(targets, there)
+
+
+def _fades(grid: Grid) -> F64:
+    """Return what a regression without evidence falls back to, [knots]: today's deviation, fading in a quarter season."""
+    return np.asarray(np.exp(-(grid.knots - 1) / (0.25 * grid.season)))
 
 
 def _bends(grid: Grid, band: Band) -> list[int]:
@@ -125,14 +132,14 @@ class _Moments:
         self._inner += np.matmul(weighted, design.transpose(0, 2, 1))
         self._outer += np.matmul(weighted, targets.transpose(0, 2, 1))
 
-    def solve(self, size: F64, sizes: Sequence[int]) -> F64:
+    def solve(self, size: F64, sizes: Sequence[int], penalty: float) -> F64:
         """Return ridge solutions [n, sizes, features, knots], nought beyond each size; NaN with too few rows."""
         total = self._inner[:, 0, 0]
         weight = np.maximum(total, _EPS)
         mean = self._inner[:, 0, :] / weight[:, None]
         spread = np.diagonal(self._inner, axis1=1, axis2=2) / weight[:, None] - mean**2
         least = (1e-6 * size[:, None]) ** 2
-        punished = np.maximum(spread, least) * (PENALTY * weight + PRIOR_ROWS)[:, None]
+        punished = np.maximum(spread, least) * (penalty * weight + PRIOR_ROWS)[:, None]
         punished[:, 0] = _EPS  # the constant is free
         inner = self._inner + punished[:, :, None] * np.eye(self._inner.shape[1])
         out = np.zeros((len(inner), len(sizes), *self._outer.shape[1:]))
