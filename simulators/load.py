@@ -6,6 +6,7 @@ Noise is drawn by day and slot from its own stream, so any instant can be asked 
 from __future__ import annotations
 
 import csv
+import gzip
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -215,14 +216,18 @@ def read_trace(path: Path) -> tuple[F64, F64]:
     InvalidInput with file, line and column.
     """
     try:
-        rows = list(csv.reader(path.read_text().splitlines()))
+        rows = list(csv.reader(_text(path).splitlines()))
     except OSError as err:
-        raise InvalidInput(f"{path}:0:0: cannot be read: {err.strerror}") from err
+        raise InvalidInput(f"{path}:0:0: cannot be read: {err.strerror or err}") from err
     samples = [_sample(path, line, row) for line, row in enumerate(rows, start=1) if _is_data(line, row)]
     if len(samples) < 2:
         raise InvalidInput(f"{path}:0:0: a trace needs two samples at least")
     ordered = sorted(dict(samples).items())
     return np.array([at for at, _ in ordered]), np.array([value for _, value in ordered])
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
 
 
 def _is_data(line: int, row: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.model import F64, Bools
-from aiops.core.queueing import STEADY_RATIO, response_quantiles, slower_share, wait_probability
+from aiops.core.queueing import STEADY_RATIO, response_quantiles, slower_shares, wait_probabilities
 from simulators.lab.traces import STEP_S
 
 Counts = NDArray[np.int64]
@@ -28,9 +28,9 @@ class Service:
     by_request: count the requests that are slower than the SLO; else all requests of a step whose 95th percentile is.
     """
 
-    slots: float = 4.0
+    slots: float = 1.0
     service_s: float = 0.1
-    slo_p95_s: float = 0.5
+    slo_p95_s: float = 0.32
     timeout_s: float = 10.0
     by_request: bool = False
 
@@ -62,16 +62,16 @@ class Tables:
         rho = np.linspace(0.0, STEADY_RATIO, _GRID)
         self.p95 = np.empty((_MOST_PODS + 1, _GRID))
         self.slow = np.empty((_MOST_PODS + 1, _GRID))
+        self.mean = np.empty((_MOST_PODS + 1, _GRID))
         for pods in range(1, _MOST_PODS + 1):
             servers = pods * service.slots
-            waiting = np.array([wait_probability(servers, float(r)) for r in rho])
+            waiting = wait_probabilities(servers, rho)
             drain = servers / service.service_s * (1.0 - rho)
             self.p95[pods] = response_quantiles(0.95, service.service_s, drain, waiting)
-            self.slow[pods] = [
-                slower_share(service.slo_p95_s, service.service_s, float(d), float(w))
-                for d, w in zip(drain, waiting, strict=True)
-            ]
-        self.p95[0], self.slow[0] = service.timeout_s, 1.0
+            self.slow[pods] = slower_shares(service.slo_p95_s, service.service_s, drain, waiting)
+            self.mean[pods] = service.service_s + waiting / drain
+        self.p95[0] = self.mean[0] = service.timeout_s
+        self.slow[0] = 1.0
 
     def at(self, table: F64, pods: Counts, rho: F64) -> F64:
         """Return a table's values, linear in utilisation."""
@@ -155,7 +155,7 @@ class Lanes:
         violating = np.maximum(self._violating(p95, delay, pods, rho) * rps * STEP_S, dropped)
         done = np.minimum(asked - dropped, able * STEP_S)
         util = np.divide(done, able * STEP_S, out=np.full_like(rps, math.nan), where=able > 0)
-        inflight = rps * np.minimum(p95 / 2.0, service.service_s + delay)
+        inflight = rps * (self._tables.at(self._tables.mean, pods, rho) + delay)
         self.backlog = kept
         self.billed += self.count
         self.offered += rps * STEP_S

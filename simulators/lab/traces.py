@@ -65,7 +65,8 @@ class Trace:
 
 def real(name: str, folder: Path, *, pod_rps: float, days: float, seed: int = 0) -> Trace:
     """Return a recorded trace, scaled to a mean of about 20 pods of `pod_rps` over the contest of at most `days`."""
-    times, values = read_trace(folder / f"{name}.csv")
+    plain = folder / f"{name}.csv"
+    times, values = read_trace(plain if plain.exists() else folder / f"{name}.csv.gz")
     native_s = float(np.median(np.diff(times)))
     grid = np.arange(times[0], times[-1], STEP_S)
     rates = np.interp(grid, times, values)

@@ -27,15 +27,15 @@ PRIOR_FULL_RATIO = 0.7
 DOUBT = 0.25
 """Of the candidates' answers, weighted by how well they explain, the one at this quantile counts: on the safe side."""
 
-EVIDENCE = 30.0
-LEAST_VARIANCE = 0.01**2
+EVIDENCE = 200.0
+LEAST_VARIANCE = 0.002**2
 FALL_RATIO, RISE_RATIO = 0.015, 0.00004
 """A step that broke the SLO where it should have held lowers by 1.5 %; one near the limit that held raises by 0.004 %,
 which is 10 % in half a day of nothing else."""
 
 LEAST_FACTOR, MOST_FACTOR = 0.5, 1.15
 NEAR_RATIO = 0.92
-_STATE = ("busy", "busy_var", "count", "mean", "square", "factor")
+_STATE = ("busy", "busy_var", "count", "mean", "square", "factor", "late")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,7 @@ class Capacities:
         self.mean = np.zeros((rows, len(SLOTS)))
         self.square = np.zeros((rows, len(SLOTS)))
         self.factor = np.ones(rows)
+        self.late = np.zeros(rows, np.bool_)
         self._limit = np.full((rows, len(PODS)), PRIOR_FULL_RATIO)
         self._stale = 0
 
@@ -93,7 +94,10 @@ class Capacities:
 
     def _correct(self, seen: Load, timed: Bools) -> None:
         limit = self.factor * self._at(seen.ready)
-        broke = timed & (seen.p95_s > self.slo_s) & (seen.p95_s < 3.0 * self.slo_s) & (seen.util < 0.99 * limit)
+        late = np.isfinite(seen.p95_s) & (seen.p95_s > self.slo_s)
+        # only where it begins to be broken: what follows may be a line that drains, at less use than made it
+        broke = timed & late & ~self.late & (seen.p95_s < 3.0 * self.slo_s) & (seen.util < 0.99 * limit)
+        self.late = late
         near = timed & (seen.p95_s < 0.95 * self.slo_s) & (seen.util > NEAR_RATIO * limit)
         moved = self.factor * (1.0 - FALL_RATIO * broke + RISE_RATIO * near)
         self.factor = np.clip(moved, LEAST_FACTOR, MOST_FACTOR)
