@@ -132,7 +132,7 @@ def names(folder: Path = FOLDER) -> tuple[str, ...]:
 def policies_for(name: str) -> Path:
     """Return the policies that a shipped scenario is rehearsed with; raise NotFound for a scenario of one's own."""
     if name not in names():
-        raise NotFound(f"there are no policies for the scenario {name!r}: name some")
+        raise NotFound(f"there are no policies for the scenario {name!r}: name some with --policies")
     own = FOLDER / "policies" / name
     return own if own.is_dir() else FOLDER.parent / "demo" / "policies"
 

@@ -34,6 +34,21 @@ def test_the_same_seed_makes_the_same_journal_byte_for_byte():
     assert first != other
 
 
+def test_a_rehearsal_in_steps_of_1_and_of_15_seconds_comes_to_the_same():
+    shipped, cards = load_scenario("flash-crowd"), []
+    for step_s in (15.0, 1.0):
+        spec = shipped.spec.model_copy(update={"step": step_s, "duration": 4200.0})
+        store = Store.open("sqlite://", batch=200)
+        policies = load([policies_for("flash-crowd")], step_s)
+        cards.append(
+            simulate(Scenario(spec=spec, folder=shipped.folder), policies, store.journal, Rehearsal()).scorecard
+        )
+        store.close()
+    for coarse, fine in zip(cards[0].scores, cards[1].scores, strict=True):
+        assert fine.violating == pytest.approx(coarse.violating, rel=0.03), fine.name
+        assert fine.pod_hours == pytest.approx(coarse.pod_hours, rel=0.02), fine.name
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_decisions_of_a_scenario_are_those_of_its_golden_file(name):
     made = [_golden(json.loads(line)["body"]) for line in journal(load_scenario(name)) if '"record":"decision"' in line]

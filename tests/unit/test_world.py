@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiops.errors import InvalidInput
 from simulators.autoscalers.hpa import HpaController
@@ -126,6 +128,36 @@ def test_retries_make_calls_succeed_that_would_have_failed():
     assert per_second(once, FRONTEND)["failed"] == pytest.approx(15.0, rel=0.01)
     assert per_second(again, FRONTEND)["failed"] == pytest.approx(150.0 * 0.1**4, rel=0.05)
     assert per_second(again, FRONTEND)["violating"] == pytest.approx(per_second(once, FRONTEND)["violating"], rel=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    base=st.floats(1.0, 150.0),
+    factor=st.floats(1.0, 8.0),
+    ratio=st.floats(0.1, 3.0),
+    share=st.floats(0.0, 1.0),
+    patience=st.sampled_from((None, "500ms", "2s")),
+)
+def test_in_a_mesh_every_request_is_served_or_fails_and_violates_at_most_once(base, factor, ratio, share, patience):
+    again = {"share": share, "backoff": "1s", "most": 3, "patience": patience}
+    shape = {"base": base, "bursts": [{"at": "1m", "factor": factor, "rise": "20s", "hold": "1m", "fall": "20s"}]}
+    made = scenario(
+        service("frontend", replicas=3, load=shape, calls=[{"service": "checkout", "ratio": ratio}], retries=again),
+        service(load=None, replicas=2, errorRatio=0.01, retries=again),
+    )
+    world, _ = made.world()
+    came, answered = dict.fromkeys(world.services, 0.0), dict.fromkeys(world.services, 0.0)
+    for _ in range(20):
+        world.advance(world.now + 15.0)
+        for key, one in world.services.items():
+            came[key] += one.last.offered + one.last.retried
+            answered[key] += one.last.served + one.last.failed
+            assert min(one.last.served, one.last.failed, one.last.retried) >= -1e-6
+            assert one.last.violating <= one.last.offered + 1e-6
+    for key, one in world.services.items():
+        assert one.account.retried <= 3.0 * one.account.offered + 1e-6
+        steady_lines = 40.0  # that of the last steady state is counted as served already
+        assert answered[key] + one.last.queue == pytest.approx(came[key], abs=steady_lines)
 
 
 def test_cold_pods_are_slower_until_they_are_warm():
