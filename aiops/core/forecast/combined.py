@@ -129,11 +129,7 @@ class Combined:
     @property
     def why(self) -> str:
         """Say why the model acts, or why not."""
-        skill = self.skill
-        if skill is None:
-            return "less than a season is known to be judged by"
-        verb = "beats" if self.learned else "does not beat"
-        return f"{verb} the last season's value: skill {skill:.2f}"
+        return self.fleet.why(0)
 
     @property
     def skill(self) -> float | None:

@@ -191,7 +191,10 @@ def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -
     start.loss[:, heard], start.count[:, heard] = loss[..., -1], count[..., -1]
     # weights of a block stand on errors that were known when it began
     lags = 1 + grid.knots // (every * _BLOCK)
-    weights = st.weigh(_late(loss, lags), _late(count, lags), grid)
+    judged = _late(count, lags)
+    weights = st.weigh(_late(loss, lags), judged, grid)
+    # before anybody was judged, the combination is not what it will be
+    weights = np.where(judged.any(axis=1, keepdims=True), weights, np.nan)
     point = st.mixed(tested.made, np.repeat(weights, _BLOCK, axis=-1)[..., : errors.shape[-1]])
     rival = tested.made[:, 0]
     points = np.stack([point, rival], axis=1)

@@ -132,6 +132,15 @@ class Fleet:
         """Return float64[n]: 1 - pinball / pinball of the last season's value, up to an hour ahead; NaN: unknown."""
         return self.standing.skill(self._near)
 
+    def why(self, row: int) -> str:
+        """Say why a series' model acts, or why not."""
+        skill = float(self.skill()[row])
+        if not np.isfinite(skill):
+            return "too little is known to be judged by: no season was seen yet, or nothing came since"
+        if self.acts[row]:
+            return f"it beats the last season's value: skill {skill:.2f}"
+        return f"it does not beat the last season's value: skill {skill:.2f}, {ON:g} is needed to start"
+
     # -- checkpoints -----------------------------------------------------------------------------------
 
     def arrays(self) -> Arrays:

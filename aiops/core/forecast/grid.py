@@ -91,7 +91,7 @@ class Grid:
     @cached_property
     def tail(self) -> int:
         """Return how many steps before an origin members look at (seasons before it not counted)."""
-        return max(*self.edges, 12) + 4
+        return max(*self.edges, 12) + 4 + self.coarse
 
     @cached_property
     def strides(self) -> Rows:

@@ -130,7 +130,8 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
     part = raw[:, start:]
     real = np.isfinite(part)
     profile, known = _profile(history, start)
-    coarse = _smoothed(profile, grid.coarse)
+    coarse = _smoothed(np.where(known, profile, np.nan), grid.coarse)
+    coarse = np.where(known, coarse, profile)
     fine = profile - coarse
     if norms is None:
         there = real & known[:, : total - start]
@@ -138,7 +139,8 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
         norms = replace(Norms.of(raw), detail=_detail(part - coarse[:, : total - start], fine, there))
     profile = coarse + norms.detail[:, None] * fine
     here = profile[:, : total - start]
-    dev = _despiked(_carried(np.where(real, part - here, np.nan)), norms.jitter[:, None])
+    dev = _carried(np.where(real, part - here, np.nan), first=True)
+    dev = _despiked(dev, norms.jitter[:, None], known[:, : total - start])
     values = np.where(real, part, here + dev)
     season_ago = _season_ago(history, start)
     lately = np.zeros((len(raw), total - start + 1))
@@ -229,25 +231,28 @@ def _smoothed(values: F64, half: int) -> F64:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1.0), np.nan))
 
 
-def _carried(values: F64) -> F64:
-    """Return values with each gap filled by what came before it; nought before anything came."""
+def _carried(values: F64, *, first: bool = False) -> F64:
+    """Return values with each gap filled by what came before it; before anything came, nought or the `first` one."""
     there = np.isfinite(values)
     if there.all():
         return values
-    last = np.where(there, np.arange(values.shape[1]), 0)
+    begin = there.argmax(axis=1)[:, None] if first and values.shape[1] else 0
+    last = np.where(there, np.arange(values.shape[1]), begin)
     np.maximum.accumulate(last, axis=1, out=last)
     return np.nan_to_num(np.take_along_axis(values, last, axis=1))
 
 
-def _despiked(dev: F64, jitter: F64) -> F64:
+def _despiked(dev: F64, jitter: F64, known: Bools) -> F64:
     """Return deviations whose lone spikes are cut to SPIKE usual moves outside of the two steps before.
 
-    A spike of one step moves nothing for long; a new level is taken from its second step on.
+    A spike of one step moves nothing for long; a new level is taken from its second step on. Where the profile begins,
+    deviations jump, and are left alone.
     """
     if dev.shape[1] < 3:
         return dev
     before, earlier = dev[:, 1:-1], dev[:, :-2]
-    out = dev.copy()
     low, high = np.minimum(before, earlier) - SPIKE * jitter, np.maximum(before, earlier) + SPIKE * jitter
-    np.clip(dev[:, 2:], low, high, out=out[:, 2:])
+    same = known[:, 2:] == known[:, :-2]
+    out = dev.copy()
+    out[:, 2:] = np.where(same, np.clip(dev[:, 2:], low, high), dev[:, 2:])
     return out

@@ -112,17 +112,23 @@ def weigh(loss: F64, count: F64, grid: Grid) -> F64:
     shape = (1, 1, -1) + (1,) * (loss.ndim - 3)
     prior = (4.0 + 0.5 * grid.knots).reshape(shape)
     best = np.fmin.reduce(mean, axis=1, keepdims=True)
-    typical = np.where(heard.any(axis=1, keepdims=True), _nanmean(mean), np.nan)
+    # what the others lose, but for those who talk nonsense
+    typical = np.fmin(np.fmin.reduce(np.where(mean > best, mean, np.nan), axis=1, keepdims=True), 2.0 * best)
     drawn = (smooth[0] + prior * typical) / (smooth[1] + prior)
     ratio = drawn / np.maximum(best, _EPS)
     raw = np.where(heard, np.maximum(ratio, 1e-3) ** -POWER, 0.0)
-    raw = np.where(heard.any(axis=1, keepdims=True), raw, 1.0)
+    judged = heard.any(axis=1, keepdims=True)
+    raw[:, :, :1] = np.where(judged[:, :, :1], raw[:, :, :1], 1.0)
+    for knot in range(1, raw.shape[2]):
+        # nobody was judged so far ahead: those who were right nearer by are heard
+        lent = raw[:, :, knot - 1 : knot]
+        raw[:, :, knot : knot + 1] = np.where(judged[:, :, knot : knot + 1], raw[:, :, knot : knot + 1], lent)
     return np.asarray(raw / np.maximum(raw.sum(axis=1, keepdims=True), _EPS))
 
 
 def mixed(made: F64, weights: F64) -> F64:
-    """Return [n, knots, ...]: the weighted mean of the members that have an opinion, NaN where none has."""
-    heard = np.isfinite(made)
+    """Return [n, knots, ...]: the weighted mean of the members that have an opinion and a weight, NaN where none has."""
+    heard = np.isfinite(made) & np.isfinite(weights)
     part = np.where(heard, weights, 0.0)
     total = part.sum(axis=1)
     some = (part * np.where(heard, made, 0.0)).sum(axis=1)
@@ -136,13 +142,13 @@ def rate(grid: Grid, steps: F64) -> F64:
 
     Errors far ahead that are neighbours are one error, errors that lie far apart are no more than one each.
     """
-    return np.asarray(RATE * np.minimum(1.0, steps * 4.0 / (3.0 + grid.knots)))
+    return np.asarray(RATE * np.minimum(1.0, steps * 8.0 / (7.0 + grid.knots)))
 
 
 def moved(spread: F64, scores: F64, size: F64, pace: F64) -> F64:
     """Return what to add to quantiles [.., knots, quantiles] after normalised errors [.., knots]; NaN moves nothing."""
-    below = scores[..., None] <= spread
-    push = LEVELS - below
+    over = scores[..., None] - spread
+    push = LEVELS - 0.5 * ((over <= 0.0) + (over < 0.0).astype(np.float64))
     # the far quantiles are sparse: an error there says more about distance than about direction
     step = pace * np.where(np.isfinite(scores), size, 0.0)
     return np.asarray(push * step[..., None] * REACH)
@@ -196,9 +202,3 @@ def _smoothed(sums: F64) -> F64:
     out[:, :, 1:] += sums[:, :, :-1]
     out[:, :, :-1] += sums[:, :, 1:]
     return out
-
-
-def _nanmean(values: F64) -> F64:
-    there = np.isfinite(values)
-    total = np.where(there, values, 0.0).sum(axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(there.sum(axis=1, keepdims=True), 1))

@@ -43,6 +43,7 @@ class Harmonic:
             first = there[:, :stop].argmax(axis=1) * step if stop else np.full(len(values), end)
             enough = end - first >= 2 * past.grid.season
             punished = np.full(design.shape[1], _PENALTY)
+            punished[0] = 0.0
             if end < _WEEKS_LEAST * 7 * past.grid.season:
                 punished[_weekly(past.grid.season)] = _BARRED
             waves = _regress(design[:stop], values[:, :stop], there[:, :stop], punished)
@@ -77,7 +78,8 @@ def _regress(design: F64, values: F64, there: Bools, penalty: F64) -> F64:
     else:
         pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
         inner = (there @ pairs).reshape(len(values), features, features)
-    punished = inner + np.diag(penalty) * (there.sum(axis=1) + _EPS)[:, None, None]
+    # a series without values must not make the others' equations singular
+    punished = inner + np.diag(penalty) * there.sum(axis=1)[:, None, None] + np.eye(features) * _EPS
     return np.asarray(np.linalg.solve(punished, (values @ design)[:, :, None])[:, :, 0])
 
 
