@@ -35,9 +35,10 @@ class Ledger:
             replicas = max(1, verdict.change.before)
             if policy.key not in self._peaks:
                 peak = bank.peak_demand(policy.key)
-                if peak is None:
+                carries = policy.objective.per_replica or verdict.proposal.need.capacity
+                if peak is None or carries <= 0.0:
                     continue
-                wanted = math.ceil(peak * MARGIN / (policy.objective.per_replica or verdict.proposal.need.capacity))
+                wanted = math.ceil(peak * MARGIN / carries)
                 self._peaks[policy.key] = max(policy.bounds.min_replicas, min(wanted, policy.bounds.max_replicas))
             self.actual_usd += sample.usd_per_hour * hours
             self.static_usd += sample.usd_per_hour / replicas * self._peaks[policy.key] * hours

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aiops.core.capacity import PODS, Capacities, Load
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
-from aiops.core.nowcast import LEARNED_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
+from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
 
@@ -24,6 +24,9 @@ REPLAYED_S = 2 * 86_400.0
 """So much of a history is lived through again, sample by sample; what is older is the season's only."""
 
 _WARM_STEPS = 1440
+_BRIDGED_S = 300.0
+"""A history's samples that are farther apart have a gap between them."""
+
 _PODS = tuple(float(pods) for pods in PODS)
 
 
@@ -38,7 +41,7 @@ class Demand(NamedTuple):
     latency: float = math.nan
     use_ratio: float = math.nan
     ready: int = 0
-    lead_s: float = 0.0
+    lead_s: float = math.nan
     calm: bool = True
 
 
@@ -71,7 +74,7 @@ _NOTHING = Demand(math.nan, whole=False)
 class Lookahead:
     """Changed in place. `rows` are the policies that ask for it, in the order of the policy set."""
 
-    version = 1
+    version = 2
 
     def __init__(self) -> None:
         self._rows: tuple[_Row, ...] = ()
@@ -80,19 +83,22 @@ class Lookahead:
 
     def _make(self, rows: tuple[_Row, ...], history_s: float = 0.0) -> None:
         self._rows, self._history_s = rows, history_s
-        self.nowcasts = Nowcasts(np.array([row.season_s for row in rows], np.float64), history_s)
+        self.nowcasts = self._nowcasts()
         self.margins = Margins(np.array([row.allowed for row in rows], np.float64))
         self.capacities = Capacities(np.array([row.slo_s for row in rows], np.float64))
         self._ready = np.zeros(len(rows))
         self._slot = -1
 
+    def _nowcasts(self) -> Nowcasts:
+        return Nowcasts(np.array([row.season_s for row in self._rows], np.float64), self._history_s)
+
     def follow(self, policies: PolicySet) -> None:
         """Have a row for each policy that is steered by its SLO; what is still asked for as it was goes on."""
         asking = [policy for policy in policies.scaling if policy.forecast is not None and policy.forecast.by_slo]
         rows = tuple(_row(policy) for policy in asking)
-        if rows == self._rows:
-            return
         history_s = max((policy.forecast.history_s for policy in asking if policy.forecast), default=0.0)
+        if (rows, history_s) == (self._rows, self._history_s):
+            return
         before, arrays = self._rows, self.arrays()
         self._make(rows, history_s)
         self._resume(before, arrays)
@@ -126,6 +132,9 @@ class Lookahead:
 
     def _learn(self, at: Instant, seen: Sequence[Demand]) -> None:
         slot = int(at // STEP_S)
+        if slot < self._slot - LONG_GAP_STEPS:
+            # the clock was far ahead: what was learnt by it lies at times that are not
+            self.nowcasts, self._slot = self._nowcasts(), -1
         if slot <= self._slot:
             return
         self._slot = slot
@@ -147,9 +156,10 @@ class Lookahead:
         demand, near_s = np.exp(views.log_demand), NEAR_STEPS * STEP_S
         carried, learned = self.capacities.carried(), self.capacities.learned
         doubt = np.sqrt(self.capacities.busy_var)
+        current = int(at // STEP_S) == self._slot
         nowcasts, capacities = {}, {}
         for place, row in enumerate(self._rows):
-            acts = bool(views.acts[place]) and bool(np.isfinite(demand[:, place]).all())
+            acts = current and bool(views.acts[place]) and bool(np.isfinite(demand[:, place]).all())
             nowcasts[row.key] = Nowcast(
                 policy=row.key,
                 at=at,
@@ -177,10 +187,20 @@ class Lookahead:
     # -- learning from history -------------------------------------------------------------------------
 
     def adopt(self, learnt: Lookahead) -> None:
-        """Take the nowcasts of another that lived through history; what was learnt of capacities stays."""
-        if learnt._rows == self._rows:
-            self.nowcasts = learnt.nowcasts
-            self.margins.errors = learnt.margins.errors
+        """Take the rows of another that has seen more of them, in history; what was learnt of capacities stays."""
+        if (learnt._rows, learnt._history_s) != (self._rows, self._history_s) or not self._rows:
+            return
+        mine, theirs = self.nowcasts, learnt.nowcasts
+        if mine.slot < 0:
+            self.nowcasts, self.margins.errors = theirs, learnt.margins.errors
+            return
+        # both to one time: what was lived through ends when it was asked for, and the loop went on
+        nothing = np.full(len(self._rows), np.nan)
+        for one in (mine, theirs):
+            one.learn(max(mine.slot, theirs.slot) * STEP_S, nothing, np.isfinite(nothing), nothing)
+        more = np.flatnonzero(theirs.spreads[1].count > mine.spreads[1].count)
+        mine.take(theirs.arrays(), more, more)
+        self.margins.errors[more] = learnt.margins.errors[more]
 
     def learn_history(
         self, histories: Mapping[PolicyKey, tuple[F64, F64]], now: Instant, leads_s: Mapping[PolicyKey, float]
@@ -205,8 +225,7 @@ class Lookahead:
     def _replay(self, told: Mapping[int, tuple[F64, F64]], grid: F64, leads_s: Mapping[PolicyKey, float]) -> None:
         lived = np.full((len(grid), len(self._rows)), np.nan)
         for place, (times, values) in told.items():
-            there = np.isfinite(values)
-            lived[:, place] = np.interp(grid, times[there], values[there], left=np.nan, right=np.nan)
+            lived[:, place] = _on_grid(grid, times, values)
         errors = np.full_like(lived, np.nan)
         whole = np.ones(len(self._rows), np.bool_)
         leads = np.array([leads_s.get(row.key, 0.0) for row in self._rows])
@@ -237,6 +256,8 @@ class Lookahead:
         if not self._rows:
             return ()
         try:
+            if "about" not in arrays:
+                raise ValueError("the checkpoint does not have it")
             about = json.loads(np.asarray(arrays["about"]).tobytes())
             if about["version"] != self.version:
                 raise ValueError(f"is of version {about['version']}, not {self.version}")
@@ -264,6 +285,16 @@ def _row(policy: ScalingPolicy) -> _Row:
         slo_s=slo.at_most,
         allowed=1.0 - slo.target_ratio,
     )
+
+
+def _on_grid(grid: F64, times: F64, values: F64) -> F64:
+    """Return the values at the instants of a grid, linear in between; NaN outside of them and in gaps."""
+    there = np.isfinite(values)
+    times, values = times[there], values[there]
+    right = np.searchsorted(times, grid)
+    apart = times[np.minimum(right, len(times) - 1)] - times[np.maximum(right - 1, 0)]
+    lived = np.interp(grid, times, values, left=np.nan, right=np.nan)
+    return np.where(apart <= _BRIDGED_S, lived, np.nan)
 
 
 def _by_minute(times: F64, values: F64) -> tuple[NDArray[np.int64], F64]:

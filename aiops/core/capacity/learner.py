@@ -20,10 +20,10 @@ FADE_STEPS = 2880.0
 """Half a day of steps: how long latency is remembered."""
 
 LEAST_STEPS = 40.0
-PRIOR_SLOTS = 2
-"""Until latency has told, a pod is believed to serve four at a time."""
-
 PRIOR_FULL_RATIO = 0.7
+"""Until latency has told, a pod is believed to be full at this use, or earlier."""
+
+REFRESH_STEPS = 20.0
 DOUBT = 0.25
 """Of the candidates' answers, weighted by how well they explain, the one at this quantile counts: on the safe side."""
 
@@ -31,11 +31,11 @@ EVIDENCE = 200.0
 LEAST_VARIANCE = 0.002**2
 FALL_RATIO, RISE_RATIO = 0.015, 0.00004
 """A step that broke the SLO where it should have held lowers by 1.5 %; one near the limit that held raises by 0.004 %,
-which is 10 % in half a day of nothing else."""
+which is 12 % in half a day of nothing else, and never more than `MOST_FACTOR` in all."""
 
 LEAST_FACTOR, MOST_FACTOR = 0.5, 1.15
 NEAR_RATIO = 0.92
-_STATE = ("busy", "busy_var", "count", "mean", "square", "factor", "late")
+_STATE = ("busy", "busy_var", "count", "mean", "square", "factor", "late", "stale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,13 @@ class Capacities:
         self.square = np.zeros((rows, len(SLOTS)))
         self.factor = np.ones(rows)
         self.late = np.zeros(rows, np.bool_)
+        self.stale = np.zeros(rows)
         self._limit = np.full((rows, len(PODS)), PRIOR_FULL_RATIO)
-        self._stale = 0
 
     def learn(self, seen: Load) -> None:
         """Learn one step: the busy rate, the curve, and whether the limit held."""
-        usable = seen.learn & np.isfinite(seen.rate) & (seen.util > 0.05) & (seen.util < 0.98) & (seen.ready > 0)
+        served = np.isfinite(seen.rate) & (seen.rate > 0.0) & (seen.ready > 0)
+        usable = seen.learn & served & (seen.util > 0.05) & (seen.util < 0.98)
         self._learn_rate(seen, usable)
         timed = usable & np.isfinite(seen.p95_s) & (seen.p95_s > 0.0)
         self._correct(seen, timed)
@@ -78,10 +79,12 @@ class Capacities:
         gain = (calm / np.minimum(np.maximum(self.count, 1.0), FADE_STEPS))[:, None]
         self.mean += gain * (ratio - self.mean)
         self.square += gain * ((ratio - self.mean) ** 2 - self.square)
-        self._stale += 1
-        if self._stale >= 20 or (self.count[calm] < 2 * LEAST_STEPS).any():
-            self._limit = self._limits()
-            self._stale = 0
+        self.stale += 1.0
+        young = calm & (self.count < 2 * LEAST_STEPS)
+        due = np.flatnonzero((self.count > 0) & (young | (self.stale >= REFRESH_STEPS)))
+        if len(due):
+            self._limit[due] = self._limits(due)
+            self.stale[due] = 0.0
 
     def _learn_rate(self, seen: Load, usable: Bools) -> None:
         rate = np.where(usable, seen.rate / np.maximum(seen.ready * seen.util, 1e-9), np.nan)
@@ -94,20 +97,22 @@ class Capacities:
 
     def _correct(self, seen: Load, timed: Bools) -> None:
         limit = self.factor * self._at(seen.ready)
-        late = np.isfinite(seen.p95_s) & (seen.p95_s > self.slo_s)
+        late = np.where(np.isnan(seen.p95_s), self.late, seen.p95_s > self.slo_s)
         # only where it begins to be broken: what follows may be a line that drains, at less use than made it
-        broke = timed & late & ~self.late & (seen.p95_s < 3.0 * self.slo_s) & (seen.util < 0.99 * limit)
+        over = timed & (seen.p95_s > self.slo_s) & (seen.p95_s < 3.0 * self.slo_s)
+        broke = over & ~self.late & (seen.util < 0.99 * limit)
         self.late = late
         near = timed & (seen.p95_s < 0.95 * self.slo_s) & (seen.util > NEAR_RATIO * limit)
         moved = self.factor * (1.0 - FALL_RATIO * broke + RISE_RATIO * near)
         self.factor = np.clip(moved, LEAST_FACTOR, MOST_FACTOR)
 
-    def _limits(self) -> F64:
-        """Return float64[n, pods]: the utilisation at which the SLO breaks, on the safe side of what explains."""
-        answers = fullest(np.log(self.slo_s)[:, None] - self.mean)
-        variance = np.maximum(self.square, LEAST_VARIANCE)
+    def _limits(self, rows: Rows) -> F64:
+        """Return float64[r, pods]: the utilisation at which the SLO breaks, on the safe side of what explains."""
+        answers = fullest(np.log(self.slo_s[rows])[:, None] - self.mean[rows])
+        variance = np.maximum(self.square[rows], LEAST_VARIANCE)
         best = variance.min(axis=1, keepdims=True)
-        seen = np.minimum(self.count, EVIDENCE)[:, None]
+        count = self.count[rows]
+        seen = np.minimum(count, EVIDENCE)[:, None]
         weight = (best / variance) ** (seen / 2.0)
         weight /= weight.sum(axis=1, keepdims=True)
         order = np.argsort(answers, axis=1)
@@ -115,7 +120,7 @@ class Capacities:
         mass = np.cumsum(np.take_along_axis(np.broadcast_to(weight[:, :, None], answers.shape), order, axis=1), axis=1)
         chosen = (mass < DOUBT).sum(axis=1)[:, None, :]
         limits = np.take_along_axis(ranked, np.minimum(chosen, len(SLOTS) - 1), axis=1)[:, 0, :]
-        return np.where((self.count >= LEAST_STEPS)[:, None], limits, np.minimum(limits, PRIOR_FULL_RATIO))
+        return np.where((count >= LEAST_STEPS)[:, None], limits, np.minimum(limits, PRIOR_FULL_RATIO))
 
     def _at(self, pods: F64) -> F64:
         place = np.interp(np.maximum(pods, 1.0), PODS, np.arange(len(PODS)))
@@ -127,8 +132,9 @@ class Capacities:
 
     @property
     def learned(self) -> Bools:
-        """Return whether a row's busy rate and latency are known."""
-        return np.asarray((self.count >= LEAST_STEPS) & np.isfinite(self.busy))
+        """Return whether a row's busy rate and latency are known; an SLO that not even idle pods keep sizes nothing."""
+        sizes = np.isfinite(self.busy) & (self.busy > 0.0) & (self._limit > 0.0).all(axis=1)
+        return np.asarray((self.count >= LEAST_STEPS) & sizes)
 
     def carried(self) -> F64:
         """Return float64[n, len(PODS)]: the demand that so many pods carry within the SLO; NaN while unknown."""

@@ -59,9 +59,14 @@ def _wishes(wish: Wish, ctx: GuardContext) -> tuple[tuple[Instant, int], ...]:
 
     So no restart, no process that was stopped and no clock that was stepped forward drops replicas.
     """
+    return ((ctx.now, wish.before),) if stood(ctx) else ctx.state.recommendations
+
+
+def stood(ctx: GuardContext) -> bool:
+    """Return whether nobody looked for an ordinary window, or ever; the longer one of a single step hides no gap."""
     known = ctx.state.recommendations
-    unseen_s = max(ctx.policy.up.longest_s, ctx.policy.down.longest_s, GAP_TICKS * ctx.tick_s)
-    return known if known and known[-1][0] > ctx.now - unseen_s else ((ctx.now, wish.before),)
+    unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
+    return not known or known[-1][0] <= ctx.now - unseen_s
 
 
 def _in_short(wish: Wish, ctx: GuardContext) -> int:

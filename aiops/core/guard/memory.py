@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish
-from aiops.core.guard.limits import tolerance
+from aiops.core.guard.limits import stood, tolerance
 from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
@@ -22,8 +22,8 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     proposal, policy = verdict.proposal, ctx.policy
     window_s = max(policy.up.longest_s, policy.down.longest_s)
     kept = tuple(one for one in state.recommendations if one[0] > ctx.now - window_s)
-    if ctx.workload is not None and not kept:
-        kept = ((ctx.now, proposal.change.before),)
+    if ctx.workload is not None and (not kept or stood(ctx)):
+        kept = (*kept, (ctx.now, proposal.change.before))
     if proposal.need.reactive is not None:
         kept = (*kept, (ctx.now, _tolerated(Wish(proposal, proposal.change.after), ctx)))
     asked = any(isinstance(ruled.ruling, Ask) for ruled in verdict.rulings)

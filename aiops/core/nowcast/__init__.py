@@ -5,7 +5,25 @@ Two horizons a row: what is there before anything can be added (`near`), and whe
 """
 
 from aiops.core.nowcast.margin import Margins
-from aiops.core.nowcast.nowcasts import LEARNED_STEPS, NEAR_STEPS, STEP_S, Nowcasts, Views, lead_steps
+from aiops.core.nowcast.nowcasts import (
+    LEARNED_STEPS,
+    LONG_GAP_STEPS,
+    NEAR_STEPS,
+    STEP_S,
+    Nowcasts,
+    Views,
+    lead_steps,
+)
 from aiops.core.nowcast.spread import first_margin
 
-__all__ = ["LEARNED_STEPS", "NEAR_STEPS", "STEP_S", "Margins", "Nowcasts", "Views", "first_margin", "lead_steps"]
+__all__ = [
+    "LEARNED_STEPS",
+    "LONG_GAP_STEPS",
+    "NEAR_STEPS",
+    "STEP_S",
+    "Margins",
+    "Nowcasts",
+    "Views",
+    "first_margin",
+    "lead_steps",
+]

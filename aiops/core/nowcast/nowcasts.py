@@ -24,6 +24,8 @@ MOST_STEPS = 240
 """The farthest horizon: an hour."""
 
 LONG_GAP_STEPS = 240
+"""After an hour without a sample the levels of before say nothing: they begin anew."""
+
 FLOOR_RATIO = 0.02
 """Demand below this share of its usual level counts as it: logarithms of near nothing mean nothing."""
 
@@ -78,6 +80,7 @@ class Nowcasts:
         self.steps = np.stack([np.full(rows, NEAR_STEPS), np.full(rows, NEAR_STEPS)])
         self.slot = -1
         self.last = np.full(rows, np.nan)
+        self.quiet = np.zeros(rows)
         # what was seen and foretold at past slots, to be judged when its time has come
         self._seen = np.full((2, rows, MOST_STEPS + 1, len(NAMES)), np.nan, np.float32)
         self._base = np.full((2, rows, MOST_STEPS + 1), np.nan)
@@ -92,12 +95,13 @@ class Nowcasts:
         """Take one sample of each row (NaN: none) and foretell; more in one slot are let be.
 
         whole: where the sample is all that was asked for. One that is less moves the levels, and teaches nothing (S1).
+        lead_s: the start-up lead times, NaN where not known now: then the one of before stands.
         """
         slot = int(at // STEP_S)
         gap = slot - self.slot if self.slot >= 0 else 1
         if gap <= 0:
             return
-        self._aim(lead_steps(lead_s))
+        self._aim(np.where(np.isfinite(lead_s), lead_steps(np.nan_to_num(lead_s)), self.steps[1]))
         before = self.last
         if 1 < gap <= LONG_GAP_STEPS:
             for missing in range(1, gap):
@@ -107,7 +111,7 @@ class Nowcasts:
                 self._step(self.slot + 1, bridged, whole)
         elif gap > LONG_GAP_STEPS:
             self._forget_promises()
-            self.levels.values.fill(np.nan)
+            self.quiet.fill(LONG_GAP_STEPS)
         self.slot = slot if gap > LONG_GAP_STEPS else self.slot
         self._step(slot, demand, whole)
 
@@ -126,6 +130,7 @@ class Nowcasts:
         self.usual = np.where(np.isfinite(usual), usual, self.usual)
         log_demand = self._log(known)
         self._judge(slot, np.where(whole, log_demand, np.nan))
+        self._hush(known)
         self.levels.follow(log_demand)
         self.season.add(int(at // MINUTE_S), np.where(whole, known, np.nan))
         self.last = np.where(np.isfinite(known), known, self.last)
@@ -134,6 +139,12 @@ class Nowcasts:
         if slot % REFIT_STEPS == 0:
             for mix in self.mixes:
                 mix.refit()
+
+    def _hush(self, known: F64) -> None:
+        """Forget the levels of rows that were silent for a long gap."""
+        gone = self.quiet >= LONG_GAP_STEPS
+        self.levels.values[gone], self.last[gone] = np.nan, np.nan
+        self.quiet = np.where(np.isfinite(known), 0.0, self.quiet + 1.0)
 
     def ahead(self) -> Views:
         """Return what is ahead of the last slot."""
@@ -235,6 +246,7 @@ class Nowcasts:
             ("levels", self.levels.values),
             ("usual", self.usual),
             ("last", self.last),
+            ("quiet", self.quiet),
             ("steps", self.steps),
             ("seen", self._seen),
             ("base", self._base),

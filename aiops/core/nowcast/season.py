@@ -104,8 +104,11 @@ class Seasons:
         }
 
     def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
-        """Let rows `mine` go on where rows `theirs` of a checkpoint of the same shapes and bin stood."""
-        self.values[mine] = arrays["values"][theirs]
+        """Let rows `mine` go on where rows `theirs` of a checkpoint of the same bin stood; rings may differ in size."""
+        there, now = arrays["values"], int(arrays["bin"][0])
+        size, other = self.values.shape[1], there.shape[1]
+        bins = np.arange(now - min(size, other) + 1, now + 1)
+        self.values[np.ix_(mine, bins % size)] = there[np.ix_(theirs, bins % other)]
         self._usual[mine] = arrays["usual"][theirs]
         self._sums[mine], self._counts[mine] = arrays["open"][0][theirs], arrays["open"][1][theirs]
-        self.bin = int(arrays["bin"][0])
+        self.bin = now

@@ -22,6 +22,7 @@ from aiops.core.model import (
     Sample,
     Signal,
     SignalMemory,
+    SignalState,
     Snapshot,
     TargetState,
     Verdict,
@@ -273,12 +274,14 @@ def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> 
     latency = signals[slo.signal] if slo is not None else None
     broken = slo is not None and latency is not None and latency.usable and latency.value > slo.at_most
     use = None if objective.utilisation is None else signals[objective.utilisation]
+    # a stale value is not what is asked for now; a partial one is a lower bound, and no measure of a replica (S1)
+    shown = demand.usable or demand.state is SignalState.PARTIAL
     return Demand(
-        value=demand.value,
+        value=demand.value if shown else math.nan,
         whole=demand.usable and not broken,
         latency=latency.value if latency is not None and latency.usable else math.nan,
         use_ratio=use.value if use is not None and use.usable else math.nan,
         ready=0 if workload is None else workload.ready,
-        lead_s=0.0 if workload is None else lead_time(policy, workload)[0],
-        calm=workload is not None and not workload.rollout,
+        lead_s=math.nan if workload is None else lead_time(policy, workload)[0],
+        calm=workload is not None and not workload.rollout and demand.usable,
     )

@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from aiops.core.decide.scaling.need import pods_for
+from aiops.core.decide.scaling.need import carried_by, pods_of
 from aiops.core.model import (
     Capacity,
     Change,
@@ -175,16 +173,12 @@ class _Carrying:
     def replicas_for(self, demand: float) -> int:
         if self.table is None:
             return replicas_for(demand, self.per_replica)
-        pods, carried = np.array(self.table.pods), np.array([self.table.carried])
-        return int(pods_for(np.array([demand]), pods, carried)[0])
+        return pods_of(demand, self.table.pods, self.table.carried)
 
     def by(self, replicas: float) -> float:
         if self.table is None:
             return replicas * self.per_replica
-        pods, carried = (0.0, *self.table.pods), (0.0, *self.table.carried)
-        if replicas >= pods[-1]:
-            return replicas / pods[-1] * carried[-1]
-        return float(np.interp(replicas, pods, carried))
+        return carried_by(replicas, self.table.pods, self.table.carried)
 
     def each(self, replicas: int) -> float:
         return self.by(replicas) / replicas
@@ -271,8 +265,7 @@ def _told_ahead(policy: ScalingPolicy, need: Need) -> str:
 
 def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:
     """Return the wish to stay; to rise to the minimum; or to the fallback once all has been blind for long (S2)."""
-    signal = seen.signals[policy.objective.demand]
-    why = f"{signal.name} is {signal.state.value}: {signal.detail}"
+    why = _unknown(policy, seen)
     low, _, _ = policy.bounds.at(seen.now)
     if before < low:
         return low, f"{why}; rises to the minimum {low}"
@@ -283,6 +276,15 @@ def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[in
     if fallback.replicas <= before or seen.now - last_good < fallback.after_s:
         return before, why
     return fallback.replicas, f"{why}; blind for {fallback.after_s:.0f} s, falls back to {fallback.replicas}"
+
+
+def _unknown(policy: ScalingPolicy, seen: Situation) -> str:
+    """Return what it is that is not known: demand, or what says how full the replicas are while they are not learnt."""
+    use = seen.signals.get(policy.objective.utilisation or "")
+    for signal in (seen.signals[policy.objective.demand], use):
+        if signal is not None and not signal.usable:
+            return f"{signal.name} is {signal.state.value}: {signal.detail}"
+    return "what a replica carries is not learnt, and none is ready to tell by its use"
 
 
 def _short(value: float) -> str:
@@ -311,7 +313,7 @@ def _expectation(seen: Situation, need: Need, before: int, after: int) -> Expect
 def _risk(seen: Situation, need: Need, replicas: int) -> float | None:
     """Return P(demand > what the replicas carry) within the lead time, linear between the forecast's quantiles."""
     forecast = seen.forecast
-    if forecast is None or need.demand_ahead is None:
+    if forecast is None or not forecast.learned or need.demand_ahead is None:
         return None
     until = seen.now + need.lead_s + seen.tick_s
     carried = replicas * need.capacity
