@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.model import F64, Bools, Instant, Rows
-from aiops.core.nowcast.regression import NAMES, REFIT_STEPS, Levels, Mix, features
+from aiops.core.nowcast.regression import NAMES, REFIT_STEPS, TAUS_STEPS, Levels, Mix, features
 from aiops.core.nowcast.season import SEASONS, Seasons
 from aiops.core.nowcast.spread import Spread
 from aiops.core.protocols import Arrays
@@ -31,6 +31,15 @@ FLOOR_RATIO = 0.02
 
 AROUND_MINUTES = 2
 AHEAD_MINUTES = MOST_STEPS // 4 + 2
+SURGE_SCALES = 3.0
+"""Two samples in a row so many scales above the near forecast begin a surge."""
+
+SURGE_STEPS = 8.0
+"""A surge is followed in a straight line for so long, and lasts so long after the last sample beyond."""
+
+MOST_SURGE = math.log(2.0)
+"""A straight line never more than doubles demand."""
+
 STEADY_RATIO = 0.15
 """A lead time that moves by less is the same one."""
 
@@ -39,6 +48,9 @@ GATE = 0.05
 
 LEARNED_STEPS = 240.0
 _AXIS = dict.fromkeys(("steps", "seen", "base", "said", "scales", "rivals", "errors", "off"), 1)
+_LAG = tuple(1.0 / (1.0 - math.exp(-1.0 / tau)) - 1.0 for tau in TAUS_STEPS)
+"""By how many steps each level lags behind a straight line."""
+
 _USUAL = 1.0 - math.exp(-1.0 / 5760.0)
 
 
@@ -89,6 +101,8 @@ class Nowcasts:
         self._rivals = np.full((2, rows, MOST_STEPS + 1), np.nan)
         self.scaled_errors = np.full((2, rows), np.nan)
         self.off = np.zeros((3, rows))
+        self.surge = np.zeros(rows)
+        self._beyond = np.zeros(rows, np.bool_)
         self._open = np.ones(rows, np.bool_)
 
     def learn(self, at: Instant, demand: F64, whole: Bools, lead_s: F64) -> None:
@@ -129,6 +143,7 @@ class Nowcasts:
         usual = np.where(started, self.usual + _USUAL * (known - self.usual), known)
         self.usual = np.where(np.isfinite(usual), usual, self.usual)
         log_demand = self._log(known)
+        self._watch_surge(slot, log_demand)
         self._judge(slot, np.where(whole, log_demand, np.nan))
         self._hush(known)
         self.levels.follow(log_demand)
@@ -146,11 +161,26 @@ class Nowcasts:
         self.levels.values[gone], self.last[gone] = np.nan, np.nan
         self.quiet = np.where(np.isfinite(known), 0.0, self.quiet + 1.0)
 
+    def _watch_surge(self, slot: int, log_demand: F64) -> None:
+        """Note rows that have left behind what was foretold for them, and keep at it: no mix has learnt such a rise."""
+        then = (slot - self.steps[0]) % (MOST_STEPS + 1)
+        errors = (log_demand - self._said[0, self._rows, then]) / self._scales[0, self._rows, then]
+        beyond = np.nan_to_num(errors) > SURGE_SCALES
+        self.surge = np.where(beyond & self._beyond, SURGE_STEPS, np.maximum(self.surge - 1.0, 0.0))
+        self._beyond = beyond
+
+    def _surging(self, said: F64) -> F64:
+        """Return the forecasts, for rows in a surge at least its straight line for so long as a surge lasts."""
+        last, levels = self._log(self.last), self.levels.values
+        slope = np.maximum((last - levels[:, 0]) / _LAG[0], (levels[:, 0] - levels[:, 1]) / (_LAG[1] - _LAG[0]))
+        reach = np.minimum(np.minimum(self.steps, SURGE_STEPS) * np.maximum(slope, 0.0), MOST_SURGE)
+        return np.where(self.surge > 0.0, np.fmax(said, last + reach), said)
+
     def ahead(self) -> Views:
         """Return what is ahead of the last slot."""
         place = self.slot % (MOST_STEPS + 1)
         return Views(
-            log_demand=self._said[:, :, place].copy(),
+            log_demand=self._surging(self._said[:, :, place]),
             scale=self._scales[:, :, place].copy(),
             skill=self.skill,
             acts=(self.spreads[1].count >= LEARNED_STEPS) & self._open,
@@ -256,6 +286,8 @@ class Nowcasts:
             ("errors", self.scaled_errors),
             ("off", self.off),
             ("open", self._open),
+            ("surge", self.surge),
+            ("beyond", self._beyond),
         ]
         for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
             named += [(f"mix{side}.{key}", getattr(mix, key)) for key in ("weights", "gram", "moment")]
