@@ -33,9 +33,13 @@ def register(app: typer.Typer) -> None:
 
 def forecast(
     file: Annotated[Path | None, typer.Argument(help="A CSV file `timestamp,value`.")] = None,
-    query: Annotated[str | None, typer.Option(help="PromQL of one series, asked of the Prometheus of --config.")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="PromQL of one series, asked of the Prometheus of --config.")
+    ] = None,
     history_days: Annotated[float, typer.Option(min=0.01, max=400, help="How much is asked for, with --query.")] = 14.0,
-    step_s: Annotated[float | None, typer.Option(min=1, max=86_400, help="The step; a file's own when left out.")] = None,
+    step_s: Annotated[
+        float | None, typer.Option(min=1, max=86_400, help="The step; a file's own when left out.")
+    ] = None,
     season_s: Annotated[float, typer.Option(min=60, help="The length of the season.")] = 86_400.0,
     models: Annotated[str, typer.Option(help="fleet, or all: those of statsmodels and river too (slow).")] = "fleet",
 ) -> None:
@@ -90,12 +94,14 @@ def _gridded(name: str, times: F64, values: F64, step_s: float | None) -> _Gridd
 
     if len(times) < 2:
         raise InvalidInput(f"{name}: two samples at least are needed")
-    step = float(np.median(np.diff(times))) if step_s is None else step_s
+    step = float(np.quantile(np.diff(times), 0.5, method="lower")) if step_s is None else step_s
     step = max(step, 1.0)
     steps = np.floor(times / step).astype(np.int64)
     width = int(steps[-1] - steps[0]) + 1
     if width > MOST_STEPS:
-        raise InvalidInput(f"{name}: {width} steps of {step:g} s from first to last, at most {MOST_STEPS}: use --step-s")
+        raise InvalidInput(
+            f"{name}: {width} steps of {step:g} s from first to last, at most {MOST_STEPS}: use --step-s"
+        )
     count = np.bincount(steps - steps[0], minlength=width)
     total = np.bincount(steps - steps[0], values, width)
     return _Gridded(step, int(steps[0]), np.where(count > 0, total / np.maximum(count, 1), np.nan))
@@ -193,7 +199,7 @@ def _span(seconds: float) -> str:
 
 
 def _chart(fleet: Fleet) -> list[str]:
-    """Return a picture of the last season and the next: dots came, the band is 80 % likely, its middle is the median."""
+    """Return a picture of the last season and the next: dots came, the band is 80 % likely, the line is its median."""
     import numpy as np
 
     from aiops.core.forecast.standing import QUANTILES

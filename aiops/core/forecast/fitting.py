@@ -23,10 +23,11 @@ from aiops.core.protocols import Arrays
 BACKTEST_SEASONS = 7
 BACKTEST_SHARE = 0.6
 FOLDS = 2
-ORIGINS = 252
+ORIGINS = 168
 CHUNK = 16
 """Series that are fitted at once: what they need stays in the processor's cache."""
 
+STIR_POWER = 0.33
 _BLOCK = 4
 _EPS = 1e-12
 
@@ -129,10 +130,14 @@ def _fit(history: History, members: Sequence[Member]) -> Fitted:
 
 
 def normaliser(past: Past, points: F64, origins: slice) -> F64:
-    """Return what errors are measured in, [n, knots, o]: half of what is usual, half of what is foretold."""
-    del origins
+    """Return what errors are measured in, [n, knots, o].
+
+    Half of what is usual of the series, half of what is foretold; more in restless times: intervals of all distances
+    widen at once, long before errors far ahead can be seen.
+    """
     size = past.norms.size[:, None, None]
-    return np.asarray(0.5 * size + 0.5 * np.minimum(np.abs(np.nan_to_num(points)), 10.0 * size))
+    plain = 0.5 * size + 0.5 * np.minimum(np.abs(np.nan_to_num(points)), 10.0 * size)
+    return np.asarray(plain * past.stir(origins)[:, None, :] ** STIR_POWER)
 
 
 def _ends(past: Past) -> tuple[int, ...]:
@@ -187,7 +192,7 @@ def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -
     errors = np.abs(tested.actual[:, None] - tested.made)
     there = np.isfinite(errors)
     loss = _discounted(_in_blocks(np.where(there, errors, 0.0)), grid, every)
-    count = _discounted(_in_blocks(there), grid, every)
+    count = _discounted(_in_blocks(there.astype(np.float64)), grid, every)
     start.loss[:, heard], start.count[:, heard] = loss[..., -1], count[..., -1]
     # weights of a block stand on errors that were known when it began
     lags = 1 + grid.knots // (every * _BLOCK)
@@ -215,17 +220,13 @@ def _calibrate(start: Standing, scores: F64, norm: F64, past: Past, every: int) 
     _fill(start, quantiles, mean, found)
     pace = st.rate(grid, np.array(float(every)))
     fade = st.decay(grid, np.array(float(every * _BLOCK)))
-    for first in range(0, scores.shape[-1], _BLOCK):
-        block = scores[..., first : first + _BLOCK].transpose(3, 0, 1, 2)
-        there = np.isfinite(block)
-        lost = np.where(
-            there, st.pinball(start.spread, block) * norm[..., first : first + _BLOCK].transpose(3, 0, 1, 2), 0.0
-        )
-        inside = (block[:, :, 0] > start.spread[:, 0, :, 1]) & (block[:, :, 0] <= start.spread[:, 0, :, 3])
-        start.pinball = start.pinball * fade + lost.sum(axis=0) * every
-        start.inside = start.inside * fade + inside.sum(axis=0) * every
-        start.evidence = start.evidence * fade + there[:, :, 0].sum(axis=0) * every
-        start.spread = start.spread + st.moved(start.spread, block, start.size, pace).sum(axis=0)
+    scores, norm = (np.ascontiguousarray(array.transpose(3, 0, 1, 2)) for array in (scores, norm))
+    for first in range(0, len(scores), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        *sums, push = st.lived(start.spread, scores[part], norm[part])
+        for name, one in zip(st.JUDGED, sums, strict=True):
+            setattr(start, name, getattr(start, name) * fade + one * every)
+        start.spread = start.spread + push * (start.size * pace)[..., None]
     start.spread = np.sort(start.spread, axis=-1)
 
 
@@ -242,9 +243,13 @@ def _fill(start: Standing, quantiles: F64, mean: F64, found: Bools) -> None:
         start.size[:, :, knot] = np.where(lent, start.size[:, :, knot - 1] * grown, start.size[:, :, knot])
 
 
-def _in_blocks(values: NDArray[np.generic]) -> F64:
+def _in_blocks(values: F64) -> F64:
     """Return sums over blocks of the last axis; the last block may be a short one."""
-    return np.asarray(np.add.reduceat(values, np.arange(0, values.shape[-1], _BLOCK), axis=-1, dtype=np.float64))
+    out = values[..., ::_BLOCK].copy()
+    for place in range(1, _BLOCK):
+        part = values[..., place::_BLOCK]
+        out[..., : part.shape[-1]] += part
+    return out
 
 
 def _discounted(values: F64, grid: Grid, every: int) -> F64:

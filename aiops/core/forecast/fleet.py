@@ -186,7 +186,7 @@ class Fleet:
 
     def _members_say(self, fitted: Fitted, past: Past) -> F64:
         """Return float64[n, voices, knots] from the last column."""
-        origin = slice(past.length - 1, past.length, 1)
+        origin = _last(past)
         silent = np.full((self.series, 1, len(self.grid.knots)), np.nan)
         out = []
         for member in self.members:
@@ -200,7 +200,7 @@ class Fleet:
         """Return (points [n, knots], what quantiles add to them [n, knots, quantiles])."""
         made = self._members_say(fitted, past)
         point = st.mixed(made, self.standing.weights(self.grid))
-        norm = normaliser(past, point[:, :, None], slice(0, 1, 1))[:, :, 0]
+        norm = normaliser(past, point[:, :, None], _last(past))[:, :, 0]
         return point, np.sort(self.standing.spread[:, 0], axis=-1) * norm[:, :, None]
 
     def _heard(self) -> Bools:
@@ -213,7 +213,7 @@ class Fleet:
         point = st.mixed(made, self.standing.weights(grid))
         points = np.stack([point, made[:, 0]], axis=1)
         norm = np.stack(
-            [normaliser(past, one[:, :, None], slice(0, 1, 1))[:, :, 0] for one in (point, made[:, 0])], axis=1
+            [normaliser(past, one[:, :, None], _last(past))[:, :, 0] for one in (point, made[:, 0])], axis=1
         )
         origin = self.step - 1
         turn = np.flatnonzero(origin % grid.strides == 0)
@@ -237,12 +237,12 @@ class Fleet:
         norm = self._norms[:, :, due, slot]
         scores = (values[:, None, None] - self._points[:, :, due, slot]) / norm
         spread, size = now.spread[:, :, due], now.size[:, :, due]
-        for name, one in zip(st.JUDGED, st.judged(spread, scores, norm), strict=True):
+        *sums, push = st.lived(spread, scores[None], norm[None])
+        for name, one in zip(st.JUDGED, sums, strict=True):
             array = getattr(now, name)
             array[..., due] = array[..., due] * fade + one * stands
-        now.spread[:, :, due] = spread + st.moved(
-            spread, scores, size, st.rate(grid, grid.strides.astype(np.float64))[due]
-        )
+        pace = st.rate(grid, grid.strides.astype(np.float64))[due]
+        now.spread[:, :, due] = spread + push * (size * pace)[..., None]
         drawn = np.where(np.isfinite(scores), np.abs(scores), size)
         now.size[:, :, due] = size + (1.0 - fade) * (drawn - size)
         self._made[:, :, due, slot] = np.nan
@@ -267,6 +267,10 @@ class Fleet:
         self._made = np.full((self.series, len(self.voices), knots, self.grid.slots), np.nan)
         self._points = np.full((self.series, 2, knots, self.grid.slots), np.nan)
         self._norms = np.ones((self.series, 2, knots, self.grid.slots))
+
+
+def _last(past: Past) -> slice:
+    return slice(past.length - 1, past.length, 1)
 
 
 def _path(past: Past, point: F64, spread: tuple[F64, int], steps: int) -> F64:

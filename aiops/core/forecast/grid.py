@@ -89,6 +89,11 @@ class Grid:
         return tuple(edge for edge in _EDGES if edge <= max(4, self.season))
 
     @cached_property
+    def stirred(self) -> int:
+        """Return over how many steps it is measured how restless a series is: two hours, or eight steps."""
+        return max(8, min(self.season // 12, max(*self.edges, 12)))
+
+    @cached_property
     def tail(self) -> int:
         """Return how many steps before an origin members look at (seasons before it not counted)."""
         return max(*self.edges, 12) + 4 + self.coarse

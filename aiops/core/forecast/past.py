@@ -22,6 +22,7 @@ SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
 HOLIDAY_SEASONS = tuple(range(1, 29))
 DETAIL_SEASONS = 7
 SPIKE = 6.0
+STIR_LIMITS = (0.25, 8.0)
 _EPS = 1e-12
 _Cell = TypeVar("_Cell", bound=np.generic)
 
@@ -78,8 +79,8 @@ class Past:
 
     raw: float64[n, t], NaN is a gap; real: bool[n, t]. values, dev (from the profile): float64[n, t], gaps filled from
     before. profile: float64[n, t + ahead]; known: whether it stands on anything. season_ago: the value of one season
-    ago, NaN where there is none; yesterday: its deviation from the profile. lately: running sums of dev,
-    float64[n, t + 1].
+    ago, NaN where there is none; yesterday: its deviation from the profile. lately, moves: running sums of dev and of
+    its absolute changes, float64[n, t + 1].
     """
 
     grid: Grid
@@ -94,6 +95,7 @@ class Past:
     yesterday: F64
     dev: F64
     lately: F64
+    moves: F64
 
     @property
     def length(self) -> int:
@@ -116,6 +118,14 @@ class Past:
     def seasonal(self, origins: slice) -> Bools:
         """Return whether the season is known at each origin and at all knots after it: [n, o]."""
         return np.asarray(self.at(self.known, origins, 0) & self.at(self.known, origins, 1))
+
+    def stir(self, origins: slice) -> F64:
+        """Return how much deviations move lately, against what is usual of the series: [n, o], one is as usual."""
+        wide = self.grid.stirred
+        late = self.moves[:, origins.start + 1 : origins.stop + 1 : origins.step]
+        early = self.moves[:, origins.start + 1 - wide : origins.stop + 1 - wide : origins.step]
+        usual = np.maximum(self.norms.jitter, 1e-6 * self.norms.size)[:, None]
+        return np.asarray(np.clip((late - early) / wide / usual, *STIR_LIMITS))
 
     def at(self, array: NDArray[_Cell], origins: slice, shift: int) -> NDArray[_Cell]:
         """Return `array` at `shift` steps from each origin: [n, o]."""
@@ -143,8 +153,9 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
     dev = _despiked(dev, norms.jitter[:, None], known[:, : total - start])
     values = np.where(real, part, here + dev)
     season_ago = _season_ago(history, start)
-    lately = np.zeros((len(raw), total - start + 1))
+    lately, moves = (np.zeros((len(raw), total - start + 1)) for _ in range(2))
     np.cumsum(dev, axis=1, out=lately[:, 1:])
+    np.cumsum(np.abs(np.diff(dev, axis=1)), axis=1, out=moves[:, 2:])
     return Past(
         grid=grid,
         first_step=history.first_step + start,
@@ -158,6 +169,7 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
         yesterday=np.nan_to_num(season_ago - profile),
         dev=dev,
         lately=lately,
+        moves=moves,
     )
 
 

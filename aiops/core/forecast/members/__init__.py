@@ -17,9 +17,8 @@ MEMBERS: tuple[Member, ...] = (
 """The members of every series, in this order; the first one is the reference of skill."""
 
 
-
 def signal_members(limits: Limits) -> tuple[Member, ...]:
-    """Return the members for the few signals that policies name: those of every series, and those of other libraries."""
+    """Return the members for the few signals that policies name: those of every series and of other libraries."""
     return (*MEMBERS, Smoothing(limits), ArmaHarmonic(limits), Online(limits))
 
 

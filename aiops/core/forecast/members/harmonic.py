@@ -58,7 +58,9 @@ class Harmonic:
         """Return float64[n, 1, knots, o]."""
         left, fade = self.left(past, coefficients, origins), coefficients["fade"]
         knots = past.grid.knots.tolist()
-        return np.stack([self.at(past, coefficients, origins, knot) + fade**knot * left for knot in knots], axis=1)[:, None]
+        return np.stack([self.at(past, coefficients, origins, knot) + fade**knot * left for knot in knots], axis=1)[
+            :, None
+        ]
 
     def at(self, past: Past, coefficients: Coefficients, origins: slice, shift: int) -> F64:
         """Return the waves at `shift` steps from each origin: [n, o]."""

@@ -1,7 +1,7 @@
 """Members that other libraries fit, for the few signals that policies name: never on a tick, a library at a time.
 
-Each library only finds parameters; they are kept as arrays, and foretelling from them is plain numpy. So a checkpoint holds
-no object of theirs, and what is foretold does not depend on their versions. They are imported inside `fit`.
+Each library only finds parameters; they are kept as arrays, and foretelling from them is plain numpy. So a checkpoint
+holds no object of theirs, and what is foretold does not depend on their versions. They are imported inside `fit`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,8 +47,8 @@ class Limits:
 class Smoothing:
     """Exponential smoothing with a damped trend, ETS(A,Ad,N), of deviations from the seasonal profile; by statsmodels.
 
-    Hyndman, Koehler, Ord and Snyder, "Forecasting with Exponential Smoothing", 2008. The season is the profile's, as in an
-    STL decomposition, so that a season of 1,440 steps costs no more than one of 24.
+    Hyndman, Koehler, Ord and Snyder, "Forecasting with Exponential Smoothing", 2008. The season is the profile's, as in
+    an STL decomposition, so that a season of 1,440 steps costs no more than one of 24.
     """
 
     name = "ets"
@@ -57,7 +58,7 @@ class Smoothing:
         self._limits = limits
 
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
-        """Return {"ets": float64[n, 3]} (level, trend, damping) of the first end for all ends; NaN where none is found."""
+        """Return {"ets": float64[n, 3]} (level, trend, damping) of the first end for all ends; NaN where none is."""
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
         found = np.full((len(past.values), 3), np.nan)
@@ -127,12 +128,12 @@ class ArmaHarmonic:
         """Return float64[n, 1, knots, o]: waves, and errors that fade."""
         keep, echo = coefficients["arma"][:, :1], coefficients["arma"][:, 1:]
         # a shock is what is left of an error after what the error before had foretold of it
-        shock, before = np.zeros_like(self._waves.left(past, coefficients, origins)), None
-        for age in range(min(_WARM_UP, origins.start), -1, -1):
-            shifted = slice(origins.start - age, origins.stop - age, origins.step)
-            error = self._waves.left(past, coefficients, shifted)
-            shock = np.zeros_like(error) if before is None else error - keep * before - echo * shock
-            before = error
+        oldest = min(_WARM_UP, origins.start)
+        before = self._waves.left(past, coefficients, _older(origins, oldest))
+        shock = np.zeros_like(before)
+        for age in range(oldest - 1, -1, -1):
+            error = self._waves.left(past, coefficients, _older(origins, age))
+            shock, before = error - keep * before - echo * shock, error
         next_error = keep * before + echo * shock
         knots = past.grid.knots.tolist()
         out = [self._waves.at(past, coefficients, origins, knot) + keep ** (knot - 1) * next_error for knot in knots]
@@ -145,9 +146,9 @@ class ArmaHarmonic:
 class Online:
     """Bayesian linear regression learnt sample by sample by river, of deviations on recent deviations.
 
-    Its forgetting makes it follow a changing series. What was learnt is read off by asking for unit vectors, as weights.
-    river's own time-series models are not used: on development traces SNARIMAX with gradient descent diverged on half of
-    the series, and HoltWinters starts its season as a ratio to the level, which explodes on centred data.
+    Its forgetting makes it follow a changing series. What was learnt is read off by asking for unit vectors, as
+    weights. The time-series models of river are not used: on development traces SNARIMAX with gradient descent diverged
+    on half of the series, and HoltWinters starts its season as a ratio to the level, which explodes on centred data.
     """
 
     name = "online"
@@ -173,7 +174,8 @@ class Online:
         usable = past.seasonal(rows)
         for row in range(len(design)):
             for place, knot in enumerate(knots):
-                learner, done = BayesianLinearRegression(smoothing=self._keep), rows.start
+                learner: Any = BayesianLinearRegression(smoothing=self._keep)
+                done = rows.start
                 for number, end in enumerate(ends):
                     for column in range(done, end - knot, max(1, knot // 4)):
                         if usable[row, column - rows.start] and past.real[row, column + knot]:
@@ -197,6 +199,10 @@ def _weights(predict: Callable[[dict[int, float]], float], features: int) -> F64
     """Return the weights of a linear learner."""
     units = np.eye(features)
     return np.array([float(predict(dict(enumerate(unit.tolist())))) for unit in units])
+
+
+def _older(origins: slice, age: int) -> slice:
+    return slice(origins.start - age, origins.stop - age, origins.step)
 
 
 def _latest(past: Past, end: int) -> F64:
