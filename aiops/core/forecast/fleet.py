@@ -43,6 +43,7 @@ class Fleet:
         self._store = np.full((series, self._room), np.nan)
         self._end = self.size
         self._lived = 0
+        self._said: tuple[Past, F64] | None = None
         self._near = int(np.searchsorted(grid.knots, max(3600.0 / grid.step_s, 1.0), side="right"))
         self.voices = tuple(voice for member in self.members for voice in member.voices)
         self.standing = Standing.unknown(series, len(self.voices), grid)
@@ -78,6 +79,7 @@ class Fleet:
         if kept.shape[1]:
             self._store[:, self._end - kept.shape[1] : self._end] = kept
         self.step = next_step
+        self._said = None
         self._lived = 0
         self._open_promises()
 
@@ -91,7 +93,7 @@ class Fleet:
         for name in STANDING:
             lived, tried = getattr(self.standing, name), getattr(fitted.start, name)
             setattr(self.standing, name, share * lived + (1.0 - share) * tried)
-        self.fitted = fitted
+        self.fitted, self._said = fitted, None
         self._gate()
 
     def update(self, values: F64) -> None:
@@ -123,8 +125,12 @@ class Fleet:
         if fitted is None:
             return np.full((self.series, len(QUANTILES), steps), np.nan)
         older = 0 if provisional is None else provisional.shape[1]
-        past = self._recent(fitted, provisional, rest)
-        point, spread = self._foretell(fitted, past)
+        if provisional is None and rest is None and self._said is not None:
+            past, made = self._said
+        else:
+            past = self._recent(fitted, provisional, rest)
+            made = self._members_say(fitted, past)
+        point, spread = self._weighed(past, made)
         path = np.maximum(_path(past, point, (spread, older), steps), fitted.floor[:, None, None])
         return np.asarray(np.where(self._heard()[:, None, None], path, np.nan))
 
@@ -196,9 +202,8 @@ class Fleet:
                 out += [silent] * len(member.voices)
         return np.concatenate(out, axis=1)
 
-    def _foretell(self, fitted: Fitted, past: Past) -> tuple[F64, F64]:
+    def _weighed(self, past: Past, made: F64) -> tuple[F64, F64]:
         """Return (points [n, knots], what quantiles add to them [n, knots, quantiles])."""
-        made = self._members_say(fitted, past)
         point = st.mixed(made, self.standing.weights(self.grid))
         norm = normaliser(past, point[:, :, None], _last(past))[:, :, 0]
         return point, np.sort(self.standing.spread[:, 0], axis=-1) * norm[:, :, None]
@@ -210,6 +215,7 @@ class Fleet:
         """Note what is foretold now, at the knots whose turn it is."""
         grid, past = self.grid, self._recent(fitted)
         made = self._members_say(fitted, past)
+        self._said = past, made
         point = st.mixed(made, self.standing.weights(grid))
         points = np.stack([point, made[:, 0]], axis=1)
         norm = np.stack(
@@ -261,6 +267,7 @@ class Fleet:
         self._store[:, self._end : self._end + width] = columns
         self._end += width
         self.step += width
+        self._said = None
 
     def _open_promises(self) -> None:
         knots = len(self.grid.knots)

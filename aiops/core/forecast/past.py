@@ -178,7 +178,6 @@ def _profile(history: History, start: int) -> tuple[F64, Bools]:
     grid, raw = history.grid, history.values
     stop = raw.shape[1] + grid.ahead
     total, weights = np.zeros((len(raw), stop - start)), np.zeros((len(raw), stop - start))
-    history = replace(history, values=_smoothed(raw, grid.smooth))
     for seasons, weight in SEASONS:
         _add(history, (start, stop), (seasons, weight), (total, weights))
     known = weights > 0
@@ -197,11 +196,13 @@ def _profile(history: History, start: int) -> tuple[F64, Bools]:
 def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sums: tuple[F64, F64]) -> None:
     """Add the values of some seasons ago to the sums; days of rest and others do not mix."""
     (start, stop), (seasons, weight), (total, weights) = columns, lag, sums
-    back = seasons * history.grid.season
+    back, around = seasons * history.grid.season, history.grid.smooth
     first = max(start, back)
     if first >= stop:
         return
-    part = history.values[:, first - back : stop - back]
+    before = min(around, first - back)
+    part = _smoothed(history.values[:, first - back - before : stop - back + around], around)
+    part = part[:, before : before + stop - first]
     width = part.shape[1]
     there = np.isfinite(part)
     if history.rest is not None:

@@ -56,20 +56,23 @@ class Harmonic:
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
         """Return float64[n, 1, knots, o]."""
+        knots = past.grid.knots
         left, fade = self.left(past, coefficients, origins), coefficients["fade"]
-        knots = past.grid.knots.tolist()
-        return np.stack([self.at(past, coefficients, origins, knot) + fade**knot * left for knot in knots], axis=1)[
-            :, None
-        ]
+        fading = fade[:, :, None] ** knots[:, None] * left[:, None, :]
+        return np.asarray(self.ahead(past, coefficients, origins) + fading)[:, None]
 
-    def at(self, past: Past, coefficients: Coefficients, origins: slice, shift: int) -> F64:
-        """Return the waves at `shift` steps from each origin: [n, o]."""
-        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step) + shift
-        return np.asarray(coefficients["waves"] @ _waves(columns, past.grid.season).T)
+    def ahead(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
+        """Return the waves at all knots after each origin: [n, knots, o]."""
+        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
+        wanted = past.grid.knots[:, None] + columns
+        waves = coefficients["waves"] @ _waves(wanted.ravel(), past.grid.season).T
+        return np.asarray(waves.reshape(len(waves), *wanted.shape))
 
     def left(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
         """Return what the waves leave of the values at the origins: [n, o]."""
-        return np.asarray(past.at(past.values, origins, 0) - self.at(past, coefficients, origins, 0))
+        columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
+        here = coefficients["waves"] @ _waves(columns, past.grid.season).T
+        return np.asarray(past.at(past.values, origins, 0) - here)
 
 
 def _regress(design: F64, values: F64, there: Bools, penalty: F64) -> F64:

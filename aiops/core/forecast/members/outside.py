@@ -135,9 +135,8 @@ class ArmaHarmonic:
             error = self._waves.left(past, coefficients, _older(origins, age))
             shock, before = error - keep * before - echo * shock, error
         next_error = keep * before + echo * shock
-        knots = past.grid.knots.tolist()
-        out = [self._waves.at(past, coefficients, origins, knot) + keep ** (knot - 1) * next_error for knot in knots]
-        return np.stack(out, axis=1)[:, None]
+        fading = keep[:, :, None] ** (past.grid.knots[:, None] - 1) * next_error[:, None, :]
+        return np.asarray(self._waves.ahead(past, coefficients, origins) + fading)[:, None]
 
     def _stop(self, *_: object) -> None:
         self._limits.check()
