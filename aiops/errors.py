@@ -19,6 +19,7 @@ Anything else that is raised is a bug: it is logged with its traceback, counted,
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,3 +118,20 @@ class InvalidPolicy(InvalidInput):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+def let_go(err: BaseException) -> None:
+    """Empty the ended frames that a client's exception, and what led to it, hold.
+
+    Clients keep exceptions in the frames that these hold. Such cycles, with sockets, answers and a whole turn of the
+    loop on them, last until the next full collection; while a source is down they pile up, and memory grows.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [err]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        waiting += (one.__cause__, one.__context__)

@@ -12,7 +12,7 @@ import orjson
 
 import aiops
 from aiops.adapters.kubernetes.connection import sendable
-from aiops.errors import ClusterUnavailable, NoPermission
+from aiops.errors import ClusterUnavailable, NoPermission, let_go
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -67,22 +67,27 @@ class Http:
         Raises NoPermission, before anything is sent, when the credentials cannot be read.
         """
         from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json", "User-Agent": call.user_agent}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
         self._authorize(headers, call)
         query = f"?{urlencode(dict(call.query))}" if call.query else ""
-        response: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
-            call.method,
-            f"{self._host}{call.path}{query}",
-            headers=headers,
-            body=None if call.body is None else json.dumps(call.body),
-            timeout=Timeout(connect=min(5.0, call.timeout_s), read=call.timeout_s),
-            preload_content=not call.stream,
-            redirect=False,
-        )
-        return response
+        try:
+            answer: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
+                call.method,
+                f"{self._host}{call.path}{query}",
+                headers=headers,
+                body=None if call.body is None else json.dumps(call.body),
+                timeout=Timeout(connect=min(5.0, call.timeout_s), read=call.timeout_s),
+                preload_content=not call.stream,
+                redirect=False,
+            )
+        except HTTPError as err:
+            let_go(err)
+            raise
+        return answer
 
     def _authorize(self, headers: dict[str, str], call: Call) -> None:
         from kubernetes import config as loaders

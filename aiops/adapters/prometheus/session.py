@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from aiops.adapters.prometheus.options import PrometheusOptions
-from aiops.errors import SourceUnavailable
+from aiops.errors import SourceUnavailable, let_go
 
 RETRIED = (429, 500, 502, 503, 504)
 _CHUNK = 65_536
@@ -92,13 +92,18 @@ class BoundedSession(requests.Session):
             response = super().request(method, url, *args, **kwargs)
             with response:
                 self._checked(response, deadline)
-        except requests.exceptions.SSLError as err:
-            raise SourceUnavailable(f"{options.url}: TLS: {_cause(err)}") from err
-        except requests.exceptions.Timeout as err:
-            raise _TryAgain(f"{options.url} did not answer within {options.timeout_s:g} s") from err
         except requests.exceptions.RequestException as err:
-            raise _TryAgain(f"{options.url} cannot be reached: {_cause(err)}") from err
+            let_go(err)
+            raise self._failed(err) from err
         return response
+
+    def _failed(self, err: requests.exceptions.RequestException) -> SourceUnavailable | _TryAgain:
+        url = self._options.url
+        if isinstance(err, requests.exceptions.SSLError):
+            return SourceUnavailable(f"{url}: TLS: {_cause(err)}")
+        if isinstance(err, requests.exceptions.Timeout):
+            return _TryAgain(f"{url} did not answer within {self._options.timeout_s:g} s")
+        return _TryAgain(f"{url} cannot be reached: {_cause(err)}")
 
     def _checked(self, response: requests.Response, deadline: float) -> None:
         """Read the answer within its limits, and let `json()` give what was parsed."""

@@ -68,7 +68,7 @@ class PrometheusSource:
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
         if failures and len(failures) == len(results):
-            raise failures[0]
+            raise SourceUnavailable(str(failures[0]))
         answers: dict[PolicyKey, dict[str, Answer]] = {}
         for query in signals:
             answers.setdefault(query.policy, {})[query.name] = _older(_answer(query, results), behind_s)
@@ -194,10 +194,13 @@ class PrometheusSource:
 
 
 def _settled(future: Future[Result]) -> Result | SourceUnavailable:
-    try:
+    """Return the result, or the failure by its words: one that was raised holds frames, and these what a turn asked."""
+    err = future.exception()
+    if err is None:
         return future.result()
-    except SourceUnavailable as err:
-        return err
+    if isinstance(err, SourceUnavailable):
+        return SourceUnavailable(str(err))
+    raise err
 
 
 def _older(answer: Answer, behind_s: float) -> Answer:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from aiops.adapters.store.tables import FENCE, META, METADATA, REVISION
-from aiops.errors import CannotReach, ConfigurationError, FatalError, StoreUnavailable
+from aiops.errors import CannotReach, ConfigurationError, FatalError, StoreUnavailable, let_go
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Table
@@ -205,6 +205,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as err:
+        let_go(err)
         raise StoreUnavailable(f"{what}: {reason(err)}") from err
 
 
