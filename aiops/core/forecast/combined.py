@@ -23,6 +23,7 @@ from aiops.core.protocols import Arrays
 STEP_S = 60.0
 _FIRST_FITS = (2, 10, 60, 240)
 _GROWTH = 1.25
+_GROWN_SEASONS = 4
 _OPEN_WEIGHT = 0.5
 """The minute that is not over yet counts half: it is younger, and noisier."""
 
@@ -178,11 +179,19 @@ class Combined:
             self.refit()
 
     def _due(self) -> bool:
-        """Return whether history has grown enough since the last fit."""
-        known = self._minute - self._first
-        fitted = self._fit_at - self._first if self._fit_at >= 0 else 0
-        grown = min(max(fitted, _FIRST_FITS[-1]) * _GROWTH, fitted + self.fleet.grid.season)
-        return any(fitted < least <= known for least in _FIRST_FITS) or known >= max(grown, _FIRST_FITS[0])
+        """Return whether history has grown enough since the last fit: by a quarter, later by a season.
+
+        Once grown, each signal is fitted at a minute of its own: a thousand of them are not fitted in one tick.
+        """
+        known, season = self._minute - self._first, self.fleet.grid.season
+        last = self._fit_at - self._first if self._fit_at >= 0 else 0
+        if any(last < least <= known for least in _FIRST_FITS):
+            return True
+        if last < _GROWN_SEASONS * season:
+            return known >= max(last, _FIRST_FITS[-1]) * _GROWTH
+        fitted = self.fleet.fitted
+        own = 0 if fitted is None else hash(float(fitted.norms.jitter[0])) % season
+        return known >= last + season // 2 and (self._minute - own) % season == 0
 
     def _merge(self, minutes: NDArray[np.int64], values: F64) -> None:
         """Put a history before, and into the holes of, what is known."""

@@ -211,7 +211,7 @@ def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -
 def _calibrate(start: Standing, scores: F64, norm: F64, past: Past, every: int) -> None:
     """Set intervals by the errors' quantiles, then live through the errors in blocks to adapt to the latest."""
     grid = past.grid
-    alike = np.minimum(1.0, every / np.maximum(grid.knots / 4.0, 1.0))
+    alike = np.minimum(1.0, every / grid.knots)
     quantiles = st.conformal(scores, alike)
     found = np.asarray(np.isfinite(quantiles).all(axis=-1))
     size = np.abs(scores)

@@ -288,7 +288,9 @@ def _path(past: Past, point: F64, spread: tuple[F64, int], steps: int) -> F64:
     base = np.where(seasonal, past.profile, 0.0)
     off = (point - base[:, last + grid.knots]) @ grid.between(steps)
     wanted = np.arange(1, steps + 1)
-    wanted -= grid.season * -(-np.maximum(wanted - grid.ahead, 0) // grid.season)  # further on, the season repeats
-    path = base[:, last + wanted] + off
+    turns = -(-np.maximum(wanted - grid.ahead, 0) // grid.season)
+    # further on the profile's last season comes again, from where the profile ends
+    risen = base[:, last + grid.ahead] - base[:, last + grid.ahead - grid.season]
+    path = base[:, last + wanted - grid.season * turns] + risen[:, None] * (turns > 0) + off
     wide = np.einsum("nkq,ks->nqs", spread[0], grid.between(steps + spread[1])[:, spread[1] :])
     return np.asarray(path[:, None, :] + wide)

@@ -140,9 +140,11 @@ def mixed(made: F64, weights: F64) -> F64:
 def rate(grid: Grid, steps: F64) -> F64:
     """Return float64[knots]: how far quantiles move by an error that stands for so many steps.
 
-    Errors far ahead that are neighbours are one error, errors that lie far apart are no more than one each.
+    Errors far ahead that are neighbours are one error, errors that lie far apart are no more than one each. Beyond an
+    eighth of a season whole days go wrong together: quantiles that ran after each would always be a day late.
     """
-    return np.asarray(RATE * np.minimum(1.0, steps * 8.0 / (7.0 + grid.knots)))
+    alike = np.minimum(1.0, steps * 8.0 / (7.0 + grid.knots))
+    return np.asarray(RATE * alike * np.minimum(1.0, grid.season / (8.0 * grid.knots)))
 
 
 _SHARES = np.full(len(LEVELS), 1.0 / len(LEVELS))
