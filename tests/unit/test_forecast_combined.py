@@ -245,6 +245,28 @@ def test_a_day_ahead_goes_on_with_the_season() -> None:
     np.testing.assert_allclose(path, truth, atol=12.0)
 
 
+def test_a_holiday_that_the_calendar_knows_is_foreseen() -> None:
+    grid = Grid.of(3600.0)
+    holidays = {3, 9, 16}
+
+    def calendar(first: int, steps: int) -> np.ndarray:
+        return np.isin((first + np.arange(steps)) // 24, sorted(holidays))
+
+    chance = np.random.default_rng(2)
+    hours = np.arange(17 * 24)
+    values = np.where(calendar(0, len(hours)), 100.0, 400.0) + chance.normal(0, 5, len(hours))
+    known = values[: 16 * 24]
+    told = Fleet(grid, 1, history_steps=len(known), calendar=calendar)
+    untold = Fleet(grid, 1, history_steps=len(known))
+    errors = []
+    for fleet in (told, untold):
+        fleet.load(known[None, :], len(known))
+        fleet.adopt(fit(fleet.history()))
+        errors.append(np.abs(fleet.predict(24)[0, MEDIAN] - values[16 * 24 :])[2:20].mean())
+    assert errors[0] < 60.0
+    assert errors[1] > 250.0
+
+
 # -- intervals ---------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.forecast.fitting import Fitted, fit
-from aiops.core.forecast.fleet import Fleet
+from aiops.core.forecast.fleet import Calendar, Fleet
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS, Member
 from aiops.core.forecast.standing import QUANTILES
@@ -41,9 +41,16 @@ class Combined:
     name = "combined"
     version = 1
 
-    def __init__(self, spec: ForecastSpec, *, members: Sequence[Member] = MEMBERS, refits: bool = True) -> None:
-        grid = Grid.of(STEP_S, spec.season_s)
-        self.fleet = Fleet(grid, 1, history_steps=round(spec.history_s / STEP_S), members=members)
+    def __init__(
+        self,
+        spec: ForecastSpec,
+        *,
+        members: Sequence[Member] = MEMBERS,
+        refits: bool = True,
+        calendar: Calendar | None = None,
+    ) -> None:
+        grid, steps = Grid.of(STEP_S, spec.season_s), round(spec.history_s / STEP_S)
+        self.fleet = Fleet(grid, 1, history_steps=steps, members=members, calendar=calendar)
         self._refits = refits
         self._first = self._minute = -1
         self._sum = self._count = 0.0

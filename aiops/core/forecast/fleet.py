@@ -6,7 +6,7 @@ here: `adopt` takes what `fit` returned, whoever ran it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,13 @@ from aiops.core.forecast import standing as st
 from aiops.core.forecast.fitting import Fitted, normaliser
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS, Member
-from aiops.core.forecast.past import SEASONS, History, Past, past_of
+from aiops.core.forecast.past import HOLIDAY_SEASONS, SEASONS, History, Past, past_of
 from aiops.core.forecast.standing import QUANTILES, STANDING, Standing
 from aiops.core.model import F64, Bools
 from aiops.core.protocols import Arrays
+
+Calendar = Callable[[int, int], Bools]
+"""(first step, steps) -> bool[steps]: which steps since the epoch lie in a holiday, or in a day like one."""
 
 ON, OFF = 0.02, -0.02
 """Skill at which a model starts and stops to act; between, it goes on as it did."""
@@ -32,8 +35,17 @@ class Fleet:
     values: float64[n, size], the last `size` closed steps, NaN is a gap; `step` is the number of the next one.
     """
 
-    def __init__(self, grid: Grid, series: int, *, history_steps: int, members: Sequence[Member] = MEMBERS) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        series: int,
+        *,
+        history_steps: int,
+        members: Sequence[Member] = MEMBERS,
+        calendar: Calendar | None = None,
+    ) -> None:
         self.grid = grid
+        self._calendar = calendar
         self.members = tuple(members)
         self.size = max(history_steps, 2 * grid.season) + grid.tail + grid.ahead
         self.step = 0
@@ -61,13 +73,11 @@ class Fleet:
         """Return the steps that are kept, oldest first; column j is step `step - size + j`."""
         return self._store[:, self._end - self.size : self._end]
 
-    def history(self, rest: Bools | None = None) -> History:
+    def history(self) -> History:
         """Return what is kept as a history to fit on, without the empty beginning."""
         known = np.isfinite(self.values).any(axis=0)
         first = int(known.argmax()) if known.any() else self.size
-        return History(
-            grid=self.grid, values=self.values[:, first:].copy(), first_step=self.step - self.size + first, rest=rest
-        )
+        return self._dated(self.values[:, first:].copy(), self.step - self.size + first)
 
     # -- learning --------------------------------------------------------------------------------------
 
@@ -115,20 +125,20 @@ class Fleet:
 
     # -- foretelling -----------------------------------------------------------------------------------
 
-    def predict(self, steps: int, provisional: F64 | None = None, rest: Bools | None = None) -> F64:
+    def predict(self, steps: int, provisional: F64 | None = None) -> F64:
         """Return float64[n, quantiles, steps]: the steps after the last closed one; NaN of what nothing is known of.
 
         provisional: [n, j], what is believed of j steps that are not closed yet; the answer begins after them, and is
-        as unsure as one from before them. rest: as in History, for the columns kept and the provisional ones.
+        as unsure as one from before them.
         """
         fitted = self.fitted
         if fitted is None:
             return np.full((self.series, len(QUANTILES), steps), np.nan)
         older = 0 if provisional is None else provisional.shape[1]
-        if provisional is None and rest is None and self._said is not None:
+        if provisional is None and self._said is not None:
             past, made = self._said
         else:
-            past = self._recent(fitted, provisional, rest)
+            past = self._recent(fitted, provisional)
             made = self._members_say(fitted, past)
         point, spread = self._weighed(past, made)
         path = np.maximum(_path(past, point, (spread, older), steps), fitted.floor[:, None, None])
@@ -181,14 +191,19 @@ class Fleet:
 
     # -- inner -----------------------------------------------------------------------------------------
 
-    def _recent(self, fitted: Fitted, provisional: F64 | None = None, rest: Bools | None = None) -> Past:
-        look = min(self.size, SEASONS[-1][0] * self.grid.season + self.grid.tail)
+    def _recent(self, fitted: Fitted, provisional: F64 | None = None) -> Past:
+        seasons = SEASONS[-1][0] if self._calendar is None else HOLIDAY_SEASONS[-1]
+        look = min(self.size, seasons * self.grid.season + self.grid.tail)
         values = self.values[:, -look:]
         if provisional is not None:
             values = np.concatenate([values, provisional], axis=1)
         last = self.step + (0 if provisional is None else provisional.shape[1])
-        history = History(grid=self.grid, values=values, first_step=last - values.shape[1], rest=rest)
-        return past_of(history, fitted.norms, self.grid.tail)
+        return past_of(self._dated(values, last - values.shape[1]), fitted.norms, self.grid.tail)
+
+    def _dated(self, values: F64, first_step: int) -> History:
+        """Return a history with its calendar."""
+        rest = None if self._calendar is None else self._calendar(first_step, values.shape[1] + self.grid.ahead)
+        return History(grid=self.grid, values=values, first_step=first_step, rest=rest)
 
     def _members_say(self, fitted: Fitted, past: Past) -> F64:
         """Return float64[n, voices, knots] from the last column."""
