@@ -20,7 +20,7 @@ from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
 
-REPLAYED_S = 2 * 86_400.0
+REPLAYED_S = 86_400.0
 """So much of a history is lived through again, sample by sample; what is older is the season's only."""
 
 _WARM_STEPS = 1440
@@ -214,7 +214,8 @@ class Lookahead:
         told = {places[key]: past for key, past in histories.items() if key in places and np.isfinite(past[1]).any()}
         if not told or self._slot >= 0:
             return
-        start = math.floor((now - REPLAYED_S) / 60.0) * 60.0
+        earliest = min(float(times[np.isfinite(values)][0]) for times, values in told.values())
+        start = math.floor(max(now - REPLAYED_S, min(earliest, now)) / 60.0) * 60.0
         self.nowcasts.begin(start)
         for place, (times, values) in told.items():
             minutes, means = _by_minute(times, values)

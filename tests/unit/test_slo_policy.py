@@ -1,0 +1,369 @@
+"""A policy that is steered by its SLO, through the shared decision: cold start, learnt capacity, forecast, overload."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from aiops.core.guard import in_time
+from aiops.core.model import (
+    Answered,
+    Capacity,
+    Decision,
+    Inputs,
+    LoopState,
+    NoSeries,
+    Nowcast,
+    Percepts,
+    Reason,
+    Snapshot,
+    TargetState,
+    VerdictWord,
+)
+from aiops.core.pipeline import Turn, decide, decide_one, demand_of
+from aiops.core.pipeline.turn import Decisions
+from aiops.core.policies import ForecastSpec, Objective, PolicySet, Reaction, ScalingPolicy, Slo
+from aiops.core.record.codec import from_text, to_text
+from aiops.core.record.story import Told, explanation
+from tests.builders import KEY, NOW, TARGET, forecast, policy, rules, snapshot, spec, workload
+from tests.unit.rulings import bound
+
+AHEAD = ForecastSpec(model="seasonal-naive", history_s=1e6, quantile=0.95, lead_s=60.0, season_s=86400.0, by_slo=True)
+OBJECTIVE = Objective(
+    demand="demand", per_replica=None, slo=Slo(signal="latency", at_most=0.25, target_ratio=0.995), utilisation="use"
+)
+TICK_S = 15.0
+
+
+def steered(**changes: object) -> ScalingPolicy:
+    signals = {"demand": spec(), "latency": spec("latency"), "use": spec("use")}
+    return policy(**({"signals": signals, "objective": OBJECTIVE, "forecast": AHEAD} | changes))
+
+
+def seen(demand: float = 390.0, latency: float = 0.1, use: float = 0.6, at: float = NOW, **running: object) -> Snapshot:
+    answers = {
+        name: NoSeries() if math.isnan(value) else Answered(value=value, newest_at=at - 5.0)
+        for name, value in (("demand", demand), ("latency", latency), ("use", use))
+    }
+    return snapshot(at=at, answers={KEY: answers}, workloads={TARGET.key: workload(as_of=at, **running)})
+
+
+def carries(each: float = 50.0, **changes: object) -> Capacity:
+    """Return a learnt capacity: one pod alone carries less, many of them a little more than `each`."""
+    pods = (1.0, 2.0, 4.0, 8.0, 16.0)
+    carried = (0.8 * each, 1.8 * each, 4.0 * each, 8.0 * each, 17.0 * each)
+    return replace(Capacity(pods=pods, carried=carried, busy=70.0, doubt_ratio=0.02, learned=True), **changes)
+
+
+def soon(near: float, lead: float, **changes: object) -> Nowcast:
+    made = Nowcast(
+        policy=KEY,
+        at=NOW,
+        horizons_s=(45.0, 105.0),
+        demand=(near, lead),
+        error_ratio=(0.02, 0.05),
+        margin=2.0,
+        skill=0.3,
+        acts=True,
+    )
+    return replace(made, **changes)
+
+
+UNLEARNT = Capacity(pods=(1.0, 2.0), carried=(math.nan, math.nan), busy=math.nan, doubt_ratio=0.0, learned=False)
+BLIND = soon(math.nan, math.nan, error_ratio=(math.nan, math.nan), acts=False)
+
+
+def made(shot: Snapshot, ahead: Nowcast | None = None, known: Capacity | None = None, **how: object) -> Decisions:
+    percepts = Percepts(
+        nowcasts={} if ahead is None else {KEY: ahead}, capacities={} if known is None else {KEY: known}
+    )
+    state = how.pop("state", LoopState())
+    asked = how.pop("policy", None) or steered()
+    policies = PolicySet(digest="p", scaling=(asked,), step_s=TICK_S)
+    return decide(state, Turn(snapshot=shot, percepts=percepts, policies=policies, code="c", platform="p"))
+
+
+def decided(shot: Snapshot, ahead: Nowcast | None = None, known: Capacity | None = None, **how: object) -> Decision:
+    found = made(shot, ahead, known, **how).tick.decisions[0]
+    assert not found.bug, found.bug
+    return found
+
+
+# -- cold start, then learnt ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [None, UNLEARNT], ids=["not looked at", "not learnt"])
+@pytest.mark.parametrize(("use", "wanted"), [(0.9, 12), (0.6, 8), (1.5, 20), (0.3, 4), (0.0, 0)])
+def test_until_its_capacity_is_learnt_it_goes_by_utilisation(known, use, wanted):
+    found = decided(seen(use=use), BLIND, known).verdict.proposal
+    assert found.change.after == wanted
+    need = found.need
+    assert (need.capacity, need.capacity_learned, need.forecast, need.usage_ratio) == (0.0, False, None, None)
+
+
+def test_once_it_is_learnt_demand_is_divided_by_what_so_many_carry():
+    for demand, wanted in ((390.0, 8), (800.0, 16), (30.0, 2), (200.0, 4), (1700.0, 32)):
+        need = decided(seen(demand=demand, use=0.99), BLIND, carries()).verdict.proposal.need
+        assert max(need.reactive, 2) == wanted
+        assert need.capacity_learned
+    assert need.capacity == pytest.approx(850.0 / 16)
+
+
+def test_a_capacity_that_is_written_down_is_not_overruled():
+    given = steered(objective=replace(OBJECTIVE, per_replica=100.0))
+    need = decided(seen(), None, carries(), policy=given).verdict.proposal.need
+    assert (need.reactive, need.capacity, need.capacity_learned) == (4, 100.0, False)
+
+
+def test_nobody_ready_and_nothing_learnt_is_a_wish_to_stay_that_says_so():
+    found = decided(seen(ready=0), BLIND, UNLEARNT)
+    assert found.verdict.change.after == 8
+    assert "none is ready to tell by its use" in found.story
+
+
+def test_nobody_running_and_a_capacity_that_is_learnt_is_no_division_by_zero():
+    found = decided(seen(replicas=0, ready=0, latency=0.4), soon(390.0, 400.0), carries())
+    assert found.verdict.proposal.need.usage_ratio is None
+
+
+# -- the forecast raises only ----------------------------------------------------------------------------
+
+
+def test_the_forecast_raises_above_the_reactive_need_by_its_margin():
+    verdict = decided(seen(), soon(400.0, 600.0), carries()).verdict
+    need = verdict.proposal.need
+    assert need.demand_ahead == pytest.approx(600.0 * math.exp(0.1))
+    assert need.forecast == math.ceil(8 + (need.demand_ahead - 400.0) / 56.25)
+    assert verdict.change.after == need.forecast > need.reactive == 8
+
+
+def test_of_two_horizons_the_greater_one_counts():
+    near = decided(seen(), soon(700.0, 300.0), carries()).verdict.proposal.need
+    assert near.demand_ahead == pytest.approx(700.0 * math.exp(0.04))
+
+
+def test_the_forecast_never_lowers_below_the_reactive_need():
+    assert decided(seen(), soon(50.0, 50.0), carries()).verdict.change.after == 8
+
+
+def test_a_nowcast_that_may_not_be_acted_on_leaves_the_slower_forecast():
+    percepts = Percepts(nowcasts={KEY: soon(900.0, 900.0, acts=False)}, capacities={KEY: carries()})
+    percepts = replace(percepts, forecasts={KEY: forecast(500.0)})
+    policies = PolicySet(digest="p", scaling=(steered(),), step_s=TICK_S)
+    turn = Turn(snapshot=seen(), percepts=percepts, policies=policies, code="c", platform="p")
+    need = decide(LoopState(), turn).tick.decisions[0].verdict.proposal.need
+    assert (need.demand_ahead, need.foreseen) == (500.0, None)
+
+
+def test_a_nowcast_is_not_followed_where_a_quantile_is_asked_for():
+    quantile = steered(forecast=replace(AHEAD, by_slo=False))
+    need = decided(seen(), soon(900.0, 900.0), carries(), policy=quantile).verdict.proposal.need
+    assert (need.forecast, need.demand_ahead) == (None, None)
+
+
+def test_a_forecast_that_has_not_learnt_states_no_risk():
+    percepts = Percepts(nowcasts={KEY: soon(390.0, 400.0)}, capacities={KEY: carries()})
+    for learned in (False, True):
+        percepts = replace(percepts, forecasts={KEY: forecast(500.0, learned=learned)})
+        policies = PolicySet(digest="p", scaling=(steered(),), step_s=TICK_S)
+        turn = Turn(snapshot=seen(), percepts=percepts, policies=policies, code="c", platform="p")
+        risk = decide(LoopState(), turn).tick.decisions[0].verdict.proposal.expectation.risk_before
+        assert (risk is not None) is learned
+
+
+# -- a broken SLO (S1) -----------------------------------------------------------------------------------
+
+
+def test_a_broken_slo_holds_scale_in_s1():
+    verdict = decided(seen(demand=100.0, latency=0.4), soon(100.0, 100.0), carries()).verdict
+    assert bound(verdict) == (VerdictWord.WAIT, Reason.CENSORED_DEMAND, 8)
+    calm = decided(seen(demand=100.0), soon(100.0, 100.0), carries()).verdict
+    assert calm.change.after < 8
+
+
+def lived(latencies: list[float], ahead: Nowcast, **running: object) -> list[int]:
+    """Return what was wished for at each tick of 15 s with these latencies, nothing of it carried out."""
+    state, wishes = LoopState(), []
+    for tick, latency in enumerate(latencies):
+        shot = seen(demand=380.0, latency=latency, at=NOW + tick * TICK_S, **running)
+        turn = made(shot, ahead, carries(), state=state)
+        state = turn.state
+        wishes.append(turn.tick.decisions[0].verdict.proposal.change.after)
+    return wishes
+
+
+def test_an_overload_that_stays_is_answered_after_two_ticks_s1():
+    assert lived([0.1, 0.4, 0.4, 0.4, 0.4], soon(380.0, 380.0, margin=0.5)) == [8, 8, 8, 10, 10]
+
+
+def test_an_overload_of_a_single_tick_is_not_answered():
+    assert lived([0.4, 0.1, 0.4, 0.1, 0.4, 0.1], soon(380.0, 380.0, margin=0.5)) == [8] * 6
+
+
+def test_a_broken_slo_that_the_forecast_answers_already_gets_no_more():
+    assert lived([0.4] * 6, soon(380.0, 430.0, margin=0.5)) == [9] * 6
+
+
+def test_without_a_nowcast_a_broken_slo_is_answered_at_once():
+    assert lived([0.4], BLIND) == [10]
+
+
+def test_a_clock_that_is_stepped_back_takes_the_broken_slo_along():
+    since = TargetState(slo_broken_since=NOW - 30.0, recommendations=((NOW, 8),))
+    assert in_time(since, NOW - 3600.0).slo_broken_since == NOW - 3630.0
+    assert in_time(replace(since, slo_broken_since=math.inf), NOW - 3600.0).slo_broken_since == math.inf
+    assert in_time(since, NOW) is since
+    alone = LoopState(targets={KEY: TargetState(uid="u", slo_broken_since=NOW + 3600.0)})
+    after = made(seen(latency=0.4), soon(390.0, 390.0), carries(), state=alone)
+    assert after.state.targets[KEY].slo_broken_since == NOW
+
+
+def test_how_long_the_slo_is_broken_begins_anew_when_it_held():
+    state = made(seen(latency=0.4), BLIND, carries()).state
+    assert state.targets[KEY].slo_broken_since == NOW
+    state = made(seen(latency=0.4, at=NOW + 15.0), BLIND, carries(), state=state).state
+    assert state.targets[KEY].slo_broken_since == NOW
+    state = made(seen(latency=0.1, at=NOW + 30.0), BLIND, carries(), state=state).state
+    assert state.targets[KEY].slo_broken_since == math.inf
+
+
+# -- one replica has a longer window ------------------------------------------------------------------------
+
+
+def wished(policy: ScalingPolicy, demands: list[float], *, step_s: float = TICK_S) -> list[int]:
+    """Return the levels that were allowed at each tick, carried out at once."""
+    state, level, levels = LoopState(), 8, []
+    for tick, demand in enumerate(demands):
+        shot = seen(demand=demand, at=NOW + tick * step_s, replicas=level, ready=level)
+        turn = made(shot, BLIND, carries(), policy=policy, state=state)
+        state, level = replace(turn.state, effects={}), turn.tick.decisions[0].verdict.change.after
+        target = replace(state.targets[KEY], pending=None, owned=False)
+        state = replace(state, targets={KEY: target})
+        levels.append(level)
+    return levels
+
+
+def test_one_replica_more_waits_for_its_window_and_two_do_not():
+    slow = steered(up=rules(0.0, single_step_s=60.0))
+    assert wished(slow, [440.0] * 6) == [8, 8, 8, 8, 9, 9]
+    assert wished(slow, [500.0] * 2) == [10, 10]
+
+
+def test_one_replica_less_waits_for_its_window_and_two_for_the_ordinary_one():
+    slow = steered(down=rules(30.0, single_step_s=90.0))
+    assert wished(slow, [340.0] * 8) == [8, 8, 8, 8, 8, 8, 7, 7]
+    assert wished(slow, [290.0] * 4) == [8, 8, 6, 6]
+
+
+def test_a_loop_that_stood_for_an_ordinary_window_drops_nothing_s5():
+    slow = steered(down=rules(60.0, single_step_s=600.0))
+    state = made(seen(), BLIND, carries(), policy=slow).state
+    for back_s in (200.0, 215.0, 230.0, 245.0):
+        turn = made(seen(demand=100.0, at=NOW + back_s), BLIND, carries(), policy=slow, state=state)
+        state = turn.state
+        assert turn.tick.decisions[0].verdict.change.after == 8, back_s
+    turn = made(seen(demand=100.0, at=NOW + 260.0), BLIND, carries(), policy=slow, state=state)
+    assert turn.tick.decisions[0].verdict.change.after < 8
+
+
+# -- blind in a signal (S2) ---------------------------------------------------------------------------------
+
+
+def test_without_utilisation_and_nothing_learnt_it_stays_and_names_what_is_missing_s2():
+    found = decided(seen(use=math.nan), BLIND, UNLEARNT)
+    assert found.verdict.change.after == 8
+    assert "use is absent" in found.verdict.proposal.reason
+
+
+def test_without_demand_and_nothing_learnt_utilisation_may_raise_and_not_lower_s2():
+    assert decided(seen(demand=math.nan, use=0.9), BLIND, UNLEARNT).verdict.change.after == 12
+    verdict = decided(seen(demand=math.nan, use=0.1), BLIND, UNLEARNT).verdict
+    assert bound(verdict) == (VerdictWord.WAIT, Reason.ABSENT_SIGNAL, 8)
+
+
+@pytest.mark.parametrize("missing", ["use", "latency"])
+def test_once_learnt_a_missing_signal_holds_scale_in_and_no_scale_out_s2(missing):
+    blind = {missing: math.nan}
+    assert decided(seen(demand=800.0, **blind), BLIND, carries()).verdict.change.after == 16
+    held = decided(seen(demand=100.0, **blind), BLIND, carries()).verdict
+    assert bound(held) == (VerdictWord.WAIT, Reason.ABSENT_SIGNAL, 8)
+
+
+def test_utilisation_that_is_ignored_when_absent_holds_nothing_once_learnt():
+    signals = {"demand": spec(), "latency": spec("latency"), "use": spec("use", on_absent=Reaction.IGNORE)}
+    verdict = decided(seen(demand=100.0, use=math.nan), BLIND, carries(), policy=steered(signals=signals)).verdict
+    assert verdict.change.after < 8
+
+
+def test_without_latency_the_forecast_is_followed_all_the_same_s2():
+    assert decided(seen(latency=math.nan), soon(400.0, 600.0), carries()).verdict.change.after > 10
+
+
+# -- what is learnt from ----------------------------------------------------------------------------------
+
+
+def test_a_stale_sample_is_no_demand_s1():
+    stale = seen()
+    answers = stale.answers[KEY] | {"demand": Answered(value=390.0, newest_at=NOW - 600.0)}
+    found = demand_of(steered(), TargetState(), replace(stale, answers={KEY: answers}))
+    assert math.isnan(found.value)
+    assert not found.whole
+
+
+def test_a_partial_sample_is_a_lower_bound_and_measures_no_replica_s1():
+    partial = seen()
+    answers = partial.answers[KEY] | {
+        "demand": Answered(value=390.0, newest_at=NOW - 5.0, warnings=("a shard is gone",))
+    }
+    found = demand_of(steered(), TargetState(), replace(partial, answers={KEY: answers}))
+    assert (found.value, found.whole, found.calm) == (390.0, False, False)
+
+
+def test_what_is_served_under_a_broken_slo_is_not_all_that_was_asked_for_s1():
+    found = demand_of(steered(), TargetState(), seen(latency=0.4))
+    assert (found.value, found.whole, found.latency, found.use_ratio, found.ready) == (390.0, False, 0.4, 0.6, 8)
+    assert found.calm
+    assert found.lead_s == 70.0
+
+
+def test_a_rollout_measures_no_replica():
+    assert not demand_of(steered(), TargetState(), seen(rollout=True)).calm
+
+
+def test_an_inventory_that_is_not_there_for_a_tick_has_no_lead_time():
+    found = demand_of(steered(), TargetState(), replace(seen(), workloads={}))
+    assert math.isnan(found.lead_s)
+    assert (found.ready, found.calm) == (0, False)
+
+
+# -- the record ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ahead", "known"), [(soon(400.0, 600.0), carries()), (BLIND, UNLEARNT), (BLIND, carries()), (None, None)]
+)
+def test_a_decision_is_made_again_byte_for_byte_from_its_recorded_inputs(ahead, known):
+    turn = made(seen(use=0.9), ahead, known)
+    (inputs,) = turn.inputs.values()
+    text = to_text(inputs)
+    again = decide_one(steered(), from_text(text, Inputs))
+    assert to_text(again.inputs) == text
+    assert to_text(again.decision) == to_text(turn.tick.decisions[0])
+    assert to_text(again.state) == to_text(turn.state.targets[KEY])
+
+
+def test_the_explanation_prints_what_was_learnt_and_foreseen():
+    told = explanation(Told(decision=decided(seen(), soon(400.0, 600.0), carries()), workload=workload(), unit="req/s"))
+    assert "one replica carries 50 req/s (learned)" in told
+    assert "demand 600 req/s within 70 s (start-up p95 of this workload)" in told
+    assert "2.0 times its error of 5.0% above it: 663.1 (skill 0.30 against last value and season)" in told
+    assert "forecast 600 + margin = 663 req/s within 70 s needs 13" in told
+
+
+def test_the_explanation_says_what_is_not_learnt_yet():
+    told = explanation(Told(decision=decided(seen(use=0.9), BLIND, UNLEARNT), workload=workload(), unit="req/s"))
+    assert "what one replica carries is not learnt yet" in told
+    assert "no forecast: reactive only" in told
+    assert "use" in told
