@@ -98,7 +98,8 @@ def judge(url: str) -> None:
     foreseen = []
     for row in reader.decisions(Asked(verdict="allow", limit=200)):
         need = reader.decision(row["id"]).decision.verdict.proposal.need
-        if row["after"] > row["before"] and need.forecast > need.reactive and need.reactive <= row["before"]:
+        out = row["after"] > row["before"] and need.forecast is not None
+        if out and need.forecast > need.reactive and need.reactive <= row["before"]:
             foreseen.append(row)
     assert foreseen, "a scale-out is decided before it is needed"
     findings = reader.findings(0.0)
