@@ -31,6 +31,9 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline import Turn, decide, demand_of, settled
 from aiops.policy import parse
+from benchmarks.external_forecaster import Forecaster
+
+__all__ = ["Forecaster", "Scaler"]
 
 POLICY = Path(__file__).parents[1] / "policies" / "storefront.yaml"
 TICK_S = 15.0
