@@ -15,9 +15,9 @@ WARM_S = 480.0
 """The first minutes of a process, in which things happen to it for the first time.
 
 Imports, caches and pools fill up, and the allocator takes what the largest of everything needs at once. Without faults
-that is over after some hundred turns. Under faults it goes on until each of their kinds has come once or twice: turned
-ten times a second under a fault every four seconds, a daemon grew from 119.2 to 121.9 MB within the first 40 faults,
-and by 0.3 MB in the next 20. In a soak a fault comes every 16 s.
+that is over after some hundred turns. Under faults it goes on until each of their kinds has come a few times: turned
+ten times a second under a fault every three seconds, a daemon grew from 115.7 to 117.1 MB within the first 50 of them,
+and by 0.1 MB with the next 20. In a soak a fault comes every 16 s.
 """
 LONG_ENOUGH_S = 360.0
 """After these minutes of warmth a life is long enough for a line; of a shorter one nothing is said."""
