@@ -95,7 +95,8 @@ class LoopState:
 class Sample:
     """What the page's chart shows of one policy at one tick, beside what its verdict says; None is unknown.
 
-    ahead_p50, ahead_p95: the demand forecast at the end of the lead time. usd_per_hour: of all replicas now.
+    ahead_p50, ahead_p95: the demand forecast at the end of the lead time; while a policy is steered by its SLO, the
+    nowcast and what it wants to carry. usd_per_hour: of all replicas now.
     """
 
     ready: int | None = None

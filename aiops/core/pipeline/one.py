@@ -251,10 +251,11 @@ def _sample(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Sample:
         return Sample()
     need = made.verdict.proposal.need
     ahead = None if forecast is None else inputs.snapshot.at + need.lead_s + inputs.tick_s
+    soon = need.foreseen
     return Sample(
         ready=workload.ready,
-        ahead_p50=_ahead(forecast, 0.5, ahead),
-        ahead_p95=_ahead(forecast, 0.95, ahead),
+        ahead_p50=_ahead(forecast, 0.5, ahead) if soon is None else max(soon.demand),
+        ahead_p95=_ahead(forecast, 0.95, ahead) if soon is None else max(soon.upper),
         usd_per_hour=None if price is None else price * workload.replicas,
     )
 
