@@ -92,7 +92,7 @@ def test_history_and_life_teach_the_same(name: str) -> None:
     told.backfill(times, values)
     now = float(times[-1])
     median = lived.quantiles.index(0.5)
-    np.testing.assert_allclose(lived.paths(now, 30), told.paths(now, 30), rtol=0.1)
+    np.testing.assert_allclose(lived.paths(now, 30), told.paths(now, 30), rtol=0.15)
     # in life the last fit may be some hours old; what that changes must drown in the noise, of deviation 20
     apart = np.abs(lived.paths(now, 30)[median] - told.paths(now, 30)[median])
     assert apart.mean() < 10.0

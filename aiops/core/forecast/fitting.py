@@ -54,6 +54,7 @@ class Fitted:
             "steps": np.array([self.first_step, self.last_step]),
             "size": self.norms.size,
             "jitter": self.norms.jitter,
+            "grain": self.norms.grain,
             "detail": self.norms.detail,
             "floor": self.floor,
         }
@@ -69,7 +70,7 @@ class Fitted:
         try:
             sizes = {len(array) for name, array in arrays.items() if name != "steps" and not name.endswith("/")}
             first, last = (int(step) for step in arrays["steps"])
-            norms = Norms(**{name: _floats(arrays[name]) for name in ("size", "jitter", "detail")})
+            norms = Norms(**{name: _floats(arrays[name]) for name in ("size", "jitter", "grain", "detail")})
             start = Standing(**{name: _floats(arrays[f"start/{name}"]) for name in st.STANDING})
             floor = _floats(arrays["floor"])
         except KeyError as err:
@@ -255,7 +256,7 @@ def _in_blocks(values: F64) -> F64:
 def _discounted(values: F64, grid: Grid, every: int) -> F64:
     """Return discounted running sums over blocks, in steps."""
     ages = np.arange(values.shape[-1], dtype=np.float64) * (every * _BLOCK)
-    grown = 1.0 / st.decay(grid, ages)
+    grown = 1.0 / st.decay(grid, ages, st.WEIGHT_SEASONS)
     return np.asarray(np.cumsum(values * (grown * every), axis=-1) / grown)
 
 
@@ -281,7 +282,9 @@ def _joined(parts: Sequence[Fitted]) -> Fitted:
         grid=parts[0].grid,
         first_step=parts[0].first_step,
         last_step=parts[0].last_step,
-        norms=Norms(**{key: _cat([getattr(p.norms, key) for p in parts]) for key in ("size", "jitter", "detail")}),
+        norms=Norms(
+            **{key: _cat([getattr(p.norms, key) for p in parts]) for key in ("size", "jitter", "grain", "detail")}
+        ),
         floor=_cat([part.floor for part in parts]),
         coefficients={
             name: {key: _cat([p.coefficients[name][key] for p in parts]) for key in parts[0].coefficients[name]}

@@ -253,8 +253,9 @@ class Fleet:
         fade = st.decay(grid, stands)
         errors = np.abs(values[:, None, None] - self._made[:, :, due, slot])
         there = np.isfinite(errors)
-        now.loss[:, :, due] = now.loss[:, :, due] * fade + np.where(there, errors, 0.0) * stands
-        now.count[:, :, due] = now.count[:, :, due] * fade + there * stands
+        forgotten = st.decay(grid, stands, st.WEIGHT_SEASONS)
+        now.loss[:, :, due] = now.loss[:, :, due] * forgotten + np.where(there, errors, 0.0) * stands
+        now.count[:, :, due] = now.count[:, :, due] * forgotten + there * stands
         norm = self._norms[:, :, due, slot]
         scores = (values[:, None, None] - self._points[:, :, due, slot]) / norm
         spread, size = now.spread[:, :, due], now.size[:, :, due]

@@ -54,7 +54,7 @@ class Grid:
     @cached_property
     def ahead(self) -> int:
         """Return how many steps ahead models are fitted: a day, but never so far that the last season is not known."""
-        return max(1, min(self.season - self.smooth - self.coarse, round(DAY_S / self.step_s)))
+        return max(1, min(self.season - max(self.smooth, self.coarse), round(DAY_S / self.step_s)))
 
     @cached_property
     def smooth(self) -> int:

@@ -1,13 +1,15 @@
 """The past of many series, laid out for forecasters: gaps filled causally, a seasonal profile, deviations from it.
 
 The profile of a step is the weighted mean of the same time one, two, three, seven and fourteen seasons ago. On a
-holiday it is that of other holidays and of the last rest days. Values are smoothed over five minutes first. The profile
-of column j uses nothing after column j - grid.ahead, so all models may look at it `ahead` steps before its time.
+holiday it is that of other holidays and of the last rest days. What of its finer shape does not come again is smoothed
+away. The profile of column j uses nothing after column j - grid.ahead: all models may look at it `ahead` steps before
+its time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -51,12 +53,13 @@ class History:
 class Norms:
     """What is usual of each series, float64[n]: the size of its values, and how far it moves in one step.
 
-    detail: how much of the profile's fine shape comes again, in [0, 1]; the rest is the noise of the few days it is
-    made of, and is smoothed away.
+    grain, detail: how much of the profile's shape within minutes, and within an hour, comes again, in [0, 1]; the rest
+    is the noise of the few days it is made of, and is smoothed away.
     """
 
     size: F64
     jitter: F64
+    grain: F64
     detail: F64
 
     @classmethod
@@ -70,7 +73,9 @@ class Norms:
         # a root's mean is hardly moved by the few greatest steps, and needs no sorting
         root = np.sqrt(np.where(moved, moves, 0.0)).sum(axis=1) / np.maximum(moved.sum(axis=1), 1)
         size = np.where(size > _EPS, size, 1.0)
-        return cls(size=size, jitter=np.where(root > 0, root**2, 0.0), detail=np.ones(len(values)))
+        return cls(
+            size=size, jitter=np.where(root > 0, root**2, 0.0), grain=np.ones(len(values)), detail=np.ones(len(values))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,14 +145,14 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
     part = raw[:, start:]
     real = np.isfinite(part)
     profile, known = _profile(history, start)
-    coarse = _smoothed(np.where(known, profile, np.nan), grid.coarse)
-    coarse = np.where(known, coarse, profile)
-    fine = profile - coarse
+    scales = _scales(profile, known, grid)
     if norms is None:
         there = real & known[:, : total - start]
         there[:, : -DETAIL_SEASONS * grid.season] = False  # older profiles stood on fewer days
-        norms = replace(Norms.of(raw), detail=_detail(part - coarse[:, : total - start], fine, there))
-    profile = coarse + norms.detail[:, None] * fine
+        shares = [_found(part - wide[:, : total - start], fine - wide, there) for fine, wide in pairwise(scales)]
+        norms = replace(Norms.of(raw), grain=shares[0], detail=shares[1])
+    grain, detail = norms.grain[:, None], norms.detail[:, None]
+    profile = scales[2] + detail * (scales[1] - scales[2]) + grain * (scales[0] - scales[1])
     here = profile[:, : total - start]
     dev = _carried(np.where(real, part - here, np.nan), first=True)
     dev = _despiked(dev, norms.jitter[:, None], known[:, : total - start])
@@ -196,13 +201,11 @@ def _profile(history: History, start: int) -> tuple[F64, Bools]:
 def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sums: tuple[F64, F64]) -> None:
     """Add the values of some seasons ago to the sums; days of rest and others do not mix."""
     (start, stop), (seasons, weight), (total, weights) = columns, lag, sums
-    back, around = seasons * history.grid.season, history.grid.smooth
+    back = seasons * history.grid.season
     first = max(start, back)
     if first >= stop:
         return
-    before = min(around, first - back)
-    part = _smoothed(history.values[:, first - back - before : stop - back + around], around)
-    part = part[:, before : before + stop - first]
+    part = history.values[:, first - back : stop - back]
     width = part.shape[1]
     there = np.isfinite(part)
     if history.rest is not None:
@@ -212,9 +215,16 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
     weights[:, place] += weight * there
 
 
-def _detail(left: F64, fine: F64, there: Bools) -> F64:
-    """Return the share of the fine shape [n, t] that is found again in what the coarse one leaves: least squares."""
-    shape = np.where(there, fine[:, : left.shape[1]], 0.0)
+def _scales(profile: F64, known: Bools, grid: Grid) -> tuple[F64, F64, F64]:
+    """Return the profile as it is, smoothed over minutes, and smoothed over an hour."""
+    seen = np.where(known, profile, np.nan)
+    fine, coarse = (_smoothed(seen, half) if half else profile for half in (grid.smooth, grid.coarse))
+    return profile, np.where(known, fine, profile), np.where(known, coarse, profile)
+
+
+def _found(left: F64, shape: F64, there: Bools) -> F64:
+    """Return the share of a finer shape [n, t] that is found again in what the wider one leaves: least squares."""
+    shape = np.where(there, shape[:, : left.shape[1]], 0.0)
     power = (shape**2).sum(axis=1)
     found = (shape * np.where(there, left, 0.0)).sum(axis=1)
     return np.where(power > _EPS, np.clip(found / np.maximum(power, _EPS), 0.0, 1.0), 1.0)

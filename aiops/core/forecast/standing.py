@@ -21,7 +21,10 @@ QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95, 0.99)
 LEVELS = np.array(QUANTILES)
 POWER = 6.0
 HALF_LIFE_SEASONS = 2.0
-"""After so long an error counts half."""
+"""After so long an error counts half, for the skill and for what is said of coverage."""
+
+WEIGHT_SEASONS = 0.5
+"""After so long an error counts half for the weights: who is right changes within days."""
 
 RATE = 0.1
 """How far a quantile moves after an error, in mean absolute errors, one step ahead."""
@@ -96,9 +99,9 @@ def prior_size(grid: Grid) -> F64:
     return np.asarray(_PRIOR_RATIO * np.sqrt(grid.knots * grid.step_s / 60.0))
 
 
-def decay(grid: Grid, steps: F64) -> F64:
+def decay(grid: Grid, steps: F64, half_life_seasons: float = HALF_LIFE_SEASONS) -> F64:
     """Return what errors count after so many steps."""
-    return np.asarray(0.5 ** (steps / (HALF_LIFE_SEASONS * grid.season)))
+    return np.asarray(0.5 ** (steps / (half_life_seasons * grid.season)))
 
 
 def weigh(loss: F64, count: F64, grid: Grid) -> F64:
