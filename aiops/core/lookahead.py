@@ -152,32 +152,49 @@ class Lookahead:
         self.margins.follow(self.nowcasts.scaled_errors[1], broken)
 
     def _said(self, at: Instant) -> Seen:
-        views, margins = self.nowcasts.ahead(), self.margins.values
-        demand, near_s = np.exp(views.log_demand), NEAR_STEPS * STEP_S
-        carried, learned = self.capacities.carried(), self.capacities.learned
-        doubt = np.sqrt(self.capacities.busy_var)
-        current = int(at // STEP_S) == self._slot
-        nowcasts, capacities = {}, {}
-        for place, row in enumerate(self._rows):
-            acts = current and bool(views.acts[place]) and bool(np.isfinite(demand[:, place]).all())
-            nowcasts[row.key] = Nowcast(
+        views, near_s = self.nowcasts.ahead(), NEAR_STEPS * STEP_S
+        demand = np.exp(views.log_demand)
+        acts = views.acts & np.isfinite(demand).all(axis=0) & (int(at // STEP_S) == self._slot)
+        # whole arrays at once: a thousand rows picked number by number cost more than everything else here
+        forecasts = zip(
+            (self.nowcasts.steps[1] * STEP_S).tolist(),
+            demand.T.tolist(),
+            views.scale.T.tolist(),
+            self.margins.values.tolist(),
+            views.skill.tolist(),
+            acts.tolist(),
+            strict=True,
+        )
+        nowcasts = {
+            row.key: Nowcast(
                 policy=row.key,
                 at=at,
-                horizons_s=(near_s, float(self.nowcasts.steps[1, place]) * STEP_S),
-                demand=(float(demand[0, place]), float(demand[1, place])),
-                error_ratio=(float(views.scale[0, place]), float(views.scale[1, place])),
-                margin=float(margins[place]),
-                skill=float(views.skill[place]),
-                acts=acts,
+                horizons_s=(near_s, lead_s),
+                demand=(near, lead),
+                error_ratio=(near_error, lead_error),
+                margin=margin,
+                skill=skill,
+                acts=acting,
             )
-            capacities[row.key] = Capacity(
-                pods=_PODS,
-                carried=tuple(carried[place].tolist()),
-                busy=float(self.capacities.busy[place]),
-                doubt_ratio=float(doubt[place]),
-                learned=bool(learned[place]),
+            for row, (lead_s, (near, lead), (near_error, lead_error), margin, skill, acting) in zip(
+                self._rows, forecasts, strict=True
             )
-        return Seen(nowcasts, capacities)
+        }
+        return Seen(nowcasts, self._carried())
+
+    def _carried(self) -> dict[PolicyKey, Capacity]:
+        learnt = self.capacities
+        known = zip(
+            learnt.carried().tolist(),
+            learnt.busy.tolist(),
+            np.sqrt(learnt.busy_var).tolist(),
+            learnt.learned.tolist(),
+            strict=True,
+        )
+        return {
+            row.key: Capacity(pods=_PODS, carried=tuple(carried), busy=busy, doubt_ratio=doubt, learned=learned)
+            for row, (carried, busy, doubt, learned) in zip(self._rows, known, strict=True)
+        }
 
     @property
     def learned(self) -> bool:

@@ -31,7 +31,10 @@ class Mode(StrEnum):
     @property
     def rank(self) -> int:
         """Return 0 for the strictest mode."""
-        return tuple(Mode).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {mode: rank for rank, mode in enumerate(Mode)}
 
 
 class Reason(StrEnum):

@@ -80,7 +80,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nowcast:
-    """Demand in the next minutes at two horizons: what nothing can change any more, and when a pod asked for now serves.
+    """Demand in the next minutes at two horizons: what cannot be changed any more, and when a pod asked for now serves.
 
     demand: the forecasts. error_ratio: the scale of their errors, relative. margin: how many scales the SLO's error
     budget wants above them. skill: 1 - mean absolute error / that of the better of last value and last season, over
