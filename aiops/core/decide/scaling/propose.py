@@ -253,6 +253,10 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.forecast, f"{_told_ahead(policy, need)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
+    if need.capacity <= 0.0:
+        use = seen.signals[policy.objective.utilisation or demand].value
+        told = f"{use:.0%} of {seen.workload.ready} ready are used, what one carries is not learnt yet"
+        return need.reactive, f"{told}: needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
 
 
