@@ -7,7 +7,8 @@ One table for each start-up time: trace x autoscaler at the knob with which it j
 requests on every trace (the cheapest such knob, the same for all traces), then the trade-off curves: mean pod hours
 over the optimum against the worst trace's violations as the knob moves. What a pod carries is told to nobody. Steps
 of 15 s, metrics a step late, pods billed from creation; the queue is M/M/c (simulators/lab). `ours` is
-policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py); its knob is the SLO's target.
+policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py); its knob is the SLO's
+target.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ class Capacities:
             self.stale[due] = 0.0
 
     def _learn_rate(self, seen: Load, usable: Bools) -> None:
-        rate = np.where(usable, seen.rate, np.nan) / np.where(usable, seen.ready * np.where(usable, seen.util, 1.0), 1.0)
+        used = np.where(usable, seen.ready * np.where(usable, seen.util, 1.0), 1.0)
+        rate = np.where(usable, seen.rate, np.nan) / used
         first = usable & ~np.isfinite(self.busy)
         self.busy = np.where(first, rate, self.busy)
         gain = np.where(usable, 1.0 / np.minimum(self.count + 2.0, 480.0), 0.0)
