@@ -1,4 +1,4 @@
-"""The combination: who is heard, how wide intervals are, when it acts, what bad input does to it."""
+"""The combination: who is heard, how wide intervals are, when it acts."""
 
 from __future__ import annotations
 
@@ -13,41 +13,17 @@ from aiops.core.forecast.combined import Combined
 from aiops.core.forecast.fitting import CHUNK, Fitted, fit
 from aiops.core.forecast.fleet import OFF, ON, Fleet
 from aiops.core.forecast.grid import Grid
-from aiops.core.forecast.members import MEMBERS, Coefficients, Limits, Member, OutOfTime, signal_members
+from aiops.core.forecast.members import MEMBERS, Coefficients, Limits, OutOfTime, signal_members
 from aiops.core.forecast.past import History, Past
-from aiops.core.forecast.standing import QUANTILES, mixed, weigh
+from aiops.core.forecast.standing import mixed, weigh
 from aiops.core.model import F64
 from aiops.core.policies import ForecastSpec
 from simulators.load import read_trace
+from tests.series import GRID, HIGH, LOW, MEDIAN, fleet_of, live, waves
 
-GRID = Grid.of(1800.0)
 DAY_S = 86_400.0
 SPEC = ForecastSpec(model="combined", history_s=7 * DAY_S, quantile=0.95, lead_s=60.0, season_s=DAY_S)
 TRACE = Path(__file__).parents[1] / "data" / "mongo_query_rate_5min.csv"
-LOW, MEDIAN, HIGH = (QUANTILES.index(level) for level in (0.1, 0.5, 0.9))
-
-
-def waves(seasons: float, grid: Grid = GRID, *, noise: float = 10.0, seed: int = 1) -> np.ndarray:
-    steps = np.arange(round(seasons * grid.season))
-    chance = np.random.default_rng(seed)
-    return 500.0 + 300.0 * np.sin(2 * np.pi * steps / grid.season) + chance.normal(0, noise, len(steps))
-
-
-def fleet_of(values: np.ndarray, grid: Grid = GRID, members: Sequence[Member] = MEMBERS) -> Fleet:
-    values = np.atleast_2d(values)
-    fleet = Fleet(grid, len(values), history_steps=max(values.shape[1], 2 * grid.season), members=members)
-    fleet.load(values, values.shape[1])
-    fleet.adopt(fit(fleet.history(), members))
-    return fleet
-
-
-def live(fleet: Fleet, values: np.ndarray, steps: int, *, row: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return (quantiles [o, quantiles], what came [o]) so many steps ahead, over a life."""
-    foretold = []
-    for value in values:
-        foretold.append(fleet.predict(steps)[row, :, -1])
-        fleet.update(np.array([value]))
-    return np.array(foretold)[: len(values) - steps + 1], values[steps - 1 :]
 
 
 class Made:
@@ -339,94 +315,6 @@ def test_a_series_that_repeats_itself_exactly_gives_no_reason_to_act() -> None:
     day = np.exp(chance.normal(0, 1, GRID.season))
     fleet = fleet_of(np.tile(day, 8))
     assert not fleet.acts[0]
-
-
-# -- bad input ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("steps", [0, 1, 10])
-def test_a_history_of_a_few_points_foretells_their_level_or_nothing(steps: int) -> None:
-    fleet = fleet_of(np.full(steps, 70.0))
-    path = fleet.predict(4)[0]
-    assert not fleet.acts[0]
-    if steps == 0:
-        assert np.isnan(path).all()
-    else:
-        np.testing.assert_allclose(path[MEDIAN], 70.0)
-        assert (path[HIGH] > 70.0).all()
-
-
-def test_a_constant_series_stays_and_is_sure_of_itself() -> None:
-    for level in (0.0, 7.0, -7.0, 1e12):
-        path = fleet_of(np.full(6 * GRID.season, level)).predict(48)[0]
-        np.testing.assert_allclose(path, level, atol=1e-6 * max(1.0, abs(level)))
-
-
-def test_all_missing_foretells_nothing() -> None:
-    fleet = fleet_of(np.full(6 * GRID.season, np.nan))
-    assert np.isnan(fleet.predict(5)).all()
-    fleet.update(np.array([np.nan]))
-    assert not fleet.acts[0]
-
-
-def test_negative_values_are_foretold_negative_and_others_never() -> None:
-    assert fleet_of(waves(6) - 1000.0).predict(48)[0, MEDIAN].max() < 0
-    low = fleet_of(np.maximum(waves(6, noise=100.0) - 450.0, 0.0)).predict(48)
-    assert low.min() == 0.0
-
-
-def test_a_year_of_gaps_is_survived_and_forgotten() -> None:
-    fleet = fleet_of(waves(6))
-    fleet.skip(365 * GRID.season)
-    assert np.isnan(fleet.predict(3)).all()
-    for value in waves(3):
-        fleet.update(np.array([value]))
-    fleet.adopt(fit(fleet.history()))
-    assert np.isfinite(fleet.predict(48)).all()
-    assert abs(fleet.predict(1)[0, MEDIAN, 0] - 500.0) < 60.0
-
-
-def test_a_history_that_is_mostly_holes_is_still_used() -> None:
-    values = waves(10)
-    values[np.random.default_rng(1).uniform(size=len(values)) < 0.8] = np.nan
-    path = fleet_of(values).predict(48)[0, MEDIAN]
-    truth = 500.0 + 300.0 * np.sin(2 * np.pi * np.arange(480, 528) / 48)
-    assert np.abs(path - truth).mean() < 60.0
-
-
-def test_a_spike_is_over_when_it_is_over() -> None:
-    fleet = fleet_of(waves(8))
-    calm = fleet.predict(4)[0, MEDIAN]
-    fleet.update(np.array([50_000.0]))
-    assert np.abs(fleet.predict(3)[0, MEDIAN] - calm[1:]).max() < 150.0
-    fleet.update(np.array([560.0]))
-    assert np.abs(fleet.predict(2)[0, MEDIAN] - calm[2:]).max() < 150.0
-
-
-def test_a_new_level_is_followed_within_two_steps() -> None:
-    fleet = fleet_of(waves(8))
-    for value in waves(8.1)[-5:] + 900.0:
-        fleet.update(np.array([value]))
-    ahead = fleet.predict(2)[0, MEDIAN]
-    assert ahead.min() > 1150.0
-
-
-def test_a_member_can_be_foretold_from_a_year_of_one_value() -> None:
-    grid = Grid.of(3600.0)
-    fleet = fleet_of(np.full(365 * 24, 12.0), grid)
-    np.testing.assert_allclose(fleet.predict(24)[0], 12.0, atol=1e-6)
-
-
-@pytest.mark.parametrize(("step_s", "season_s"), [(0.0, 60.0), (-1.0, 60.0), (np.nan, 60.0), (np.inf, 60.0)])
-def test_a_step_that_is_none_is_refused(step_s: float, season_s: float) -> None:
-    with pytest.raises(ValueError, match="positive number of seconds"):
-        Grid(step_s=step_s, season=10)
-    del season_s
-
-
-def test_a_season_of_one_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="two steps at least"):
-        Grid(step_s=60.0, season=1)
 
 
 # -- one signal --------------------------------------------------------------------------------------------
