@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from contextlib import ExitStack
+import os
 from pathlib import Path
 
 import pytest
@@ -146,11 +145,13 @@ def a_link_to_nothing(folder: Path) -> None:
 def too_deep(folder: Path) -> None:
     """Move the policy to where the system cannot read any more: a path longer than any may be."""
     (folder / "cart.yaml").unlink()
-    with ExitStack() as stack:
-        stack.enter_context(contextlib.chdir(folder))
-        for _ in range(17):
-            Path("d" * 250).mkdir()
-            stack.enter_context(contextlib.chdir("d" * 250))
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=at)
+        deeper = os.open("d" * 250, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = deeper
+    os.close(at)
 
 
 @pytest.mark.parametrize("spoil", [too_deep, removed, broken, a_link_to_nothing])
