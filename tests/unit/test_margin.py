@@ -41,7 +41,9 @@ def test_demand_exceeds_the_margin_about_as_often_as_was_asked(case):
     margins, over = exceeded()
     asked = AIM_RATIO * SLACK * CASES[case][1]
     assert margins.exceeded_share[case] == pytest.approx(asked)
-    assert 0.7 * asked <= over[:, case].mean() <= 1.3 * asked
+    # where the noise doubles, the margin has to rise by about 2.5 scales, and each step up is one exceeded
+    risen = 2.5 / (ERROR_GAIN * len(over))
+    assert abs(over[:, case].mean() - asked) <= max(0.3 * asked, risen)
 
 
 def test_the_longer_it_lasts_the_nearer_it_is_to_what_was_asked():

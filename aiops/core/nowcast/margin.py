@@ -16,8 +16,8 @@ from aiops.core.protocols import Arrays
 
 ERROR_GAIN = 0.02
 FELT_GAIN = 0.015
-AIM_RATIO = 0.8
-"""Of the budget, this share is spent on purpose: the rest is for what no margin covers."""
+AIM_RATIO = 0.68
+"""Of the budget, this share is spent on purpose: the rest is for bad days and for what no margin covers."""
 
 SLACK = 4.0
 """Two horizons are covered, pods are whole and scale-in waits, so a demand above the margin seldom breaks the SLO: in
