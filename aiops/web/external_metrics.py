@@ -90,13 +90,13 @@ def _values(viewer: Viewer, namespace: str, metric: str, wanted: str) -> Respons
         chosen = selector(wanted)
     except ValueError as err:
         return _status(400, f"labelSelector: {err}")
-    told = viewer.told(metric, namespace)
+    told = viewer.told(metric, namespace, chosen.may_hold)
     found = [one for one in told if isinstance(one, Reading) and chosen.holds(one.labels)]
     missing = [one for one in told if isinstance(one, Missing) and chosen.may_hold(one.labels)]
     if missing:
         return _status(503, _reasons(missing))
     if not found:
-        return _status(404, _nothing(metric, namespace, [one.labels for one in told]))
+        return _status(404, _nothing(metric, namespace, [one.labels for one in viewer.told(metric, namespace)]))
     double = _twice(found)
     if double:
         return _status(400, double)

@@ -194,6 +194,11 @@ class Missing:
 
 
 Told: TypeAlias = Reading | Missing
+Wanted: TypeAlias = Callable[[Mapping[str, str]], bool]
+
+
+def _all(_: Mapping[str, str]) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +213,17 @@ class Viewer:
         """Return why nobody should scale on it now, '' when one may."""
         return one.unfit(self.present(), self.max_age_s)
 
-    def told(self, metric: str, namespace: str) -> list[Told]:
-        """Return every number of a metric in a namespace, or why it is missing; all of one outlook."""
+    def told(self, metric: str, namespace: str, wanted: Wanted = _all) -> list[Told]:
+        """Return every number of a metric in a namespace, or why it is missing; all of one outlook.
+
+        wanted: says by its first labels (policy, signal) whether something is looked at.
+        """
         outlook = self.newest()
         if metric == ANOMALY:
-            return [self.of_alarm(one) for key, one in outlook.alarms.items() if _namespace(key) == namespace]
-        mine = [one for key, one in outlook.prospects.items() if _namespace(key) == namespace]
-        return [each for one in mine for each in self._of_prospect(one, metric)]
+            mine = [one for key, one in outlook.alarms.items() if _namespace(key) == namespace]
+            return [self.of_alarm(one) for one in mine if wanted({"policy": _name(one.policy)})]
+        theirs = [one for key, one in outlook.prospects.items() if _namespace(key) == namespace]
+        return [each for one in theirs if wanted(_labels(one)) for each in self._of_prospect(one, metric)]
 
     def of_alarm(self, one: Alarm) -> Told:
         """Return the anomaly score of a WatchPolicy."""
