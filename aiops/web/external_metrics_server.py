@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from asyncio import Transport
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from aiops.core.pipeline.outlook import Viewer
 from aiops.errors import ConfigurationError
 from aiops.web.external_metrics import PEER_NAMES, application
-from aiops.web.server import listen
+from aiops.web.server import InThread, listen
 
 RENEW_S = 30
 """How often it looks whether the certificate was renewed."""
@@ -32,7 +31,7 @@ class Certificates:
     allowed_names: Sequence[str]
 
 
-class ExternalMetricsServer:
+class ExternalMetricsServer(InThread):
     """Uvicorn in a thread of its own. Raises ConfigurationError when the files or the address cannot be used."""
 
     def __init__(self, viewer: Viewer, address: tuple[str, int], files: Certificates) -> None:
@@ -59,27 +58,7 @@ class ExternalMetricsServer:
         except (OSError, ssl.SSLError) as err:
             raise ConfigurationError(f"export.external_metrics: the certificates cannot be used: {err}") from err
         self._written = self._ages()
-        self._socket = listen(address, "export.external_metrics")
-        self._server = uvicorn.Server(self._config)
-        self._thread = threading.Thread(target=self._serve, name="external-metrics", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """Return the port that is listened on."""
-        return int(self._socket.getsockname()[1])
-
-    def start(self) -> None:
-        """Serve in the background."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> None:
-        """Stop serving."""
-        self._server.should_exit = True
-        self._thread.join(timeout_s)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+        super().__init__(self._config, listen(address, "export.external_metrics"), "external-metrics")
 
     async def renew(self) -> None:
         """Take a renewed certificate for the connections to come; one that cannot be used is taken next time."""

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 _BACKLOG = 128
 
 
-class WebServer:
-    """Uvicorn in a thread of its own."""
+class InThread:
+    """Uvicorn in a thread of its own, on a socket that listens already."""
 
-    def __init__(self, answers: Answers, address: tuple[str, int], token: str) -> None:
-        self._socket = listen(address, "web")
-        config = uvicorn.Config(
-            application(answers, token), log_config=None, access_log=False, lifespan="off", server_header=False
-        )
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, name: str) -> None:
+        self._socket = listener
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     @property
     def port(self) -> int:
@@ -45,6 +42,17 @@ class WebServer:
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
+
+
+class WebServer(InThread):
+    """The API and the page."""
+
+    def __init__(self, answers: Answers, address: tuple[str, int], token: str) -> None:
+        listener = listen(address, "web")
+        config = uvicorn.Config(
+            application(answers, token), log_config=None, access_log=False, lifespan="off", server_header=False
+        )
+        super().__init__(config, listener, "web")
 
 
 def listen(address: tuple[str, int], setting: str) -> socket.socket:
