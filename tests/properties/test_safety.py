@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,32 @@ def test_nothing_is_sent_where_nothing_may_be_s2_s3_s6(made, obstacle):
         "not opted in": lambda: replace(shot, workloads={TARGET.key: workload(opted_in=False)}),
     }[obstacle]()
     assert decide(state, replace(turn, snapshot=shot)).tick.actions == ()
+
+
+@pytest.mark.parametrize("spoiled", ["leaderless", "store", "observe", "not opted in"])
+def test_a_wish_to_stay_that_bounds_raise_asks_everybody_too_s2_s3_s6(spoiled):
+    # wished: as many as there are, since the SLO is broken; the bounds want one more
+    chosen = policy(bounds=Bounds(min_replicas=9, max_replicas=9))
+    shot = snapshot(demand=answer(0.0), latency=answer(1.0))
+    made = {
+        "leaderless": replace(shot, leadership=Leadership(leader=False, epoch=1)),
+        "store": replace(shot, store_ok=False),
+        "observe": replace(shot, scope=Scope(ceiling=Mode.OBSERVE)),
+        "not opted in": replace(shot, workloads={TARGET.key: workload(opted_in=False)}),
+    }
+
+    def actions(seen):
+        turn = Turn(
+            snapshot=seen,
+            percepts=Percepts(),
+            policies=PolicySet(digest="p", scaling=(chosen,)),
+            code="c",
+            platform="p",
+        )
+        return decide(LoopState(targets={KEY: TargetState(uid="u")}), turn).tick.actions
+
+    assert [action.change.after for action in actions(shot)] == [9]
+    assert actions(made[spoiled]) == ()
 
 
 @given(

@@ -64,9 +64,16 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         ruling = guard(wish, ctx)
         if ruling is None:
             continue
+        rested = wish.delta == 0
         if isinstance(ruling, Clamp):
             wish = Wish(proposal, ruling.after)
         rulings.append(Ruled(guard=name, ruling=ruling, after=wish.after))
+        if rested and wish.delta:
+            # a wish to stay that bounds made a change: those who were passed by have not been asked (S2, S3, S6)
+            held = _held(wish, ctx, name)
+            if held is not None:
+                rulings.append(held)
+                ruling = held.ruling
         if isinstance(ruling, Wait | Deny | Ask):
             left = isinstance(ruling, Ask)
             break
@@ -76,3 +83,14 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         change=with_after(proposal.change, wish.after if left else before),
         dry_run=ctx.mode is Mode.DRY_RUN,
     )
+
+
+def _held(wish: Wish, ctx: GuardContext, until: str) -> Ruled | None:
+    """Return the first ruling before guard `until` that stops a wish, None when none does."""
+    for name, guard in CHAIN:
+        if name == until:
+            return None
+        ruling = guard(wish, ctx)
+        if isinstance(ruling, Wait | Deny | Ask):
+            return Ruled(guard=name, ruling=ruling, after=wish.after)
+    return None
