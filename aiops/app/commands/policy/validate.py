@@ -1,8 +1,7 @@
-"""Writing policies: validate, show, schema."""
+"""`aiops policy validate`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +11,12 @@ import typer
 
 from aiops.app.output import SESSION
 
-app = typer.Typer(no_args_is_help=True, help="Write and check policies.")
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(validate)
 
 
-@app.command()
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
     strict: Annotated[bool, typer.Option(help="Warnings are errors.")] = False,
@@ -40,22 +41,3 @@ def validate(
     SESSION.show(data, "\n".join([*lines, summary]))
     if failed:
         sys.exit(1)
-
-
-@app.command()
-def show(paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")]) -> None:
-    """Print policies with every default filled in."""
-    import yaml
-
-    from aiops.policy import load
-
-    documents = [json.loads(policy.document) for policy in load(paths).every]
-    SESSION.show(documents, yaml.safe_dump_all(documents, sort_keys=False))
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of the language, for editors."""
-    from aiops.policy import schema as made
-
-    sys.stdout.write(json.dumps(made(), indent=2) + "\n")

@@ -1,0 +1,11 @@
+"""`aiops policy`: a verb is one file, and one name here."""
+
+from __future__ import annotations
+
+import typer
+
+from aiops.app.commands.policy import schema, show, validate
+
+app = typer.Typer(no_args_is_help=True, help="Write and check policies.")
+for verb in (validate, show, schema):
+    verb.register(app)
