@@ -136,6 +136,20 @@ class Slo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits in a queue is gone `drain_s` after it began to stand.
+
+    partitions: how many consumers share the work at most; a name is that of a signal. rebalance_s: how long consuming
+    pauses when their number changes.
+    """
+
+    signal: str
+    drain_s: float
+    partitions: int | str | None = None
+    rebalance_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself.
 
@@ -147,6 +161,7 @@ class Objective:
     per_replica: float | None
     slo: Slo | None = None
     utilisation: str | None = None
+    backlog: Backlog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

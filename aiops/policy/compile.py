@@ -14,6 +14,7 @@ from aiops.core.decide.watch.spec import WatchSpec
 from aiops.core.ids import digest
 from aiops.core.model import Mode, TargetRef
 from aiops.core.policies import (
+    Backlog,
     Bounds,
     BoundsWindow,
     Fallback,
@@ -128,6 +129,7 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
     if spec.objective.utilisation is not None:
         _known_signal(spec.objective.utilisation, names, ("spec", "objective", "utilisation"), problems)
+    _backlog_signals(spec, names, problems)
     _by_slo(spec, problems)
     _scope(envelope, spec, problems)
     windows = _windows(spec, problems)
@@ -163,6 +165,15 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
     )
+
+
+def _backlog_signals(spec: ScalingSpec, names: Sequence[str], problems: Problems) -> None:
+    backlog, path = spec.objective.backlog, ("spec", "objective", "backlog")
+    if backlog is None:
+        return
+    _known_signal(backlog.signal, names, (*path, "signal"), problems)
+    if isinstance(backlog.partitions, str):
+        _known_signal(backlog.partitions, names, (*path, "partitions"), problems)
 
 
 def _by_slo(spec: ScalingSpec, problems: Problems) -> None:
@@ -276,12 +287,20 @@ def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) 
 
 
 def _objective(spec: ScalingSpec) -> Objective:
-    slo = spec.objective.slo
+    slo, backlog = spec.objective.slo, spec.objective.backlog
     return Objective(
         demand=spec.objective.demand,
         per_replica=None if spec.objective.per_replica == "learn" else spec.objective.per_replica,
         utilisation=spec.objective.utilisation,
         slo=None if slo is None else Slo(signal=slo.signal, at_most=slo.at_most, target_ratio=slo.target),
+        backlog=None
+        if backlog is None
+        else Backlog(
+            signal=backlog.signal,
+            drain_s=backlog.drain_within,
+            partitions=backlog.partitions,
+            rebalance_s=backlog.rebalance,
+        ),
     )
 
 

@@ -7,10 +7,13 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
-from aiops.core.decide.spec import Spec
+from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
 from aiops.core.model import Mode
 from aiops.core.policies import Lever, NoTraffic, RateUnit, Reaction, Select, Then
+
+QUANTILES: tuple[float | str, ...] = (0.5, 0.9, 0.95, 0.99, "slo")
+"""What the models issue, and what the SLO's budget allows."""
 
 
 class Target(Spec):
@@ -37,6 +40,15 @@ class SignalSpec(Spec):
     presence: str | None = Field(None, description="PromQL that answers while the measured thing is there")
 
     @model_validator(mode="after")
+    @in_cel(
+        "!(has(self.onStale) && self.onStale == 'zero') && !(has(self.onPartial) && self.onPartial == 'zero')",
+        "zero is only for onAbsent and onNaN",
+    )
+    @in_cel(
+        "!((has(self.onAbsent) && self.onAbsent == 'zero') || (has(self.onNaN) && self.onNaN == 'zero'))"
+        " || has(self.presence)",
+        "zero needs a presence query, so that a dead scrape never reads as zero",
+    )
     def zero_needs_presence(self) -> SignalSpec:
         """Refuse `zero` without a presence query: a dead scrape would read as zero (S1)."""
         if Reaction.ZERO in (self.on_stale, self.on_partial):
@@ -54,6 +66,26 @@ class SloSpec(Spec):
     target: Ratio = Field(0.995, description="share of the time in which it must hold")
 
 
+class BacklogSpec(Spec):
+    """What waits in a queue, and how soon it must be gone."""
+
+    signal: str = Field(description="the signal that says how much waits, in the unit that demand counts per second")
+    drain_within: Duration = Field(gt=0, description="a backlog is gone so long after it began to stand")
+    partitions: int | str | None = Field(
+        None,
+        description="how many consumers at most share the work, as a number or the name of a signal; more would be idle",
+    )
+    rebalance: Duration = Field(0.0, description="how long consuming pauses when the number of consumers changes")
+
+    @field_validator("partitions")
+    @classmethod
+    def at_least_one(cls, value: int | str | None) -> int | str | None:
+        """Refuse a queue that nobody can consume."""
+        if isinstance(value, int) and value < 1:
+            raise ValueError("partitions is 1 or more")
+        return value
+
+
 class ObjectiveSpec(Spec):
     """What is to be served."""
 
@@ -63,8 +95,19 @@ class ObjectiveSpec(Spec):
     )
     slo: SloSpec | None = None
     utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
+    backlog: BacklogSpec | None = Field(
+        None, description="for queue workers: demand is what arrives, this is what waits"
+    )
 
     @model_validator(mode="after")
+    @in_schema(
+        {
+            "anyOf": [
+                {"properties": {"perReplica": {"not": {"enum": ["learn"]}}}},
+                {"required": ["slo", "utilisation"]},
+            ]
+        }
+    )
     def learns_from_something(self) -> ObjectiveSpec:
         """Refuse to learn a capacity from nothing."""
         if self.per_replica == "learn" and (self.slo is None or self.utilisation is None):
@@ -78,7 +121,9 @@ class ForecastSpec(Spec):
     model: str = Field("seasonal-naive", json_schema_extra={"enum": [*sorted(FORECASTERS)]})
     history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
     quantile: float | Literal["slo"] = Field(
-        0.95, description="which quantile of demand is served: 0.5, 0.9, 0.95, 0.99, or what the SLO's budget allows"
+        0.95,
+        description="which quantile of demand is served: 0.5, 0.9, 0.95, 0.99, or what the SLO's budget allows",
+        json_schema_extra={"enum": [*QUANTILES]},
     )
     horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")
     lead_time: Duration = Field(60.0, description="start-up time until it is measured")
@@ -96,9 +141,15 @@ class ForecastSpec(Spec):
     @classmethod
     def a_known_quantile(cls, value: float | str) -> float | str:
         """Accept the quantiles that the models issue, and the SLO's."""
-        if value not in (0.5, 0.9, 0.95, 0.99, "slo"):
+        if value not in QUANTILES:
             raise ValueError("quantile is one of 0.5, 0.9, 0.95, 0.99 and slo")
         return value
+
+
+_ORDERED = (
+    "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+    "minReplicas is greater than maxReplicas",
+)
 
 
 class WindowSpec(Spec):
@@ -112,6 +163,8 @@ class WindowSpec(Spec):
     max_replicas: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
+    @in_cel("has(self.minReplicas) || has(self.maxReplicas)", "a window needs minReplicas or maxReplicas")
+    @in_cel(*_ORDERED)
     def says_something(self) -> WindowSpec:
         """Refuse a window without effect, and one whose floor is above its ceiling."""
         if self.min_replicas is None and self.max_replicas is None:
@@ -128,6 +181,7 @@ class BoundsSpec(Spec):
     windows: tuple[WindowSpec, ...] = ()
 
     @model_validator(mode="after")
+    @in_cel(*_ORDERED)
     def min_is_not_above_max(self) -> BoundsSpec:
         """Refuse bounds that nothing satisfies."""
         _ordered(self.min_replicas, self.max_replicas)
@@ -183,6 +237,7 @@ class GuardrailSpec(Spec):
     max_replicas: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
+    @in_cel("(self.then == 'cap') == has(self.maxReplicas)", "maxReplicas belongs to 'then: cap', which needs it")
     def cap_has_a_number(self) -> GuardrailSpec:
         """Tie `maxReplicas` to `then: cap`."""
         if (self.then is Then.CAP) != (self.max_replicas is not None):
