@@ -73,7 +73,7 @@ class BacklogSpec(Spec):
     drain_within: Duration = Field(gt=0, description="a backlog is gone so long after it began to stand")
     partitions: int | str | None = Field(
         None,
-        description="how many consumers at most share the work, as a number or the name of a signal; more would be idle",
+        description="consumers that share the work at most, as a number or a signal's name; more are idle",
     )
     rebalance: Duration = Field(0.0, description="how long consuming pauses when the number of consumers changes")
 
@@ -96,7 +96,7 @@ class ObjectiveSpec(Spec):
     slo: SloSpec | None = None
     utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
     backlog: BacklogSpec | None = Field(
-        None, description="for queue workers: demand is what arrives, this is what waits"
+        None, description="for queue workers: demand arrives, this waits"
     )
 
     @model_validator(mode="after")
