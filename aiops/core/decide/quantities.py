@@ -105,24 +105,34 @@ def quantity_or_learn(value: Any) -> float | str:
     return number
 
 
+_NUMBER_TEXT = r"[0-9]+(\.[0-9]+)?"
+_DURATION_TEXT = rf"({_NUMBER_TEXT}(ms|[smhdwy]))+"
+_QUANTITY_TEXT = rf"[+-]?{_NUMBER_TEXT}([eE][+-]?[0-9]+)?(m|k|Ki|[MGT]i?)?"
+
+
+def _number_or_text(pattern: str, **more: Any) -> WithJsonSchema:
+    """Return the schema of what is a number, or a text that a reader above takes. pattern: of the text."""
+    return WithJsonSchema({"type": ["string", "number"], "pattern": rf"^\s*({pattern})\s*$", **more})
+
+
 Duration = Annotated[
     float,
     BeforeValidator(duration_s),
-    WithJsonSchema(
-        {"type": ["string", "number"], "description": "90s, 5m, 1h30m, 14d, or seconds", "examples": ["5m"]}
-    ),
+    _number_or_text(_DURATION_TEXT, minimum=0, description="90s, 5m, 1h30m, 14d, or seconds", examples=["5m"]),
 ]
-Quantity = Annotated[
-    float, BeforeValidator(quantity), WithJsonSchema({"type": ["string", "number"], "examples": [50, "250m", "1.5k"]})
-]
+Quantity = Annotated[float, BeforeValidator(quantity), _number_or_text(_QUANTITY_TEXT, examples=[50, "250m", "1.5k"])]
 Level = Annotated[
-    float, BeforeValidator(level), WithJsonSchema({"type": ["string", "number"], "examples": ["250ms", 0.25, "1%"]})
+    float,
+    BeforeValidator(level),
+    _number_or_text(rf"{_QUANTITY_TEXT}\s*%|{_DURATION_TEXT}|{_QUANTITY_TEXT}", examples=["250ms", 0.25, "1%"]),
 ]
 Ratio = Annotated[
-    float, BeforeValidator(ratio), WithJsonSchema({"type": ["string", "number"], "examples": ["99.5%", 0.995]})
+    float,
+    BeforeValidator(ratio),
+    _number_or_text(rf"{_QUANTITY_TEXT}\s*%?", minimum=0, maximum=1, examples=["99.5%", 0.995]),
 ]
 QuantityOrLearn = Annotated[
     float | Literal["learn"],
     BeforeValidator(quantity_or_learn),
-    WithJsonSchema({"type": ["string", "number"], "examples": [50, "1.5k", "learn"]}),
+    _number_or_text(rf"learn|{_QUANTITY_TEXT}", exclusiveMinimum=0, examples=[50, "1.5k", "learn"]),
 ]
