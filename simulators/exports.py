@@ -1,7 +1,8 @@
 """What the simulated services export, and the PromQL over it that the simulator can answer without a Prometheus.
 
-The menu is small and honest: rates of `http_requests_total`, quantiles of `http_request_duration_seconds_bucket` and
-`service_utilisation_ratio`, summed over everything or `by (service)`. Any other query fails, and says so. The
+The menu is small and honest: rates of `http_requests_total` and `queue_messages_published_total`, quantiles of
+`http_request_duration_seconds_bucket`, `service_utilisation_ratio` and `queue_messages_waiting`, summed over everything
+or `by (service)`. Any other query fails, and says so. The
 real PromQL is tested against a real Prometheus, which scrapes the same metrics (simulators/exporter.py).
 """
 
@@ -18,7 +19,10 @@ from simulators.world import Scrape, mean
 REQUESTS = "http_requests_total"
 DURATIONS = "http_request_duration_seconds_bucket"
 UTILISATION = "service_utilisation_ratio"
+PUBLISHED = "queue_messages_published_total"
+WAITING = "queue_messages_waiting"
 COUNTED = "kube_deployment_status_replicas_ready"
+_PLAIN = {UTILISATION: "utilisation_ratio", COUNTED: "ready", PUBLISHED: "arrivals", WAITING: "waiting"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,11 @@ def _kind(expr: str, metric: str, matchers: tuple[tuple[str, str, str], ...]) ->
         if quantile is not None and float(quantile[1]) in kinds:
             return kinds[float(quantile[1])]
         raise NotOnTheMenu(f"the simulator answers histogram_quantile of 0.5 and 0.95, not {expr!r}")
-    if metric == UTILISATION:
-        return "utilisation_ratio"
-    if metric == COUNTED:
-        return "ready"
-    known = f"{REQUESTS}, {DURATIONS}, {UTILISATION}, {COUNTED}"
-    raise NotOnTheMenu(f"the simulator exports {known}, not {metric!r}")
+    kind = _PLAIN.get(metric)
+    if kind is None:
+        known = ", ".join((REQUESTS, DURATIONS, *_PLAIN))
+        raise NotOnTheMenu(f"the simulator exports {known}, not {metric!r}")
+    return kind
 
 
 def _op(op: Any, promql: Any) -> str:

@@ -37,7 +37,10 @@ class Scraping:
 
 
 class Scrape(NamedTuple):
-    """What one scrape of a service shows. rates: per second since the scrape before that came through."""
+    """What one scrape of a service shows. rates: per second since the scrape before that came through.
+
+    requests: answered; arrivals: that came, whether answered or not. waiting: in the queue now.
+    """
 
     at: Instant
     requests: float
@@ -46,6 +49,8 @@ class Scrape(NamedTuple):
     p95_s: float
     utilisation_ratio: float
     ready: int
+    arrivals: float = 0.0
+    waiting: float = 0.0
 
 
 class Scraper:
@@ -118,12 +123,16 @@ def _shown(at: Instant, seconds: float, one: Served, stray: float) -> Scrape:
         one.p95_s * stray,
         one.utilisation_ratio,
         one.ready,
+        (one.offered + one.retried) / seconds,
+        one.queue,
     )
 
 
 def _joined(parts: Sequence[Served]) -> Served:
     """Return what happened in several stretches as one: response times by requests, utilisation by time."""
     return parts[-1]._replace(
+        offered=sum(one.offered for one in parts),
+        retried=sum(one.retried for one in parts),
         served=sum(one.served for one in parts),
         failed=sum(one.failed for one in parts),
         p50_s=_weighted([(one.served + one.failed, one.p50_s) for one in parts]),

@@ -141,6 +141,9 @@ class Service:
             "p50_s": p50_s * stray,
             "p95_s": p95_s * stray,
             "utilisation_ratio": rho,
+            "ready": np.full(len(times), float(self.spec.replicas)),
+            "arrivals": rates,
+            "waiting": np.zeros(len(times)),
         }
 
     def _past_queue(self, rates: F64) -> tuple[F64, F64, F64]:

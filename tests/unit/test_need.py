@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops.core.decide.scaling.carrying import replicas_for
 from aiops.core.decide.scaling.need import carried_by, pods_for, pods_of
-from aiops.core.decide.scaling.propose import replicas_for
 
 PODS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 

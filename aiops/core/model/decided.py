@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -44,7 +45,8 @@ class Need:
 
     `capacity` is demand units that one replica carries (0 while it is not known), `capacity_learned` whether that was
     learnt; `lead_s` the start-up lead time, `lead_measured` whether it was measured; `usage_ratio` is the wanted demand
-    over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed.
+    over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed. `backlog`: for what
+    arrives and what waits, a part of `reactive`; `drain_by`: when what waits must be gone, infinite while nothing does.
     """
 
     reactive: int | None
@@ -58,6 +60,8 @@ class Need:
     slo_broken: bool = False
     capacity_learned: bool = False
     foreseen: Nowcast | None = None
+    backlog: int | None = None
+    drain_by: Instant = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ class TargetState:
     decision_id: of the newest full record, which run-length rows extend.
     owned: whether the field was last seen to be ours; yielded: the foreign write that we yield to, '' for none.
     slo_broken_since: when the SLO was first seen broken without a break since, infinite while it holds.
+    drain_by: when the backlog that stands must be gone, infinite while none does.
     """
 
     uid: str = ""
@@ -75,6 +76,7 @@ class TargetState:
     owned: bool = False
     yielded: str = ""
     slo_broken_since: Instant = math.inf
+    drain_by: Instant = math.inf
     question: Question | None = None
     settled: int | None = None
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)

@@ -210,8 +210,9 @@ def _need(proposal: Proposal) -> str:
     need = proposal.need
     reactive = "unknown" if need.reactive is None else need.reactive
     ahead = "none" if need.forecast is None else need.forecast
+    waits = "" if need.backlog is None else f" · backlog {need.backlog}"
     broken = " · SLO broken" if need.slo_broken else ""
-    return f"reactive {reactive} · forecast {ahead}{broken}  -> {proposal.change.after}  ({proposal.reason})"
+    return f"reactive {reactive} · forecast {ahead}{waits}{broken}  -> {proposal.change.after}  ({proposal.reason})"
 
 
 def _ruled(ruled: Ruled) -> str:

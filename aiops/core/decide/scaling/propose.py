@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiops.core.decide.scaling.need import carried_by, pods_of
+from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
+from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.model import (
     Capacity,
     Change,
@@ -109,15 +110,6 @@ def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
     return (policy.forecast.lead_s if policy.forecast else 0.0), False
 
 
-def replicas_for(demand: float, per_replica: float) -> int:
-    """Return the least number of replicas that carry `demand`.
-
-    >>> replicas_for(400.0, 50.0), replicas_for(401.0, 50.0), replicas_for(-1.0, 50.0)
-    (8, 9, 0)
-    """
-    return max(0, math.ceil(demand / per_replica - _FUZZ))
-
-
 def _level(policy: ScalingPolicy, workload: Workload) -> int:
     if policy.lever is Lever.HPA_FLOOR and workload.hpas:
         return workload.hpas[0].min_replicas
@@ -131,76 +123,91 @@ def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) 
 
 
 def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
-    demand_signal = seen.signals[policy.objective.demand]
     # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
-    shown = demand_signal.usable or demand_signal.state is SignalState.PARTIAL
-    demand = max(0.0, demand_signal.value) if shown else None
-    carrying = _carrying(policy, seen.capacity)
+    demand = _at_least(seen.signals[policy.objective.demand])
+    carried = carrying(policy.objective, seen.capacity, seen.signals)
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
     followed = _followed(policy, seen) if demand is not None else None
     ahead = _ahead(policy, seen, lead_s) if demand is not None and followed is None else None
     if followed is not None:
         ahead = max(followed.upper)
-    reactive = _reactive(policy, seen, demand, carrying)
-    forecast = None if ahead is None or carrying is None else carrying.replicas_for(ahead)
+    draining = _draining(policy, seen, carried, lead_s)
+    by_demand = _reactive(policy, seen, demand, carried)
+    backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
+    reactive = _both(by_demand, backlog, before)
+    peak = _peak(demand, ahead, draining)
+    forecast = None if ahead is None or carried is None else carried.replicas_for(ahead + _rate(draining))
     if slo_broken and not (followed is not None and _explained(seen, forecast)):
-        used = 0.0 if carrying is None else carrying.used_ratio(demand, seen.workload.ready)
+        used = 0.0 if carried is None else carried.used_ratio(demand, seen.workload.ready)
         reactive = _under_overload(seen, reactive, lead_s, used)
-    peak = max((value for value in (demand, ahead) if value is not None), default=None)
+    if reactive is not None and carried is not None:
+        reactive = carried.useful(reactive)
     return Need(
         reactive=reactive,
         forecast=forecast,
         demand=demand,
         demand_ahead=ahead,
-        capacity=0.0 if carrying is None else carrying.each(max(before, reactive or 1)),
+        capacity=0.0 if carried is None else carried.each(max(before, reactive or 1)),
         lead_s=lead_s,
         lead_measured=measured,
-        usage_ratio=None if peak is None or before == 0 or carrying is None else peak / carrying.by(before),
+        usage_ratio=None if peak is None or before == 0 or carried is None else peak / carried.by(before),
         slo_broken=slo_broken,
-        capacity_learned=policy.objective.per_replica is None and carrying is not None,
+        capacity_learned=policy.objective.per_replica is None and carried is not None,
         foreseen=followed,
+        backlog=backlog,
+        drain_by=seen.state.drain_by if draining is None else draining.due,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Carrying:
-    """What numbers of replicas carry: given as one number for each, or a learnt table."""
-
-    per_replica: float
-    table: Capacity | None = None
-
-    def replicas_for(self, demand: float) -> int:
-        if self.table is None:
-            return replicas_for(demand, self.per_replica)
-        return pods_of(demand, self.table.pods, self.table.carried)
-
-    def by(self, replicas: float) -> float:
-        if self.table is None:
-            return replicas * self.per_replica
-        return carried_by(replicas, self.table.pods, self.table.carried)
-
-    def each(self, replicas: int) -> float:
-        return self.by(replicas) / replicas
-
-    def used_ratio(self, demand: float | None, ready: int) -> float:
-        """Return demand over what the ready ones carry; infinite when nobody is ready, 0 when demand is unknown."""
-        if demand is None:
-            return 0.0
-        return demand / self.by(ready) if ready else math.inf
+def _at_least(signal: Signal) -> float | None:
+    return max(0.0, signal.value) if signal.usable or signal.state is SignalState.PARTIAL else None
 
 
-def _carrying(policy: ScalingPolicy, capacity: Capacity | None) -> _Carrying | None:
-    """Return what replicas carry, None while that is to be learnt and is not known."""
-    if policy.objective.per_replica is not None:
-        return _Carrying(policy.objective.per_replica)
-    return None if capacity is None or not capacity.learned else _Carrying(capacity.busy, capacity)
+def _draining(policy: ScalingPolicy, seen: Situation, carried: Carrying | None, lead_s: float) -> Drain | None:
+    """Return how fast what waits must shrink, None where no backlog is served or it is not known."""
+    backlog = policy.objective.backlog
+    waiting = None if backlog is None else _at_least(seen.signals[backlog.signal])
+    if backlog is None or waiting is None or carried is None:
+        return None
+    queue = Queue(
+        waiting=waiting,
+        arriving=_at_least(seen.signals[policy.objective.demand]) or 0.0,
+        carried=carried.by(seen.workload.ready),
+        due=seen.state.drain_by,
+        delay_s=lead_s + seen.tick_s + backlog.rebalance_s,
+    )
+    return drain(backlog, queue, seen.now, seen.tick_s)
 
 
-def _reactive(policy: ScalingPolicy, seen: Situation, demand: float | None, carrying: _Carrying | None) -> int | None:
+def _for_backlog(seen: Situation, carried: Carrying, demand: float, draining: Drain) -> int:
+    """Return how many serve what arrives and drain what waits; one at least where anything stands."""
+    if draining == NONE:
+        return 0
+    return max(1, carried.replicas_for(demand + draining.rate))
+
+
+def _both(by_demand: int | None, backlog: int | None, before: int) -> int | None:
+    """Return the reactive need; a backlog alone asks for more where demand is not known, and never for less (S2)."""
+    if by_demand is None:
+        return backlog if backlog is not None and backlog > before else None
+    return max(by_demand, backlog or 0)
+
+
+def _rate(draining: Drain | None) -> float:
+    return 0.0 if draining is None else draining.rate
+
+
+def _peak(demand: float | None, ahead: float | None, draining: Drain | None) -> float | None:
+    """Return the most that is to be carried, now or ahead, with what waits."""
+    known = [value + _rate(draining) for value in (demand, ahead) if value is not None]
+    return max(known, default=None)
+
+
+def _reactive(policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None) -> int | None:
     """Return what demand now needs; by utilisation, as an HPA does, while the capacity is not known."""
-    if carrying is not None:
-        return None if demand is None else carrying.replicas_for(demand)
+    if carried is not None:
+        return None if demand is None else carried.replicas_for(demand)
     use = seen.signals.get(policy.objective.utilisation or "")
     if use is None or not use.usable or seen.workload.ready == 0:
         return None
@@ -251,6 +258,8 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return _blind_wish(policy, seen, before)
     if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
         return need.forecast, f"{_told_ahead(policy, need)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
+    if need.backlog is not None and need.backlog >= need.reactive and need.drain_by < math.inf:
+        return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
     if need.capacity <= 0.0:
@@ -258,6 +267,14 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         told = f"{use:.0%} of {seen.workload.ready} ready are used, what one carries is not learnt yet"
         return need.reactive, f"{told}: needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
+
+
+def _told_backlog(policy: ScalingPolicy, seen: Situation, need: Need) -> str:
+    backlog = policy.objective.backlog
+    waiting = seen.signals[backlog.signal].value if backlog is not None else 0.0
+    left_s = max(0.0, need.drain_by - seen.now)
+    by = f"to be gone in {left_s:.0f} s" if left_s else "overdue"
+    return f"{_short(waiting)} wait, {by}, needs {need.reactive}"
 
 
 def _told_ahead(policy: ScalingPolicy, need: Need) -> str:

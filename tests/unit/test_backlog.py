@@ -1,0 +1,147 @@
+"""Queue workers: what waits is gone by its date, and whole partitions are shared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops.core.decide.scaling.backlog import NONE, Queue, drain, shared, sharing
+from aiops.core.decide.scaling.propose import Situation, proposal
+from aiops.core.guard.memory import in_time
+from aiops.core.model import SignalState, TargetState
+from aiops.core.policies import Backlog, Objective
+from tests import builders as make
+
+NOW, TICK_S = make.NOW, 15.0
+MAILS = Backlog(signal="waiting", drain_s=600.0)
+
+
+def queue(waiting: float, **changes: float) -> Queue:
+    made = Queue(waiting=waiting, arriving=80.0, carried=100.0, due=math.inf, delay_s=75.0)
+    return replace(made, **changes)
+
+
+def test_less_than_a_ticks_work_is_no_backlog():
+    assert drain(MAILS, queue(1500.0), NOW, TICK_S) == NONE
+
+
+def test_a_backlog_gets_a_date_when_it_begins_to_stand():
+    assert drain(MAILS, queue(1501.0), NOW, TICK_S).due == NOW + 600.0
+
+
+def test_the_date_stays_when_more_arrives():
+    assert drain(MAILS, queue(9000.0, due=NOW + 120.0), NOW, TICK_S).due == NOW + 120.0
+
+
+def test_what_the_ready_ones_drain_until_help_comes_is_counted():
+    # 6000 wait, 20/s more is served than arrives for 75 s, and 525 s are left after that
+    assert drain(MAILS, queue(6000.0), NOW, TICK_S).rate == pytest.approx((6000.0 - 20.0 * 75.0) / 525.0)
+
+
+def test_what_is_overdue_is_to_be_gone_soon_and_not_at_once():
+    assert drain(MAILS, queue(6000.0, due=NOW - 300.0), NOW, TICK_S).rate == pytest.approx(4500.0 / 60.0)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.floats(0.1, 30.0), st.floats(1.0, 1000.0))
+def test_it_is_the_least_number_of_consumers_none_of_which_has_too_much(partitions, evenly, each, per):
+    demand = min(evenly, each) * per
+    needed = math.ceil(demand / per - 1e-9)
+    carries = [n for n in range(1, partitions + 1) if shared(n, partitions) * per >= demand * (1.0 - 1e-9)]
+    expected = carries[0] if carries else partitions
+    assert sharing(needed, demand, per, partitions) == expected
+
+
+@given(st.floats(200.0, 200_000.0), st.floats(0.0, 300.0), st.integers(1, 8), st.integers(0, 6))
+def test_a_backlog_is_gone_by_its_date_whatever_arrives_steadily(waiting, arriving, ready, lead_ticks):
+    """A fluid queue: replicas that are asked for are there after the lead time, and nobody bounds them."""
+    each, at, due = 20.0, NOW, math.inf
+    coming: list[tuple[float, int]] = []
+    delay_s = (lead_ticks + 1) * TICK_S
+    started = None
+    for _ in range(80):
+        seen = Queue(waiting=waiting, arriving=arriving, carried=ready * each, due=due, delay_s=delay_s)
+        wanted = drain(MAILS, seen, at, TICK_S)
+        due = wanted.due
+        started = at if started is None and due < math.inf else started
+        if due == math.inf:
+            break
+        coming.append((at + delay_s - TICK_S, math.ceil((arriving + wanted.rate) / each - 1e-9)))
+        at += TICK_S
+        ready = max([ready, *(n for when, n in coming if when <= at)])
+        waiting = max(0.0, waiting + (arriving - ready * each) * TICK_S)
+    assert started is None or at <= started + MAILS.drain_s + TICK_S
+
+
+# -- through the whole proposal ---------------------------------------------------------------------
+
+
+def policy(**backlog: object):
+    objective = Objective(demand="demand", per_replica=50.0, backlog=replace(MAILS, **backlog))
+    signals = {name: make.spec(name) for name in ("demand", "waiting", "partitions")}
+    return make.policy(objective=objective, signals=signals)
+
+
+def seen(queued: float, state: TargetState | None = None, **signals: object) -> Situation:
+    made = {
+        "demand": make.signal("demand", 390.0),
+        "waiting": make.signal("waiting", queued),
+        "partitions": make.signal("partitions", 12.0),
+    }
+    return Situation(
+        now=NOW,
+        tick_s=TICK_S,
+        workload=make.workload(),
+        signals={**made, **signals},
+        forecast=None,
+        state=state or TargetState(uid="u"),
+        replica_usd_per_hour=None,
+    )
+
+
+def test_what_waits_asks_for_more_than_what_arrives():
+    wish = proposal(policy(), seen(30_000.0))
+    # 8 ready carry 400/s: 10/s less wait each second of the 85 s until help comes; the rest is gone in 515 s more
+    rate = (30_000.0 - 10.0 * 85.0) / 515.0
+    assert wish.change.after == wish.need.backlog == wish.need.reactive == math.ceil((390.0 + rate) / 50.0)
+    assert "30k wait, to be gone in 600 s" in wish.reason
+
+
+def test_an_empty_queue_asks_for_nothing():
+    wish = proposal(policy(), seen(0.0))
+    assert (wish.change.after, wish.need.backlog, wish.need.drain_by) == (8, 0, math.inf)
+
+
+def test_more_consumers_than_partitions_would_be_idle():
+    assert proposal(policy(partitions=12), seen(1e6)).change.after == 12
+
+
+def test_partitions_by_a_signal_that_is_not_there_are_no_limit():
+    absent = make.signal("partitions", state=SignalState.ABSENT)
+    wanted = [
+        proposal(policy(partitions="partitions"), seen(1e6)).change.after,
+        proposal(policy(partitions="partitions"), seen(1e6, partitions=absent)).change.after,
+    ]
+    assert wanted[0] == 12
+    assert wanted[1] > 12
+
+
+def test_a_backlog_alone_asks_for_more_while_demand_is_not_known_and_never_for_less():
+    blind = make.signal("demand", state=SignalState.ABSENT)
+    assert proposal(policy(), seen(300_000.0, demand=blind)).change.after > 8
+    little = proposal(policy(), seen(7_000.0, demand=blind))
+    assert (little.change.after, little.need.reactive) == (8, None)
+
+
+def test_a_date_that_stands_is_kept_while_what_waits_is_not_known():
+    absent = make.signal("waiting", state=SignalState.ABSENT)
+    state = TargetState(uid="u", drain_by=NOW + 60.0)
+    assert proposal(policy(), seen(0.0, state=state, waiting=absent)).need.drain_by == NOW + 60.0
+
+
+def test_a_date_moves_along_with_a_clock_that_was_stepped_back():
+    state = TargetState(uid="u", last_out_at=NOW, drain_by=NOW + 60.0)
+    assert in_time(state, NOW - 3600.0).drain_by == NOW - 3540.0
