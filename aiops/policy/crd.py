@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -126,8 +127,8 @@ def crds() -> list[dict[str, Any]]:
 
 
 def crd(one: Resource) -> dict[str, Any]:
-    """Return a kind's CustomResourceDefinition."""
-    return {
+    """Return a kind's CustomResourceDefinition, a tree that shares no branch with another."""
+    made = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": one.name, "labels": {"app.kubernetes.io/part-of": "aiops"}},
@@ -154,6 +155,9 @@ def crd(one: Resource) -> dict[str, Any]:
             ],
         },
     }
+    # YAML would write what is shared once, and refer to it
+    whole: dict[str, Any] = json.loads(json.dumps(made))
+    return whole
 
 
 def _schema(one: Resource) -> Schema:
