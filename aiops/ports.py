@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiops.core.model import (
     F64,
@@ -164,6 +164,49 @@ class PolicySource(Protocol):
 
     def current(self) -> PolicySet:
         """Return the set in force."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyResource:
+    """A policy that is an object of an API server. generation: of its spec. status: what stands there."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+    @property
+    def key(self) -> PolicyKey:
+        """Return `Kind/namespace/name`."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcesReading:
+    """The policies in a cluster's API. found: of the kinds that are known.
+
+    unknown: kinds of which it is not known what there is, and why. stale: those of which is known what there was.
+    """
+
+    found: Mapping[PolicyKey, PolicyResource]
+    unknown: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+    stale: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+
+
+class PolicyResources(Protocol):
+    """Policies in a cluster's API: read from caches, told what became of them."""
+
+    def read(self) -> ResourcesReading:
+        """Return what is known now."""
+        ...
+
+    def tell(self, resource: PolicyResource, status: Mapping[str, Any]) -> bool:
+        """Write a status, and return whether its object was still there. Raises NoPermission or ClusterUnavailable."""
         ...
 
 

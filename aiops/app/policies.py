@@ -1,18 +1,25 @@
-"""Policies from files: reloaded all or nothing, the last good set kept (S10); what is deleted is handed back (S9)."""
+"""Policies from files, reloaded all or nothing, and from an API server; the last good is kept (S10).
+
+What is deleted is handed back (S9).
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiops import policy as language
+from aiops.app.merging import Merged, Policy, in_force, merged, standing
+from aiops.app.resources import Remembered, ResourceBook
+from aiops.core.model import PolicyKey, Reason
 from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, Problem
 from aiops.policy.files import Listing, policy_files
+from aiops.ports import PolicyResources
 
 _LOG = logging.getLogger("aiops.policies")
 EMPTY_S = 30.0
@@ -107,6 +114,93 @@ class FolderPolicySource:
             self.problems = (Problem(file=where, line=0, column=0, field="", message=words),)
             _LOG.warning("policies_gone", extra={"where": where, "handed_back_in_s": EMPTY_S})
         return now - self._gone_since < EMPTY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """How resources are taken beside files. adopted: told of every set before it is in force.
+
+    stood: by their keys, policies whose work stands in the clusters; remembered: documents by their digests. required:
+    whether an API server without the kinds is a mistake.
+    """
+
+    adopted: Callable[[PolicySet], None] = lambda _: None
+    stood: Mapping[PolicyKey, Policy] = field(default_factory=dict)
+    remembered: Remembered = lambda _: None
+    required: bool = False
+    elapsed_s: Callable[[], float] = time.monotonic
+
+
+class MergedPolicySource:
+    """ports.PolicySource over files and the resources of an API server, merged into one set; see app/merging.py.
+
+    Files are all or nothing, a resource stands alone. While a kind is not known, what stood of it is kept and held.
+    """
+
+    def __init__(self, files: FolderPolicySource, resources: PolicyResources, merging: Merging) -> None:
+        self._files = files
+        self._resources = resources
+        self._merging = merging
+        self._lock = threading.Lock()
+        self._stood = dict(merging.stood)
+        self.book = ResourceBook(files.current().step_s, merging.remembered, merging.elapsed_s)
+        self._made = self._merge(merging.stood)
+        merging.adopted(self._made.policies)
+
+    @property
+    def made(self) -> Merged:
+        """Return what is in force, what of it is held, and who claims the same."""
+        return self._made
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with files, with resources, between them, and with reading them."""
+        found = [problem for entry in self.book.entries.values() for problem in entry.problems]
+        return (*self._files.problems, *found, *self._made.conflicts.values(), *self._unreadable())
+
+    def current(self) -> PolicySet:
+        """Return the set in force."""
+        return self._made.policies
+
+    def reload(self, *, force: bool = False) -> bool:
+        """Take files and resources as they are now; return whether another set is in force. force: see files."""
+        with self._lock:
+            self._files.reload(force=force)
+            made = self._merge(in_force(self._made.policies))
+            changed = made.policies.digest != self._made.policies.digest
+            if changed:
+                # a store that cannot keep it raises here: then all is looked at again
+                self._merging.adopted(made.policies)
+                _LOG.info("policies_merged", extra={"digest": made.policies.digest, "held": sorted(made.held)})
+            for claim in made.conflicts.keys() - self._made.conflicts.keys():
+                _LOG.error("policies_in_conflict", extra={"problem": str(made.conflicts[claim])})
+            self._made = made
+            return changed
+
+    def unready(self) -> list[str]:
+        """Return why resources that are required have not been read yet."""
+        return [why for _, why in self.book.reading.unknown.values()] if self._merging.required else []
+
+    def _merge(self, before: Mapping[PolicyKey, Policy]) -> Merged:
+        self.book.take(self._resources.read())
+        unknown = self._unknown()
+        # once a kind was read, what is not there was deleted
+        self._stood = {key: one for key, one in self._stood.items() if key.partition("/")[0] in unknown}
+        entries = self.book.entries.values()
+        made = merged(self._files.current(), [one.good for one in entries if one.good is not None], before)
+        return standing(made, self._stood, unknown)
+
+    def _unknown(self) -> dict[str, str]:
+        """Return the kinds whose policies may be there, unseen. One that is not served has none, unless it must."""
+        return {
+            kind: why
+            for kind, (reason, why) in self.book.reading.unknown.items()
+            if self._merging.required or reason is not Reason.UNKNOWN_TARGET
+        }
+
+    def _unreadable(self) -> list[Problem]:
+        said = {**{kind: why for kind, (_, why) in self.book.reading.stale.items()}, **self._unknown()}
+        return [Problem(file="crd", line=0, column=0, field="", message=why) for why in said.values()]
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -57,7 +57,7 @@ class _Reader:
     def schema(self, one: Schema, path: tuple[str, ...]) -> Schema:
         if "$ref" in one:
             return self._referred(one, path)
-        choices = [choice for choice in one.get("anyOf", one.get("oneOf", ())) if choice.get("type") != "null"]
+        choices = [choice for choice in one.get("anyOf") or one.get("oneOf") or () if choice.get("type") != "null"]
         if choices:
             rest = {key: value for key, value in one.items() if key not in ("anyOf", "oneOf")}
             return self._choice(choices, rest, path)
@@ -119,7 +119,8 @@ class _Reader:
             made.setdefault("maxProperties", MAX_NODES)
         elif values is not False:
             made[UNTYPED] = True
-        return made | one.get(_SERVER_RULES, {})
+        rules: Schema = one.get(_SERVER_RULES, {})
+        return made | rules
 
 
 def _said(rules: Sequence[ServerRule]) -> Schema:

@@ -46,7 +46,7 @@ class Informer:
         self._http = http
         self._keep = keeps(path)
         self._selector = {"fieldSelector": field_selector} if field_selector else {}
-        self._objects: dict[str, dict[str, Any]] = {}
+        self._objects: dict[str, dict[str, Any]] | None = None
         self._version = ""
         self._stopping = threading.Event()
         self._response: BaseHTTPResponse | None = None
@@ -74,7 +74,12 @@ class Informer:
 
     def objects(self) -> list[dict[str, Any]]:
         """Return the objects as they are known now."""
-        return list(self._objects.values())
+        return list((self._objects or {}).values())
+
+    def known(self) -> list[dict[str, Any]] | None:
+        """Return the objects, or None before they were read and while the API server has no such resource."""
+        objects = self._objects
+        return None if objects is None else list(objects.values())
 
     def age_s(self) -> float:
         """Return for how long the objects may not be what is there: 0 while they are watched, infinite at first."""
@@ -95,7 +100,7 @@ class Informer:
                 failures = self._ended(began, failures)
             except NotFoundThere:
                 # a resource that is not installed has no objects
-                self._objects, self.error = {}, ""
+                self._objects, self.error = None, ""
                 self.synced.set()
                 self.read.set()
                 self._stopping.wait(BACKOFF_MOST_S)
@@ -180,7 +185,7 @@ class Informer:
                 raise _TooOld
             raise refused(int(item.get("code") or 500), str(item.get("message", "")), f"watch {self.path}")
         self._version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
-        objects = dict(self._objects)
+        objects = dict(self._objects or {})
         if kind in ("ADDED", "MODIFIED"):
             objects[_key(item)] = self._keep(item)
         elif kind == "DELETED":
