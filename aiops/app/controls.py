@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiops.core.model import Direction, Freeze, Instant, Pause
+from aiops.core.model import Direction, Freeze, Instant, Pause, PolicyKey
 from aiops.policy.schedule import CronWindow
-from aiops.ports import ControlsReading
+from aiops.ports import Controls, ControlsReading
 
 if TYPE_CHECKING:
     from aiops.adapters.store.people import People
@@ -59,8 +60,23 @@ class StoreControls:
         return (Pause(id="file", scope="*", direction=Direction.ALL, reason=reason, by=by, since=at),)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldControls:
+    """ports.Controls with pauses of policies that are held: by their keys, each with the reason."""
+
+    inner: Controls
+    held: Callable[[], Mapping[PolicyKey, str]]
+
+    def read(self, at: Instant) -> ControlsReading:
+        """Return what is in force at `at`."""
+        reading = self.inner.read(at)
+        pauses = tuple(
+            Pause(id=f"held {key}", scope=key, direction=Direction.ALL, reason=why, by="aiops", since=at)
+            for key, why in self.held().items()
+        )
+        return replace(reading, pauses=(*reading.pauses, *pauses)) if pauses else reading
+
+
 def _moved(pause: Pause, shift_s: float) -> Pause:
     """Return a pause of people's clock on the loop's clock."""
-    from dataclasses import replace
-
     return pause if shift_s == 0 else replace(pause, since=pause.since + shift_s, until=pause.until + shift_s)

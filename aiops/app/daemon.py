@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("aiops.daemon")
 RELOAD_S = 2.0
+STATUSES_S = 2.0
 PRUNE_S = 3600.0
 LOOK_S = 0.5
 """How often the main thread looks at the clock and at whether all is done."""
@@ -129,6 +130,8 @@ class Daemon:
             ("checkpoint", built.checkpoint, settings.models.every),
             ("prune", built.prune, PRUNE_S),
         )
+        if built.statuses is not None:
+            jobs = (*jobs, ("statuses", built.statuses.tell, STATUSES_S))
         for name, job, seconds in jobs:
             scheduler.add_job(self._guarded(job), "interval", seconds=seconds, id=name)
         scheduler.start()

@@ -43,7 +43,7 @@ class LiveService(Service):
             "unready": built.unready(),
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
-            "problems": [str(problem) for problem in built.policies.problems],
+            "problems": self._problems(),
             "targets": self._targets(),
             "findings": 0 if tick is None else len(tick.findings),
             "pauses": self.pauses(),
@@ -56,6 +56,12 @@ class LiveService(Service):
                 "since": ledger.since,
             },
         }
+
+    def _problems(self) -> list[str]:
+        """Return what is not in force, and why statuses of resources cannot be written."""
+        statuses = self._built.statuses
+        untold = [f"statuses are not written: {statuses.problem}"] if statuses is not None and statuses.problem else []
+        return [*map(str, self._built.policies.problems), *untold]
 
     def _targets(self) -> list[dict[str, Any]]:
         tick = self._built.loop.last

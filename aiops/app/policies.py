@@ -59,7 +59,7 @@ class FolderPolicySource:
         self._gone_since: float | None = None
         self._set = language.load(self._paths, step_s, may_be_empty=self._watching.standing)
         self.problems: tuple[Problem, ...] = ()
-        if not self._set.every:
+        if self._paths and not self._set.every:
             _LOG.warning("policies_deleted", extra={"where": _named(self._paths)})
         self._watching.adopted(self._set)
 

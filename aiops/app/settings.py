@@ -84,6 +84,18 @@ class LeaseSettings(Section):
         return self
 
 
+class CustomResourceSettings(Section):
+    """Policies that are objects of a cluster's API, beside those of files.
+
+    enabled: `auto` reads them where the daemon runs in the cluster itself. cluster: whose; the first without one.
+    namespaces: where they are read; in all without any.
+    """
+
+    enabled: bool | Literal["auto"] = "auto"
+    cluster: str | None = None
+    namespaces: tuple[str, ...] = ()
+
+
 class SimulationSettings(Section):
     """An embedded simulated cluster in place of Prometheus and Kubernetes."""
 
@@ -237,6 +249,7 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings | None = None
     clusters: dict[str, ClusterSettings] = {}
     lease: LeaseSettings = LeaseSettings()
+    custom_resources: CustomResourceSettings = CustomResourceSettings()
     simulation: SimulationSettings | None = None
     store: StoreSettings = StoreSettings()
     models: ModelsSettings = ModelsSettings()
@@ -255,6 +268,8 @@ class Settings(BaseSettings):
         """Need a metrics source: a real one or the simulated one, and not both."""
         if self.simulation is not None and (self.prometheus is not None or self.clusters):
             raise ValueError("simulation stands in for prometheus and clusters: set one or the other")
+        if self.simulation is not None and self.custom_resources.enabled is True:
+            raise ValueError("custom_resources are a cluster's: a simulation has none")
         return self
 
     @classmethod

@@ -14,12 +14,12 @@ from aiops.app.settings import Settings
 from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
-from aiops.ports import Cluster, History, Lease, Prices, Source
+from aiops.ports import Cluster, History, Lease, PolicyResources, Prices, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aiops.adapters.kubernetes import Clusters, KubernetesLease
+    from aiops.adapters.kubernetes import Clusters, KubernetesLease, KubernetesPolicies
     from aiops.adapters.prometheus import PrometheusSource
     from aiops.core.model import TargetRef
 
@@ -54,6 +54,11 @@ class Surroundings(Protocol):
     @property
     def prices(self) -> Prices:
         """Return what a replica costs."""
+        ...
+
+    @property
+    def resources(self) -> PolicyResources | None:
+        """Return the policies in a cluster's API, or None where they are not read."""
         ...
 
     @property
@@ -128,6 +133,7 @@ class Live:
         self.dry = DryRunCluster(self._clusters)
         self._settings = settings
         self._lease: KubernetesLease | None = None
+        self.resources: KubernetesPolicies | None = resources(settings, self._clusters)
         self.prices = ListPrices(settings.prices.default, settings.prices.targets)
         self.tick_every_s = settings.step
 
@@ -141,6 +147,8 @@ class Live:
     def start(self) -> None:
         """Begin to watch the clusters and to compete for the lease; what does not answer yet is tried again."""
         self._clusters.start()
+        if self.resources is not None:
+            self.resources.start()
         if self._lease is not None:
             self._lease.start()
 
@@ -148,7 +156,9 @@ class Live:
         """Let the lease go, close watches and connections."""
         if self._lease is not None:
             self._lease.stop(timeout_s / 2)
-        self._clusters.stop(timeout_s / 2)
+        if self.resources is not None:
+            self.resources.stop(timeout_s / 4)
+        self._clusters.stop(timeout_s / 4)
         self._metrics.close()
 
     def next_at(self) -> Instant:
@@ -166,13 +176,15 @@ class Live:
 
     def banner(self) -> list[str]:
         """Return where metrics and clusters are."""
-        return [f"metrics from {self._url}", f"clusters: {', '.join(self._clusters.names)}"]
+        read = ["policies are read from the cluster's API, too"] if self.resources is not None else []
+        return [f"metrics from {self._url}", f"clusters: {', '.join(self._clusters.names)}", *read]
 
 
 class Simulated:
     """A scenario in virtual time, accelerated; every tick is one step of the world, however late it comes."""
 
     virtual = True
+    resources = None
 
     def __init__(self, settings: Settings) -> None:
         from simulators.ports import SimCluster, SimPrices, SimSource
@@ -263,10 +275,36 @@ def prometheus(settings: Settings) -> PrometheusSource:
 
 
 def competes(settings: Settings) -> bool:
-    """Return whether this daemon takes part in an election."""
+    """Return whether this daemon takes part in an election: it writes what others could write, too."""
     if settings.lease.enabled != "auto":
         return settings.lease.enabled
-    return settings.mode.rank >= Mode.APPROVE.rank or not settings.store.url.startswith("sqlite")
+    writes = settings.mode.rank >= Mode.APPROVE.rank or reads_resources(settings)
+    return writes or not settings.store.url.startswith("sqlite")
+
+
+def reads_resources(settings: Settings) -> bool:
+    """Return whether policies are read from a cluster's API: where it is said so, or the daemon runs in the cluster."""
+    if settings.custom_resources.enabled != "auto":
+        return settings.custom_resources.enabled
+    if settings.simulation is not None:
+        return False
+    named = settings.clusters
+    chosen = named.get(settings.custom_resources.cluster or min(named, default=""))
+    return "KUBERNETES_SERVICE_HOST" in os.environ if chosen is None else chosen.in_cluster
+
+
+def resources(settings: Settings, clusters: Clusters) -> KubernetesPolicies | None:
+    """Return the policies in a cluster's API, None where they are not read; raise ConfigurationError without it."""
+    if not reads_resources(settings):
+        return None
+    asked = settings.custom_resources
+    cluster = asked.cluster or clusters.names[0]
+    if cluster not in clusters.names:
+        known = ", ".join(clusters.names)
+        raise ConfigurationError(
+            f"custom_resources.cluster: the settings know no cluster {cluster!r}; they know {known}"
+        )
+    return clusters.policies(cluster, asked.namespaces)
 
 
 def kubernetes_lease(settings: Settings, clusters: Clusters, floor: Callable[[], int]) -> KubernetesLease:

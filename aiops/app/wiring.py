@@ -8,18 +8,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiops.app.controls import StoreControls
+from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.ledger import Ledger
-from aiops.app.policies import FolderPolicySource, Watching
+from aiops.app.policies import MergedPolicySource
 from aiops.app.replay import code_version, platform_version
 from aiops.app.settings import Settings
+from aiops.app.sources import Policies, policies_of
+from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
 from aiops.core.model import Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.engine import local
+from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
 from aiops.policy.schedule import window
+from aiops.ports import Controls
 
 if TYPE_CHECKING:
     from aiops.adapters.metrics import LoopMetrics
@@ -44,7 +48,7 @@ class Built:
 
     settings: Settings
     store: Store
-    policies: FolderPolicySource
+    policies: Policies
     world: Surroundings
     metrics: LoopMetrics
     loop: ControlLoop
@@ -54,6 +58,7 @@ class Built:
     sentence: str = ""
     turned_at: float = 0.0
     learnt: bool = False
+    statuses: Statuses | None = None
 
     def tick(self) -> str:
         """Turn the loop once, and return its sentence."""
@@ -61,6 +66,8 @@ class Built:
             sentence = self.loop.run_once(self.world.next_at())
         if not self.loop.held:
             self.turned_at = time.monotonic()
+        if self.statuses is not None:
+            self.statuses.note(self.loop.last)
         if not self.loop.held and self.loop.last is not None:
             self.ledger.note(self.loop.last, self.policies.current(), self.loop.bank)
         cost = self.ledger.sentence()
@@ -114,6 +121,8 @@ class Built:
     def unready(self) -> list[str]:
         """Return why the daemon is not ready."""
         wrong = [*self.world.unready(), *self.loop.unanswered]
+        if isinstance(self.policies, MergedPolicySource):
+            wrong += self.policies.unready()
         if not self.loop.turns:
             wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
         return wrong
@@ -127,12 +136,9 @@ def build(settings: Settings) -> Built:
     world = surroundings(settings)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
-        standing = bool(store.journal.load().effects)
-        watching = Watching(adopted=store.journal.note_policies, standing=standing)
-        policies = FolderPolicySource(settings.policies, settings.step, watching)
+        policies = policies_of(settings, store, world.resources)
         metrics = LoopMetrics()
         bank = Bank(policies.current())
-        freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
         ports = Ports(
             policies=policies,
             source=world.source,
@@ -140,7 +146,7 @@ def build(settings: Settings) -> Built:
             dry=world.dry,
             journal=store.journal,
             lease=world.lease(store.journal.epoch),
-            controls=StoreControls(store.people, settings.pause_file, freezes, time.time),
+            controls=_controls(settings, store, policies),
             prices=world.prices,
             telemetry=metrics,
             clock=MonotonicClock(),
@@ -159,7 +165,30 @@ def build(settings: Settings) -> Built:
         metrics=metrics,
         loop=loop,
         viewer=viewer,
+        statuses=_statuses(settings, world, policies, loop),
     )
+
+
+def _controls(settings: Settings, store: Store, policies: Policies) -> Controls:
+    freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
+    people = StoreControls(store.people, settings.pause_file, freezes, time.time)
+    if not isinstance(policies, MergedPolicySource):
+        return people
+    merged = policies
+    return HeldControls(people, lambda: merged.made.held)
+
+
+def _statuses(settings: Settings, world: Surroundings, policies: Policies, loop: ControlLoop) -> Statuses | None:
+    if not isinstance(policies, MergedPolicySource) or world.resources is None:
+        return None
+
+    def leads() -> bool:
+        try:
+            return loop.ports.lease.leadership(world.present()).leader
+        except PortError:
+            return False
+
+    return Statuses(policies, world.resources, Telling(leads=leads, ceiling=settings.mode))
 
 
 def setup(settings: Settings) -> Setup:

@@ -3,6 +3,7 @@
 from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
+from aiops.adapters.kubernetes.policies import KubernetesPolicies
 from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "KubernetesCluster",
     "KubernetesLease",
     "KubernetesOptions",
+    "KubernetesPolicies",
     "LeaseOptions",
     "guesses",
     "instance_of",

@@ -17,6 +17,7 @@ from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, workload
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
+from aiops.adapters.kubernetes.policies import KubernetesPolicies
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus, TargetRef, Workload
 from aiops.errors import ClusterUnavailable, NoPermission, PortError
@@ -243,6 +244,10 @@ class Clusters:
     def lease(self, name: str, options: LeaseOptions) -> KubernetesLease:
         """Return a Lease in one of the clusters, with connections of its own."""
         return KubernetesLease(Http(api_client(self._options[name])), options)
+
+    def policies(self, name: str, namespaces: Sequence[str]) -> KubernetesPolicies:
+        """Return the policies in the API of one of the clusters, with connections of their own."""
+        return KubernetesPolicies(Http(api_client(self._options[name])), namespaces)
 
     def start(self) -> None:
         """Begin to watch."""

@@ -1,0 +1,78 @@
+"""Where a daemon's policies come from: files, and the API of a cluster where that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from aiops.app.merging import Policy
+from aiops.app.policies import FolderPolicySource, MergedPolicySource, Merging, Watching
+from aiops.app.settings import Settings
+from aiops.core.model import PolicyKey
+from aiops.core.policies import PolicySet
+from aiops.errors import InvalidPolicy, NotFound, Problem
+from aiops.policy import recompile
+from aiops.ports import PolicyResources
+
+if TYPE_CHECKING:
+    from aiops.adapters.store import Store
+
+
+class Policies(Protocol):
+    """A ports.PolicySource that is looked at anew now and then. problems: what it does not take, and why."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is not in force, and why."""
+        ...
+
+    def current(self) -> PolicySet:
+        """Return the set in force."""
+        ...
+
+    def reload(self, *, force: bool = False) -> bool:
+        """Take what there is now; return whether another set is in force."""
+        ...
+
+
+def policies_of(
+    settings: Settings, store: Store, resources: PolicyResources | None
+) -> FolderPolicySource | MergedPolicySource:
+    """Return the policies of the settings; raise InvalidPolicy when the files are no good at first."""
+    standing = store.journal.load().effects
+    adopted: Callable[[PolicySet], None] = store.journal.note_policies
+    if resources is None:
+        return FolderPolicySource(settings.policies, settings.step, Watching(adopted=adopted, standing=bool(standing)))
+    # whoever has all policies as resources has no files
+    files = FolderPolicySource(settings.policies, settings.step, Watching(standing=True))
+    merging = Merging(
+        adopted=adopted,
+        stood=_stood(store, {effect.policy for effect in standing.values()}, files.current()),
+        remembered=lambda digest: _document(store, digest),
+        required=settings.custom_resources.enabled is True,
+    )
+    return MergedPolicySource(files, resources, merging)
+
+
+def _stood(store: Store, keys: set[PolicyKey], files: PolicySet) -> Mapping[PolicyKey, Policy]:
+    """Return the policies whose work stands in the clusters, and that are not those of files, as they last decided."""
+    from aiops.adapters.store import Asked
+
+    found: dict[PolicyKey, Policy] = {}
+    for key in keys - {policy.key for policy in files.every}:
+        for row in store.reader.decisions(Asked(policy=key, limit=1)):
+            document = _document(store, store.reader.decision(row["id"]).decision.policy_digest)
+            try:
+                policy = None if document is None else recompile(document)
+            except InvalidPolicy:
+                policy = None
+            if policy is not None and policy.key == key:
+                found[key] = policy
+    return found
+
+
+def _document(store: Store, digest: str) -> str | None:
+    try:
+        return store.reader.policy_document(digest)
+    except NotFound:
+        return None

@@ -1,0 +1,254 @@
+"""What a resource's status says: conditions as an HPA has them, and where its policy stands. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiops.app.merging import Merged
+from aiops.app.resources import Entry
+from aiops.core.ids import digest
+from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, Reason, Wait
+from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.errors import Problem
+
+Status = dict[str, Any]
+PROBLEMS_SHOWN = 10
+MESSAGE_MOST = 4000
+
+ABLE, ACTING, LIMITED = "AbleToAct", "Acting", "ScalingLimited"
+SAID_BY: Mapping[Reason, str] = {
+    **dict.fromkeys(
+        (
+            Reason.NOT_LEADER,
+            Reason.UNFENCED,
+            Reason.STORE_UNAVAILABLE,
+            Reason.CLUSTER_UNAVAILABLE,
+            Reason.PROTECTED,
+            Reason.NOT_OPTED_IN,
+            Reason.UNKNOWN_TARGET,
+            Reason.SCALE_IN_NOT_ALLOWED,
+            Reason.OWNED,
+            Reason.MANUAL_OVERRIDE,
+            Reason.SWITCHED_OFF,
+            Reason.SCALING_INACTIVE,
+            Reason.NO_PERMISSION,
+            Reason.REFUSED,
+            Reason.EXPIRED,
+            Reason.BUG,
+        ),
+        ABLE,
+    ),
+    **dict.fromkeys(
+        (
+            Reason.ABSENT_SIGNAL,
+            Reason.EMPTY_SIGNAL,
+            Reason.NAN_SIGNAL,
+            Reason.STALE_SIGNAL,
+            Reason.PARTIAL_SIGNAL,
+            Reason.FAILED_SIGNAL,
+            Reason.CENSORED_DEMAND,
+            Reason.MODE_OBSERVE,
+            Reason.DRY_RUN_SETTLED,
+            Reason.APPROVAL_NEEDED,
+            Reason.APPROVAL_REJECTED,
+            Reason.PAUSED,
+        ),
+        ACTING,
+    ),
+    **dict.fromkeys(
+        (
+            Reason.FROZEN,
+            Reason.GUARDRAIL,
+            Reason.GUARDRAIL_UNDECIDED,
+            Reason.BOUNDS,
+            Reason.TOLERANCE,
+            Reason.STABILISATION,
+            Reason.RATE,
+            Reason.COOLDOWN,
+            Reason.BUDGET,
+            Reason.DISRUPTION_BUDGET,
+            Reason.IN_FLIGHT,
+            Reason.ROLLOUT,
+        ),
+        LIMITED,
+    ),
+}
+"""The condition that a reason turns: whether it may act at all, whether it acts now, whether a change was limited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the loop stands. decided: the last decision of each policy; since: the one since which nothing changed.
+
+    findings: of each WatchPolicy, how many series are out of the ordinary.
+    """
+
+    ceiling: Mode
+    decided: Mapping[str, Decision]
+    since: Mapping[str, tuple[str, Instant]]
+    findings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One condition, before it is known since when it holds."""
+
+    kind: str
+    holds: bool
+    reason: str
+    message: str
+
+
+def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> Status:
+    """Return the whole status of a resource, its conditions with the times of those that stand there already."""
+    resource = entry.resource
+    policy = next((one for one in made.policies.every if one.key == resource.key and one.origin == entry.origin), None)
+    conflict = made.conflicts.get((entry.origin, resource.key))
+    status: Status = {"observedGeneration": resource.generation}
+    if entry.accepted:
+        status["acceptedGeneration"] = entry.accepted
+    valid = _valid(entry, conflict)
+    said = [valid]
+    if policy is not None:
+        status |= {"digest": policy.digest, "specHash": spec_hash(policy.document)}
+    if isinstance(policy, WatchPolicy):
+        status["findings"] = standing.findings.get(resource.key, 0)
+    if isinstance(policy, ScalingPolicy):
+        status |= _stands(policy, standing)
+        said += _conditions(policy, made.held.get(policy.key, ""), standing)
+    elif policy is None and resource.kind == "ScalingPolicy":
+        nothing = "nothing is in force of it"
+        said += [_Said(ABLE, False, valid.reason, nothing), _Said(ACTING, False, valid.reason, nothing)]
+        said.append(_Said(LIMITED, False, valid.reason, nothing))
+    status["conditions"] = [_since(one, resource.status, resource.generation, now) for one in said]
+    return status
+
+
+def significant(status: Mapping[str, Any]) -> Status:
+    """Return what of a status is worth a write: not the numbers in sentences, not the id of the same decision again."""
+    kept = {
+        key: value for key, value in status.items() if key not in ("conditions", "lastDecision", "lastDecisionTime")
+    }
+    conditions = {}
+    for one in status.get("conditions") or ():
+        known = one["message"] if one["type"] == "Valid" else ""
+        conditions[one["type"]] = (one["status"], one["reason"], known)
+    return {**kept, "conditions": conditions}
+
+
+def urgent(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return whether whoever wrote the resource waits for this: its generation, its validity, its first verdict."""
+    mine, other = significant(status), significant(before)
+    generation = mine.get("observedGeneration") != other.get("observedGeneration")
+    validity = mine["conditions"].get("Valid") != other["conditions"].get("Valid")
+    return generation or validity or ("verdict" in mine) != ("verdict" in other)
+
+
+def spec_hash(document: str) -> str:
+    """Return the digest of a canonical document without mode, labels and annotations (S6)."""
+    whole = json.loads(document)
+    whole["spec"].pop("mode", None)
+    for name in ("labels", "annotations"):
+        whole["metadata"].pop(name, None)
+    return digest(json.dumps(whole, sort_keys=True, separators=(",", ":")))
+
+
+def _valid(entry: Entry, conflict: Problem | None) -> _Said:
+    goes_on = f"generation {entry.accepted} goes on" if entry.accepted else "nothing is in force of it"
+    if entry.problems:
+        return _Said("Valid", False, "Invalid", f"{_sentences(entry.problems)}; {goes_on}")
+    if conflict is not None:
+        return _Said("Valid", False, "Conflict", f"{_sentence(conflict)}; until then nothing is changed")
+    return _Said("Valid", True, "Accepted", f"generation {entry.resource.generation} is in force")
+
+
+def _stands(policy: ScalingPolicy, standing: Standing) -> Status:
+    status: Status = {"mode": _mode(policy, standing).value}
+    decision = standing.decided.get(policy.key)
+    if decision is None:
+        return status
+    verdict = decision.verdict
+    status["verdict"] = "bug" if verdict is None else verdict.word.value
+    if verdict is not None:
+        status |= {"currentReplicas": verdict.change.before, "wantedReplicas": verdict.proposal.change.after}
+    last, at = standing.since.get(policy.key, (decision.id, decision.at))
+    return status | {"lastDecision": last, "lastDecisionTime": rfc3339(at)}
+
+
+def _mode(policy: ScalingPolicy, standing: Standing) -> Mode:
+    return min(policy.mode, standing.ceiling, key=lambda mode: mode.rank)
+
+
+def _conditions(policy: ScalingPolicy, held: str, standing: Standing) -> list[_Said]:
+    decision = standing.decided.get(policy.key)
+    if decision is None:
+        waiting = "there was no turn yet"
+        return [_Said(kind, False, "NotYetDecided", waiting) for kind in (ABLE, ACTING, LIMITED)]
+    reason, detail = _bound(decision)
+    by = None if reason is None else SAID_BY[reason]
+    able = _Said(ABLE, True, "ReadyToAct", "it may act when it must")
+    limited = _Said(LIMITED, False, "NotLimited", "no change was limited")
+    mode = _mode(policy, standing)
+    acts = mode.rank >= Mode.APPROVE.rank
+    acting = _Said(ACTING, acts, camel(mode.value), f"mode {mode.value}: " + ("it acts" if acts else "nothing is sent"))
+    if reason is not None and by == ABLE:
+        able = _Said(ABLE, False, camel(reason.value), detail)
+    if reason is not None and by == ACTING and acts:
+        acting = _Said(ACTING, False, camel(reason.value), detail)
+    if reason is not None and by == LIMITED:
+        limited = _Said(LIMITED, True, camel(reason.value), detail)
+    if held:
+        acting = _Said(ACTING, False, "Held", held)
+    return [able, acting, limited]
+
+
+def _bound(decision: Decision) -> tuple[Reason | None, str]:
+    """Return why a decision was not what the policy wished for."""
+    if decision.verdict is None:
+        return Reason.BUG, decision.story
+    binding = decision.verdict.binding
+    ruling = None if binding is None else binding.ruling
+    return (ruling.reason, ruling.detail) if isinstance(ruling, Clamp | Wait | Ask | Deny) else (None, "")
+
+
+def _since(said: _Said, before: Mapping[str, Any], generation: int, now: Instant) -> Status:
+    word = "True" if said.holds else "False"
+    old: Mapping[str, Any] = next((one for one in before.get("conditions") or () if one.get("type") == said.kind), {})
+    same = old.get("status") == word and old.get("lastTransitionTime")
+    return {
+        "type": said.kind,
+        "status": word,
+        "observedGeneration": generation,
+        "lastTransitionTime": old["lastTransitionTime"] if same else rfc3339(now),
+        "reason": said.reason,
+        "message": said.message[:MESSAGE_MOST],
+    }
+
+
+def _sentences(problems: Sequence[Problem]) -> str:
+    shown = [_sentence(problem) for problem in problems[:PROBLEMS_SHOWN]]
+    more = len(problems) - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more else shown)
+
+
+def _sentence(problem: Problem) -> str:
+    field = f"{problem.field}: " if problem.field else ""
+    return f"{field}{problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+
+
+def camel(word: str) -> str:
+    """Return a code as conditions write it.
+
+    >>> camel("not_opted_in"), camel("dry-run")
+    ('NotOptedIn', 'DryRun')
+    """
+    return "".join(part.capitalize() for part in word.replace("-", "_").split("_"))
+
+
+def rfc3339(at: Instant) -> str:
+    """Return an instant as Kubernetes writes it, in whole seconds."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
