@@ -4,7 +4,7 @@ from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.policies import KubernetesPolicies
-from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac
+from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac, resource_roles
 
 __all__ = [
     "Clusters",
@@ -16,4 +16,5 @@ __all__ = [
     "guesses",
     "instance_of",
     "rbac",
+    "resource_roles",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiops.core.model import Mode
 from aiops.core.policies import Lever, PolicySet, ScalingPolicy
+from aiops.policy.crd import GROUP, RESOURCES
 
 NAME = "aiops"
 _READ = ["list", "watch"]
@@ -60,6 +61,24 @@ def rbac(
         role = _object("rbac.authorization.k8s.io/v1", "Role", instance, namespace)
         objects.append({**role, "rules": _rules(mine, ceiling)})
         objects.append(_binding("RoleBinding", instance, service_namespace, namespace))
+    return objects
+
+
+def resource_roles(
+    service_namespace: str = NAME, lease: str = NAME, namespaces: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return what reading policies from the API and telling their status needs: in the namespaces named, or in all."""
+    name = f"{instance_of(service_namespace, lease)}:policies"
+    plurals = [one.plural for one in RESOURCES]
+    rules = [
+        _rule(GROUP, plurals, _READ),
+        _rule(GROUP, [f"{one}/status" for one in plurals], ["patch"]),
+    ]
+    objects: list[dict[str, Any]] = []
+    for namespace in namespaces or (None,):
+        kind = "ClusterRole" if namespace is None else "Role"
+        role = _object("rbac.authorization.k8s.io/v1", kind, name, namespace)
+        objects += [{**role, "rules": rules}, _binding(f"{kind}Binding", name, service_namespace, namespace)]
     return objects
 
 

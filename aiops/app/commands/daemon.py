@@ -60,6 +60,9 @@ def rbac(
     paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
     mode: Annotated[str | None, typer.Option(help="The daemon's mode, when it is not the settings'.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Which cluster's roles, when targets lie in several.")] = None,
+    custom_resources: Annotated[
+        bool | None, typer.Option(help="Read policies from the API, too, when that is not the settings'.")
+    ] = None,
 ) -> None:
     """Print the Kubernetes permissions that policies need, and no others; mode and Lease are the settings'.
 
@@ -68,21 +71,32 @@ def rbac(
     """
     import yaml
 
-    from aiops.adapters.kubernetes import guesses
+    from aiops.adapters.kubernetes import guesses, resource_roles
     from aiops.adapters.kubernetes import rbac as generated
-    from aiops.app.surroundings import competes
+    from aiops.app.surroundings import competes, reads_resources
     from aiops.policy import load
 
-    settings = SESSION.settings({} if mode is None else {"mode": mode})
+    flags: dict[str, Any] = {} if mode is None else {"mode": mode}
+    if custom_resources is not None:
+        flags["custom_resources"] = {"enabled": custom_resources}
+    settings = SESSION.settings(flags)
     policies, lease = load(paths), settings.lease
     chosen, leads = _cluster(policies, cluster, settings)
     leads = leads and competes(settings)
     objects = generated(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
+    if reads_resources(settings) and _reads_here(cluster, settings):
+        objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
     notes = guesses(chosen)
     for note in notes:
         sys.stderr.write(f"warning: {note}\n")
     text = "".join(f"# {note}\n" for note in notes) + yaml.safe_dump_all(objects, sort_keys=False)
     SESSION.show({"apiVersion": "v1", "kind": "List", "items": objects}, text)
+
+
+def _reads_here(wanted: str | None, settings: Settings) -> bool:
+    """Return whether policies are read from the API of the cluster whose roles are wanted."""
+    read = settings.custom_resources.cluster or min(settings.clusters, default="default")
+    return wanted in (None, read)
 
 
 def _cluster(policies: PolicySet, wanted: str | None, settings: Settings) -> tuple[PolicySet, bool]:
