@@ -16,12 +16,13 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from aiops.core.decide import policy_kinds
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
-from aiops.core.decide.scaling.spec import GuardrailSpec, ObjectiveSpec, SignalSpec, WindowSpec
+from aiops.core.decide.scaling.spec import BoundsSpec, GuardrailSpec, ObjectiveSpec, SignalSpec, WindowSpec
 from aiops.core.decide.spec import CelRule, SchemaRule, Spec, in_cel, server_rules
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
 from tests.structural_rules import bounded, violations
+from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, WINDOWS
 from tests.unit.test_cli import aiops
 
 COMMITTED = Path(__file__).parents[2] / "config/deploy/crds"
@@ -162,27 +163,11 @@ def test_rules_stand_in_the_order_in_which_they_are_read():
     assert [one["message"] for one in structural(Made)[RULES]] == ["first", "second"]
 
 
-REACTIONS = st.sampled_from(["hold", "zero", "ignore"])
-REPLICAS = st.integers(1, 4)
 OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
-    SignalSpec: st.fixed_dictionaries(
-        {"query": st.just("up")},
-        optional={
-            **dict.fromkeys(("onAbsent", "onNaN", "onStale", "onPartial"), REACTIONS),
-            "presence": st.just("count(up)"),
-        },
-    ),
-    WindowSpec: st.fixed_dictionaries(
-        {"schedule": st.just("0 8 * * *"), "duration": st.just("1h")},
-        optional={"minReplicas": REPLICAS, "maxReplicas": REPLICAS},
-    ),
-    policy_kinds()["ScalingPolicy"].model_fields["bounds"].annotation: st.fixed_dictionaries(  # type: ignore[dict-item]
-        {"maxReplicas": REPLICAS}, optional={"minReplicas": REPLICAS}
-    ),
-    GuardrailSpec: st.fixed_dictionaries(
-        {"when": st.just("true"), "then": st.sampled_from(["hold", "hold-scale-in", "cap"])},
-        optional={"maxReplicas": REPLICAS},
-    ),
+    SignalSpec: SIGNALS,
+    WindowSpec: WINDOWS,
+    BoundsSpec: BOUNDS,
+    GuardrailSpec: GUARDRAILS,
 }
 """Documents of each model that has rules in CEL, valid but for them."""
 

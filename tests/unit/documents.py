@@ -1,0 +1,43 @@
+"""Parts of policies, valid but for what their validators look at, for tests that compare who refuses what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.e2e.rig import scaling_policy
+
+Part = dict[str, Any]
+
+REACTIONS = st.sampled_from(["hold", "zero", "ignore"])
+REPLICAS = st.integers(1, 4)
+SIGNALS = st.fixed_dictionaries(
+    {"query": st.just("up")},
+    optional={
+        **dict.fromkeys(("onAbsent", "onNaN", "onStale", "onPartial"), REACTIONS),
+        "presence": st.just("count(up)"),
+    },
+)
+WINDOWS = st.fixed_dictionaries(
+    {"schedule": st.just("0 8 * * *"), "duration": st.just("1h")},
+    optional={"minReplicas": REPLICAS, "maxReplicas": REPLICAS},
+)
+BOUNDS = st.fixed_dictionaries({"maxReplicas": REPLICAS}, optional={"minReplicas": REPLICAS})
+GUARDRAILS = st.fixed_dictionaries(
+    {"when": st.just("replicas.current > 1.0"), "then": st.sampled_from(["hold", "hold-scale-in", "cap"])},
+    optional={"maxReplicas": REPLICAS},
+)
+
+
+def changed(namespace: str, signal: Part, bounds: Part, guardrails: list[Part], learn: Collection[str]) -> Part:
+    """Return a policy with these parts. learn: `learn` and what it is learnt from."""
+    objective: Part = {"demand": "demand", "perReplica": "learn" if "learn" in learn else 50}
+    if "slo" in learn:
+        objective["slo"] = {"signal": "demand", "atMost": 0.25}
+    if "utilisation" in learn:
+        objective["utilisation"] = "demand"
+    return scaling_policy(
+        namespace, signals={"demand": signal}, objective=objective, bounds=bounds, guardrails=guardrails
+    )
