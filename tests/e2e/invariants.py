@@ -16,6 +16,7 @@ from aiops.core.act.set_floor import ATTRIBUTE, RESTORE
 from aiops.core.guard.limits import rate_limit
 from aiops.core.model import Action, Decision, ScaleEvent, SignalState
 from aiops.core.policies import Reaction, ScalingPolicy, SignalSpec
+from aiops.policy.crd import GROUP
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.record import Record
 
@@ -24,6 +25,10 @@ OWN = frozenset(
     {"leases", "events", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews", "tokenreviews"}
 )
 """What the daemon writes on its own account; every other write is one to a target."""
+
+
+def _own(event: AuditEvent) -> bool:
+    return event.resource in OWN or (event.group, event.subresource) == (GROUP, "status")
 
 
 # -- the evidence ----------------------------------------------------------------------------------------
@@ -85,7 +90,7 @@ class Evidence:
     @cached_property
     def writes(self) -> list[AuditEvent]:
         """Return every write to a target, tried or done, in the order of arrival."""
-        mine = (event for event in self.events if event.writes and event.resource not in OWN)
+        mine = (event for event in self.events if event.writes and not _own(event))
         return sorted(mine, key=lambda event: event.at)
 
     @cached_property

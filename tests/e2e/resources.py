@@ -30,7 +30,7 @@ def install(plane: ControlPlane) -> None:
 
 def conditions_of_crd(plane: ControlPlane, one: Resource) -> dict[str, str]:
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{one.name}"
-    found = plane.api("GET", path).get("status", {}).get("conditions", [])
+    found = (plane.api("GET", path).get("status") or {}).get("conditions") or []
     return {condition["type"]: condition["status"] for condition in found}
 
 
