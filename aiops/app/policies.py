@@ -33,10 +33,14 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watching:
-    """How files are looked at. adopted: told of every set before it is in force. standing: see FolderPolicySource."""
+    """How files are looked at. adopted: told of every set before it is in force. standing: see FolderPolicySource.
+
+    optional: policies come from elsewhere, too, so that to have no files is no mistake.
+    """
 
     adopted: Callable[[PolicySet], None] = lambda _: None
     standing: bool = False
+    optional: bool = False
     elapsed_s: Callable[[], float] = time.monotonic
 
 
@@ -57,9 +61,9 @@ class FolderPolicySource:
         self._seen = _fingerprint(listing)
         self._empty = frozenset(listing.empty)
         self._gone_since: float | None = None
-        self._set = language.load(self._paths, step_s, may_be_empty=self._watching.standing)
+        self._set = language.load(self._paths, step_s, may_be_empty=self._watching.standing or self._watching.optional)
         self.problems: tuple[Problem, ...] = ()
-        if self._paths and not self._set.every:
+        if not self._set.every and not self._watching.optional:
             _LOG.warning("policies_deleted", extra={"where": _named(self._paths)})
         self._watching.adopted(self._set)
 

@@ -44,7 +44,7 @@ def policies_of(
     if resources is None:
         return FolderPolicySource(settings.policies, settings.step, Watching(adopted=adopted, standing=bool(standing)))
     # whoever has all policies as resources has no files
-    files = FolderPolicySource(settings.policies, settings.step, Watching(standing=True))
+    files = FolderPolicySource(settings.policies, settings.step, Watching(optional=True))
     merging = Merging(
         adopted=adopted,
         stood=_stood(store, {effect.policy for effect in standing.values()}, files.current()),

@@ -79,7 +79,7 @@ class World:
         (self.folder / "policies.yaml").write_text(yaml.safe_dump_all([dict(one) for one in documents]))
 
     def start(self) -> MergedPolicySource:
-        files = FolderPolicySource([self.folder], 15.0, Watching(standing=True, elapsed_s=self.clock))
+        files = FolderPolicySource([self.folder], 15.0, Watching(optional=True, elapsed_s=self.clock))
         self.source = MergedPolicySource(files, self.resources, Merging(**self.merging))
         return self.source
 
