@@ -80,7 +80,7 @@ def acting(policy: Policy) -> bool:
     """Return whether a policy claims its target for itself: one that observes, or is a candidate, does not."""
     if not isinstance(policy, ScalingPolicy):
         return False
-    return policy.mode is not Mode.OBSERVE and not getattr(policy, "candidate_for", None)
+    return policy.mode is not Mode.OBSERVE and not policy.candidate_for
 
 
 def _claimed(policy: Policy) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +9,9 @@ from typing import Any
 
 from aiops.app.merging import Merged
 from aiops.app.resources import Entry
-from aiops.core.ids import digest
 from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, Reason, Wait
 from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.versions import spec_hash
 from aiops.errors import Problem
 
 Status = dict[str, Any]
@@ -146,15 +145,6 @@ def urgent(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     generation = mine.get("observedGeneration") != other.get("observedGeneration")
     validity = mine["conditions"].get("Valid") != other["conditions"].get("Valid")
     return generation or validity or ("verdict" in mine) != ("verdict" in other)
-
-
-def spec_hash(document: str) -> str:
-    """Return the digest of a canonical document without mode, labels and annotations (S6)."""
-    whole = json.loads(document)
-    whole["spec"].pop("mode", None)
-    for name in ("labels", "annotations"):
-        whole["metadata"].pop(name, None)
-    return digest(json.dumps(whole, sort_keys=True, separators=(",", ":")))
 
 
 def _valid(entry: Entry, conflict: Problem | None) -> _Said:

@@ -264,7 +264,11 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingPolicy:
-    """A compiled ScalingPolicy. document: its canonical JSON, from which it can be compiled again. digest: its hash."""
+    """A compiled ScalingPolicy. document: its canonical JSON, from which it can be compiled again. digest: its hash.
+
+    spec_hash: of the document without mode, labels and annotations, by which it is promoted (S6). candidate_for: the
+    key of the policy that it runs beside, '' for one that stands for itself.
+    """
 
     key: PolicyKey
     digest: str
@@ -286,6 +290,13 @@ class ScalingPolicy:
     manual_override_s: float = 3600.0
     scale_in_allowed: bool | None = None
     time_zone: str = "UTC"
+    spec_hash: str = ""
+    candidate_for: PolicyKey = ""
+
+    @property
+    def reach(self) -> Mode:
+        """Return how far it may go: a candidate never acts, whatever its mode says (S4)."""
+        return min(self.mode, Mode.DRY_RUN, key=lambda mode: mode.rank) if self.candidate_for else self.mode
 
 
 # -- WatchPolicy -------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def _across(found: _Found) -> None:
             message = f"{policy.key} is already defined in {_where(first)}"
             found.problems.append(document.problem(("metadata", "name"), message))
         names.setdefault(policy.key, document)
-        if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE:
+        if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE and not policy.candidate_for:
             _one_actor(policy, document, acting, found)
 
 

@@ -34,6 +34,7 @@ from aiops.core.policies import (
     WatchQuery,
 )
 from aiops.core.policies import SignalSpec as CompiledSignal
+from aiops.core.versions import spec_hash
 from aiops.errors import Problem
 from aiops.policy import cel, promql, schedule
 from aiops.policy.document import Document, Path
@@ -164,6 +165,8 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         manual_override_s=spec.manual_override,
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
+        spec_hash=spec_hash(document),
+        candidate_for="" if spec.candidate_for is None else f"{envelope.kind}/{envelope.namespace}/{spec.candidate_for}",
     )
 
 
@@ -211,7 +214,9 @@ def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
     if namespace is not None and namespace != envelope.namespace:
         message = f"a policy targets only its own namespace {envelope.namespace!r}, not {namespace!r}"
         problems.add(("spec", "target", "namespace"), message)
-    if spec.mode is Mode.ENFORCE and spec.lever is Lever.REPLICAS:
+    if spec.candidate_for == envelope.name:
+        problems.add(("spec", "candidateFor"), "a policy is no candidate for itself", hint="give it another name")
+    if spec.mode is Mode.ENFORCE and spec.lever is Lever.REPLICAS and spec.candidate_for is None:
         message = "mode enforce moves replicas with no HPA beneath: when the daemon is gone, nothing adds capacity"
         problems.add(("spec", "lever"), message, hint="prefer lever: hpa-floor", severity="warning")
 

@@ -40,7 +40,7 @@ class GuardContext:
     @property
     def mode(self) -> Mode:
         """Return the stricter of the policy's mode and the global ceiling (S6)."""
-        return min(self.policy.mode, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+        return min(self.policy.reach, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
 
     @property
     def hpa(self) -> Hpa | None:

@@ -112,7 +112,8 @@ class Decision:
     """What the loop decided for one policy at one tick, a decision to do nothing included.
 
     `changed` says whether verdict, reasons or wish differ from the decision before: then a full record is written.
-    `story` is one sentence for people. `bug` holds a traceback when the policy's own code failed.
+    `story` is one sentence for people. `bug` holds a traceback when the policy's own code failed. candidate_for: the
+    policy beside which this was decided, as its shadow.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Decision:
     story: str
     bug: str = ""
     sample: Sample | None = None
+    candidate_for: PolicyKey = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ def stamps(policies: PolicySet, state: LoopState, snapshot: Snapshot) -> tuple[S
 
 def acts(policy: ScalingPolicy, snapshot: Snapshot) -> bool:
     """Return whether a policy writes at all, in its mode and under the ceiling."""
-    return min(policy.mode.rank, snapshot.scope.ceiling.rank) >= Mode.APPROVE.rank
+    return min(policy.reach.rank, snapshot.scope.ceiling.rank) >= Mode.APPROVE.rank
 
 
 def _void(effect: Effect, snapshot: Snapshot) -> str:

@@ -189,7 +189,7 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
     decision_id = ulid(now, policy.key, inputs.tick_id) if changed or not state.decision_id else state.decision_id
     outcomes, action = made.outcomes, None
     if acts and made.workload is not None:
-        mode = min(policy.mode, inputs.snapshot.scope.ceiling, key=lambda one: one.rank)
+        mode = min(policy.reach, inputs.snapshot.scope.ceiling, key=lambda one: one.rank)
         issue = act.Issue(
             tick_id=inputs.tick_id,
             decision_id=decision_id,
@@ -212,10 +212,16 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
         signals=made.signals,
         action_id=None if action is None else action.id,
         changed=changed,
-        story=story.sentence(verdict),
+        story=_story(policy, verdict),
         sample=_sample(policy, inputs, made),
+        candidate_for=policy.candidate_for,
     )
     return Decided(inputs=inputs, decision=decision, state=state, action=action, outcomes=outcomes)
+
+
+def _story(policy: ScalingPolicy, verdict: Verdict) -> str:
+    said = story.sentence(verdict)
+    return f"shadow {policy.key.rpartition('/')[2]}: {said}" if policy.candidate_for else said
 
 
 def _begun(

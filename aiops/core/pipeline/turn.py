@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aiops.core import act
 from aiops.core.ids import ulid
-from aiops.core.model import Action, Decision, Effect, Inputs, LoopState, Mode, Percepts, Snapshot, Tick
+from aiops.core.model import (
+    Action,
+    Decision,
+    Effect,
+    Inputs,
+    LoopState,
+    Mode,
+    Percepts,
+    PolicyKey,
+    Snapshot,
+    TargetState,
+    Tick,
+)
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
 from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.versions import beside, is_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +40,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """A whole turn: the tick to record, the state to carry on, and the inputs of each decision that changed."""
+    """A whole turn: the tick to record, the state to carry on, and the inputs of each decision that changed.
+
+    seen: by policy, the inputs of every decision.
+    """
 
     tick: Tick
     state: LoopState
     inputs: Mapping[str, Inputs]
+    seen: Mapping[PolicyKey, Inputs] = field(default_factory=dict)
 
 
 def decide(state: LoopState, turn: Turn) -> Decisions:
@@ -54,9 +71,12 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
         waiting=waiting,
     )
     # what is carried for a policy that is gone is kept while its set is away, so that a reload loses no window
-    targets = {**state.targets, **{one.decision.policy: one.state for one in made}}
+    # of a version that runs beside no more, nothing is
+    kept = {key: one for key, one in state.targets.items() if not is_version(key)}
+    targets = {**kept, **{one.decision.policy: one.state for one in made}}
     after = LoopState(targets=targets, effects=effects, ticks=state.ticks + 1)
-    return Decisions(tick=tick, state=after, inputs={d.decision.id: d.inputs for d in made if d.decision.changed})
+    changed = {d.decision.id: d.inputs for d in made if d.decision.changed}
+    return Decisions(tick=tick, state=after, inputs=changed, seen={d.decision.policy: d.inputs for d in made})
 
 
 def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -> Inputs:
@@ -86,7 +106,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             approvals=snapshot.approvals,
             replica_usd_per_hour={} if price is None else {target: price},
         ),
-        state=state.targets.get(key, FRESH),
+        state=_carried(policy, state),
         effects={k: e for k, e in state.effects.items() if e.target == policy.target},
         forecast=percepts.forecasts.get(key),
         nowcast=percepts.nowcasts.get(key),
@@ -94,6 +114,11 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         findings=percepts.findings,
         incidents=percepts.incidents,
     )
+
+
+def _carried(policy: ScalingPolicy, state: LoopState) -> TargetState:
+    own = state.targets.get(policy.key, FRESH)
+    return beside(own, state.targets.get(policy.candidate_for, FRESH)) if policy.candidate_for else own
 
 
 def _contained(policy: ScalingPolicy, inputs: Inputs) -> Decided:
@@ -118,6 +143,7 @@ def _broken(policy: ScalingPolicy, inputs: Inputs, trace: str) -> Decision:
         changed=True,
         story=f"hold: a bug in deciding, nothing is done ({last})",
         bug=trace,
+        candidate_for=policy.candidate_for,
     )
 
 

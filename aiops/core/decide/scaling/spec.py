@@ -262,6 +262,7 @@ class ScalingSpec(Spec):
     """The spec of a ScalingPolicy."""
 
     mode: Mode = Field(Mode.DRY_RUN, description="how far it may go; the settings' mode is another ceiling")
+    candidate_for: str | None = Field(None, description="runs as a shadow of this policy, and never acts")
     target: Target
     lever: Lever = Field(Lever.REPLICAS, description="which field is moved; hpa-floor keeps the HPA as a net")
     signals: dict[str, SignalSpec] = Field(min_length=1)
