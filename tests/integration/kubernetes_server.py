@@ -16,18 +16,23 @@ DISCOVERY = {
 
 
 class KubernetesServer:
-    """Objects by path of their collection. `refuse_writes`: a status for every PATCH. `requests`: what was asked."""
+    """Objects by path of their collection. `refuse_writes`: a status for every PATCH. `requests`: what was asked.
+
+    `refused_reads`: a status for every GET of a path.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {}
         self.requests: list[dict[str, Any]] = []
         self.refuse_writes = 0
+        self.refused_reads: dict[str, int] = {}
         self.retry_after = "1"
         self.gone = False
         self.version = 100
         self._changed = threading.Condition()
         self._events: list[tuple[int, str, dict[str, Any]]] = []
         self._stopping = False
+        self._cuts = 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,7 +41,10 @@ class KubernetesServer:
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
                 query = {key: value[0] for key, value in parse_qs(url.query).items()}
-                if query.get("watch") == "true":
+                if url.path in server.refused_reads:
+                    code = server.refused_reads[url.path]
+                    self.answer(code, {"kind": "Status", "code": code, "message": f"{url.path} is refused"})
+                elif query.get("watch") == "true":
                     server.watch(self, url.path, int(query["resourceVersion"]))
                 else:
                     self.answer(*server.get(url.path, query))
@@ -114,6 +122,8 @@ class KubernetesServer:
     def patch(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if self.refuse_writes:
             return self.refuse_writes, {"kind": "Status", "code": self.refuse_writes, "message": "the test refuses"}
+        if path.endswith("/status"):
+            return self.patch_status(path.removesuffix("/status"), body)
         collection, _, name = path.removesuffix("/scale").rpartition("/")
         item = self.objects[collection][name]
         expected = (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
@@ -127,6 +137,34 @@ class KubernetesServer:
         self.put(collection, item)
         return 200, item
 
+    def patch_status(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Apply a status: it moves the resourceVersion, and no generation."""
+        namespaced, _, name = path.rpartition("/")
+        everywhere = f"{namespaced.partition('/namespaces/')[0]}/{namespaced.rpartition('/')[2]}"
+        item = self.objects.get(everywhere, {}).get(name)
+        if item is None:
+            return 404, {"kind": "Status", "code": 404, "message": f"{name} not found"}
+        if item["metadata"]["uid"] != body["metadata"]["uid"]:
+            return 409, {"kind": "Status", "code": 409, "message": "the UID in the precondition does not match"}
+        item["status"] = body["status"]
+        self.put(everywhere, item)
+        return 200, item
+
+    def delete(self, collection: str, name: str) -> None:
+        """Let an object be deleted."""
+        item = self.objects[collection].pop(name)
+        with self._changed:
+            self.version += 1
+            item["metadata"]["resourceVersion"] = str(self.version)
+            self._events.append((self.version, collection, {"type": "DELETED", "object": item}))
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """End every watch."""
+        with self._changed:
+            self._cuts += 1
+            self._changed.notify_all()
+
     def watch(self, handler: BaseHTTPRequestHandler, path: str, since: int) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
@@ -139,7 +177,8 @@ class KubernetesServer:
             handler.wfile.flush()
 
         with self._changed:
-            while not self._stopping:
+            cuts = self._cuts
+            while not self._stopping and cuts == self._cuts:
                 if self.gone:
                     self.gone = False
                     status = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
