@@ -30,6 +30,8 @@ class Ledger:
         by_key = {policy.key: policy for policy in policies.scaling}
         for decision in tick.decisions:
             policy, verdict, sample = by_key.get(decision.policy), decision.verdict, decision.sample
+            if decision.candidate_for:
+                continue  # what runs is counted with the policy that acts
             if policy is None or verdict is None or sample is None or sample.usd_per_hour is None:
                 continue
             replicas = max(1, verdict.change.before)

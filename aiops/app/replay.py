@@ -25,6 +25,7 @@ from aiops.core.model import Decision, Inputs
 from aiops.core.pipeline import decide_one
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_text
+from aiops.core.versions import under_key
 from aiops.errors import InvalidInput
 from aiops.policy import recompile
 
@@ -94,7 +95,8 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
     policy = recompile(policy_document)
     if not isinstance(policy, ScalingPolicy):
         raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which is no ScalingPolicy")
-    stored, again = to_text(decision), to_text(decide_one(policy, inputs).decision)
+    again_by = under_key(policy, decision.policy)
+    stored, again = to_text(decision), to_text(decide_one(again_by, inputs).decision)
     differences = tuple(_differences(json.loads(stored), json.loads(again), ""))[:_MOST_DIFFERENCES]
     return Replayed(
         decision_id=decision.id,

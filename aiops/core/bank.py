@@ -20,8 +20,9 @@ from aiops.core.detect.incidents import incidents
 from aiops.core.forecast import FORECASTERS
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import F64, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey, SeriesIndex
-from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.policies import ForecastSpec, PolicySet, ScalingPolicy
 from aiops.core.protocols import Forecaster
+from aiops.core.versions import kin
 
 FORMAT = 2
 HORIZON_STEPS = 30
@@ -37,6 +38,7 @@ class _Foreseen:
 
     def __init__(self, policy: ScalingPolicy, model: Forecaster) -> None:
         self.asked = asked(policy)
+        self.kin = kin(policy)
         self.signal = policy.objective.demand
         self.model = model
         self.issued: Forecast | None = None
@@ -130,16 +132,25 @@ class Bank:
         demands: dict[PolicyKey, _Foreseen] = {}
         for policy in policies.scaling:
             if policy.forecast is not None:
-                old = self._demands.get(policy.key)
-                same = old is not None and old.asked == asked(policy)
-                model = old.model if old is not None and same else FORECASTERS[policy.forecast.model](policy.forecast)
-                demands[policy.key] = _Foreseen(policy, model)
+                demands[policy.key] = _Foreseen(policy, self._model_for(policy, policy.forecast))
         self._demands = demands
         self._lookahead.follow(policies)
         queries = {policy.key: policy.query.expr for policy in self._policies.watches}
         changed = frozenset(p.key for p in policies.watches if queries.get(p.key, p.query.expr) != p.query.expr)
         self._regroup(policies, changed)
         self._policies = policies
+
+    def _model_for(self, policy: ScalingPolicy, spec: ForecastSpec) -> Forecaster:
+        """Return the model of a policy: its own, one that knows what another version of it has learnt, or a new one."""
+        wanted, old = asked(policy), self._demands.get(policy.key)
+        if old is not None and old.asked == wanted:
+            return old.model
+        made = FORECASTERS[spec.model](spec)
+        known = (one for one in self._demands.values() if one.asked == wanted and one.kin == kin(policy))
+        relative = next(known, None)
+        if relative is not None and relative.model.version == made.version:
+            made.restore({name: array.copy() for name, array in relative.model.arrays().items()})
+        return made
 
     def _regroup(self, policies: PolicySet, changed: frozenset[PolicyKey]) -> None:
         """Make one group for each detector and length of season; changed: policies whose series mean something else."""

@@ -19,6 +19,7 @@ from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
 from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
+from aiops.core.versions import kin
 
 REPLAYED_S = 86_400.0
 """So much of a history is lived through again, sample by sample; what is older is the season's only."""
@@ -62,6 +63,7 @@ class _Row:
     season_s: float
     slo_s: float
     allowed: float
+    kin: str = ""
 
     @property
     def asked(self) -> list[str | float]:
@@ -106,11 +108,14 @@ class Lookahead:
     def _resume(self, before: Sequence[_Row], arrays: Arrays) -> list[PolicyKey]:
         """Let rows go on where the same rows stood before; return those that could not."""
         places = {row.key: place for place, row in enumerate(before)}
-        pairs = [
-            (mine, places[row.key])
-            for mine, row in enumerate(self._rows)
-            if row.key in places and before[places[row.key]].asked == row.asked
-        ]
+        learnt = {(row.kin, *row.asked): place for place, row in enumerate(before) if row.kin}
+        pairs: list[tuple[int, int]] = []
+        for number, row in enumerate(self._rows):
+            own = places.get(row.key)
+            # what another version of a policy has learnt of the same is known to this one, too
+            place = own if own is not None and before[own].asked == row.asked else learnt.get((row.kin, *row.asked))
+            if place is not None:
+                pairs.append((number, place))
         if pairs:
             mine, theirs = np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
             try:
@@ -262,7 +267,7 @@ class Lookahead:
         about = {
             "version": self.version,
             "slot": self._slot,
-            "rows": [[r.key, r.signal, r.query, r.season_s, r.slo_s, r.allowed] for r in self._rows],
+            "rows": [[r.key, r.signal, r.query, r.season_s, r.slo_s, r.allowed, r.kin] for r in self._rows],
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
@@ -279,7 +284,7 @@ class Lookahead:
             about = json.loads(np.asarray(arrays["about"]).tobytes())
             if about["version"] != self.version:
                 raise ValueError(f"is of version {about['version']}, not {self.version}")
-            before = [_Row(**dict(zip(_Row.__slots__, fields, strict=True))) for fields in about["rows"]]
+            before = [_Row(**dict(zip(_Row.__slots__, fields, strict=False))) for fields in about["rows"]]
         except (KeyError, TypeError, ValueError) as err:
             return (f"the next minutes of every policy: {err}",)
         return tuple(f"the next minutes of {key}: nothing that fits" for key in self._resume(before, arrays))
@@ -302,6 +307,7 @@ def _row(policy: ScalingPolicy) -> _Row:
         season_s=forecast.season_s,
         slo_s=slo.at_most,
         allowed=1.0 - slo.target_ratio,
+        kin=kin(policy),
     )
 
 

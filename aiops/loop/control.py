@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aiops.core.bank import Bank
 from aiops.core.model import (
     Action,
     Frame,
+    Inputs,
     Instant,
     Leadership,
     LoopState,
     Outcome,
     OutcomeKind,
     Percepts,
+    PolicyKey,
     Reason,
     Snapshot,
     StepResult,
@@ -41,7 +44,7 @@ _FRESH = TargetState()
 class ControlLoop:
     """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far.
 
-    lookout: holds what other threads may tell of the time to come.
+    seen: by policy, what it was last decided from. lookout: holds what other threads may tell of the time to come.
     """
 
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
@@ -57,6 +60,7 @@ class ControlLoop:
         self.bank = bank
         self.state: LoopState = ports.journal.load()
         self.last: Tick | None = None
+        self.seen: Mapping[PolicyKey, Inputs] = {}
         self.held = ""
         self.turns = 0
 
@@ -116,7 +120,7 @@ class ControlLoop:
         telemetry.stage("decide", decided - perceived)
         telemetry.stage("act", ports.clock.elapsed_s() - decided)
         telemetry.tick(made.tick, self.state)
-        self.last = made.tick
+        self.last, self.seen = made.tick, made.seen
         return spoken(made.tick)
 
     def _targets(self, policies: PolicySet) -> tuple[TargetRef, ...]:
@@ -129,7 +133,10 @@ class ControlLoop:
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
         demands = {}
         for policy in policies.scaling:
-            demands[policy.key] = demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot)
+            try:
+                demands[policy.key] = demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot)
+            except Exception:  # its decision meets the same bug, and says so; the others go on (S10)
+                _LOG.exception("demand_failed", extra={"policy": policy.key})
         percepts = self.bank.perceive(frame, demands, policies)
         self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
         return percepts
@@ -140,7 +147,7 @@ class ControlLoop:
         """Decide and record nothing while another process leads; the models go on learning (S2)."""
         self._reign.end()
         self._answers, self._ends = (), ()  # whoever leads looks back at them
-        self.last = None
+        self.last, self.seen = None, {}
         return f"{clock(now)} standing by: {leadership.holder} leads"
 
     def _led(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:

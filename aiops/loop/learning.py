@@ -13,7 +13,7 @@ from aiops.core.lookahead import Lookahead
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
-from aiops.ports import History
+from aiops.ports import History, Matrix
 
 Lock: TypeAlias = AbstractContextManager[Any]
 
@@ -28,16 +28,19 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
     start, now = span
     missed = []
     soon: dict[PolicyKey, tuple[F64, F64]] = {}
+    asked: dict[tuple[str, float], Matrix] = {}
     for policy in policies.scaling:
         if policy.forecast is None:
             continue
         query = policy.signals[policy.objective.demand].query
         since = now - policy.forecast.history_s
         try:
-            past = history.range(query, since, now, BACKFILL_STEP_S)
+            # versions of a policy ask the same: once
+            past = asked.get((query.expr, since)) or history.range(query, since, now, BACKFILL_STEP_S)
         except PortError as err:
             missed.append(f"{policy.key}: {err}")
             continue
+        asked[query.expr, since] = past
         values = past.values[0] if len(past.values) else past.times * np.nan
         if policy.forecast.by_slo:
             soon[policy.key] = (past.times, values)

@@ -43,8 +43,8 @@ class Lookout:
         before, made = self.outlook.prospects, {}
         for policy in seen.policies.scaling:
             forecast = seen.percepts.forecasts.get(policy.key)
-            if forecast is None:
-                continue
+            if forecast is None or policy.candidate_for:
+                continue  # nobody scales on what a shadow foresees
             sighting = Sighting(
                 at=seen.snapshot.at,
                 seen=_shown(policy, seen),

@@ -11,12 +11,16 @@ _SPOKEN = 3
 
 def spoken(tick: Tick) -> str:
     """Return one sentence of a tick: every target when they are few, else those that move and a count of the rest."""
-    parts = [f"{decision.target} {decision.story}" for decision in _worth_saying(tick)]
-    rest = len(tick.decisions) - len(parts)
+    live = [decision for decision in tick.decisions if not decision.candidate_for]
+    parts = [f"{decision.target} {decision.story}" for decision in _worth_saying(live)]
+    rest = len(live) - len(parts)
     if rest:
         parts.append(f"{rest} others as before")
     if not tick.decisions:
         parts.append("no policies to decide")
+    shadows = len(tick.decisions) - len(live)
+    if shadows:
+        parts.append(f"{shadows} in the shadow")
     parts += tick.waiting
     if tick.findings:
         worst = max(tick.findings, key=lambda finding: finding.score)
@@ -25,9 +29,9 @@ def spoken(tick: Tick) -> str:
     return f"{clock(tick.at)} {'; '.join(parts)}"
 
 
-def _worth_saying(tick: Tick) -> list[Decision]:
-    if len(tick.decisions) <= _SPOKEN:
-        return list(tick.decisions)
-    moving = [d for d in tick.decisions if d.verdict is None or d.verdict.word is VerdictWord.ALLOW]
-    changed = [d for d in tick.decisions if d.changed and d not in moving]
+def _worth_saying(decisions: list[Decision]) -> list[Decision]:
+    if len(decisions) <= _SPOKEN:
+        return decisions
+    moving = [d for d in decisions if d.verdict is None or d.verdict.word is VerdictWord.ALLOW]
+    changed = [d for d in decisions if d.changed and d not in moving]
     return (moving + changed)[:_SPOKEN]

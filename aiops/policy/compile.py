@@ -166,8 +166,13 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
         spec_hash=spec_hash(document),
-        candidate_for="" if spec.candidate_for is None else f"{envelope.kind}/{envelope.namespace}/{spec.candidate_for}",
+        candidate_for=_candidate_for(envelope, spec),
     )
+
+
+def _candidate_for(envelope: Envelope, spec: ScalingSpec) -> str:
+    name = spec.candidate_for
+    return "" if name is None else f"{envelope.kind}/{envelope.namespace}/{name}"
 
 
 def _backlog_signals(spec: ScalingSpec, names: Sequence[str], problems: Problems) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from aiops.core.model import LoopState, Pass, Tick, VerdictWord
+from aiops.core.versions import label
 
 _BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
 
@@ -42,19 +43,19 @@ class LoopMetrics:
         self._findings.set(len(tick.findings))
         self._effects.set(len(state.effects))
         for decision in tick.decisions:
-            verdict = decision.verdict
+            verdict, policy = decision.verdict, label(decision.policy)
             if verdict is None:
                 continue
-            self._decisions.labels(decision.policy, verdict.word.value).inc()
+            self._decisions.labels(policy, verdict.word.value).inc()
             bound = verdict.binding
             if bound is not None and not isinstance(bound.ruling, Pass):
-                self._holds.labels(decision.policy, bound.ruling.reason.value).inc()
-            self._replicas.labels(decision.policy, "current").set(verdict.change.before)
-            self._replicas.labels(decision.policy, "wanted").set(verdict.proposal.change.after)
+                self._holds.labels(policy, bound.ruling.reason.value).inc()
+            self._replicas.labels(policy, "current").set(verdict.change.before)
+            self._replicas.labels(policy, "wanted").set(verdict.proposal.change.after)
             if verdict.word is VerdictWord.ALLOW:
-                self._actions.labels(decision.policy, str(verdict.dry_run).lower()).inc()
+                self._actions.labels(policy, str(verdict.dry_run).lower()).inc()
         for outcome in tick.outcomes:
-            self._outcomes.labels(outcome.policy, outcome.kind.value).inc()
+            self._outcomes.labels(label(outcome.policy), outcome.kind.value).inc()
 
     def failure(self, kind: str) -> None:
         """Count a held or failed tick."""
