@@ -170,7 +170,7 @@ def _stands(policy: ScalingPolicy, standing: Standing) -> Status:
 
 
 def _mode(policy: ScalingPolicy, standing: Standing) -> Mode:
-    return min(policy.mode, standing.ceiling, key=lambda mode: mode.rank)
+    return min(policy.reach, standing.ceiling, key=lambda mode: mode.rank)
 
 
 def _conditions(policy: ScalingPolicy, held: str, standing: Standing) -> list[_Said]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiops.app.status_of import SAID_BY, Standing, camel, significant, spec_hash, status_of
+from aiops.app.status_of import SAID_BY, Standing, camel, significant, status_of
 from aiops.app.statuses import AT_ONCE, EVERY_S, FAILED_S, REFUSED_S, Statuses, Telling
 from aiops.core.model import (
     Clamp,
@@ -29,6 +29,7 @@ from aiops.core.model import (
     Verdict,
     Wait,
 )
+from aiops.core.versions import spec_hash
 from aiops.errors import ClusterUnavailable, NoPermission
 from aiops.policy.crd import crds
 from aiops.ports import PolicyResource

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiops.adapters.kubernetes import guesses, rbac
+from aiops.adapters.kubernetes import guesses, rbac, resource_roles
 from aiops.adapters.kubernetes.rbac import plural
 from aiops.core.model import Mode, TargetRef
 from aiops.core.policies import Lever, PolicySet
+from aiops.policy.crd import RESOURCES
 from tests.builders import policy
 from tests.unit.test_cli import aiops
 
@@ -64,6 +65,38 @@ def test_an_acting_policy_may_write_its_lever_its_events_and_its_lease_s10(mode)
         ("aiops", "patch", "coordination.k8s.io/leases", "aiops"),
         ("shop", "patch", "autoscaling/horizontalpodautoscalers", ""),
     }
+
+
+def test_reading_policies_from_the_api_is_granted_with_their_status_and_nothing_of_their_specs_s10():
+    everywhere = granted(resource_roles())
+    assert everywhere == {
+        *(("", verb, f"policy.aiops/{one.plural}", "") for one in RESOURCES for verb in ("list", "watch")),
+        *(("", "patch", f"policy.aiops/{one.plural}/status", "") for one in RESOURCES),
+    }
+    named = granted(resource_roles(namespaces=["shop", "bank"]))
+    assert named == {(namespace, *rest) for namespace in ("shop", "bank") for _, *rest in everywhere}
+    # under names that no other role has, whatever the Lease is called
+    taken = {name for _, _, name in names(rbac(policies(), "aiops", "second-policies"))}
+    assert not taken & {name for _, _, name in names(resource_roles("aiops", "second"))}
+
+
+@pytest.mark.parametrize(
+    ("said", "flags", "reads"),
+    [
+        ({"enabled": True}, (), True),
+        ({"enabled": True}, ("--no-custom-resources",), False),
+        ({"enabled": "auto"}, (), False),
+        ({"enabled": "auto"}, ("--custom-resources",), True),
+        ({}, (), False),
+    ],
+)
+def test_the_command_prints_the_right_to_read_policies_where_they_are_read(tmp_path: Path, said, flags, reads):
+    words = written(tmp_path, DOCUMENT, mode="dry-run", custom_resources=said)
+    objects = list(yaml.safe_load_all(aiops(*words, *flags).stdout))
+    found = {one[2] for one in granted(objects)}
+    assert ("policy.aiops/scalingpolicies/status" in found) is reads
+    # who writes a status competes for the Lease, so that two do not write it in turns
+    assert ("coordination.k8s.io/leases" in found) is reads
 
 
 def names(objects: list[dict]) -> set[tuple[str, str, str]]:
