@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -44,6 +45,7 @@ from aiops.core.policies import (
     Slo,
     Verification,
 )
+from aiops.policy import parse
 
 NOW = 1_772_450_000.0
 KEY = "ScalingPolicy/shop/checkout"
@@ -82,6 +84,25 @@ def policy(**changes: Any) -> ScalingPolicy:
         verify=Verification(within_s=300.0),
     )
     return replace(made, **changes)
+
+
+def loaded(name: str = "checkout", mode: str = "enforce", **spec: Any) -> ScalingPolicy:
+    """Return a policy as the language makes it, with its document and its hashes."""
+    written = {
+        "mode": mode,
+        "target": {"name": name},
+        "signals": {"demand": {"query": f"sum(rate(requests_total{{service='{name}'}}[1m]))"}},
+        "objective": {"demand": "demand", "perReplica": 50},
+        "bounds": {"minReplicas": 2, "maxReplicas": 40},
+        **spec,
+    }
+    document = {
+        "apiVersion": "policy.aiops/v1alpha1",
+        "kind": "ScalingPolicy",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": written,
+    }
+    return parse(json.dumps(document), "test").scaling[0]
 
 
 def hpa(**changes: Any) -> Hpa:

@@ -17,13 +17,15 @@ from sqlalchemy import event, inspect, text
 
 from aiops.adapters.store import Asked, Store
 from aiops.adapters.store.database import connect, migrate, writing
+from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.tables import METADATA, REVISION
-from aiops.core.model import Approval, Direction, LoopState, Pause, Percepts, StepResult, StepStatus
+from aiops.core.model import Approval, Direction, LoopState, Mode, Pause, Percepts, StepResult, StepStatus
 from aiops.core.pipeline import Turn, decide, settled
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
+from aiops.core.versions import Promotion
 from aiops.errors import ConfigurationError, InvalidInput, NotFound, StoreUnavailable
-from tests.builders import KEY, NOW, answer, policy, snapshot
+from tests.builders import KEY, NOW, answer, loaded, policy, snapshot
 from tests.unit.test_pipeline import later
 
 Opened = Callable[..., Store]
@@ -85,7 +87,7 @@ def as_of_first_version(url: str) -> None:
     with writing(engine) as connection:
         migrate(connection, "0001")
         for table in METADATA.sorted_tables:
-            if table.name == "claims":
+            if table.name in ("claims", "promotions"):
                 continue
             values = {"meta": {"key": "ticks", "value": "7"}}.get(table.name) or {
                 column.name: b"x" if "BLOB" in str(column.type) else column.type.python_type(1)
@@ -224,10 +226,50 @@ class StoreContract:
         assert (migrated.found, created.found) == ("0001", None)
         assert shape(migrated.engine) == shape(created.engine)
         assert {name: len(rows) for name, rows in rows_of(migrated).items()} == {
-            name: {"claims": 0, "meta": 2}.get(name, 1) for name in METADATA.tables
+            name: {"claims": 0, "promotions": 0, "meta": 2}.get(name, 1) for name in METADATA.tables
         }
         assert migrated.journal.epoch() == created.journal.epoch() == 0
         assert rows_of(created)["meta"] == ["('fence', '0')"]  # to be locked by the first two claims
+
+    def test_what_acts_before_promotions_are_kept_is_adopted_at_the_upgrade_s6(self, opened, url):
+        acted, dry = loaded("acted", "enforce"), loaded("rehearsed", "dry-run")
+        lowered = [loaded("lowered", "enforce"), loaded("lowered", "dry-run")]
+        engine = connect(url)
+        with writing(engine) as connection:
+            migrate(connection, "0002")
+        journal = JournalWriter(engine, 1)
+        for number, policies in enumerate(([acted, dry, lowered[0]], [acted, dry, lowered[1]])):
+            found = PolicySet(digest=str(number), scaling=tuple(policies))
+            journal.note_policies(found)
+            turn = Turn(snapshot=later(snapshot(), number), percepts=Percepts(), policies=found, code="", platform="")
+            made = decide(LoopState(ticks=number), turn)
+            journal.begin(made.tick, made.state)
+        engine.dispose()
+        (adopted,) = opened().promotions.every()
+        assert (adopted.policy, adopted.mode, adopted.by) == (acted.key, Mode.ENFORCE, "upgrade")
+        assert (adopted.spec_hash, adopted.document) == (acted.spec_hash, acted.document)
+
+    def test_the_newest_promotion_of_a_policy_is_surely_the_newest_s6(self, opened):
+        store = opened()
+        said = Promotion(
+            policy=KEY,
+            spec_hash="h",
+            mode=Mode.APPROVE,
+            by="ann",
+            at=NOW,
+            reason="it was well for a week",
+            forced=False,
+            evidence="{}",
+            document="{}",
+        )
+        before = store.promotions.newest()
+        store.promotions.add(said)
+        # whoever's clock is behind comes later all the same
+        store.promotions.add(replace(said, mode=Mode.DRY_RUN, at=NOW - 60.0))
+        assert [one.mode for one in store.promotions.every()] == [Mode.APPROVE, Mode.DRY_RUN]
+        assert store.promotions.newest() != before
+        assert not store.promotions.add_new(replace(said, mode=Mode.DRY_RUN))
+        assert store.promotions.add_new(said)
 
     def test_processes_that_begin_at_once_make_one_schema(self, url, opened):
         code = "import sys; from aiops.adapters.store import Store; Store.open(sys.argv[1]).close()"

@@ -9,16 +9,35 @@ their windows, its signals' memories and its models.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from aiops.core.ids import digest
-from aiops.core.model import Mode, PolicyKey, TargetState
+from aiops.core.model import Instant, Mode, PolicyKey, TargetState
 from aiops.core.policies import ScalingPolicy
 
 MARK = "@"
 """Between a policy's key and the hash of a version that runs beside it; no name of a policy can have it."""
 
 HASH_CHARS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """Somebody's word that a spec may act up to a mode; one of dry-run or observe takes back every earlier word (S6).
+
+    document: of the spec, from which it can be compiled again. evidence: what was known then, as JSON. forced: whether
+    it was promoted in spite of that.
+    """
+
+    policy: PolicyKey
+    spec_hash: str
+    mode: Mode
+    by: str
+    at: Instant
+    reason: str
+    forced: bool
+    evidence: str
+    document: str
 
 
 def spec_hash(document: str) -> str:

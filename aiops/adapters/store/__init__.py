@@ -21,6 +21,7 @@ from aiops.adapters.store.database import (
 )
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.people import People
+from aiops.adapters.store.promotions import Promotions
 from aiops.adapters.store.reading import Asked, Reader, Stored
 from aiops.adapters.store.retention import live_bytes, prune, used_bytes
 from aiops.adapters.store.tables import REVISION
@@ -41,6 +42,7 @@ class Store:
     journal: JournalWriter
     people: People
     reader: Reader
+    promotions: Promotions
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -66,7 +68,8 @@ class Store:
             if lock is not None:
                 lock.close()
             raise
-        return cls(url, engine, JournalWriter(engine, batch), People(engine), Reader(engine), lock, found)
+        journal, people = JournalWriter(engine, batch), People(engine)
+        return cls(url, engine, journal, people, Reader(engine), Promotions(engine), lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:

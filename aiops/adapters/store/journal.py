@@ -222,6 +222,7 @@ class _Carried:
     targets: list[Row]
     effects: list[Row] | None
     ticks: int
+    gone: list[PolicyKey]
 
     @classmethod
     def of(
@@ -232,11 +233,14 @@ class _Carried:
         held = None
         if state.effects is not effects and state.effects != effects:
             held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
-        return cls([{"policy": key, "body": to_text(state.targets[key])} for key in changed], held, state.ticks)
+        gone = [key for key in kept if key not in state.targets]
+        return cls([{"policy": key, "body": to_text(state.targets[key])} for key in changed], held, state.ticks, gone)
 
     def write(self, connection: Connection) -> None:
         """Put the rows in the place of what is stored."""
         _put(connection, STATE, ("policy",), self.targets)
+        if self.gone:
+            connection.execute(delete(STATE).where(STATE.c.policy.in_(self.gone)))
         if self.effects is not None:
             connection.execute(delete(EFFECTS))
             if self.effects:

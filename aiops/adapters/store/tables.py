@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
@@ -156,4 +156,20 @@ APPROVALS = Table(
     Column("by", String(256), nullable=False),
     Column("at", Float, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+PROMOTIONS = Table(
+    "promotions",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("policy", _KEY, nullable=False),
+    Column("spec_hash", String(32), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("promotions_by_policy", "policy", "at"),
 )
