@@ -80,8 +80,10 @@ class Authored:
             self.grant(document)
         self.rig.plane.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(dict(document)))
 
-    def grant(self, *documents: Mapping[str, Any], resources: bool = True, mode: str = "enforce") -> None:
-        """Apply what `aiops rbac` prints for these policies, and for reading resources."""
+    def grant(
+        self, *documents: Mapping[str, Any], resources: bool = True, mode: str = "enforce"
+    ) -> list[dict[str, Any]]:
+        """Apply what `aiops rbac` prints for these policies, and for reading resources; return its objects."""
         folder = self.rig.folder / "granted"
         folder.mkdir(exist_ok=True)
         for one in documents:
@@ -95,6 +97,7 @@ class Authored:
         config.write_text(json.dumps(settings))
         printed = self.rig.aiops("--config", str(config), "rbac", str(folder))
         self.rig.plane.kubectl("apply", "-f", "-", stdin=printed)
+        return [one for one in yaml.safe_load_all(printed) if one]
 
     def settings(self) -> dict[str, Any]:
         """Return the daemon's settings: this namespace alone, so that tests leave each other's alone."""

@@ -12,6 +12,7 @@ from kubernetes.client import ApiClient, Configuration
 
 from aiops.adapters.kubernetes import KubernetesPolicies
 from aiops.adapters.kubernetes.http import Http
+from aiops.adapters.kubernetes.informer import BACKOFF_MOST_S
 from aiops.adapters.kubernetes.policies import PREFIX
 from aiops.app.policies import FolderPolicySource, MergedPolicySource, Merging, Watching
 from aiops.core.model import Reason
@@ -81,6 +82,14 @@ def test_before_anything_is_read_nothing_is_known(server: KubernetesServer, watc
     reading = watched().read()
     assert reading.found == {}
     assert {reason for reason, _ in reading.unknown.values()} == {Reason.CLUSTER_UNAVAILABLE}
+
+
+def test_a_kind_that_comes_back_is_read_again(server: KubernetesServer, policies: KubernetesPolicies):
+    server.refused_reads = {SCALING: 404}
+    server.cut()
+    eventually(lambda: "ScalingPolicy" in policies.read().unknown)
+    server.refused_reads = {}
+    eventually(lambda: list(policies.read().found) == [KEY], BACKOFF_MOST_S + 8.0)
 
 
 @pytest.mark.parametrize(

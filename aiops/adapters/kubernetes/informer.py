@@ -99,8 +99,8 @@ class Informer:
                 self._unwell("what was watched is too old to go on from")
                 failures = self._ended(began, failures)
             except NotFoundThere:
-                # a resource that is not installed has no objects
-                self._objects, self.error = None, ""
+                # a resource that is not installed has no objects; once it is, they are listed
+                self._objects, self._version, self.error = None, "", ""
                 self.synced.set()
                 self.read.set()
                 self._stopping.wait(BACKOFF_MOST_S)
@@ -169,6 +169,8 @@ class Informer:
         try:
             if response.status == 410:
                 raise _TooOld
+            if response.status == 404:
+                raise NotFoundThere(self.path)
             if response.status >= 300:
                 raise refusal(response, f"watch {self.path}")
             self.error, self.denials = "", 0
