@@ -197,6 +197,22 @@ class ExportSettings(Section):
     keda: KedaSettings = KedaSettings()
 
 
+class PromotionSettings(Section):
+    """What makes a policy act (S6). by: a promotion on evidence, or that its file is loaded.
+
+    evidence_for: how long a spec must have run without acting, or in approve, before it may act (further).
+    """
+
+    by: Literal["evidence", "file"] = "evidence"
+    evidence_for: Duration = Field(86_400.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def one_word(cls, value: Any) -> Any:
+        """Accept `promotion: file` in place of `promotion: {by: file}`."""
+        return {"by": value} if isinstance(value, str) else value
+
+
 class ScopeSettings(Section):
     """What may be touched (S3)."""
 
@@ -257,6 +273,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()
     scope: ScopeSettings = ScopeSettings()
+    promotion: PromotionSettings = PromotionSettings()
     freezes: tuple[FreezeSettings, ...] = ()
     prices: PriceSettings = PriceSettings()
     pause_file: Path | None = None

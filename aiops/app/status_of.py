@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from aiops.app.merging import Merged
+from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
 from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, Reason, Wait
 from aiops.core.policies import ScalingPolicy, WatchPolicy
@@ -83,13 +84,14 @@ SAID_BY: Mapping[Reason, str] = {
 class Standing:
     """Where the loop stands. decided: the last decision of each policy; since: the one since which nothing changed.
 
-    findings: of each WatchPolicy, how many series are out of the ordinary.
+    findings: of each WatchPolicy, how many series are out of the ordinary. promoted: where policies stand by promotion.
     """
 
     ceiling: Mode
     decided: Mapping[str, Decision]
     since: Mapping[str, tuple[str, Instant]]
     findings: Mapping[str, int]
+    promoted: Mapping[str, Promoted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,9 @@ def _stands(policy: ScalingPolicy, standing: Standing) -> Status:
 
 
 def _mode(policy: ScalingPolicy, standing: Standing) -> Mode:
-    return min(policy.reach, standing.ceiling, key=lambda mode: mode.rank)
+    promoted = standing.promoted.get(policy.key)
+    mode = policy.reach if promoted is None else promoted.mode
+    return min(mode, standing.ceiling, key=lambda mode: mode.rank)
 
 
 def _conditions(policy: ScalingPolicy, held: str, standing: Standing) -> list[_Said]:
@@ -185,6 +189,10 @@ def _conditions(policy: ScalingPolicy, held: str, standing: Standing) -> list[_S
     mode = _mode(policy, standing)
     acts = mode.rank >= Mode.APPROVE.rank
     acting = _Said(ACTING, acts, camel(mode.value), f"mode {mode.value}: " + ("it acts" if acts else "nothing is sent"))
+    promoted = standing.promoted.get(policy.key)
+    if promoted is not None and promoted.notice:
+        word = mode if acts else promoted.place
+        acting = _Said(ACTING, acts, camel(word.value), promoted.notice)
     if reason is not None and by == ABLE:
         able = _Said(ABLE, False, camel(reason.value), detail)
     if reason is not None and by == ACTING and acts:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.app.policies import MergedPolicySource
+from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
 from aiops.app.status_of import Standing, significant, status_of, urgent
 from aiops.core.model import Decision, Instant, Mode, Tick
@@ -29,10 +30,14 @@ REFUSED_S, FAILED_S = 60.0, 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """How statuses are told. leads: whether this process may write now. wall: for people; elapsed_s: for waiting."""
+    """How statuses are told. leads: whether this process may write now. wall: for people; elapsed_s: for waiting.
+
+    promoted: where policies stand by promotions.
+    """
 
     leads: Callable[[], bool]
     ceiling: Mode
+    promoted: Callable[[], Mapping[str, Promoted]] = dict
     wall: Callable[[], Instant] = time.time
     elapsed_s: Callable[[], float] = time.monotonic
 
@@ -76,7 +81,11 @@ class Statuses:
             return
         made, left = self._source.made, AT_ONCE
         standing = Standing(
-            ceiling=self._telling.ceiling, decided=self._decided, since=self._since, findings=self._findings
+            ceiling=self._telling.ceiling,
+            decided=self._decided,
+            since=self._since,
+            findings=self._findings,
+            promoted=self._telling.promoted(),
         )
         entries = list(self._source.book.entries.values())
         self._told = {uid: told for entry in entries if (told := self._told.get(uid := entry.resource.uid)) is not None}

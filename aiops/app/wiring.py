@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.ledger import Ledger
 from aiops.app.policies import MergedPolicySource
+from aiops.app.promoted import PromotedPolicySource, Promoting
+from aiops.app.promotion import Gate
 from aiops.app.replay import code_version, platform_version
 from aiops.app.settings import Settings
-from aiops.app.sources import Policies, policies_of
+from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
@@ -48,7 +50,7 @@ class Built:
 
     settings: Settings
     store: Store
-    policies: Policies
+    policies: PromotedPolicySource
     world: Surroundings
     metrics: LoopMetrics
     loop: ControlLoop
@@ -120,9 +122,7 @@ class Built:
 
     def unready(self) -> list[str]:
         """Return why the daemon is not ready."""
-        wrong = [*self.world.unready(), *self.loop.unanswered]
-        if isinstance(self.policies, MergedPolicySource):
-            wrong += self.policies.unready()
+        wrong = [*self.world.unready(), *self.loop.unanswered, *self.policies.unready()]
         if not self.loop.turns:
             wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
         return wrong
@@ -136,7 +136,7 @@ def build(settings: Settings) -> Built:
     world = surroundings(settings)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
-        policies = policies_of(settings, store, world.resources)
+        policies = _promoted(settings, store, world)
         metrics = LoopMetrics()
         bank = Bank(policies.current())
         ports = Ports(
@@ -169,17 +169,23 @@ def build(settings: Settings) -> Built:
     )
 
 
-def _controls(settings: Settings, store: Store, policies: Policies) -> Controls:
+def _promoted(settings: Settings, store: Store, world: Surroundings) -> PromotedPolicySource:
+    # a virtual world begins anew each time: there is nobody to ask, and nothing to lose
+    gate = Gate.FILE if world.virtual else Gate(settings.promotion.by)
+    loaded = policies_of(settings, store, world.resources)
+    return PromotedPolicySource(loaded, store.promotions, Promoting(gate=gate, adopted=store.journal.note_policies))
+
+
+def _controls(settings: Settings, store: Store, policies: PromotedPolicySource) -> Controls:
     freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
     people = StoreControls(store.people, settings.pause_file, freezes, time.time)
-    if not isinstance(policies, MergedPolicySource):
-        return people
-    merged = policies
-    return HeldControls(people, lambda: merged.made.held)
+    return HeldControls(people, lambda: policies.held)
 
 
-def _statuses(settings: Settings, world: Surroundings, policies: Policies, loop: ControlLoop) -> Statuses | None:
-    if not isinstance(policies, MergedPolicySource) or world.resources is None:
+def _statuses(
+    settings: Settings, world: Surroundings, policies: PromotedPolicySource, loop: ControlLoop
+) -> Statuses | None:
+    if not isinstance(policies.loaded, MergedPolicySource) or world.resources is None:
         return None
 
     def leads() -> bool:
@@ -188,7 +194,8 @@ def _statuses(settings: Settings, world: Surroundings, policies: Policies, loop:
         except PortError:
             return False
 
-    return Statuses(policies, world.resources, Telling(leads=leads, ceiling=settings.mode))
+    telling = Telling(leads=leads, ceiling=settings.mode, promoted=lambda: policies.standings)
+    return Statuses(policies.loaded, world.resources, telling)
 
 
 def setup(settings: Settings) -> Setup:

@@ -197,6 +197,7 @@ class Rig:
         telemetry = free_port()
         settings: dict[str, Any] = {
             "mode": "enforce",
+            "promotion": "file",
             "policies": [str(self.policies)],
             "step": "1s",
             "prometheus": {"url": self.prometheus, "jitter": "0s", "timeout": "2s", "retries": 0},

@@ -69,6 +69,7 @@ def daemon(folder: Path, prometheus: str, kubernetes: str) -> Iterator[tuple[sub
     telemetry = free_port()
     settings = {
         "mode": "enforce",
+        "promotion": "file",
         "policies": [str(policies)],
         "step": "1s",
         "prometheus": {"url": prometheus, "jitter": "0s", "timeout": "2s", "retries": 0},
