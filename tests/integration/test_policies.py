@@ -112,7 +112,7 @@ def test_a_kind_that_goes_away_is_not_known_and_never_empty_s9(server: Kubernete
     seen: list[int] = []
     server.refused_reads = {SCALING: 404}
     server.objects[SCALING].clear()
-    server.expire()
+    server.cut()
 
     def gone() -> bool:
         reading = policies.read()
@@ -127,7 +127,6 @@ def test_a_kind_that_goes_away_is_not_known_and_never_empty_s9(server: Kubernete
 def test_a_right_that_is_taken_away_leaves_what_was_known_and_says_so_s10(server, policies):
     server.refused_reads = {SCALING: 403}
     server.cut()
-    server.expire()
     eventually(lambda: policies.read().stale.get("ScalingPolicy", (None,))[0] is Reason.NO_PERMISSION)
     assert list(policies.read().found) == [KEY]
 
