@@ -89,7 +89,7 @@ class _Reader:
     def _typed(self, one: Schema, path: tuple[str, ...]) -> Schema:
         kind = one.get("type")
         if isinstance(kind, list):
-            return _several({word for word in kind if word != "null"}, _limits(one))
+            return _several({word for word in kind if word != "null"}, _limits(_exemplified(one)))
         if "const" in one:
             return {**_some(one, ("description",)), "type": _kind_of(one["const"], path), "enum": [one["const"]]}
         if kind is None and "enum" in one:
@@ -148,6 +148,12 @@ def _several(kinds: set[str], limits: Schema) -> Schema:
     if "boolean" not in kinds:
         others["not"] = {"enum": [True, False]}
     return {UNTYPED: True, **others, **limits}
+
+
+def _exemplified(one: Schema) -> Schema:
+    """Return a schema whose description shows what may be written, since it has no type that could."""
+    shown = ", ".join(str(example) for example in one.get("examples", ()))
+    return {**one, "description": f"{one.get('description', '')} (such as {shown})".strip()} if shown else one
 
 
 def _kinds(one: Schema, definitions: Mapping[str, Schema]) -> set[str]:
