@@ -6,6 +6,7 @@ from typing import Any
 
 import aiops
 from aiops.app.service import Service
+from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
 from aiops.core.policies import ScalingPolicy
 
@@ -14,7 +15,8 @@ class LiveService(Service):
     """The service of a running daemon."""
 
     def __init__(self, built: Built) -> None:
-        super().__init__(built.store)
+        settings = built.settings
+        super().__init__(built.store, Terms(step_s=settings.step, needed_s=settings.promotion.evidence_for))
         self._built = built
 
     def now(self) -> float:
@@ -44,7 +46,9 @@ class LiveService(Service):
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
             "problems": self._problems(),
-            "targets": self._targets(),
+            "targets": self._targets(shadows=False),
+            "shadows": self._targets(shadows=True),
+            "standings": stands([*built.policies.standings.values()]),
             "findings": 0 if tick is None else len(tick.findings),
             "pauses": self.pauses(),
             "questions": self.questions(),
@@ -63,10 +67,15 @@ class LiveService(Service):
         untold = [f"statuses are not written: {statuses.problem}"] if statuses is not None and statuses.problem else []
         return [*map(str, self._built.policies.problems), *untold]
 
-    def _targets(self) -> list[dict[str, Any]]:
+    def promotions(self) -> dict[str, Any]:
+        """Return who promoted what, and where policies stand."""
+        return {**super().promotions(), "standings": stands([*self._built.policies.standings.values()])}
+
+    def _targets(self, *, shadows: bool) -> list[dict[str, Any]]:
         tick = self._built.loop.last
         by_key = {policy.key: policy for policy in self._built.policies.current().scaling}
-        return [] if tick is None else [_target(decision, by_key.get(decision.policy)) for decision in tick.decisions]
+        decisions = () if tick is None else tick.decisions
+        return [_target(one, by_key.get(one.policy)) for one in decisions if bool(one.candidate_for) is shadows]
 
 
 def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
@@ -76,7 +85,7 @@ def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
         "policy": decision.policy,
         "target": str(decision.target),
         "decision": decision.id,
-        "mode": None if policy is None else policy.mode.value,
+        "mode": None if policy is None else policy.reach.value,
         "story": decision.story,
         "verdict": "bug" if verdict is None else verdict.word.value,
         "current": None if verdict is None else verdict.change.before,

@@ -56,8 +56,11 @@ class Session:
             return RemoteService(self.server, self.token)
         from aiops.adapters.store import Store
         from aiops.app.service import Service
+        from aiops.app.versions import Terms
 
-        return Service(Store.existing(self.settings().store.url))
+        settings = self.settings()
+        terms = Terms(step_s=settings.step, needed_s=settings.promotion.evidence_for)
+        return Service(Store.existing(settings.store.url), terms)
 
     def show(self, data: Any, text: str) -> None:
         """Write an answer in the wanted format."""

@@ -75,6 +75,18 @@ class RemoteService:
         """Pause and hand back."""
         return self._map("POST", "release", json=wish)
 
+    def promotions(self) -> dict[str, Any]:
+        """Return who promoted what, and where policies stand."""
+        return self._map("GET", "promotions")
+
+    def promote(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Let a policy act up to a mode, or take that back."""
+        return self._map("POST", "promotions", json=wish)
+
+    def diff(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return where two versions of a policy would have differed."""
+        return self._map("GET", "diff", params={k: v for k, v in asked.items() if v is not None})
+
     def _map(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         answer = self._ask(method, path, **kwargs)
         if not isinstance(answer, dict):

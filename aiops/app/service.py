@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from aiops.app.replay import replay
+from aiops.app.versions import Terms, Versions
 from aiops.core.model import Approval, Direction, Effect, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
@@ -24,8 +25,9 @@ HOUR_S = 3600.0
 class Service:
     """Answers from the store; a daemon adds what only it knows (see `LiveService`)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, terms: Terms | None = None) -> None:
         self.store = store
+        self.versions = Versions(store, terms or Terms(), time.time)
 
     def now(self) -> float:
         """Return the loop's time: the last tick's, as the record has it."""
@@ -118,6 +120,20 @@ class Service:
     def actions(self, limit: int) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first."""
         return self.store.reader.actions(limit)
+
+    # -- versions of policies ----------------------------------------------------------------------------
+
+    def promotions(self) -> dict[str, Any]:
+        """Return who promoted what; a daemon says where policies stand, too."""
+        return {"standings": [], "promotions": self.versions.history()}
+
+    def promote(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Let a policy act up to a mode, or take that back; see `Versions.promote` for the fields."""
+        return self.versions.promote(wish)
+
+    def diff(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return where two versions of a policy would have differed; see `Versions.diff` for the fields."""
+        return self.versions.diff(asked)
 
     # -- saying ----------------------------------------------------------------------------------------
 

@@ -170,8 +170,9 @@ def build(settings: Settings) -> Built:
 
 
 def _promoted(settings: Settings, store: Store, world: Surroundings) -> PromotedPolicySource:
-    # a virtual world begins anew each time: there is nobody to ask, and nothing to lose
-    gate = Gate.FILE if world.virtual else Gate(settings.promotion.by)
+    # a virtual world begins anew each time: whoever does not ask for promotions there has nobody to wait for
+    unasked = world.virtual and "promotion" not in settings.model_fields_set
+    gate = Gate.FILE if unasked else Gate(settings.promotion.by)
     loaded = policies_of(settings, store, world.resources)
     return PromotedPolicySource(loaded, store.promotions, Promoting(gate=gate, adopted=store.journal.note_policies))
 

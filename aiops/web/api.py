@@ -46,6 +46,7 @@ def application(answers: Answers, token: str) -> FastAPI:
 
     _looking(app, answers)
     _saying(app, answers)
+    _versions(app, answers)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -118,6 +119,20 @@ def _saying(app: FastAPI, answers: Answers) -> None:
     @app.post("/api/v1/release")
     def release(wish: Wish) -> Plain:
         return answers.release(wish)
+
+
+def _versions(app: FastAPI, answers: Answers) -> None:
+    @app.get("/api/v1/promotions")
+    def promotions() -> Plain:
+        return answers.promotions()
+
+    @app.post("/api/v1/promotions")
+    def promote(wish: Wish) -> Plain:
+        return answers.promote(wish)
+
+    @app.get("/api/v1/diff")
+    def diff(live: str, candidate: str = "", hours: Annotated[float | None, Query(gt=0, le=MAX_HOURS)] = None) -> Plain:
+        return answers.diff({"live": live, "candidate": candidate, "hours": hours})
 
 
 def _refused(request: Request, token: str) -> Response | None:

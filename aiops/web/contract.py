@@ -65,3 +65,15 @@ class Answers(Protocol):
     def release(self, wish: Plain) -> Plain:
         """Pause and hand back."""
         ...
+
+    def promotions(self) -> Plain:
+        """Return who promoted what, and where policies stand."""
+        ...
+
+    def promote(self, wish: Plain) -> Plain:
+        """Let a policy act up to a mode, or take that back."""
+        ...
+
+    def diff(self, asked: Plain) -> Plain:
+        """Return where two versions of a policy would have differed."""
+        ...

@@ -25,12 +25,13 @@ from aiops.adapters.store.promotions import Promotions
 from aiops.adapters.store.reading import Asked, Reader, Stored
 from aiops.adapters.store.retention import live_bytes, prune, used_bytes
 from aiops.adapters.store.tables import REVISION
+from aiops.adapters.store.versions import Latest, Tally, Versions
 from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["REVISION", "Asked", "Copied", "Store", "Stored", "shown"]
+__all__ = ["REVISION", "Asked", "Copied", "Latest", "Store", "Stored", "Tally", "shown"]
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Store:
     people: People
     reader: Reader
     promotions: Promotions
+    versions: Versions
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -68,8 +70,8 @@ class Store:
             if lock is not None:
                 lock.close()
             raise
-        journal, people = JournalWriter(engine, batch), People(engine)
-        return cls(url, engine, journal, people, Reader(engine), Promotions(engine), lock, found)
+        roles = (JournalWriter(engine, batch), People(engine), Reader(engine), Promotions(engine), Versions(engine))
+        return cls(url, engine, *roles, lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:

@@ -25,9 +25,10 @@ def status() -> None:
         lines.append(f"running, mode {answer['mode']}: {answer['sentence'] or 'no tick yet'}")
         lines += [f"not well: {why}" for why in (*answer["unhealthy"], *answer["unready"])]
         lines += [f"policy refused: {problem}" for problem in answer["problems"]]
+        lines += [f"{one['policy'].partition('/')[2]}: {one['notice']}" for one in answer["standings"] if one["notice"]]
     else:
         lines.append(f"from the record; last tick {when(answer['last_tick_at'])} (ask the daemon with --server URL)")
-    lines += [f"{one['target']}  {one['story']}" for one in answer["targets"]]
+    lines += [f"{one['target']}  {one['story']}" for one in (*answer["targets"], *answer.get("shadows", ()))]
     lines += [f"pause {one['id']} on {one['scope']} by {one['by']}: {one['reason']}" for one in answer["pauses"]]
     if answer["effects"]:
         lines.append(f"{answer['effects']} effects to hand back: aiops effects")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from aiops.app.commands.policy import crd, schema, show, validate
+from aiops.app.commands.policy import crd, diff, promote, schema, show, validate
 
 app = typer.Typer(no_args_is_help=True, help="Write and check policies.")
-for verb in (validate, show, schema, crd):
+for verb in (validate, show, schema, crd, diff, promote):
     verb.register(app)

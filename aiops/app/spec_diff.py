@@ -1,0 +1,93 @@
+"""What differs between two policies as they are written, field by field, every default filled in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from aiops.app.evidence import lasting
+from aiops.core.decide import policy_kinds
+from aiops.core.decide.quantities import duration_s, ratio
+
+MISSING = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """One field that differs. before, after: None where it is not there; texts as people write them beside."""
+
+    field: str
+    before: Any
+    after: Any
+    before_text: str
+    after_text: str
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
+    """Return the fields of two canonical documents that differ, without names and labels."""
+    model = policy_kinds().get(str(after.get("kind")))
+    found = _differences(before["spec"], after["spec"], ("spec",))
+    return [_changed(path, one, other, model) for path, one, other in found]
+
+
+def _differences(one: Any, other: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            yield from _differences(one.get(key), other.get(key), (*path, key))
+    elif isinstance(one, list) and isinstance(other, list):
+        for place in range(max(len(one), len(other))):
+            mine = one[place] if place < len(one) else None
+            theirs = other[place] if place < len(other) else None
+            yield from _differences(mine, theirs, (*path, str(place)))
+    elif one != other:
+        yield path, one, other
+
+
+def _changed(path: tuple[str, ...], one: Any, other: Any, model: type[BaseModel] | None) -> Changed:
+    unit = "" if model is None else _unit(model, path[1:])
+    return Changed(
+        field=".".join(path), before=one, after=other, before_text=_text(one, unit), after_text=_text(other, unit)
+    )
+
+
+def _unit(model: type[BaseModel], path: tuple[str, ...]) -> str:
+    """Return what a field's number counts: `s`, `%` or nothing that is known."""
+    current: Any = model
+    for place, part in enumerate(path):
+        fields = {info.alias or name: info for name, info in _models(current)}
+        info = fields.get(part)
+        if info is None:
+            continue  # an index of a list, or a name that people gave
+        if place == len(path) - 1:
+            readers = {getattr(one, "func", None) for one in _readers(info)}
+            if duration_s in readers or part.lower().endswith("seconds"):
+                return "s"
+            return "%" if ratio in readers else ""
+        current = info.annotation
+    return ""
+
+
+def _models(annotation: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from annotation.model_fields.items()
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models(inner)
+
+
+def _readers(info: Any) -> Iterator[Any]:
+    yield from info.metadata
+    for inner in getattr(info.annotation, "__args__", ()):
+        yield from getattr(inner, "__metadata__", ())
+
+
+def _text(value: Any, unit: str) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if unit == "s":
+        return lasting(value) if value >= 1 and float(value).is_integer() else f"{value:g} s"
+    return f"{value * 100:g} %" if unit == "%" else f"{value:g}"
