@@ -94,7 +94,10 @@ class NotFound(AiopsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in one place of one file. Lines and columns count from 1; 0 means unknown."""
+    """One thing wrong in one place of one file. Lines and columns count from 1; 0 means unknown.
+
+    code: the rule that was broken, `unknown-field`, for suppressions and documents; docs/lint.md lists them.
+    """
 
     file: str
     line: int
@@ -103,6 +106,7 @@ class Problem:
     message: str
     hint: str = ""
     severity: str = "error"
+    code: str = "bad-value"
 
     def __str__(self) -> str:
         """Return `FILE:LINE:COL: path.to.field: what is wrong (hint)`."""

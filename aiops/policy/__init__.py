@@ -32,7 +32,7 @@ def check(paths: Sequence[Path], step_s: float = STEP_S, *, may_be_empty: bool =
     problems = list(listing.problems if may_be_empty else listing.refused())
     found = checked(texts(listing.files, problems), step_s)
     if problems:
-        return Checked(policies=None, problems=(*problems, *found.problems))
+        return Checked(policies=None, problems=(*problems, *found.problems), made=found.made)
     return found
 
 

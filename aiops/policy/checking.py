@@ -27,10 +27,11 @@ _METADATA = ("name", "namespace", "labels", "annotations")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What checking found. policies: None when there are errors. documents: the place of each policy, by key."""
+    """What checking found. policies: None when there are errors. made: each that compiled, with its document."""
 
     policies: PolicySet | None
     problems: tuple[Problem, ...]
+    made: tuple[tuple[Document, ScalingPolicy | WatchPolicy], ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -55,8 +56,8 @@ def checked(texts: Iterable[tuple[str, str]], step_s: float) -> Checked:
             _one(document, found)
     _across(found)
     if any(problem.severity == "error" for problem in found.problems):
-        return Checked(policies=None, problems=tuple(found.problems))
-    return Checked(policies=_set(found, step_s), problems=tuple(found.problems))
+        return Checked(policies=None, problems=tuple(found.problems), made=tuple(found.made))
+    return Checked(policies=_set(found, step_s), problems=tuple(found.problems), made=tuple(found.made))
 
 
 def _set(found: _Found, step_s: float) -> PolicySet:
@@ -85,66 +86,78 @@ def _one(document: Document, found: _Found) -> None:
 def _envelope(document: Document, problems: Problems) -> Envelope | None:
     data = document.data
     if not isinstance(data, dict):
-        problems.add((), "a policy is a mapping with apiVersion, kind, metadata and spec")
+        problems.add((), "a policy is a mapping with apiVersion, kind, metadata and spec", code="bad-envelope")
         return None
     _known_keys(data, _TOP, (), problems)
     if data.get("apiVersion") != API_VERSION:
-        problems.add(("apiVersion",), f"{data.get('apiVersion')!r} is not {API_VERSION}")
+        problems.add(("apiVersion",), f"{data.get('apiVersion')!r} is not {API_VERSION}", code="bad-envelope")
     kind, kinds = data.get("kind"), tuple(policy_kinds())
     if kind not in kinds:
         hint = did_you_mean(str(kind), kinds) or f"known kinds: {', '.join(kinds)}"
-        problems.add(("kind",), f"unknown kind {kind!r}", hint=hint)
+        problems.add(("kind",), f"unknown kind {kind!r}", hint=hint, code="unknown-kind")
     metadata = data.get("metadata")
     if not isinstance(metadata, dict):
-        problems.add(("metadata",), "metadata with a name is missing")
+        problems.add(("metadata",), "metadata with a name is missing", code="bad-envelope")
         return None
     _known_keys(metadata, _METADATA, ("metadata",), problems)
     name, namespace = metadata.get("name"), metadata.get("namespace", "default")
     for key, value in (("name", name), ("namespace", namespace)):
         if not isinstance(value, str) or not _NAME.fullmatch(value):
-            problems.add(("metadata", key), f"{value!r} is no {key} that Kubernetes accepts")
-    if problems.fatal or not isinstance(metadata.get("labels") or {}, dict):
+            problems.add(("metadata", key), f"{value!r} is no {key} that Kubernetes accepts", code="bad-name")
+    for key in ("labels", "annotations"):
+        _texts(metadata.get(key), ("metadata", key), problems)
+    if problems.fatal:
         return None
     labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
     return Envelope(kind=str(kind), name=str(name), namespace=str(namespace), labels=labels)
+
+
+def _texts(value: Any, path: Path, problems: Problems) -> None:
+    """Refuse labels and annotations that Kubernetes would refuse: their values are texts."""
+    if value is not None and not isinstance(value, dict):
+        problems.add(path, f"{path[-1]} are a mapping of names to texts")
+        return
+    for key, one in (value or {}).items():
+        if not isinstance(one, str):
+            problems.add((*path, key), f"{one!r} is no text", hint="put it in quotes")
 
 
 def _known_keys(data: Mapping[str, Any], known: Sequence[str], path: Path, problems: Problems) -> None:
     for key in data:
         if key not in known:
             hint = did_you_mean(key, known) or f"known fields: {', '.join(known)}"
-            problems.add((*path, key), "unknown field", hint=hint)
+            problems.add((*path, key), "unknown field", hint=hint, code="unknown-field")
 
 
 def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | None:
     data = document.data.get("spec")
     if not isinstance(data, dict):
-        problems.add(("spec",), "spec is missing, or no mapping")
+        problems.add(("spec",), "spec is missing, or no mapping", code="bad-envelope")
         return None
     try:
         return model.model_validate(data)
     except ValidationError as err:
         for one in err.errors(include_url=False):
-            _note(one, model, problems)
+            note(one, model, problems)
         return None
 
 
-def _note(error: ErrorDetails, model: type[BaseModel], problems: Problems) -> None:
-    """Say pydantic's error in our words, at its place."""
-    path: Path = ("spec", *error["loc"])
+def note(error: ErrorDetails, model: type[BaseModel], problems: Problems, root: Path = ("spec",)) -> None:
+    """Say pydantic's error in our words, at its place. root: where the model stands in the document."""
+    path: Path = (*root, *error["loc"])
     where: Path = tuple(part for part in path if part in _parts(problems.document, path)) or path
     kind = error["type"]
     if kind == "extra_forbidden":
         names = _fields(model, error["loc"][:-1])
         hint = did_you_mean(str(path[-1]), names) or f"known fields: {', '.join(names)}"
-        problems.add(where, "unknown field", hint=hint)
+        problems.add(where, "unknown field", hint=hint, code="unknown-field")
     elif kind == "missing":
-        problems.add(where, "this field is required")
+        problems.add(where, "this field is required", code="missing-field")
     elif kind in ("enum", "literal_error"):
         expected = str(error.get("ctx", {}).get("expected", ""))
         words = re.findall(r"'([^']*)'", expected)
         hint = did_you_mean(str(error["input"]), words)
-        problems.add(where, f"{error['input']!r} is not one of {', '.join(words)}", hint=hint)
+        problems.add(where, f"{error['input']!r} is not one of {', '.join(words)}", hint=hint, code="not-one-of")
     else:
         problems.add(where, error["msg"].removeprefix("Value error, "))
 
@@ -188,7 +201,7 @@ def _across(found: _Found) -> None:
         if policy.key in names:
             first = names[policy.key]
             message = f"{policy.key} is already defined in {_where(first)}"
-            found.problems.append(document.problem(("metadata", "name"), message))
+            found.problems.append(document.problem(("metadata", "name"), message, code="duplicate-name"))
         names.setdefault(policy.key, document)
         if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE and not policy.candidate_for:
             _one_actor(policy, document, acting, found)
@@ -201,7 +214,8 @@ def _one_actor(
     other = acting.get(target)
     if other is not None and other[0] != policy.key:
         message = f"{policy.target.kind} {policy.target} is already scaled by {other[0]} in {_where(other[1])}"
-        found.problems.append(document.problem(("spec", "target"), message, hint="one of them in mode: observe"))
+        hint = "one of them in mode: observe"
+        found.problems.append(document.problem(("spec", "target"), message, hint=hint, code="two-actors"))
     acting.setdefault(target, (policy.key, document))
 
 

@@ -6,13 +6,14 @@ import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
 from aiops.core.decide.spec import Spec
 from aiops.core.decide.watch.spec import WatchSpec
 from aiops.core.ids import digest
-from aiops.core.model import Mode, TargetRef
+from aiops.core.model import TargetRef
 from aiops.core.policies import (
     Backlog,
     Bounds,
@@ -20,7 +21,6 @@ from aiops.core.policies import (
     Fallback,
     ForecastSpec,
     Guardrail,
-    Lever,
     Limits,
     Objective,
     RatePolicy,
@@ -80,16 +80,18 @@ class Problems:
     document: Document
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, path: Path, message: str, *, hint: str = "", severity: str = "error") -> None:
+    def add(
+        self, path: Path, message: str, *, hint: str = "", severity: str = "error", code: str = "bad-value"
+    ) -> None:
         """Note a problem with a field."""
-        self.found.append(self.document.problem(path, message, hint=hint, severity=severity))
+        self.found.append(self.document.problem(path, message, hint=hint, severity=severity, code=code))
 
-    def attempt(self, path: Path, make: Callable[[], T]) -> T | None:
+    def attempt(self, path: Path, make: Callable[[], T], code: str = "bad-value") -> T | None:
         """Return what `make` makes, or note the ValueError that it raises."""
         try:
             return make()
         except ValueError as err:
-            self.add(path, str(err))
+            self.add(path, str(err), code=code)
             return None
 
     @property
@@ -137,7 +139,7 @@ def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
     expect = spec.verify.expect
     expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
-    problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone))
+    problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone), "bad-schedule")
     if problems.fatal:
         return None
     return ScalingPolicy(
@@ -191,11 +193,13 @@ def _by_slo(spec: ScalingSpec, problems: Problems) -> None:
         return
     if spec.objective.slo is None:
         message = "quantile: slo needs an objective.slo, whose error budget says how much is served"
-        problems.add(("spec", "forecast", "quantile"), message)
+        problems.add(("spec", "forecast", "quantile"), message, code="slo-quantile")
     elif spec.objective.slo.target >= 1.0:
-        problems.add(("spec", "objective", "slo", "target"), "100% leaves no error budget: write 99.9% or a quantile")
+        message = "100% leaves no error budget: write 99.9% or a quantile"
+        problems.add(("spec", "objective", "slo", "target"), message, code="slo-quantile")
     if forecast.season < LEAST_SEASON_S:
-        problems.add(("spec", "forecast", "season"), "quantile: slo needs a season of 2h or more")
+        message = "quantile: slo needs a season of 2h or more"
+        problems.add(("spec", "forecast", "season"), message, code="slo-quantile")
 
 
 def _fallback(spec: ScalingSpec) -> Fallback | None:
@@ -214,26 +218,24 @@ def _target(envelope: Envelope, spec: ScalingSpec) -> TargetRef:
 
 
 def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
-    """Refuse a foreign namespace (S3); warn of enforcing without an HPA beneath (S2)."""
+    """Refuse a foreign namespace (S3), and a candidate for itself."""
     namespace = spec.target.namespace
     if namespace is not None and namespace != envelope.namespace:
         message = f"a policy targets only its own namespace {envelope.namespace!r}, not {namespace!r}"
-        problems.add(("spec", "target", "namespace"), message)
+        problems.add(("spec", "target", "namespace"), message, code="foreign-namespace")
     if spec.candidate_for == envelope.name:
-        problems.add(("spec", "candidateFor"), "a policy is no candidate for itself", hint="give it another name")
-    if spec.mode is Mode.ENFORCE and spec.lever is Lever.REPLICAS and spec.candidate_for is None:
-        message = "mode enforce moves replicas with no HPA beneath: when the daemon is gone, nothing adds capacity"
-        problems.add(("spec", "lever"), message, hint="prefer lever: hpa-floor", severity="warning")
+        message = "a policy is no candidate for itself"
+        problems.add(("spec", "candidateFor"), message, hint="give it another name", code="bad-candidate")
 
 
 def _signal(key: str, name: str, spec: SignalSpec, problems: Problems) -> CompiledSignal | None:
     path: Path = ("spec", "signals", name)
     if not name.isidentifier():
         problems.add(path, f"a signal's name is a word such as demand, not {name!r}")
-    checked = problems.attempt((*path, "query"), lambda: promql.checked(spec.query))
+    checked = problems.attempt((*path, "query"), lambda: promql.checked(spec.query), "bad-promql")
     if spec.presence is not None:
         presence = spec.presence
-        problems.attempt((*path, "presence"), lambda: promql.checked(presence))
+        problems.attempt((*path, "presence"), lambda: promql.checked(presence), "bad-promql")
     if checked is None:
         return None
     return CompiledSignal(
@@ -259,14 +261,17 @@ def _signal(key: str, name: str, spec: SignalSpec, problems: Problems) -> Compil
 def _known_signal(name: str, names: Sequence[str], path: Path, problems: Problems) -> None:
     if name not in names:
         known = f"signals are {', '.join(names)}"
-        problems.add(path, f"there is no signal {name!r}", hint=did_you_mean(name, names) or known)
+        problems.add(
+            path, f"there is no signal {name!r}", hint=did_you_mean(name, names) or known, code="unknown-signal"
+        )
 
 
 def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
     made = []
     for number, one in enumerate(spec.bounds.windows):
         path: Path = ("spec", "bounds", "windows", number, "schedule")
-        cron = problems.attempt(path, lambda one=one: schedule.window(one.schedule, one.duration, one.time_zone))  # type: ignore[misc]  # mypy does not infer the default of a lambda
+        make = partial(schedule.window, one.schedule, one.duration, one.time_zone)
+        cron = problems.attempt(path, make, "bad-schedule")
         if cron is not None:
             made.append(
                 BoundsWindow(
@@ -292,7 +297,7 @@ def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) 
         if "undeclared reference" in str(err):
             word = str(err).split("'")[1]
             hint = did_you_mean(word, cel.known_variables(names))
-        problems.add(path, f"{err} (at {err.line}:{err.column} of the condition)", hint=hint)
+        problems.add(path, f"{err} (at {err.line}:{err.column} of the condition)", hint=hint, code="bad-cel")
         return None
 
 
@@ -348,7 +353,7 @@ def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tole
 
 
 def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
-    problems.attempt(("spec", "query"), lambda: promql.checked(spec.query))
+    problems.attempt(("spec", "query"), lambda: promql.checked(spec.query), "bad-promql")
     if problems.fatal:
         return None
     return WatchPolicy(

@@ -27,7 +27,9 @@ class Document:
     places: Mapping[Path, Place]
     values: Mapping[Path, Place]
 
-    def problem(self, path: Path, message: str, *, hint: str = "", severity: str = "error") -> Problem:
+    def problem(
+        self, path: Path, message: str, *, hint: str = "", severity: str = "error", code: str = "bad-value"
+    ) -> Problem:
         """Return a problem at the place of a field, or of the nearest field around it that is there."""
         at = path
         while at and at not in self.places:
@@ -41,6 +43,7 @@ class Document:
             message=message,
             hint=hint,
             severity=severity,
+            code=code,
         )
 
 
@@ -67,7 +70,7 @@ class _Unusable(Exception):
 def documents(text: str, origin: str) -> tuple[list[Document], list[Problem]]:
     """Return the documents of a text and what is wrong with it; an empty document is none."""
     if len(text) > MAX_BYTES:
-        return [], [_at(origin, None, f"the file is larger than {MAX_BYTES} characters")]
+        return [], [_at(origin, None, f"the file is larger than {MAX_BYTES} characters", code="too-large")]
     found: list[Document] = []
     try:
         loader = yaml.SafeLoader(text)
@@ -111,7 +114,8 @@ class _Budget:
     def plain(self, node: yaml.Node, path: Path) -> Any:
         self._left -= 1
         if self._left < 0 or len(path) > MAX_DEPTH:
-            raise _Unusable(_at(self._origin, node.start_mark, "too many or too deeply nested values"))
+            message = "too many or too deeply nested values"
+            raise _Unusable(_at(self._origin, node.start_mark, message, code="too-large"))
         self._values[path] = _place(node)
         if isinstance(node, yaml.MappingNode):
             return dict(self._members(node, path))
@@ -125,12 +129,15 @@ class _Budget:
         seen: set[str] = set()
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                raise _Unusable(_at(self._origin, key_node.start_mark, "merge keys (<<) are not supported"))
+                message = "merge keys (<<) are not supported"
+                raise _Unusable(_at(self._origin, key_node.start_mark, message, code="unsupported-yaml"))
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None:
-                raise _Unusable(_at(self._origin, key_node.start_mark, "a key must be a plain word"))
+                message = "a key must be a plain word"
+                raise _Unusable(_at(self._origin, key_node.start_mark, message, code="unsupported-yaml"))
             if key in seen:
-                raise _Unusable(_at(self._origin, key_node.start_mark, f"duplicate key {key!r}", (*path, key)))
+                message = f"duplicate key {key!r}"
+                raise _Unusable(_at(self._origin, key_node.start_mark, message, (*path, key), code="duplicate-key"))
             seen.add(key)
             self._places[(*path, key)] = _place(key_node)
             yield key, self.plain(value_node, (*path, key))
@@ -144,6 +151,6 @@ def _place(node: yaml.Node) -> Place:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _at(origin: str, mark: yaml.Mark | None, message: str, path: Path = ()) -> Problem:
+def _at(origin: str, mark: yaml.Mark | None, message: str, path: Path = (), *, code: str = "not-yaml") -> Problem:
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    return Problem(file=origin, line=line, column=column, field=dotted(path), message=message)
+    return Problem(file=origin, line=line, column=column, field=dotted(path), message=message, code=code)

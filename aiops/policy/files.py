@@ -24,7 +24,10 @@ class Listing:
     def refused(self) -> tuple[Problem, ...]:
         """Return the problems, an empty folder being one: where policies are asked for, it is a mistake."""
         hint = "files end in .yaml or .yml"
-        return (*self.problems, *(_problem(one, "there is no policy in this folder", hint) for one in self.empty))
+        return (
+            *self.problems,
+            *(_problem(one, "there is no policy in this folder", hint, "no-policies") for one in self.empty),
+        )
 
 
 def policy_files(paths: Sequence[Path]) -> Listing:
@@ -42,7 +45,7 @@ def policy_files(paths: Sequence[Path]) -> Listing:
             files += inside
             problems += unread
         else:
-            problems.append(_problem(path, "there is no such file or folder", ""))
+            problems.append(_problem(path, "there is no such file or folder", "", "no-such-file"))
     return Listing(files=tuple(dict.fromkeys(files)), empty=tuple(empty), problems=tuple(problems))
 
 
@@ -75,5 +78,5 @@ def _is_policy(name: str) -> bool:
     return name.endswith(SUFFIXES) and not name.endswith(TEST_SUFFIXES) and not name.startswith(".")
 
 
-def _problem(path: Path, message: str, hint: str) -> Problem:
-    return Problem(file=str(path), line=0, column=0, field="", message=message, hint=hint)
+def _problem(path: Path, message: str, hint: str, code: str = "unreadable") -> Problem:
+    return Problem(file=str(path), line=0, column=0, field="", message=message, hint=hint, code=code)

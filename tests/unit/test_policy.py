@@ -166,3 +166,9 @@ def test_a_damaged_policy_is_refused_or_taken_and_nothing_else_s10(start, length
 )
 def test_strange_yaml_is_refused_without_harm_s10(text):
     assert read_or_refused(text)
+
+
+@pytest.mark.parametrize("what", ["labels: 5", "labels: [a]", "labels: {version: 2}", "annotations: {on: true}"])
+def test_labels_and_annotations_that_are_no_texts_are_refused_not_dropped_with_their_policy(what):
+    (found,) = mistakes(SMALL.replace("namespace: shop}", f"namespace: shop, {what}}}"))
+    assert found.startswith(f"p.yaml:4:40: metadata.{what.partition(':')[0]}") or "no text" in found
