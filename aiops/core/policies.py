@@ -76,6 +76,12 @@ class Lever(StrEnum):
 
     REPLICAS = "replicas"
     HPA_FLOOR = "hpa-floor"
+    KNATIVE_MIN_SCALE = "knative-min-scale"
+
+    @property
+    def is_floor(self) -> bool:
+        """Return whether it moves the floor of an autoscaler, which stays the reactive net."""
+        return self is not Lever.REPLICAS
 
 
 class Select(StrEnum):

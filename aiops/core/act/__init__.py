@@ -118,7 +118,7 @@ def stamps(policy: ScalingPolicy, workload: Workload, epoch: int) -> tuple[Stamp
 
 def release_stamp(effect: Effect, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
     """Return what writes the epoch on the object that holds an effect, before that is handed back (S6)."""
-    hpas = (hpa for hpa in workload.hpas if hpa.name == effect.object.name)
+    hpas = (hpa for hpa in (*workload.hpas, *workload.left) if hpa.name == effect.object.name)
     return tuple(Stamp(target=workload.ref, epoch=epoch, step=set_floor.stamp(workload, hpa, epoch)) for hpa in hpas)
 
 
@@ -126,15 +126,16 @@ def stamped(workload: Workload, step: Step, resource_version: str) -> Workload:
     """Return the workload as it is after a stamp: nothing has changed but the version of the object."""
     if step.target == workload.ref:
         return replace(workload, resource_version=resource_version)
-    hpas = tuple(
-        replace(hpa, resource_version=resource_version) if hpa.uid == step.uid else hpa for hpa in workload.hpas
+    hpas, left = (
+        tuple(replace(hpa, resource_version=resource_version) if hpa.uid == step.uid else hpa for hpa in some)
+        for some in (workload.hpas, workload.left)
     )
-    return replace(workload, hpas=hpas)
+    return replace(workload, hpas=hpas, left=left)
 
 
 def recorded_effects(workload: Workload, now: Instant) -> tuple[Effect, ...]:
     """Return the effects that the restore records on the objects themselves tell of (S9)."""
-    found = (set_floor.recorded(workload, hpa, now) for hpa in workload.hpas)
+    found = (set_floor.recorded(workload, hpa, now) for hpa in (*workload.hpas, *workload.left))
     return tuple(effect for effect in found if effect is not None)
 
 

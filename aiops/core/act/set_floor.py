@@ -1,4 +1,9 @@
-"""`SetFloor`: `minReplicas` of the HPA beneath, with a restore record on the object itself (S4, S9)."""
+"""`SetFloor`: the floor of the autoscaler beneath, with a restore record on the object itself (S4, S9).
+
+An HPA's floor is `spec.minReplicas`. Knative's is the annotation `min-scale`: on the PodAutoscaler of the revision that
+serves, since writing it on the Service's template would make a new revision each time. A new revision has a
+PodAutoscaler of its own; what is left on the former one is handed back.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.core.model import Action, Change, Effect, Hpa, Instant, SetFloor, Step, TargetRef, Workload
+from aiops.core.model import Action, Autoscaler, Change, Effect, Hpa, Instant, SetFloor, Step, TargetRef, Workload
 
 RESTORE = "policy.aiops/restore"
 ACTION = "policy.aiops/action"
 EPOCH = "policy.aiops/epoch"
 ATTRIBUTE = "minReplicas"
+MIN_SCALE = "autoscaling.knative.dev/min-scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class _SetFloor:
             ACTION: origin["action"],
             EPOCH: origin["epoch"],
         }
-        summary = f"HPA {hpa.name} of {workload.ref}: minReplicas {change.before} -> {change.after}"
+        summary = f"{hpa} of {workload.ref}: {_word(hpa)} {change.before} -> {change.after}"
         return (_patch(workload, hpa, notes, change.after, summary),)
 
     def level(self, change: Change, workload: Workload) -> int | None:
@@ -48,12 +54,12 @@ VERBS = _SetFloor()
 def stamp(workload: Workload, hpa: Hpa, epoch: int) -> Step:
     """Return the patch that writes the epoch on an HPA, and nothing else."""
     return Step(
-        target=hpa_ref(workload, hpa.name),
+        target=hpa_ref(workload, hpa),
         subresource="",
         body={"metadata": {"annotations": {EPOCH: str(epoch)}}},
         uid=hpa.uid,
         resource_version=hpa.resource_version,
-        summary=f"HPA {hpa.name} of {workload.ref}: epoch {epoch}",
+        summary=f"{hpa} of {workload.ref}: epoch {epoch}",
     )
 
 
@@ -70,7 +76,7 @@ def recorded(workload: Workload, hpa: Hpa, now: Instant) -> Effect | None:
     return Effect(
         policy=policy,
         target=workload.ref,
-        object=hpa_ref(workload, hpa.name),
+        object=hpa_ref(workload, hpa),
         attribute=ATTRIBUTE,
         original=original,
         written=written,
@@ -82,11 +88,11 @@ def recorded(workload: Workload, hpa: Hpa, now: Instant) -> Effect | None:
 
 def void(effect: Effect, workload: Workload) -> str:
     """Return why there is nothing left to hand back, '' while there is."""
-    hpa = next((one for one in workload.hpas if one.name == effect.object.name), None)
+    hpa = _named(workload, effect.object.name)
     if hpa is None:
-        return f"HPA {effect.object.name} is gone"
+        return f"{effect.object.kind} {effect.object.name} is gone"
     if RESTORE not in hpa.annotations and hpa.min_replicas != effect.written:
-        return f"HPA {hpa.name} holds minReplicas {hpa.min_replicas} and no record of ours"
+        return f"{hpa} holds {_word(hpa)} {hpa.min_replicas} and no record of ours"
     return ""
 
 
@@ -101,7 +107,7 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
     return Effect(
         policy=done.policy,
         target=done.target,
-        object=hpa_ref(workload, hpa.name),
+        object=hpa_ref(workload, hpa),
         attribute=ATTRIBUTE,
         original=original,
         written=change.after,
@@ -113,36 +119,44 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
 
 def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
     """Return the patch that gives the floor back and takes our notes away, while the floor is still ours."""
-    hpa = next((one for one in workload.hpas if one.name == effect.object.name), None)
+    hpa = _named(workload, effect.object.name)
     if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is False:
         return ()
     gone = {RESTORE: None, ACTION: None, EPOCH: None}
-    summary = f"HPA {hpa.name} of {workload.ref}: minReplicas {effect.written} back to {effect.original}"
+    summary = f"{hpa} of {workload.ref}: {_word(hpa)} {effect.written} back to {effect.original}"
     return (_patch(workload, hpa, gone, effect.original, summary),)
 
 
 def release_held(effect: Effect, workload: Workload) -> str:
     """Return why a floor that stands cannot be given back now, '' when it can or when it is not ours any more (S4)."""
-    hpa = next((one for one in workload.hpas if one.name == effect.object.name), None)
+    hpa = _named(workload, effect.object.name)
     if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is not False:
         return ""
-    return f"HPA {hpa.name} cannot scale now, its floor of {effect.written} is all there is"
+    return f"{hpa} cannot scale now, its floor of {effect.written} is all there is"
 
 
-def hpa_ref(workload: Workload, name: str) -> TargetRef:
-    """Return the reference of an HPA in the workload's namespace."""
+def hpa_ref(workload: Workload, hpa: Hpa) -> TargetRef:
+    """Return the reference of an autoscaler in the workload's namespace."""
+    knative = hpa.kind is Autoscaler.KNATIVE
     return TargetRef(
         cluster=workload.ref.cluster,
         namespace=workload.ref.namespace,
-        api_version="autoscaling/v2",
-        kind="HorizontalPodAutoscaler",
-        name=name,
+        api_version="autoscaling.internal.knative.dev/v1alpha1" if knative else "autoscaling/v2",
+        kind="PodAutoscaler" if knative else "HorizontalPodAutoscaler",
+        name=hpa.name,
     )
 
 
 def _hpa(change: Change, workload: Workload) -> Hpa | None:
-    name = change.hpa if isinstance(change, SetFloor) else ""
-    return next((hpa for hpa in workload.hpas if hpa.name == name), None)
+    return _named(workload, change.hpa) if isinstance(change, SetFloor) else None
+
+
+def _named(workload: Workload, name: str) -> Hpa | None:
+    return next((one for one in (*workload.hpas, *workload.left) if one.name == name), None)
+
+
+def _word(hpa: Hpa) -> str:
+    return ATTRIBUTE if hpa.kind is Autoscaler.HPA else "min-scale"
 
 
 def _original(hpa: Hpa, before: int) -> int:
@@ -154,10 +168,15 @@ def _original(hpa: Hpa, before: int) -> int:
 
 
 def _patch(workload: Workload, hpa: Hpa, notes: Mapping[str, Any], floor: int, summary: str) -> Step:
+    body: dict[str, Any]
+    if hpa.kind is Autoscaler.HPA:
+        body = {"metadata": {"annotations": dict(notes)}, "spec": {"minReplicas": floor}}
+    else:  # a floor of 0 is Knative's default: nothing written
+        body = {"metadata": {"annotations": {**notes, MIN_SCALE: str(floor) if floor else None}}}
     return Step(
-        target=hpa_ref(workload, hpa.name),
+        target=hpa_ref(workload, hpa),
         subresource="",
-        body={"metadata": {"annotations": dict(notes)}, "spec": {"minReplicas": floor}},
+        body=body,
         uid=hpa.uid,
         resource_version=hpa.resource_version,
         summary=summary,

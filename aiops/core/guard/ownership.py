@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
-from aiops.core.model import Deny, FieldOwner, Hpa, OwnerKind, Pass, Reason, Ruling, TargetState, Wait
+from aiops.core.model import Autoscaler, Deny, FieldOwner, Hpa, OwnerKind, Pass, Reason, Ruling, TargetState, Wait
 from aiops.core.policies import Lever
 
 FREE_KINDS = frozenset({"Deployment"})
@@ -22,7 +22,7 @@ def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Yield to whoever owns the field, and for a while to a person who wrote it after us (S4)."""
     if wish.delta == 0 or ctx.workload is None:
         return None
-    ruling = _of_floor(ctx) if ctx.policy.lever is Lever.HPA_FLOOR else _of_replicas(ctx)
+    ruling = _of_floor(ctx) if ctx.policy.lever.is_floor else _of_replicas(ctx)
     if ruling is not None:
         return ruling
     until = watched(ctx.state, ctx).override_until
@@ -35,9 +35,9 @@ def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
 def scaling_active(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Never lower the floor of an HPA that cannot scale at the moment (S4)."""
     hpa = ctx.hpa
-    if wish.delta >= 0 or ctx.policy.lever is not Lever.HPA_FLOOR or hpa is None or hpa.scaling_active is not False:
+    if wish.delta >= 0 or not ctx.policy.lever.is_floor or hpa is None or hpa.scaling_active is not False:
         return None
-    return Wait(reason=Reason.SCALING_INACTIVE, detail=f"HPA {hpa.name} cannot scale now, its floor is all there is")
+    return Wait(reason=Reason.SCALING_INACTIVE, detail=f"{hpa} cannot scale now, its floor is all there is")
 
 
 def scale_in_allowed(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -73,17 +73,17 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
 
 
 def _level(ctx: GuardContext) -> int | None:
-    if ctx.policy.lever is Lever.HPA_FLOOR:
+    if ctx.policy.lever.is_floor:
         return ctx.hpa.min_replicas if ctx.hpa is not None else None
     return ctx.workload.replicas if ctx.workload is not None else None
 
 
 def _field(ctx: GuardContext) -> str:
-    return "minReplicas" if ctx.policy.lever is Lever.HPA_FLOOR else "replicas"
+    return "minReplicas" if ctx.policy.lever.is_floor else "replicas"
 
 
 def _owners(ctx: GuardContext) -> Iterable[FieldOwner]:
-    if ctx.policy.lever is Lever.HPA_FLOOR:
+    if ctx.policy.lever.is_floor:
         return ctx.hpa.owners if ctx.hpa is not None else ()
     return ctx.workload.owners if ctx.workload is not None else ()
 
@@ -91,15 +91,17 @@ def _owners(ctx: GuardContext) -> Iterable[FieldOwner]:
 def _of_replicas(ctx: GuardContext) -> Ruling | None:
     hpas = ctx.workload.hpas if ctx.workload is not None else ()
     if hpas:
-        names = ", ".join(hpa.name for hpa in hpas)
-        return Deny(reason=Reason.OWNED, detail=f"HPA {names} steers the replicas; use lever: hpa-floor")
+        names = ", ".join(map(str, hpas))
+        use = {Autoscaler.HPA: Lever.HPA_FLOOR, Autoscaler.KNATIVE: Lever.KNATIVE_MIN_SCALE}[hpas[0].kind]
+        return Deny(reason=Reason.OWNED, detail=f"{names} steers the replicas; use lever: {use.value}")
     return _foreign(_owners(ctx), "replicas")
 
 
 def _of_floor(ctx: GuardContext) -> Ruling | None:
     hpas = ctx.workload.hpas if ctx.workload is not None else ()
     if not hpas:
-        return Deny(reason=Reason.UNKNOWN_TARGET, detail="lever hpa-floor, but no HPA points at the target")
+        missing = "no HPA points at the target" if ctx.policy.lever is Lever.HPA_FLOOR else "no revision is ready"
+        return Deny(reason=Reason.UNKNOWN_TARGET, detail=f"lever {ctx.policy.lever.value}, but {missing}")
     if len(hpas) > 1:
         names = ", ".join(hpa.name for hpa in hpas)
         return Deny(reason=Reason.OWNED, detail=f"several HPAs point at the target: {names}")
@@ -108,7 +110,7 @@ def _of_floor(ctx: GuardContext) -> Ruling | None:
 
 def _of_hpa(hpa: Hpa) -> Ruling | None:
     if hpa.reads_our_metric:
-        detail = f"HPA {hpa.name} reads our own metric: moving its floor would feed back"
+        detail = f"{hpa} reads our own metric: moving its floor would feed back"
         return Deny(reason=Reason.OWNED, detail=detail)
     return _foreign(hpa.owners, "minReplicas")
 

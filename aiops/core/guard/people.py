@@ -7,6 +7,7 @@ import math
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
 from aiops.core.ids import ulid
 from aiops.core.model import Ask, Clamp, Direction, Mode, Pass, Pause, Question, Reason, Ruling, Wait
+from aiops.core.policies import Lever
 
 PAUSE_ANNOTATION = "policy.aiops/paused"
 QUESTION_S = 1800.0
@@ -61,10 +62,10 @@ def freeze(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 
 def switched_off(wish: Wish, ctx: GuardContext) -> Ruling | None:
-    """Leave alone what a person scaled to zero (S4)."""
+    """Leave alone what a person scaled to zero (S4); Knative scales to zero by itself."""
     if wish.delta == 0 or ctx.workload is None:
         return None
-    if ctx.workload.replicas == 0:
+    if ctx.workload.replicas == 0 and ctx.policy.lever is not Lever.KNATIVE_MIN_SCALE:
         return Wait(reason=Reason.SWITCHED_OFF, detail="replicas is 0: somebody switched it off")
     return _ON
 

@@ -151,9 +151,16 @@ class FieldOwner:
     at: Instant | None = None
 
 
+class Autoscaler(StrEnum):
+    """Which autoscaler's floor it is: an HPA's `minReplicas`, or the `min-scale` of a Knative revision."""
+
+    HPA = "hpa"
+    KNATIVE = "knative"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hpa:
-    """A HorizontalPodAutoscaler that points at a workload."""
+    """A HorizontalPodAutoscaler that points at a workload, or the PodAutoscaler of a Knative revision."""
 
     name: str
     uid: str
@@ -165,6 +172,11 @@ class Hpa:
     owners: tuple[FieldOwner, ...] = ()
     reads_our_metric: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
+    kind: Autoscaler = Autoscaler.HPA
+
+    def __str__(self) -> str:
+        """Return what people call it."""
+        return f"HPA {self.name}" if self.kind is Autoscaler.HPA else f"PodAutoscaler {self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +185,7 @@ class Workload:
 
     `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup_s` holds the measured
     times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
+    `left`: autoscalers of former revisions that still hold a floor of ours.
     """
 
     ref: TargetRef
@@ -189,6 +202,7 @@ class Workload:
     annotations: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[FieldOwner, ...] = ()
     hpas: tuple[Hpa, ...] = ()
+    left: tuple[Hpa, ...] = ()
     pdb_min_available: int | None = None
     startup_s: tuple[float, ...] = ()
 

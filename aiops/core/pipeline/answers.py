@@ -13,6 +13,7 @@ from aiops.core.model import (
     Outcome,
     OutcomeKind,
     PolicyKey,
+    SetFloor,
     Snapshot,
     StepResult,
     StepStatus,
@@ -73,12 +74,18 @@ def _outcome(action: Action, kind: OutcomeKind, result: StepResult, what: str) -
     )
 
 
+def _of(action: Action, effect: Effect) -> bool:
+    """Return whether an effect stands on the very object that an action writes."""
+    change = action.change
+    return effect.target == action.target and isinstance(change, SetFloor) and effect.object.name == change.hpa
+
+
 def _note_effect(action: Action, snapshot: Snapshot, effects: dict[str, Effect]) -> None:
     """Keep the restore record of what was written; one that was handed back is gone (S9)."""
     workload = snapshot.workloads.get(action.target.key)
     if workload is None:
         return
-    prior = next((e for e in effects.values() if e.target == action.target), None)
+    prior = next((e for e in effects.values() if _of(action, e)), None)
     effect = act.effect_of(action, workload, prior)
     if effect is not None:
         effects[act.effect_key(effect)] = effect

@@ -53,7 +53,7 @@ def to_hand_back(effects: Mapping[str, Effect], snapshot: Snapshot, policies: Po
     acting = {policy.key: policy for policy in policies.scaling if acts(policy, snapshot)}
     for effect in effects.values():
         policy = acting.get(effect.policy)
-        if policy is None or policy.target != effect.target or _released(effect, snapshot):
+        if policy is None or policy.target != effect.target or _released(effect, snapshot) or _left(effect, snapshot):
             yield effect
 
 
@@ -106,6 +106,12 @@ def _gone(effect: Effect, at: Instant, why: str) -> Outcome:
         at=at,
         detail=f"nothing to hand back: {why}",
     )
+
+
+def _left(effect: Effect, snapshot: Snapshot) -> bool:
+    """Return whether it stands on the autoscaler of a former revision, which serves no more."""
+    workload = snapshot.workloads.get(effect.target.key)
+    return workload is not None and any(one.name == effect.object.name for one in workload.left)
 
 
 def _released(effect: Effect, snapshot: Snapshot) -> bool:

@@ -27,7 +27,7 @@ from aiops.core.model import (
     TargetState,
     Workload,
 )
-from aiops.core.policies import Lever, ScalingPolicy
+from aiops.core.policies import ScalingPolicy
 
 SATURATED_RATIO = 0.85
 """Above this use of the ready replicas, a broken SLO says that demand is more than what is served (S1)."""
@@ -111,13 +111,13 @@ def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
 
 
 def _level(policy: ScalingPolicy, workload: Workload) -> int:
-    if policy.lever is Lever.HPA_FLOOR and workload.hpas:
+    if policy.lever.is_floor and workload.hpas:
         return workload.hpas[0].min_replicas
     return workload.replicas
 
 
 def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) -> Change:
-    if policy.lever is Lever.HPA_FLOOR:
+    if policy.lever.is_floor:
         return SetFloor(hpa=workload.hpas[0].name if workload.hpas else "", before=before, after=after)
     return Scale(before=before, after=after)
 
