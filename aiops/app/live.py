@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import aiops
+from aiops.app.asking import Known, names
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
@@ -70,6 +72,20 @@ class LiveService(Service):
     def promotions(self) -> dict[str, Any]:
         """Return who promoted what, and where policies stand."""
         return {**super().promotions(), "standings": stands([*self._built.policies.standings.values()])}
+
+    def _known(self, target: str) -> Sequence[Known]:
+        """Return what the loop decided from last; what the record knows while it has not decided yet."""
+        policies = {policy.key: policy for policy in self._built.policies.current().scaling}
+        standings = self._built.policies.standings
+        found = []
+        for key, inputs in self._built.loop.seen.items():
+            policy = policies.get(key)
+            if policy is None or policy.digest != inputs.policy_digest:
+                continue  # another version is in force since
+            if target in (str(policy.target), *names(key), *names(policy.candidate_for or key)):
+                notice = standings[key].notice if key in standings else ""
+                found.append(Known(policy=policy, inputs=inputs, notice=notice))
+        return found or super()._known(target)
 
     def _targets(self, *, shadows: bool) -> list[dict[str, Any]]:
         tick = self._built.loop.last

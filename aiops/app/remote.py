@@ -87,6 +87,14 @@ class RemoteService:
         """Return where two versions of a policy would have differed."""
         return self._map("GET", "diff", params={k: v for k, v in asked.items() if v is not None})
 
+    def why(self, target: str) -> dict[str, Any]:
+        """Return what each policy of a target wants, and what binds it."""
+        return self._map("GET", "why", params={"target": target})
+
+    def whatif(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Return what would be decided if something were otherwise."""
+        return self._map("POST", "whatif", json=wish)
+
     def _map(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         answer = self._ask(method, path, **kwargs)
         if not isinstance(answer, dict):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from aiops.app import asking
+from aiops.app.asking import Known
 from aiops.app.replay import replay
 from aiops.app.versions import Terms, Versions
 from aiops.core.model import Approval, Direction, Effect, Inputs, Pause
@@ -134,6 +137,19 @@ class Service:
     def diff(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return where two versions of a policy would have differed; see `Versions.diff` for the fields."""
         return self.versions.diff(asked)
+
+    # -- asking about now --------------------------------------------------------------------------------
+
+    def why(self, target: str) -> dict[str, Any]:
+        """Return what each policy of a target wants, what binds it, and what would have to change for it to act."""
+        return asking.why(self._known(target), target, self.now())
+
+    def whatif(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Return what would be decided if something were otherwise; see `asking.whatif` for the fields."""
+        return asking.whatif(self._known(str(wish.get("target") or "")), wish, self.now())
+
+    def _known(self, target: str) -> Sequence[Known]:
+        return asking.in_record(self.store, target)
 
     # -- saying ----------------------------------------------------------------------------------------
 

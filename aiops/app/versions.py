@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiops.app.asking import names
 from aiops.app.comparing import Curve, compared, runs
 from aiops.app.evidence import evidence, lacking, saying_the_same
 from aiops.app.promotion import Standing
@@ -43,7 +44,7 @@ class Versions:
     def named(self, name: str) -> Latest:
         """Return the policy, or version, of a name: NAME, NAMESPACE/NAME or a key; raise NotFound or InvalidInput."""
         known = self.store.versions.latest()
-        found = [one for one in known if name in _names(one.policy)]
+        found = [one for one in known if name in names(one.policy)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -188,16 +189,6 @@ def stands(standings: Sequence[Standing]) -> list[dict[str, Any]]:
         }
         for one in standings
     ]
-
-
-def _names(key: PolicyKey) -> tuple[str, str, str]:
-    """Return how people may call a policy.
-
-    >>> _names("ScalingPolicy/shop/checkout")
-    ('ScalingPolicy/shop/checkout', 'shop/checkout', 'checkout')
-    """
-    _, namespace, name = key.split("/", 2)
-    return key, f"{namespace}/{name}", name
 
 
 def _mode(value: Any) -> Mode:

@@ -134,6 +134,14 @@ def _versions(app: FastAPI, answers: Answers) -> None:
     def diff(live: str, candidate: str = "", hours: Annotated[float | None, Query(gt=0, le=MAX_HOURS)] = None) -> Plain:
         return answers.diff({"live": live, "candidate": candidate, "hours": hours})
 
+    @app.get("/api/v1/why")
+    def why(target: str) -> Plain:
+        return answers.why(target)
+
+    @app.post("/api/v1/whatif")
+    def whatif(wish: Wish) -> Plain:
+        return answers.whatif(wish)
+
 
 def _refused(request: Request, token: str) -> Response | None:
     if token:

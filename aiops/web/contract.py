@@ -77,3 +77,11 @@ class Answers(Protocol):
     def diff(self, asked: Plain) -> Plain:
         """Return where two versions of a policy would have differed."""
         ...
+
+    def why(self, target: str) -> Plain:
+        """Return what each policy of a target wants, and what binds it."""
+        ...
+
+    def whatif(self, wish: Plain) -> Plain:
+        """Return what would be decided if something were otherwise; changes nothing."""
+        ...
