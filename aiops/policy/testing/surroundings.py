@@ -1,0 +1,146 @@
+"""What a test puts around a policy: the inventory, faults, findings, and what people say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from aiops.core.decide.quantities import Duration
+from aiops.core.decide.spec import Spec
+from aiops.core.model import Direction, FindingKind, Mode, OwnerKind
+from aiops.policy.testing.times import Moment, Notation
+
+
+class Span(Spec):
+    """From when to when; the whole test where nothing is said. `to` is not in it."""
+
+    from_: Moment | None = Field(None, alias="from", description="0 where it is left out")
+    to: Moment | None = Field(None, description="the end of the test where it is left out")
+
+
+class HpaSpec(Spec):
+    """The HPA that points at the target."""
+
+    min_replicas: int | None = Field(None, ge=0, description="the floor at the start; the test's replicas")
+    max_replicas: int | None = Field(None, ge=1, description="the policy's greatest maximum")
+    desired: Notation = Field("0", description="a series of what the HPA itself wants")
+    scaling_active: bool | None = Field(None, description="its condition ScalingActive")
+    owner: OwnerKind = Field(OwnerKind.CREATOR, description="who manages minReplicas")
+    reads_our_metric: bool = Field(False, description="whether it scales on a metric that this program exports")
+
+
+class WriteSpec(Spec):
+    """Somebody else writes the field that the policy moves."""
+
+    at: Moment
+    replicas: int = Field(ge=0, description="what is written: replicas, or minReplicas where the policy moves the floor")
+    by: str = Field("kubectl-edit", description="the manager in managedFields")
+
+
+class InventorySpec(Spec):
+    """The target as the cluster's API shows it, where it is not what follows from accepted changes."""
+
+    ready: Notation | None = Field(None, description="a series of how many pods are ready")
+    hpa: HpaSpec | Literal["none"] | None = Field(None, description="present for lever hpa-floor, else not")
+    pdb: int | None = Field(None, ge=0, description="minAvailable of a PodDisruptionBudget")
+    owner: OwnerKind = Field(OwnerKind.CREATOR, description="who manages spec.replicas")
+    rollout: tuple[Span, ...] = Field((), description="while a rollout is under way")
+    gone: tuple[Span, ...] = Field((), description="while the target is not there")
+    deleting: tuple[Span, ...] = Field((), description="while it is being deleted")
+    scalable: bool = Field(True, description="whether it has a scale subresource")
+    opted_in: bool = Field(True, description="whether its namespace carries the label that allows writes")
+    writes: tuple[WriteSpec, ...] = ()
+    annotations: dict[str, str] = Field(default_factory=dict, description="such as policy.aiops/paused: in")
+
+
+class FaultKind(StrEnum):
+    """What goes wrong."""
+
+    SOURCE = "source"
+    SIGNAL = "signal"
+    PARTIAL = "partial"
+    CLUSTER = "cluster"
+    FORBIDDEN = "forbidden"
+    STORE = "store"
+    LEASE = "lease"
+    UNFENCED = "unfenced"
+    WRITE_REFUSED = "write-refused"
+    WRITE_LOST = "write-lost"
+    SLOW_START = "slow-start"
+
+
+_OF_A_SIGNAL = (FaultKind.SIGNAL, FaultKind.PARTIAL)
+
+
+class FaultSpec(Span):
+    """Something is wrong for a while."""
+
+    fault: FaultKind
+    signal: str | None = Field(None, description="for signal and partial: which one")
+    code: int = Field(409, ge=400, le=599, description="for write-refused: the API's answer")
+    lead_time: Duration | None = Field(None, description="for slow-start: how long pods take that start meanwhile")
+
+    @model_validator(mode="after")
+    def has_what_it_needs(self) -> FaultSpec:
+        """Tie `signal` and `leadTime` to the faults that they belong to."""
+        if (self.signal is not None) != (self.fault in _OF_A_SIGNAL):
+            raise ValueError("signal belongs to the faults signal and partial, which need it")
+        if (self.lead_time is not None) != (self.fault is FaultKind.SLOW_START):
+            raise ValueError("leadTime belongs to the fault slow-start, which needs it")
+        return self
+
+
+class FindingSpec(Span):
+    """A series that is not normal, as a WatchPolicy would find it."""
+
+    kind: FindingKind = FindingKind.POINT
+    series: str = "a series"
+    score: float = Field(2.0, ge=0)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class IncidentSpec(Span):
+    """Findings that belong together."""
+
+    kind: str = Field("point", min_length=1)
+    score: float = Field(2.0, ge=0)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class PauseSpec(Span):
+    """A person pauses the target."""
+
+    direction: Direction = Direction.ALL
+    hold_at: int | None = Field(None, ge=0, description="pins this level")
+    by: str = "a person"
+    reason: str = ""
+
+
+class FreezeSpec(Span):
+    """A change freeze."""
+
+    name: str = "a freeze"
+
+
+class ApprovalSpec(Spec):
+    """A person answers the question that stands then."""
+
+    at: Moment
+    approved: bool = True
+    by: str = "a person"
+    reason: str = ""
+
+
+class PricesSpec(Spec):
+    """What it costs."""
+
+    replica_hour: float | None = Field(None, ge=0, description="USD of one replica for an hour; unknown if left out")
+
+
+class ScopeSpec(Spec):
+    """What the settings of the daemon allow."""
+
+    ceiling: Mode = Mode.ENFORCE
+    protected: bool = Field(False, description="whether the target is in the protected set")

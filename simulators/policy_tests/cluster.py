@@ -1,0 +1,254 @@
+"""The cluster of a test: replicas follow accepted changes after the lead time, an HPA follows its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiops.core.model import (
+    Action,
+    FieldOwner,
+    Hpa,
+    Instant,
+    OwnerKind,
+    Reason,
+    Stamp,
+    Step,
+    StepResult,
+    StepStatus,
+    TargetRef,
+    Workload,
+)
+from aiops.core.policies import Lever, ScalingPolicy
+from aiops.errors import ClusterUnavailable
+from aiops.policy.testing import Case
+from aiops.policy.testing.surroundings import FaultKind, HpaSpec, WriteSpec
+from aiops.ports import Inventory
+from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.spans import Spans
+
+DEFAULT_LEAD_S = 60.0
+
+
+class Pods:
+    """So many pods, each with the instant from which it is ready."""
+
+    def __init__(self, count: int, at: Instant) -> None:
+        self._ready_at = [at] * count
+
+    def __len__(self) -> int:
+        return len(self._ready_at)
+
+    def resize(self, wanted: int, at: Instant, lead_s: float) -> None:
+        """Start pods that are ready after the lead time, or stop those that would be ready last."""
+        have = len(self._ready_at)
+        if wanted > have:
+            self._ready_at += [at + lead_s] * (wanted - have)
+            self._ready_at.sort()
+        elif wanted < have:
+            del self._ready_at[max(wanted, 0) :]
+
+    def ready(self, at: Instant) -> int:
+        """Return how many are ready."""
+        return sum(one <= at + 1e-6 for one in self._ready_at)
+
+
+class TestCluster:
+    """One target, with an HPA or without. Writes have the preconditions that the API server's have."""
+
+    __test__ = False
+
+    def __init__(self, case: Case, policy: ScalingPolicy, faults: Faults) -> None:
+        self._case, self._policy, self._faults = case, policy, faults
+        self._begun = case.start.timestamp()
+        spec = case.spec.inventory
+        self._of_floor = policy.lever is Lever.HPA_FLOOR
+        self._lead_s = _lead_s(case, policy)
+        self._pods = Pods(case.spec.replicas, self._begun)
+        self._rollout = Spans(spec.rollout, case.start)
+        self._gone = Spans(spec.gone, case.start)
+        self._deleting = Spans(spec.deleting, case.start)
+        self._hpa = self._first_hpa()
+        self._version = 1
+        self._owner = _owner("replicas", spec.owner, self._begun)
+        self._writes = sorted(spec.writes, key=lambda one: one.at.after(case.start))
+        self._shown: tuple[tuple[object, ...], Workload] | None = None
+
+    def _first_hpa(self) -> Hpa | None:
+        spec = self._case.spec.inventory.hpa
+        if spec == "none" or (spec is None and not self._of_floor):
+            return None
+        told = HpaSpec() if spec is None or isinstance(spec, str) else spec
+        ceilings = [one.max_replicas for one in self._policy.bounds.windows if one.max_replicas is not None]
+        most = max([self._policy.bounds.max_replicas, *ceilings])
+        return Hpa(
+            name=self._policy.target.name,
+            uid="uid-hpa",
+            resource_version="1",
+            min_replicas=self._case.spec.replicas if told.min_replicas is None else told.min_replicas,
+            max_replicas=most if told.max_replicas is None else told.max_replicas,
+            desired_replicas=self._case.spec.replicas,
+            scaling_active=told.scaling_active,
+            owners=(_owner("minReplicas", told.owner, self._begun),),
+            reads_our_metric=told.reads_our_metric,
+        )
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return the target as it is now, or why it is not known."""
+        self._advance(at)
+        ref = self._policy.target
+        if self._faults.any(FaultKind.CLUSTER, at):
+            return Inventory(workloads={}, errors={ref.cluster: "the API does not answer (a fault of the test)"})
+        if self._faults.any(FaultKind.FORBIDDEN, at):
+            why = (Reason.NO_PERMISSION, "may not get the target (a fault of the test)")
+            return Inventory(workloads={}, refused={ref.key: why})
+        if self._gone.any(at):
+            return Inventory(workloads={})
+        return Inventory(workloads={ref.key: self._workload(at)})
+
+    def _advance(self, at: Instant) -> None:
+        """Let others write, and the HPA follow its floor and its own wish."""
+        while self._writes and self._writes[0].at.after(self._case.start) <= at - self._begun + 1e-6:
+            self._written(self._writes.pop(0), at)
+        if self._hpa is None:
+            return
+        place = min(self._place(at), len(self._case.desired) - 1)
+        entry = self._case.desired[place]
+        wish = int(entry) if isinstance(entry, float) and 0 <= entry < 1e9 else 0
+        wanted = min(max(self._hpa.min_replicas, wish), self._hpa.max_replicas)
+        if len(self._pods) and wanted != len(self._pods):
+            self._resize(wanted, at)
+        if wanted != self._hpa.desired_replicas:
+            self._hpa = replace(self._hpa, desired_replicas=wanted)
+
+    def _written(self, write: WriteSpec, at: Instant) -> None:
+        if self._of_floor and self._hpa is not None:
+            owner = FieldOwner(field="minReplicas", kind=OwnerKind.OTHER, manager=write.by, at=at)
+            self._write_floor(write.replicas, owner)
+        else:
+            self._owner = FieldOwner(field="replicas", kind=OwnerKind.OTHER, manager=write.by, at=at)
+            self._resize(write.replicas, at)
+            self._version += 1
+
+    def _place(self, at: Instant) -> int:
+        return round((at - self._begun) / self._case.step_s)
+
+    def _ready(self, at: Instant) -> int:
+        entries = self._case.ready
+        if entries:
+            entry = entries[min(self._place(at), len(entries) - 1)]
+            return int(entry) if isinstance(entry, float) and 0 <= entry < 1e9 else 0
+        return self._pods.ready(at)
+
+    def _workload(self, at: Instant) -> Workload:
+        deleting, rollout = self._deleting.any(at), self._rollout.any(at)
+        key = (self._version, len(self._pods), self._ready(at), self._hpa, deleting, rollout)
+        if self._shown is not None and self._shown[0] == key:
+            return replace(self._shown[1], as_of=at)
+        spec = self._case.spec.inventory
+        lead_s = self._case.spec.given.lead_time
+        made = Workload(
+            ref=self._policy.target,
+            uid="uid",
+            resource_version=str(self._version),
+            as_of=at,
+            replicas=len(self._pods),
+            ready=self._ready(at),
+            created_at=self._begun - 86_400.0,
+            opted_in=spec.opted_in,
+            scalable=spec.scalable,
+            rollout=rollout,
+            deleting=deleting,
+            annotations=spec.annotations,
+            owners=(self._owner,),
+            hpas=() if self._hpa is None else (self._hpa,),
+            pdb_min_available=spec.pdb,
+            startup_s=() if lead_s is None else (lead_s,),
+        )
+        self._shown = (key, made)
+        return made
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Apply one patch, refuse it as the API would, or lose it."""
+        if self._faults.any(FaultKind.WRITE_LOST, at) or self._faults.any(FaultKind.CLUSTER, at):
+            raise ClusterUnavailable("no answer to the request (a fault of the test)")
+        refused = self._faults.first(FaultKind.WRITE_REFUSED, at)
+        if refused is not None:
+            return _refused(action, at, refused.code, f"refused with {refused.code} (a fault of the test)")
+        spec = step.body.get("spec", {})
+        if step.target.kind == "HorizontalPodAutoscaler":
+            hpa = self._hpa
+            if hpa is None or step.resource_version != hpa.resource_version:
+                return _refused(action, at, 409, "the object has been modified; read it again")
+            owner = FieldOwner(field="minReplicas", kind=OwnerKind.AIOPS, manager="aiops", at=at)
+            self._write_floor(int(spec["minReplicas"]), owner, step)
+        else:
+            if step.resource_version != str(self._version):
+                return _refused(action, at, 409, "the object has been modified; read it again")
+            self._owner = FieldOwner(field="replicas", kind=OwnerKind.AIOPS, manager="aiops")
+            self._resize(int(spec["replicas"]), at)
+            self._version += 1
+        return StepResult(action_id=action.id, status=StepStatus.DONE, at=at, code=200)
+
+    def _write_floor(self, floor: int, owner: FieldOwner, step: Step | None = None) -> None:
+        if self._hpa is None:
+            return
+        notes = dict(self._hpa.annotations)
+        if step is not None:
+            for name, value in step.body.get("metadata", {}).get("annotations", {}).items():
+                notes.pop(name, None) if value is None else notes.update({name: value})
+        version = str(int(self._hpa.resource_version) + 1)
+        self._hpa = replace(
+            self._hpa, min_replicas=floor, owners=(owner,), resource_version=version, annotations=notes
+        )
+
+    def _resize(self, wanted: int, at: Instant) -> None:
+        slow = self._faults.first(FaultKind.SLOW_START, at)
+        lead_s = self._lead_s if slow is None or slow.lead_time is None else slow.lead_time
+        self._pods.resize(wanted, at, lead_s)
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Say that it is done: a test has one leader."""
+        return StepResult(action_id="", status=StepStatus.DONE, at=at, resource_version=stamp.step.resource_version)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Keep no Events."""
+
+
+class NoCluster:
+    """What a WatchPolicy needs of a cluster."""
+
+    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
+        """Return that there is nothing."""
+        return Inventory(workloads={})
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Refuse what nobody sends."""
+        return _refused(action, at, 404, "there is no cluster")
+
+    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
+        """Say that there is nothing to do."""
+        return StepResult(action_id="", status=StepStatus.DONE, at=at)
+
+    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
+        """Keep no Events."""
+
+
+def _lead_s(case: Case, policy: ScalingPolicy) -> float:
+    if case.spec.given.lead_time is not None:
+        return case.spec.given.lead_time
+    return DEFAULT_LEAD_S if policy.forecast is None else policy.forecast.lead_s
+
+
+def _owner(field: str, kind: OwnerKind, at: Instant) -> FieldOwner:
+    return FieldOwner(field=field, kind=kind, manager=kind.value, at=at)
+
+
+def _refused(action: Action, at: Instant, code: int, message: str) -> StepResult:
+    return StepResult(
+        action_id=action.id, status=StepStatus.REFUSED, at=at, code=code, reason=Reason.REFUSED, message=message
+    )

@@ -1,0 +1,142 @@
+"""Who leads, what people said, what it costs, and a journal that keeps nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from aiops.core.model import (
+    Action,
+    Approval,
+    Freeze,
+    Instant,
+    Leadership,
+    LoopState,
+    Outcome,
+    Pause,
+    Question,
+    Reason,
+    StepResult,
+    TargetRef,
+    Tick,
+)
+from aiops.errors import StoreUnavailable
+from aiops.policy.testing import Case
+from aiops.policy.testing.surroundings import FaultKind
+from aiops.ports import ControlsReading
+from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.spans import Spans
+
+_LEADS = Leadership(leader=True, epoch=1)
+
+
+class TestLease:
+    """The only process, but for faults."""
+
+    __test__ = False
+
+    def __init__(self, target: str, faults: Faults) -> None:
+        self._target, self._faults = target, faults
+
+    def leadership(self, at: Instant) -> Leadership:
+        """Return who leads."""
+        if self._faults.any(FaultKind.LEASE, at):
+            return Leadership(leader=False, epoch=1, holder="another process")
+        if self._faults.any(FaultKind.UNFENCED, at):
+            why = (Reason.UNFENCED, "the object does not carry our epoch yet (a fault of the test)")
+            return Leadership(leader=True, epoch=1, unfenced={self._target: why})
+        return _LEADS
+
+
+class TestControls:
+    """Pauses, freezes and answers at their times. question: returns the one that stands."""
+
+    __test__ = False
+
+    def __init__(self, case: Case, faults: Faults, question: Callable[[], Question | None]) -> None:
+        self._faults, self._question = faults, question
+        self._key = case.policy.key
+        self._pauses = Spans(case.spec.pauses, case.start)
+        self._freezes = Spans(case.spec.freezes, case.start)
+        begun = case.start.timestamp()
+        self._answers = [(begun + one.at.after(case.start) - 1e-6, one) for one in case.spec.approvals]
+        self._given: list[Approval] = []
+
+    def read(self, at: Instant) -> ControlsReading:
+        """Return what is in force; raise StoreUnavailable while the store is down."""
+        if self._faults.any(FaultKind.STORE, at):
+            raise StoreUnavailable("the store does not answer (a fault of the test)")
+        self._answer(at)
+        pauses = [
+            Pause(
+                id=f"pause-{number}",
+                scope=self._key,
+                direction=one.direction,
+                reason=one.reason,
+                by=one.by,
+                since=since,
+                until=until,
+                hold_at=one.hold_at,
+            )
+            for number, (since, until, one) in enumerate(self._pauses.active(at))
+        ]
+        # a freeze says when it ends; one without an end ends with the test
+        freezes = [
+            Freeze(name=one.name, until=until if math.isfinite(until) else at + 86_400.0)
+            for _, until, one in self._freezes.active(at)
+        ]
+        return ControlsReading(pauses=tuple(pauses), approvals=tuple(self._given), freezes=tuple(freezes))
+
+    def _answer(self, at: Instant) -> None:
+        """Answer the question that stands; an answer waits until there is one."""
+        due = [one for when, one in self._answers if when <= at]
+        question = self._question() if due else None
+        if question is None:
+            return
+        self._answers = self._answers[1:] if self._answers else []
+        first = due[0]
+        self._given.append(
+            Approval(ask_id=question.id, approved=first.approved, by=first.by, at=at, reason=first.reason)
+        )
+
+
+class TestPrices:
+    """What a replica costs, where the test says it."""
+
+    __test__ = False
+
+    def __init__(self, case: Case) -> None:
+        self._usd = case.spec.prices.replica_hour
+
+    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+        """Return the price of each target, or nothing."""
+        return {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
+
+
+class NoJournal:
+    """Keeps nothing: a test is over when its process is."""
+
+    def load(self) -> LoopState:
+        """Return the state of a loop that begins."""
+        return LoopState()
+
+    def begin(self, tick: Tick, state: LoopState) -> None:
+        """Write nothing."""
+
+    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
+        """Write nothing."""
+
+    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
+        """Keep nothing."""
+
+    def unsettled(self) -> Sequence[Action]:
+        """Return nothing."""
+        return ()
+
+    def epoch(self) -> int:
+        """Return that no epoch was claimed."""
+        return 0
+
+    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
+        """Return the state of a loop that begins."""
+        return LoopState()

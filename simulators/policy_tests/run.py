@@ -1,0 +1,122 @@
+"""One test: the very ControlLoop on virtual time, in the world that the test gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aiops.core.model import Action, Scope, TargetState, Tick
+from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
+from aiops.loop.lookout import Lookout, Seen
+from aiops.policy.testing import Case, Failure, Moment, Run, failures
+
+from simulators.policy_tests.cluster import NoCluster, TestCluster
+from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.observed import TestSource
+from simulators.policy_tests.people import NoJournal, TestControls, TestLease, TestPrices
+from simulators.policy_tests.percepts import bank_for
+from simulators.ports import FixedPolicies, NoTelemetry, StillClock
+
+_FRESH = TargetState()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a test. run: what happened, tick by tick."""
+
+    case: Case
+    failures: tuple[Failure, ...]
+    run: Run
+    elapsed_s: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Return whether all was as expected."""
+        return not self.failures
+
+
+class _Unheard(Lookout):
+    """Tells nobody of the time to come: nobody asks a test."""
+
+    def look(self, seen: Seen) -> None:
+        """Publish nothing."""
+
+
+def run_case(case: Case) -> Result:
+    """Return what becomes of a test."""
+    run = record(case)
+    found = failures(run, case.spec.expect, case.spec.never, case.start)
+    return Result(case=case, failures=tuple(found), run=run)
+
+
+def record(case: Case) -> Run:
+    """Return what happens in a test, tick by tick."""
+    policy = given_policy(case)
+    policies = _set(policy, case)
+    loop = _loop(case, policy, policies)
+    begun = case.start.timestamp()
+    moments = []
+    for number in range(case.ticks):
+        at = begun + number * case.step_s
+        said = loop.run_once(at)
+        if loop.held or loop.last is None:
+            raise RuntimeError(f"the loop did not turn at {number} of {case.spec.name!r}: {said}")
+        moments.append(_moment(loop, loop.last, policy))
+    return Run(policy=policy, start=begun, step_s=case.step_s, moments=moments)
+
+
+def given_policy(case: Case) -> ScalingPolicy | WatchPolicy:
+    """Return the policy with the mode and the capacity that the test gives."""
+    policy, given = case.policy, case.spec.given
+    if isinstance(policy, WatchPolicy):
+        return policy
+    if given.mode is not None and given.mode is not policy.mode:
+        policy = replace(policy, mode=given.mode)
+    if given.per_replica is not None and policy.objective.per_replica is not None:
+        policy = replace(policy, objective=replace(policy.objective, per_replica=given.per_replica))
+    return policy
+
+
+def _set(policy: ScalingPolicy | WatchPolicy, case: Case) -> PolicySet:
+    if isinstance(policy, ScalingPolicy):
+        return PolicySet(digest=policy.digest, scaling=(policy,), step_s=case.step_s)
+    return PolicySet(digest=policy.digest, watches=(policy,), step_s=case.step_s)
+
+
+def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet) -> ControlLoop:
+    faults = Faults(case)
+    cluster = TestCluster(case, policy, faults) if isinstance(policy, ScalingPolicy) else NoCluster()
+    key = policy.target.key if isinstance(policy, ScalingPolicy) else ""
+    scope = case.spec.given.scope
+    ports = Ports(
+        policies=FixedPolicies(policies),
+        source=TestSource(case, faults),
+        cluster=cluster,
+        dry=DryRunCluster(cluster),
+        journal=NoJournal(),
+        lease=TestLease(key, faults),
+        controls=TestControls(case, faults, lambda: loop.state.targets.get(policy.key, _FRESH).question),
+        prices=TestPrices(case),
+        telemetry=NoTelemetry(),
+        clock=StillClock(),
+    )
+    protected = frozenset({key}) if scope.protected else frozenset()
+    setup = Setup(scope=Scope(ceiling=scope.ceiling, protected_targets=protected), keep_inputs=False)
+    loop = ControlLoop(ports, bank_for(case, policies), setup)
+    loop.lookout = _Unheard()
+    return loop
+
+
+def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy) -> Moment:
+    decision = tick.decisions[0] if tick.decisions else None
+    inputs = loop.seen.get(policy.key)
+    actions: dict[str, Action] = {one.id: one for one in tick.actions}
+    return Moment(
+        at=tick.at,
+        decision=decision,
+        action=actions.get(decision.action_id or "") if decision is not None else None,
+        outcomes=tick.outcomes,
+        findings=tick.findings,
+        workload=None if inputs is None else next(iter(inputs.snapshot.workloads.values()), None),
+        forecast=None if inputs is None else inputs.forecast,
+    )
