@@ -96,6 +96,28 @@ def test_an_invalid_update_is_said_with_its_field_and_the_last_good_goes_on_s10(
     rig.check()
 
 
+def test_a_resource_acts_once_it_is_promoted_and_an_edit_of_it_runs_in_its_shadow_s6(
+    rig: Rig, authored: Authored, deploy
+):
+    path = deploy(replicas=4)
+    rig.demand(330.0)
+    authored.apply(scaling_policy(rig.namespace))
+    daemon = authored.daemon(promotion={"by": "evidence"})
+    said = authored.until("Acting", "False", "Unpromoted")
+    assert "promote with: aiops policy promote" in said
+    assert (authored.status()["mode"], rig.replicas(path)) == ("dry-run", 4)
+    words = ("policy", "promote", f"{rig.namespace}/checkout", "--to", "enforce", "--force", "--reason", "a test")
+    rig.aiops("--config", daemon.process.command[-1], *words)
+    rig.until(lambda: rig.replicas(path) == 7, "7 replicas")
+    authored.until("Acting", "True", "Enforce")
+    authored.apply(objective(rig, 110.0))
+    rig.until(lambda: authored.status().get("observedGeneration") == 2, "the second generation to be seen")
+    rig.demand(480.0)
+    rig.until(lambda: rig.replicas(path) == 10, "10 replicas, by what was promoted")
+    assert authored.condition("Valid")["reason"] == "Accepted"
+    rig.check()
+
+
 def test_a_resource_that_was_never_valid_does_nothing_and_holds_nobody(rig: Rig, authored: Authored, deploy):
     deploy("cart", replicas=4)
     path = deploy(replicas=4)
