@@ -4,10 +4,37 @@ A new detector is one file with a class that fills `RuledDetector`, and one line
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
+from aiops.core.detect.novelty import Novelty
 from aiops.core.detect.robust_seasonal import RobustSeasonal
 from aiops.core.detect.rules import RowRules, RuledDetector
 
-DETECTORS: Mapping[str, Callable[[RowRules], RuledDetector]] = {RobustSeasonal.name: RobustSeasonal}
+DETECTORS: Mapping[str, Callable[[RowRules], RuledDetector]] = {
+    RobustSeasonal.name: RobustSeasonal,
+    Novelty.name: Novelty,
+}
 
-__all__ = ["DETECTORS", "RowRules", "RuledDetector"]
+
+class Tier(StrEnum):
+    """How much a watched series is worth: `fleet` by the hundred thousand, `signal` a few that matter most."""
+
+    FLEET = "fleet"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierDefaults:
+    """What a WatchPolicy of a tier does where it says nothing else."""
+
+    detector: str
+    false_alarms_per_week: float
+
+
+TIERS: Mapping[Tier, TierDefaults] = {
+    Tier.FLEET: TierDefaults(detector=RobustSeasonal.name, false_alarms_per_week=0.2),
+    Tier.SIGNAL: TierDefaults(detector=Novelty.name, false_alarms_per_week=1.0),
+}
+
+__all__ = ["DETECTORS", "TIERS", "RowRules", "RuledDetector", "Tier", "TierDefaults"]

@@ -1,0 +1,164 @@
+"""What a row has been through, and how far from all of it the newest sample lies: three distances to what is nearest.
+
+value: to the nearest earlier value. shape: of the last four samples to the nearest four in a row (sum of absolute
+differences, not normalised, so that a level counts as much as a form). context: to the nearest value that came at this
+time of another season. Nearest-neighbour distances as a measure of how strange a stretch is: Burnaev and Ishimtsev,
+"Conformalized density- and distance-based anomaly detection in time-series data", 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.protocols import Arrays
+
+SHAPE = 4
+KEPT = 4096
+"""How many stretches of a row are remembered: two weeks of one in five minutes."""
+
+APART_S = 300.0
+"""Stretches are remembered no closer together than this, however often a row is sampled."""
+
+DELAY_S, DELAY_SAMPLES = 1800.0, 4.0
+"""What is new becomes an example of what is usual after so long: an anomaly does not excuse itself at once."""
+
+CONTEXT_SHARE = 1.0 / 48.0
+"""What came within this share of a season from the same time of it is its context."""
+
+RESOLUTION = 1e-3
+"""Distances below this share of the value say nothing."""
+
+LEAST_VALUES, LEAST_CONTEXT = 8, 3
+_GAP_STEPS = 3.5
+_FIRST_ROOM = 64
+_NEVER = -1e18
+_ROWS = ("_windows", "_times", "_count", "_recent", "_last_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Near:
+    """What lies nearest to a sample. distances: float64[3] of value, shape and context, NaN where that is unknown.
+
+    usual: the values that it is compared with, of its context where that is known.
+    """
+
+    distances: F64
+    usual: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How time passes in the rows: seconds between samples, and the length of a season."""
+
+    step_s: float
+    season_s: float
+
+    @property
+    def delay_s(self) -> float:
+        """Return how long ago something must be to count as an example."""
+        return max(DELAY_S, DELAY_SAMPLES * self.step_s) * 0.99
+
+    @property
+    def context_s(self) -> float:
+        """Return how far from the same time of a season its context reaches."""
+        return max(CONTEXT_SHARE * self.season_s, self.step_s)
+
+
+class Neighbours:
+    """Arrays over n rows, changed in place. windows: float64[n, room, 4], a ring of stretches; times: of their ends.
+
+    count: how many stretches were ever remembered. recent: float64[n, 3], the samples before the next one.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._windows = np.full((rows, _FIRST_ROOM, SHAPE), np.nan)
+        self._times = np.full((rows, _FIRST_ROOM), _NEVER)
+        self._count = np.zeros(rows, np.int64)
+        self._recent = np.full((rows, SHAPE - 1), np.nan)
+        self._last_at = np.full(rows, _NEVER)
+
+    def near(self, row: int, at: Instant, value: float, pace: Pace) -> Near:
+        """Return what of the past of a row lies nearest to a value at `at`."""
+        kept = min(int(self._count[row]), self._times.shape[1])
+        windows, age = self._windows[row, :kept], at - self._times[row, :kept]
+        old = age >= pace.delay_s
+        values = windows[:, -1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = np.abs(values - value)
+            shape = np.abs(windows - np.append(self._before(row, at, pace), value)).sum(axis=1)
+        context = _in_context(age, pace)
+        distances = np.array(
+            [
+                _least(away[old], LEAST_VALUES),
+                _least(shape[old & np.isfinite(shape)], LEAST_VALUES),
+                _least(away[context], LEAST_CONTEXT),
+            ]
+        )
+        known = np.count_nonzero(context) >= LEAST_CONTEXT
+        finest = RESOLUTION * abs(value) * np.array([1.0, SHAPE, 1.0])
+        return Near(distances=np.maximum(distances, finest), usual=values[context] if known else values[old])
+
+    def note(self, row: int, at: Instant, value: float, pace: Pace) -> None:
+        """Remember a sample of a row."""
+        window = np.append(self._before(row, at, pace), value)
+        self._last_at[row] = at
+        self._recent[row] = window[1:]
+        count, room = int(self._count[row]), self._times.shape[1]
+        newest = self._times[row, (count - 1) % room] if count else _NEVER
+        if at - newest < APART_S * 0.99 and count:
+            return
+        if count == room and room < KEPT:
+            self._grow()
+            room = self._times.shape[1]
+        self._windows[row, count % room] = window
+        self._times[row, count % room] = at
+        self._count[row] = count + 1
+
+    def take(self, rows: Rows) -> None:
+        """Become the memory of other rows; -1 starts afresh."""
+        fresh, old = Neighbours(len(rows)), rows >= 0
+        while fresh._times.shape[1] < self._times.shape[1]:
+            fresh._grow()
+        for name in _ROWS:
+            getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
+        self.__dict__.update(fresh.__dict__)
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {name[1:]: getattr(self, name) for name in _ROWS}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint; raise ValueError when it does not fit."""
+        rows, room = len(self._count), np.shape(arrays.get("times", np.zeros((0, 0))))[-1]
+        shapes = {"windows": (rows, room, SHAPE), "times": (rows, room), "recent": (rows, SHAPE - 1)}
+        for name in _ROWS:
+            if name[1:] not in arrays or arrays[name[1:]].shape != shapes.get(name[1:], (rows,)):
+                raise ValueError(f"the checkpoint's {name[1:]} does not fit {rows} rows")
+        for name in _ROWS:
+            setattr(self, name, np.array(arrays[name[1:]], getattr(self, name).dtype))
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _before(self, row: int, at: Instant, pace: Pace) -> F64:
+        """Return the three samples before one at `at`; NaN when there was a gap."""
+        whole = at - self._last_at[row] <= _GAP_STEPS * pace.step_s
+        return self._recent[row] if whole else np.full(SHAPE - 1, np.nan)
+
+    def _grow(self) -> None:
+        """Double the room; rings that were full go on behind what they hold."""
+        rows, room = self._times.shape
+        self._windows = np.concatenate([self._windows, np.full((rows, room, SHAPE), np.nan)], axis=1)
+        self._times = np.concatenate([self._times, np.full((rows, room), _NEVER)], axis=1)
+
+
+def _in_context(age: F64, pace: Pace) -> Bools:
+    phase = np.mod(age, pace.season_s)
+    return np.asarray((np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s))
+
+
+def _least(distances: F64, least: int) -> float:
+    return float(distances.min()) if len(distances) >= least else math.nan

@@ -1,0 +1,40 @@
+"""Rest after an alarm: people are called once for what goes on, and again only when it has become much worse."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.protocols import Arrays
+
+REST_S, REST_SAMPLES = 8 * 3600.0, 8.0
+"""Somebody who was called looks after it for a shift; a row that is read hourly rests eight samples too."""
+
+WORSE = 2.0
+"""Scores by which an anomaly is worse than the one that was raised: twice the score is called again."""
+
+_NEVER = -1e18
+
+
+class Rest:
+    """Arrays over n rows, changed in place. raised_at: float64[n], when an alarm was raised; raised: its score."""
+
+    def __init__(self, rows: int) -> None:
+        self.raised_at, self.raised = np.full(rows, _NEVER), np.zeros(rows)
+
+    def alarms(self, at: Instant, score: F64, step_s: float) -> Bools:
+        """Return bool[n]: which rows are to raise an alarm now; `score` above 1 is anomalous, NaN is not known."""
+        resting = at - self.raised_at <= max(REST_S, REST_SAMPLES * step_s)
+        out = (score > 1.0) & (~resting | (score > WORSE * self.raised))
+        self.raised_at[out], self.raised[out] = at, score[out]
+        return np.asarray(out, np.bool_)
+
+    def take(self, rows: Rows) -> None:
+        """Become the rest of other rows; -1 starts afresh."""
+        fresh, old = Rest(len(rows)), rows >= 0
+        fresh.raised_at[old], fresh.raised[old] = self.raised_at[rows[old]], self.raised[rows[old]]
+        self.__dict__.update(fresh.__dict__)
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {"raised_at": self.raised_at, "raised": self.raised}

@@ -1,0 +1,103 @@
+"""How surprising a distance is, given every distance that a row has shown before: -log10 of its p-value.
+
+Within what was seen the p-value is the share of distances at least as large (conformal: Vovk, Gammerman and Shafer,
+"Algorithmic Learning in a Random World", 2005). The largest hundredth is taken as Pareto-tailed, P(d > x) =
+P(d > u) (x / u)^(-1/g), with g the mean of log(d / u) (Hill, "A simple general approach to inference about the tail of
+a distribution", 1975), drawn to a light tail while there are few: a record is the more surprising the farther it goes
+beyond the last, and much less so in a row whose records have always gone far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiops.core.model import F64, Rows
+from aiops.core.protocols import Arrays
+
+TAIL_SHARE = 0.01
+PRIOR_PEAKS, PRIOR_TAIL, LEAST_TAIL = 5.0, 0.15, 0.05
+"""Tails are drawn to this one by so much evidence, and are never lighter than the last."""
+
+MOST = 30.0
+"""No surprise is greater than this."""
+
+LOW, WIDTH, BINS = -46.0, 0.1, 920
+"""Distances from 1e-20 to 1e20 in bins of a tenth in their natural logarithm."""
+
+HALF_LIFE_S = 56 * 86_400.0
+"""How long a row remembers what was surprising."""
+
+_EDGES = LOW + WIDTH * np.arange(BINS)
+_CENTRES = _EDGES + 0.5 * WIDTH
+
+
+class Surprise:
+    """Histograms of log distances of n rows and some kinds: float64[n, kinds, 920] of weights, changed in place."""
+
+    def __init__(self, rows: int, kinds: int) -> None:
+        self._kinds = np.arange(kinds)
+        self._seen = np.zeros((rows, kinds, BINS))
+
+    def of(self, row: int, distances: F64) -> F64:
+        """Return float64[kinds] in [0, 30]: how surprising distances are; 0 where nothing is known."""
+        seen, kinds = self._seen[row], self._kinds
+        beyond = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
+        total = beyond[:, 0]
+        logs, bins = _logs(distances)
+        within = np.clip((logs - _EDGES[bins]) / WIDTH, 0.0, 1.0)
+        p_values = (beyond[kinds, bins] - within * seen[kinds, bins] + 0.5) / (total + 1.0)
+        first = np.maximum((beyond >= TAIL_SHARE * total[:, None]).sum(axis=1) - 1, 0)
+        u, peaks = _EDGES[first], beyond[kinds, first]
+        tail = self._tail(row, first, u, peaks)
+        far = (peaks + 1.0) / (total + 2.0) * np.exp(-np.maximum(logs - u, 0.0) / tail)
+        p_values = np.where(logs > u, far, p_values)
+        surprises = -np.log10(np.clip(p_values, 10.0**-MOST, 1.0))
+        return np.where(np.isfinite(distances) & (total > 0), surprises, 0.0)
+
+    def reach(self, row: int, kind: int, surprise: float) -> float:
+        """Return the distance of a kind that is so surprising, by the tail; 0 where nothing is known."""
+        beyond = np.cumsum(self._seen[row, kind, ::-1])[::-1]
+        if beyond[0] <= 0:
+            return 0.0
+        first = max(int((beyond >= TAIL_SHARE * beyond[0]).sum()) - 1, 0)
+        peaks = beyond[first]
+        tail = self._tail(row, np.full(len(self._kinds), first), _EDGES[first], np.full(len(self._kinds), peaks))
+        far = surprise * np.log(10.0) + np.log((peaks + 1.0) / (beyond[0] + 2.0))
+        return float(np.exp(min(_EDGES[first] + tail[kind] * max(far, 0.0), -LOW)))
+
+    def learn(self, row: int, distances: F64, passed_s: float) -> None:
+        """Learn distances (NaN is none) that were seen `passed_s` after the last."""
+        self._seen[row] *= 0.5 ** (passed_s / HALF_LIFE_S)
+        there = np.isfinite(distances)
+        _, bins = _logs(distances)
+        self._seen[row, self._kinds[there], bins[there]] += 1.0
+
+    def take(self, rows: Rows) -> None:
+        """Become the histograms of other rows; -1 starts afresh."""
+        fresh = np.zeros((len(rows), *self._seen.shape[1:]))
+        fresh[rows >= 0] = self._seen[rows[rows >= 0]]
+        self._seen = fresh
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {"seen": self._seen}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint; raise ValueError when it does not fit."""
+        if "seen" not in arrays or arrays["seen"].shape != self._seen.shape:
+            raise ValueError(f"the checkpoint's seen does not fit {self._seen.shape}")
+        self._seen = np.array(arrays["seen"], np.float64)
+
+    def _tail(self, row: int, first: Rows, u: F64, peaks: F64) -> F64:
+        """Return Hill's estimate of each kind's tail beyond `u`, drawn to the prior."""
+        sums = np.array([seen[at:] @ _CENTRES[at:] for seen, at in zip(self._seen[row], first.tolist(), strict=True)])
+        excess = sums - peaks * u + PRIOR_PEAKS * PRIOR_TAIL
+        return np.asarray(np.maximum(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL), np.float64)
+
+
+def _logs(distances: F64) -> tuple[F64, Rows]:
+    """Return log distances within what the bins reach, and the bin of each; NaN lies in the first."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.where(np.isnan(distances), 0.0, distances))
+    logs = np.clip(logs, LOW, -LOW)
+    return logs, np.minimum(((logs - LOW) / WIDTH).astype(np.intp), BINS - 1)
