@@ -364,9 +364,9 @@ def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problem
         query=WatchQuery(
             policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
         ),
-        detector=spec.detector,
+        detector=spec.detector or spec.defaults.detector,
         side=spec.side,
-        false_alarms_per_week=spec.false_alarms_per_week,
+        false_alarms_per_week=spec.false_alarms_per_week or spec.defaults.false_alarms_per_week,
         min_deviation=spec.min_deviation,
         min_deviation_ratio=spec.min_deviation_ratio,
         history_s=spec.history,

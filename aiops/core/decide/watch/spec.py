@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from aiops.core.decide.quantities import Duration, Quantity, Ratio
 from aiops.core.decide.spec import Spec
-from aiops.core.detect import DETECTORS
+from aiops.core.detect import DETECTORS, TIERS, Tier, TierDefaults
 from aiops.core.policies import Side
 
 
@@ -16,9 +16,14 @@ class WatchSpec(Spec):
     query: str = Field(min_length=1, description="PromQL that answers the series to watch")
     identity: tuple[str, ...] = Field((), description="labels that name a series across restarts; none: all labels")
     max_series: int = Field(1000, ge=1, le=1_000_000, description="more than this is an error, not a bill")
-    detector: str = Field("robust-seasonal", json_schema_extra={"enum": [*sorted(DETECTORS)]})
+    tier: Tier = Field(Tier.FLEET, description="signal: few series that matter most, by heavier models; fleet: many")
+    detector: str | None = Field(
+        None, json_schema_extra={"enum": [*sorted(DETECTORS)]}, description="none: the detector of the tier"
+    )
     side: Side = Field(Side.BOTH, description="which deviations count")
-    false_alarms_per_week: float = Field(0.2, gt=0, le=1000, description="budget of false alarms for each series")
+    false_alarms_per_week: float | None = Field(
+        None, gt=0, le=1000, description="budget of false alarms for each series; none: 0.2, in the signal tier 1"
+    )
     min_deviation: Quantity = Field(0.0, ge=0, description="smaller deviations are not worth an alarm")
     min_deviation_ratio: Ratio = Field(0.0, description="the same, as a share of what was expected")
     history: Duration = Field(7 * 86400.0, ge=3600, description="how much is learnt from at start")
@@ -26,8 +31,13 @@ class WatchSpec(Spec):
 
     @field_validator("detector")
     @classmethod
-    def a_known_detector(cls, value: str) -> str:
+    def a_known_detector(cls, value: str | None) -> str | None:
         """Accept what is registered."""
-        if value not in DETECTORS:
+        if value is not None and value not in DETECTORS:
             raise ValueError(f"unknown detector {value!r}; known: {', '.join(sorted(DETECTORS))}")
         return value
+
+    @property
+    def defaults(self) -> TierDefaults:
+        """Return what the tier does where nothing else is said."""
+        return TIERS[self.tier]
