@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
 from aiops.core.decide.spec import Spec
 from aiops.core.decide.watch.spec import WatchSpec
+from aiops.core.detect import TIERS
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import (
@@ -364,9 +365,9 @@ def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problem
         query=WatchQuery(
             policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
         ),
-        detector=spec.detector or spec.defaults.detector,
+        detector=spec.detector or TIERS[spec.tier].detector,
         side=spec.side,
-        false_alarms_per_week=spec.false_alarms_per_week or spec.defaults.false_alarms_per_week,
+        false_alarms_per_week=spec.false_alarms_per_week or TIERS[spec.tier].false_alarms_per_week,
         min_deviation=spec.min_deviation,
         min_deviation_ratio=spec.min_deviation_ratio,
         history_s=spec.history,

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from aiops.core.decide.quantities import Duration, Quantity, Ratio
 from aiops.core.decide.spec import Spec
-from aiops.core.detect import DETECTORS, TIERS, Tier, TierDefaults
+from aiops.core.detect import DETECTORS, TIERS, Tier
 from aiops.core.policies import Side
 
 
@@ -37,7 +37,10 @@ class WatchSpec(Spec):
             raise ValueError(f"unknown detector {value!r}; known: {', '.join(sorted(DETECTORS))}")
         return value
 
-    @property
-    def defaults(self) -> TierDefaults:
-        """Return what the tier does where nothing else is said."""
-        return TIERS[self.tier]
+    def model_post_init(self, context: object) -> None:
+        """Fill in what the tier does where nothing else is said, so that it is shown and hashed."""
+        defaults = TIERS[self.tier]
+        if self.detector is None:
+            object.__setattr__(self, "detector", defaults.detector)
+        if self.false_alarms_per_week is None:
+            object.__setattr__(self, "false_alarms_per_week", defaults.false_alarms_per_week)
