@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiops.core.inquiry import Obstacle, Supposed, Threshold, obstacles, scales_in, scales_out, supposed
+from aiops.core.inquiry import Obstacle, Supposed, Threshold, obstacles, scales_in, scales_out, steering, supposed
 from aiops.core.model import (
     Ask,
     Clamp,
@@ -154,7 +154,6 @@ def _about(known: Known) -> dict[str, Any]:
         "policy": policy.key,
         "candidate_for": policy.candidate_for,
         "mode": policy.reach.value,
-        "unit": policy.signals[policy.objective.demand].unit,
         "notice": known.notice,
         "inputs_at": stamp(known.inputs.snapshot.at),
     }
@@ -162,13 +161,14 @@ def _about(known: Known) -> dict[str, Any]:
 
 def _why_of(known: Known) -> dict[str, Any]:
     policy, inputs = known.policy, known.inputs
-    decision = decide_one(policy, inputs).decision
+    decision, signal = decide_one(policy, inputs).decision, steering(policy, inputs)
     return {
         **_about(known),
         **_decided(policy, decision),
         "rulings": [] if decision.verdict is None else [_ruled(one) for one in decision.verdict.rulings],
-        "demand": {
-            "signal": policy.objective.demand,
+        "steered_by": {
+            "signal": signal,
+            "unit": policy.signals[signal].unit,
             "scales_out_from": _threshold(scales_out(policy, inputs, acts=True)),
             "wishes_more_from": _threshold(scales_out(policy, inputs, acts=False)),
             "scales_in_below": _threshold(scales_in(policy, inputs, acts=True)),

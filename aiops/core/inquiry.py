@@ -53,7 +53,7 @@ class Supposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """A demand from which, or below which, it would scale. at: None when at none it would; `why` says what binds."""
+    """A value from which, or below which, it would scale. at: None when at none it would; `why` says what binds."""
 
     at: float | None
     why: str = ""
@@ -133,36 +133,48 @@ def _moved(policy: ScalingPolicy, snapshot: Snapshot, by_s: float) -> Snapshot:
     )
 
 
-# -- the demand at which it would scale ------------------------------------------------------------------------------
+# -- the value at which it would scale ------------------------------------------------------------------------------
+
+
+def steering(policy: ScalingPolicy, inputs: Inputs) -> str:
+    """Return the signal that a threshold is asked of: demand, or use while it is not known what one replica carries."""
+    verdict = decide_one(policy, inputs).decision.verdict
+    unknown = verdict is None or verdict.proposal.need.capacity <= 0.0
+    return policy.objective.utilisation or policy.objective.demand if unknown else policy.objective.demand
 
 
 def scales_out(policy: ScalingPolicy, inputs: Inputs, *, acts: bool) -> Threshold:
-    """Return the least demand at which more is wished for, or (acts) is left by the limits, people and modes aside."""
-    policy, inputs = _unhindered(policy, inputs)
+    """Return the least value of the steering signal at which more is wished for, or (acts) is left by the limits.
 
-    def more(demand: float) -> bool:
-        return _direction(_at(policy, inputs, demand), acts=acts) > 0
+    People and modes are left aside: it is the policy's rules that are asked.
+    """
+    policy, inputs = _unhindered(policy, inputs)
+    signal = steering(policy, inputs)
+
+    def more(value: float) -> bool:
+        return _direction(_at(policy, inputs, signal, value), acts=acts) > 0
 
     if more(0.0):
         return Threshold(at=0.0)
-    high = max(1.0, _demand(policy, inputs))
+    high = max(1.0, _value(policy, inputs, signal))
     for _ in range(MOST_DOUBLINGS):
         if more(high):
             return Threshold(at=_edge(0.0, high, more))
         high *= 2.0
-    return Threshold(at=None, why=_why(_at(policy, inputs, high)))
+    return Threshold(at=None, why=_why(_at(policy, inputs, signal, high)))
 
 
 def scales_in(policy: ScalingPolicy, inputs: Inputs, *, acts: bool) -> Threshold:
-    """Return the greatest demand at which less is wished for, or (acts) is left by the limits; see scales_out."""
+    """Return the greatest value at which less is wished for, or (acts) is left by the limits; see scales_out."""
     policy, inputs = _unhindered(policy, inputs)
+    signal = steering(policy, inputs)
 
-    def not_less(demand: float) -> bool:
-        return _direction(_at(policy, inputs, demand), acts=acts) >= 0
+    def not_less(value: float) -> bool:
+        return _direction(_at(policy, inputs, signal, value), acts=acts) >= 0
 
     if not_less(0.0):
-        return Threshold(at=None, why=_why(_at(policy, inputs, 0.0)))
-    high = max(1.0, _demand(policy, inputs))
+        return Threshold(at=None, why=_why(_at(policy, inputs, signal, 0.0)))
+    high = max(1.0, _value(policy, inputs, signal))
     for _ in range(MOST_DOUBLINGS):
         if not_less(high):
             return Threshold(at=_edge(0.0, high, not_less))
@@ -178,12 +190,12 @@ def _edge(low: float, high: float, holds: Callable[[float], bool]) -> float:
     return high
 
 
-def _at(policy: ScalingPolicy, inputs: Inputs, demand: float) -> Decision:
-    return decide_one(policy, supposed(policy, inputs, Supposed(signals={policy.objective.demand: demand}))).decision
+def _at(policy: ScalingPolicy, inputs: Inputs, signal: str, value: float) -> Decision:
+    return decide_one(policy, supposed(policy, inputs, Supposed(signals={signal: value}))).decision
 
 
-def _demand(policy: ScalingPolicy, inputs: Inputs) -> float:
-    answer = inputs.snapshot.answers.get(policy.key, {}).get(policy.objective.demand)
+def _value(policy: ScalingPolicy, inputs: Inputs, signal: str) -> float:
+    answer = inputs.snapshot.answers.get(policy.key, {}).get(signal)
     value = answer.value if isinstance(answer, Answered) else 0.0
     return value if math.isfinite(value) and value > 0 else 0.0
 

@@ -9,7 +9,7 @@ import pytest
 from aiops.adapters.store import Store
 from aiops.app.asking import Known, whatif, why
 from aiops.app.service import Service
-from aiops.core.inquiry import Supposed, later, obstacles, scales_in, scales_out, supposed
+from aiops.core.inquiry import Supposed, later, obstacles, scales_in, scales_out, steering, supposed
 from aiops.core.model import (
     Approval,
     Direction,
@@ -24,7 +24,7 @@ from aiops.core.model import (
     TargetState,
 )
 from aiops.core.pipeline import Turn, decide, decide_one
-from aiops.core.policies import Bounds, Limits, PolicySet
+from aiops.core.policies import Bounds, Limits, Objective, PolicySet
 from aiops.core.record.codec import to_text
 from aiops.errors import InvalidInput, NotFound
 from tests.builders import KEY, NOW, TARGET, answer, loaded, policy, rules, snapshot, workload
@@ -73,6 +73,16 @@ def test_where_no_demand_scales_it_says_what_binds():
     full = policy(bounds=Bounds(min_replicas=2, max_replicas=8))
     assert scales_out(full, inputs(), acts=True).at is None
     assert "bounds" in scales_out(full, inputs(), acts=True).why
+
+
+def test_while_it_is_not_known_what_one_carries_the_use_is_what_steers():
+    objective = Objective(demand="demand", per_replica=None, utilisation="latency")
+    chosen = policy(objective=objective)
+    seen = inputs(snapshot(latency=answer(0.55)), chosen=chosen)
+    assert steering(chosen, seen) == "latency"
+    # as an HPA does it: 8 ready replicas used to 60 % are wanted, more use needs a ninth
+    assert scales_out(chosen, seen, acts=True).at == pytest.approx(0.6, rel=1e-6)
+    assert scales_in(chosen, seen, acts=True).at == pytest.approx(0.6 * 7 / 8, rel=1e-6)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -176,7 +186,7 @@ def test_why_says_what_each_wants_and_whatif_sets_two_decisions_side_by_side():
     told = why(known, "shop/checkout", NOW + 5.0)
     (one,) = told["policies"]
     assert (told["age_s"], one["current"], one["wants"], one["verdict"]) == (5.0, 8, 8, "steady")
-    assert one["demand"]["scales_out_from"]["at"] == pytest.approx(400.0, rel=1e-6)
+    assert one["steered_by"]["scales_out_from"]["at"] == pytest.approx(400.0, rel=1e-6)
     asked = whatif(known, {"target": "shop/checkout", "signals": {"demand": 900}}, NOW)
     (one,) = asked["policies"]
     assert [one[side]["wants"] for side in ("before", "after")] == [8, 18]
@@ -214,7 +224,7 @@ def test_the_record_answers_by_its_newest_inputs_and_says_how_old_they_are():
     store.journal.note_inputs(made.tick, {key: to_text(one) for key, one in made.inputs.items()})
     store.journal.begin(made.tick, made.state)
     service = Service(store)
-    assert service.why("shop/checkout")["policies"][0]["demand"]["scales_out_from"]["at"] == pytest.approx(400.0)
+    assert service.why("shop/checkout")["policies"][0]["steered_by"]["scales_out_from"]["at"] == pytest.approx(400.0)
     assert service.whatif({"target": "checkout", "signals": {"demand": 900}})["policies"][0]["after"]["wants"] == 18
     with pytest.raises(NotFound, match="shop/till"):
         service.why("shop/till")

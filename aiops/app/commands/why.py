@@ -119,7 +119,7 @@ def _why_lines(one: dict[str, Any]) -> list[str]:
     lines.append(f"wants      {one['wants']} (now {one['current']}): {one['because']}")
     lines += [f"binds      {limit}" for limit in limits] or ["binds      nothing"]
     lines.append(f"passed     {', '.join(passed)}")
-    lines += _demand_lines(one)
+    lines += _steering_lines(one)
     for step in one["in_the_way"]:
         until = f", until {step['until']} if all else stays" if step["until"] else ""
         undo = f" -> {step['undo']}" if step["undo"] else ""
@@ -129,9 +129,9 @@ def _why_lines(one: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _demand_lines(one: dict[str, Any]) -> list[str]:
-    demand, unit = one["demand"], one["unit"]
-    unit = f" {unit}" if unit else ""
+def _steering_lines(one: dict[str, Any]) -> list[str]:
+    demand = one["steered_by"]
+    unit = f" {demand['unit']}" if demand["unit"] else ""
     lines = []
     for way, direction, acts, wishes in (
         ("out", "from", "scales_out_from", "wishes_more_from"),
