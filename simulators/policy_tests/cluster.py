@@ -202,9 +202,7 @@ class TestCluster:
             for name, value in step.body.get("metadata", {}).get("annotations", {}).items():
                 notes.pop(name, None) if value is None else notes.update({name: value})
         version = str(int(self._hpa.resource_version) + 1)
-        self._hpa = replace(
-            self._hpa, min_replicas=floor, owners=(owner,), resource_version=version, annotations=notes
-        )
+        self._hpa = replace(self._hpa, min_replicas=floor, owners=(owner,), resource_version=version, annotations=notes)
 
     def _resize(self, wanted: int, at: Instant) -> None:
         slow = self._faults.first(FaultKind.SLOW_START, at)

@@ -118,6 +118,4 @@ def _capacity(case: Case) -> Capacity | None:
     each, policy = case.spec.given.per_replica, case.policy
     if each is None or not isinstance(policy, ScalingPolicy) or policy.objective.per_replica is not None:
         return None
-    return Capacity(
-        pods=(1.0, MOST_PODS), carried=(each, each * MOST_PODS), busy=each, doubt_ratio=0.0, learned=True
-    )
+    return Capacity(pods=(1.0, MOST_PODS), carried=(each, each * MOST_PODS), busy=each, doubt_ratio=0.0, learned=True)

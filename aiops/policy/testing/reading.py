@@ -134,7 +134,9 @@ class _Reader:
         if test.policy is None:
             if len(policies) == 1:
                 return policies[0]
-            self.add(path, "which policy is tested?", f"policy: one of {', '.join(names)}" if names else "there is none")
+            self.add(
+                path, "which policy is tested?", f"policy: one of {', '.join(names)}" if names else "there is none"
+            )
             return None
         fitting = [one for one in policies if test.policy in (one.key, one.key.rsplit("/", 1)[-1])]
         if len(fitting) == 1:

@@ -35,7 +35,9 @@ class WriteSpec(Spec):
     """Somebody else writes the field that the policy moves."""
 
     at: Moment
-    replicas: int = Field(ge=0, description="what is written: replicas, or minReplicas where the policy moves the floor")
+    replicas: int = Field(
+        ge=0, description="what is written: replicas, or minReplicas where the policy moves the floor"
+    )
     by: str = Field("kubectl-edit", description="the manager in managedFields")
 
 
