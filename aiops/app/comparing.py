@@ -45,8 +45,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """What really was, tick by tick, ascending: demand, replicas and what one replica cost in an hour; None unknown."""
+    """What really was, tick by tick, ascending: demand, replicas and what one replica cost in an hour; None unknown.
 
+    step_s: what a tick stands for.
+    """
+
+    step_s: float
     at: Sequence[Instant]
     demand: Sequence[float | None]
     replicas: Sequence[int | None]
@@ -67,7 +71,7 @@ class Difference:
 
 
 def runs(decided: Sequence[tuple[Decision, Instant]], step_s: float) -> list[Run]:
-    """Return what was decided as runs; a tick that is missing is a gap, in which nothing is known."""
+    """Return what was decided as runs, each until the next one or until it was not repeated any more."""
     found = []
     for place, (decision, until) in enumerate(decided):
         following = decided[place + 1][0].at if place + 1 < len(decided) else until + step_s
@@ -104,7 +108,12 @@ def _run(decision: Decision, ends: Instant) -> Run:
 
 def compared(live: Sequence[Run], candidate: Sequence[Run], curve: Curve) -> dict[str, Any]:
     """Return the comparison as plain data, over the time in which both decided."""
-    pieces = [piece for piece in _pieces(live, candidate) if not (piece[2].bug or piece[3].bug)]
+    pieces = [
+        (begin, end, one, two)
+        for first, last, one, two in _pieces(live, candidate)
+        if not (one.bug or two.bug)
+        for begin, end in _turned(curve, first, last)
+    ]
     price = _price(curve)
     found = list(_differences(pieces))
     return {
@@ -133,6 +142,17 @@ def _pieces(live: Sequence[Run], candidate: Sequence[Run]) -> Iterator[tuple[Ins
             mine += 1
         else:
             other += 1
+
+
+def _turned(curve: Curve, first: Instant, last: Instant) -> Iterator[tuple[Instant, Instant]]:
+    """Yield the times within a time in which the loop turned: nobody decided anything in a gap."""
+    place = bisect_left(curve.at, first)
+    while place < len(curve.at) and curve.at[place] < last:
+        begin = end = curve.at[place]
+        while place < len(curve.at) and curve.at[place] < last and curve.at[place] - end <= 2 * curve.step_s:
+            end = curve.at[place]
+            place += 1
+        yield begin, min(last, end + curve.step_s)
 
 
 def _differences(pieces: Sequence[tuple[Instant, Instant, Run, Run]]) -> Iterator[Difference]:

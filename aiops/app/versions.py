@@ -159,6 +159,7 @@ class Versions:
         columns = self.store.reader.series(policy, since, until + 3600.0)
         costs = zip(columns["usd_per_hour"], columns["replicas"], strict=True)
         return Curve(
+            step_s=self.terms.step_s,
             at=columns["at"],
             demand=columns["demand"],
             replicas=columns["replicas"],
