@@ -15,7 +15,7 @@ from aiops.policy.crd import RESOURCES
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.resources import conditions_of_crd, install, kubectl, tried
 from tests.e2e.rig import scaling_policy
-from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, WINDOWS, Part, changed
+from tests.unit.documents import BOUNDS, GUARDRAILS, LEVERS, SIGNALS, TARGETS, WINDOWS, Part, changed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "policies").glob("*.yaml"))
@@ -105,6 +105,11 @@ def test_kubectl_shows_the_mistake_and_makes_nothing(served: ControlPlane, names
 
 LEARNT = [(), ("learn",), ("learn", "slo"), ("learn", "utilisation"), ("learn", "slo", "utilisation")]
 REST = {"bounds": BOUNDS, "learn": st.sampled_from(LEARNT)}
+STEERED = {"target": TARGETS, "lever": LEVERS}
+
+
+def agree(plane: ControlPlane, document: Part) -> None:
+    assert (tried(plane, document) == "") == loads(document), document
 
 
 def loads(document: dict[str, Any]) -> bool:
@@ -123,6 +128,12 @@ def test_the_api_servers_rules_and_the_loaders_say_the_same_of_any_document(serv
     @given(signal=SIGNALS, windows=st.lists(WINDOWS, max_size=2), guards=st.lists(GUARDRAILS, max_size=2), **REST)
     def same(signal: Part, windows: list[Part], guards: list[Part], bounds: Part, learn: tuple[str, ...]) -> None:
         document = changed(namespace, signal, {**bounds, "windows": windows}, guards, learn)
-        assert (tried(served, document) == "") == loads(document), document
+        agree(served, document)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(**STEERED)
+    def steered(target: Part, lever: Part) -> None:
+        agree(served, scaling_policy(namespace, target=target, **lever))
 
     same()
+    steered()

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from aiops.core.policies import Lever
 from tests.e2e.rig import scaling_policy
 
 Part = dict[str, Any]
@@ -29,6 +30,19 @@ GUARDRAILS = st.fixed_dictionaries(
     {"when": st.just("replicas.current > 1.0"), "then": st.sampled_from(["hold", "hold-scale-in", "cap"])},
     optional={"maxReplicas": REPLICAS},
 )
+
+TARGETS = st.fixed_dictionaries(
+    {"name": st.just("checkout")},
+    optional={"apiVersion": st.sampled_from(["apps/v1", "serving.knative.dev/v1"]), "kind": st.just("Deployment")},
+)
+LEVERS = st.fixed_dictionaries({}, optional={"lever": st.sampled_from(list(Lever)).map(str)})
+SPECS = st.builds(lambda target, lever: {**whole(), "target": target, **lever}, target=TARGETS, lever=LEVERS)
+
+
+def whole() -> Part:
+    """Return the spec of a policy that is valid."""
+    spec: Part = scaling_policy("shop")["spec"]
+    return {key: one for key, one in spec.items() if key not in ("target", "lever")}
 
 
 def changed(namespace: str, signal: Part, bounds: Part, guardrails: list[Part], learn: Collection[str]) -> Part:

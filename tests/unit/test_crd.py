@@ -16,13 +16,13 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from aiops.core.decide import policy_kinds
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
-from aiops.core.decide.scaling.spec import BoundsSpec, GuardrailSpec, ObjectiveSpec, SignalSpec, WindowSpec
+from aiops.core.decide.scaling.spec import BoundsSpec, GuardrailSpec, ObjectiveSpec, ScalingSpec, SignalSpec, WindowSpec
 from aiops.core.decide.spec import CelRule, SchemaRule, Spec, in_cel, server_rules
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
 from tests.structural_rules import bounded, violations
-from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, WINDOWS
+from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, SPECS, WINDOWS
 from tests.unit.test_cli import aiops
 
 COMMITTED = Path(__file__).parents[2] / "config/deploy/crds"
@@ -168,6 +168,7 @@ OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     WindowSpec: WINDOWS,
     BoundsSpec: BOUNDS,
     GuardrailSpec: GUARDRAILS,
+    ScalingSpec: SPECS,
 }
 """Documents of each model that has rules in CEL, valid but for them."""
 
