@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from aiops.core.detect.rest import Rest
 from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
 from aiops.core.detect.tracker import Tracker
 from aiops.core.detect.wording import named, sentence
@@ -35,7 +37,8 @@ class WatchGroup:
         self._left_at = np.zeros(0)
         self._whole = False
         self.detector = make(of_policies(self._specs, np.zeros(0, np.intp)))
-        self.tracker = Tracker(0)
+        self.tracker = Tracker(0, self.detector.open_hits)
+        self.rest = Rest(0)
 
     # -- the tick ------------------------------------------------------------------------------------
 
@@ -52,6 +55,9 @@ class WatchGroup:
             p_values = self.detector.p_values(scores, values, rows)
             for row, p_value in zip(rows.tolist(), p_values.tolist(), strict=True):
                 found.append(self._finding(row, p_value, frame, scores))
+            standing = np.array([one.score for one in found])
+            raised = self.rest.alarms(frame.at, rows, standing, self.detector.step_s)
+            found = [replace(one, alarm=True) if now else one for one, now in zip(found, raised.tolist(), strict=True)]
         self.detector.learn(frame.at, values, learn)
         return found
 
@@ -105,7 +111,7 @@ class WatchGroup:
         kept = [row for row, key in enumerate(other.keys) if key.split("#", 1)[0] not in forget]
         kept = [row for row in kept if other.keys[row].split("#", 1)[0] in self.policies]
         self.keys = tuple(other.keys[row] for row in kept)
-        self.detector, self.tracker = other.detector, other.tracker
+        self.detector, self.tracker, self.rest = other.detector, other.tracker, other.rest
         self._left_at = other._left_at[kept]
         self._places, self._whole = np.zeros(0, np.intp), False
         self._take(np.array(kept, np.intp))
@@ -127,16 +133,19 @@ class WatchGroup:
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint; the keys are the bank's to keep."""
         detector = {f"detector/{name}": array for name, array in self.detector.arrays().items()}
-        return detector | {f"tracker/{name}": array for name, array in self.tracker.arrays().items()}
+        tracker = {f"tracker/{name}": array for name, array in self.tracker.arrays().items()}
+        return detector | tracker | {f"rest/{name}": array for name, array in self.rest.arrays().items()}
 
     def restore(self, arrays: Arrays, keys: Sequence[str], at: Instant) -> None:
         """Take a checkpoint of `keys`, all out of the frame since `at`; raise ValueError when it does not fit."""
         rows = np.full(len(keys), -1, np.intp)
         owner = np.array([self.policies.get(key.split("#", 1)[0], 0) for key in keys], np.intp)
-        detector, tracker = self._make(of_policies(self._specs, owner)), Tracker(len(rows))
+        detector, rest = self._make(of_policies(self._specs, owner)), Rest(len(rows))
+        tracker = Tracker(len(rows), detector.open_hits)
         detector.restore(_under(arrays, "detector/"))
         tracker.restore(_under(arrays, "tracker/"))
-        self.keys, self.detector, self.tracker = tuple(keys), detector, tracker
+        rest.restore(_under(arrays, "rest/"))
+        self.keys, self.detector, self.tracker, self.rest = tuple(keys), detector, tracker, rest
         self._left_at = np.full(len(keys), at)
         self._places, self._whole = np.zeros(0, np.intp), False
 
@@ -155,6 +164,7 @@ class WatchGroup:
             return
         self.detector.take(rows)
         self.tracker.take(rows)
+        self.rest.take(rows)
 
     def _rule(self) -> None:
         owner = np.array([self.policies[key.split("#", 1)[0]] for key in self.keys], np.intp)

@@ -49,7 +49,7 @@ class Novelty:
 
     name = "novelty"
     version = 1
-    hits_to_open = 1
+    open_hits = 1
     """One sample is enough: what a single one is worth is in its score already."""
 
     def __init__(self, rules: RowRules) -> None:
@@ -60,6 +60,11 @@ class Novelty:
         self._state = np.zeros((2, rows))
         self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
         self._looked_at, self._looked = math.nan, dict[int, _Seen]()
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds between samples, as they came lately."""
+        return self._step_s
 
     # -- the tick ------------------------------------------------------------------------------------
 

@@ -22,11 +22,11 @@ class Rest:
     def __init__(self, rows: int) -> None:
         self.raised_at, self.raised = np.full(rows, _NEVER), np.zeros(rows)
 
-    def alarms(self, at: Instant, score: F64, step_s: float) -> Bools:
-        """Return bool[n]: which rows are to raise an alarm now; `score` above 1 is anomalous, NaN is not known."""
-        resting = at - self.raised_at <= max(REST_S, REST_SAMPLES * step_s)
-        out = (score > 1.0) & (~resting | (score > WORSE * self.raised))
-        self.raised_at[out], self.raised[out] = at, score[out]
+    def alarms(self, at: Instant, rows: Rows, score: F64, step_s: float) -> Bools:
+        """Return which of `rows` are to raise an alarm now; `score`, one for each of them, is anomalous above 1."""
+        resting = at - self.raised_at[rows] <= max(REST_S, REST_SAMPLES * step_s)
+        out = (score > 1.0) & (~resting | (score > WORSE * self.raised[rows]))
+        self.raised_at[rows[out]], self.raised[rows[out]] = at, score[out]
         return np.asarray(out, np.bool_)
 
     def take(self, rows: Rows) -> None:
@@ -38,3 +38,11 @@ class Rest:
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         return {"raised_at": self.raised_at, "raised": self.raised}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint; raise ValueError when it does not fit."""
+        for name, array in self.arrays().items():
+            if name not in arrays or arrays[name].shape != array.shape:
+                raise ValueError(f"rest: the checkpoint's {name} does not fit")
+        self.raised_at = np.array(arrays["raised_at"], np.float64)
+        self.raised = np.array(arrays["raised"], np.float64)

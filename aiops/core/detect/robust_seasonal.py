@@ -52,6 +52,7 @@ class RobustSeasonal:
 
     name = "robust-seasonal"
     version = 1
+    open_hits = 2
 
     def __init__(self, rules: RowRules) -> None:
         rows = len(rules)
@@ -70,6 +71,11 @@ class RobustSeasonal:
         self._cached: F64
         self._last_at, self._since, self._step_s, self._refreshed_at = math.nan, math.nan, _FIRST_STEP_S, -math.inf
         self._see()
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds between samples, as they came lately."""
+        return self._step_s
 
     # -- the tick ------------------------------------------------------------------------------------
 

@@ -47,9 +47,18 @@ _ARRAYS = tuple(field.name for field in fields(RowRules) if field.name != "seaso
 
 
 class RuledDetector(Detector, Protocol):
-    """A detector that is made from rules by row."""
+    """A detector that is made from rules by row.
+
+    open_hits: how many of the last three samples must be anomalous for a finding. step_s: seconds between samples.
+    """
 
     rules: RowRules
+    open_hits: int
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds between samples, as they came lately."""
+        ...
 
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""

@@ -8,7 +8,7 @@ from aiops.core.model import F64, Bools, FindingKind, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
 OPEN_HITS = 2
-"""Of the last three samples so many must be anomalous, unless one of them is extreme."""
+"""Of the last three samples so many must be anomalous, unless one of them is extreme or the detector asks for less."""
 
 EXTREME = 2.0
 CLOSE_RUN = 4.0
@@ -36,7 +36,8 @@ class Tracker:
     hits: the last three samples as bits. calm, missing: runs of samples. stretch, longest: seconds without a move.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, open_hits: int = OPEN_HITS) -> None:
+        self.open_hits = open_hits
         self.hits, self.calm, self.missing = np.zeros(rows), np.zeros(rows), np.zeros(rows)
         self.last, self.moved_at = np.full(rows, np.nan), np.full(rows, _NEVER)
         self.stretch, self.longest, self.turns = np.zeros(rows), np.zeros(rows), np.zeros(rows)
@@ -84,7 +85,7 @@ class Tracker:
 
     def take(self, rows: Rows) -> None:
         """Become the tracker of other rows; -1 starts afresh."""
-        fresh = Tracker(len(rows))
+        fresh = Tracker(len(rows), self.open_hits)
         old = rows >= 0
         for name in (*_ROWS, "open", "flat"):
             getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
@@ -128,7 +129,7 @@ class Tracker:
         bad = over | absent | self.flat[rows]
         calm = np.where(bad, 0.0, self.calm[rows] + there)
         self.calm[rows] = calm
-        opens = _opens(hits, score, over) | absent | self.flat[rows]
+        opens = _opens(hits, score, over, self.open_hits) | absent | self.flat[rows]
         was = self.open[rows]
         begun = np.where(absent | self.flat[rows], at, self.first_hit[rows])
         self.since[rows] = np.where(opens & ~was, begun, self.since[rows])
@@ -158,6 +159,6 @@ class Tracker:
 _NONE = np.zeros(0, np.intp)
 
 
-def _opens(hits: F64, score: F64, over: Bools) -> Bools:
+def _opens(hits: F64, score: F64, over: Bools, open_hits: int) -> Bools:
     bits = (hits >= 4).astype(np.float64) + (np.mod(hits, 4) >= 2) + (np.mod(hits, 2) >= 1)
-    return np.asarray(((bits >= OPEN_HITS) & over) | (over & (score > EXTREME)), np.bool_)
+    return np.asarray(((bits >= open_hits) & over) | (over & (score > EXTREME)), np.bool_)

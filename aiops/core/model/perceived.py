@@ -23,7 +23,10 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One series that is not normal now. `score` above 1 means anomalous; `since` is when this finding opened."""
+    """One series that is not normal now. `score` above 1 means anomalous; `since` is when this finding opened.
+
+    alarm: whether people are to be called now; once for what goes on, and again when it has become much worse.
+    """
 
     policy: PolicyKey
     series: str
@@ -38,6 +41,7 @@ class Finding:
     lower: float
     upper: float
     reason: str
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
