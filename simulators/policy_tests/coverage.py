@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from aiops.core.guard.chain import CHAIN
+from aiops.core.guard.ownership import FREE_KINDS
 from aiops.core.model import OutcomeKind, Pass, SignalState, Verdict
 from aiops.core.policies import Lever, ScalingPolicy, WatchPolicy
 from aiops.policy.testing import Moment, Run
@@ -76,10 +77,7 @@ def _items(policy: ScalingPolicy | WatchPolicy) -> Iterator[str]:
     if isinstance(policy, WatchPolicy):
         yield from ("finding open", "finding none")
         return
-    for name, _ in CHAIN:
-        if name == "guardrails" or (name == "scaling-active" and policy.lever is not Lever.HPA_FLOOR):
-            continue
-        yield f"guard {name} bound"
+    yield from (f"guard {name} bound" for name, _ in CHAIN if name not in _idle(policy))
     yield from ("direction out", "direction in")
     for rail in policy.guardrails:
         yield f"guardrail {rail.when.text} held"
@@ -94,6 +92,22 @@ def _items(policy: ScalingPolicy | WatchPolicy) -> Iterator[str]:
         yield "forecast led"
     if policy.fallback is not None:
         yield "fallback used"
+
+
+def _idle(policy: ScalingPolicy) -> Iterator[str]:
+    """Yield the guards that can never bind this policy; guardrails are counted one by one."""
+    yield "guardrails"
+    if policy.lever is not Lever.HPA_FLOOR:
+        yield "scaling-active"
+    if policy.objective.slo is None:
+        yield "censored"
+    if policy.limits.cooldown_in_s <= 0 and policy.limits.cooldown_out_s <= 0:
+        yield "cooldown"
+    allowed = policy.scale_in_allowed
+    if allowed or (allowed is None and policy.target.kind in FREE_KINDS):
+        yield "scale-in"
+    if policy.up.tolerance_ratio <= 0 and policy.down.tolerance_ratio <= 0:
+        yield "tolerance"
 
 
 def _exercised(policy: ScalingPolicy | WatchPolicy, moment: Moment) -> Iterator[str]:

@@ -18,10 +18,10 @@ from aiops.core.model import (
 )
 from aiops.core.policies import ScalingPolicy, SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
-from aiops.ports import Observation
 from aiops.policy.testing import Case, Entry
 from aiops.policy.testing.notation import Missing, Stale
 from aiops.policy.testing.surroundings import FaultKind
+from aiops.ports import Observation
 from simulators.policy_tests.faults import Faults
 
 

@@ -113,8 +113,18 @@ class TestPrices:
         return {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
 
 
-class NoJournal:
-    """Keeps nothing: a test is over when its process is."""
+class TestJournal:
+    """Keeps how actions ended, until it is asked: a test is over when its process is."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._ended: list[Outcome] = []
+
+    def ended(self) -> tuple[Outcome, ...]:
+        """Return the outcomes that were settled since the last question."""
+        ended, self._ended = tuple(self._ended), []
+        return ended
 
     def load(self) -> LoopState:
         """Return the state of a loop that begins."""
@@ -124,7 +134,8 @@ class NoJournal:
         """Write nothing."""
 
     def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
-        """Write nothing."""
+        """Keep the outcomes."""
+        self._ended += outcomes
 
     def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
         """Keep nothing."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aiops.core.model import Action, Scope, TargetState, Tick
+from aiops.core.model import Action, Outcome, Scope, TargetState, Tick
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
 from aiops.loop.lookout import Lookout, Seen
 from aiops.policy.testing import Case, Failure, Moment, Run, failures
-
 from simulators.policy_tests.cluster import NoCluster, TestCluster
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.observed import TestSource
-from simulators.policy_tests.people import NoJournal, TestControls, TestLease, TestPrices
+from simulators.policy_tests.people import TestControls, TestJournal, TestLease, TestPrices
 from simulators.policy_tests.percepts import bank_for
 from simulators.ports import FixedPolicies, NoTelemetry, StillClock
 
@@ -53,7 +52,8 @@ def record(case: Case) -> Run:
     """Return what happens in a test, tick by tick."""
     policy = given_policy(case)
     policies = _set(policy, case)
-    loop = _loop(case, policy, policies)
+    journal = TestJournal()
+    loop = _loop(case, policy, policies, journal)
     begun = case.start.timestamp()
     moments = []
     for number in range(case.ticks):
@@ -61,7 +61,7 @@ def record(case: Case) -> Run:
         said = loop.run_once(at)
         if loop.held or loop.last is None:
             raise RuntimeError(f"the loop did not turn at {number} of {case.spec.name!r}: {said}")
-        moments.append(_moment(loop, loop.last, policy))
+        moments.append(_moment(loop, loop.last, policy, journal.ended()))
     return Run(policy=policy, start=begun, step_s=case.step_s, moments=moments)
 
 
@@ -83,7 +83,7 @@ def _set(policy: ScalingPolicy | WatchPolicy, case: Case) -> PolicySet:
     return PolicySet(digest=policy.digest, watches=(policy,), step_s=case.step_s)
 
 
-def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet) -> ControlLoop:
+def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet, journal: TestJournal) -> ControlLoop:
     faults = Faults(case)
     cluster = TestCluster(case, policy, faults) if isinstance(policy, ScalingPolicy) else NoCluster()
     key = policy.target.key if isinstance(policy, ScalingPolicy) else ""
@@ -93,7 +93,7 @@ def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet) 
         source=TestSource(case, faults),
         cluster=cluster,
         dry=DryRunCluster(cluster),
-        journal=NoJournal(),
+        journal=journal,
         lease=TestLease(key, faults),
         controls=TestControls(case, faults, lambda: loop.state.targets.get(policy.key, _FRESH).question),
         prices=TestPrices(case),
@@ -107,7 +107,9 @@ def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet) 
     return loop
 
 
-def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy) -> Moment:
+def _moment(
+    loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy, ended: tuple[Outcome, ...]
+) -> Moment:
     decision = tick.decisions[0] if tick.decisions else None
     inputs = loop.seen.get(policy.key)
     actions: dict[str, Action] = {one.id: one for one in tick.actions}
@@ -115,7 +117,7 @@ def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy) 
         at=tick.at,
         decision=decision,
         action=actions.get(decision.action_id or "") if decision is not None else None,
-        outcomes=tick.outcomes,
+        outcomes=(*tick.outcomes, *ended),
         findings=tick.findings,
         workload=None if inputs is None else next(iter(inputs.snapshot.workloads.values()), None),
         forecast=None if inputs is None else inputs.forecast,

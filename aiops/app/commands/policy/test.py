@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import time
@@ -35,10 +36,10 @@ class Written(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command()(test)
+    app.command("test")(policy_tests)
 
 
-def test(
+def policy_tests(
     paths: Annotated[list[Path], typer.Argument(help="Test files, policy files and folders.")],
     require_tests: Annotated[bool, typer.Option(help="Exit 1 when a policy has no test.")] = False,
     run: Annotated[str, typer.Option(help="Only tests whose name matches this regular expression.")] = "",
@@ -48,6 +49,8 @@ def test(
     output: Annotated[Written | None, typer.Option("-o", "--output", help="How the result is written.")] = None,
 ) -> None:
     """Run the unit tests of policies (*.test.yaml) on virtual time, against the very decision core."""
+    # a fault of a test is no news: what the loop logs of it would drown the result
+    logging.getLogger("aiops.loop").setLevel(logging.ERROR)
     try:
         wanted = re.compile(run)
     except re.error as err:
