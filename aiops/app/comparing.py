@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Reason, VerdictWord, Wait
+from aiops.core.model import Instant, Reason, VerdictWord
 from aiops.core.record.story import stamp
 
 HOUR_S = 3600.0
@@ -70,40 +70,54 @@ class Difference:
     replica_hours: float
 
 
-def runs(decided: Sequence[tuple[Decision, Instant]], step_s: float) -> list[Run]:
-    """Return what was decided as runs, each until the next one or until it was not repeated any more."""
+def runs(decided: Sequence[tuple[Mapping[str, Any], Instant]], step_s: float) -> list[Run]:
+    """Return what was decided as runs, each until the next one or until it was not repeated any more.
+
+    decided: decisions as the record's codec writes them, in order, each with until when it stood.
+    """
     found = []
     for place, (decision, until) in enumerate(decided):
-        following = decided[place + 1][0].at if place + 1 < len(decided) else until + step_s
+        following = decided[place + 1][0]["at"] if place + 1 < len(decided) else until + step_s
         ends = following if following - until <= 2 * step_s else until + step_s
         found.append(_run(decision, ends))
     return found
 
 
-def _run(decision: Decision, ends: Instant) -> Run:
-    verdict = decision.verdict
+def _run(decision: Mapping[str, Any], ends: Instant) -> Run:
+    verdict = decision["verdict"]
     if verdict is None:
         zero: dict[str, Any] = dict.fromkeys(("before", "wished", "wanted"), 0)
-        return Run(at=decision.at, ends=ends, **zero, word="bug", reason="bug", capacity=0.0, lead_s=0.0, bug=True)
-    bound, need = verdict.binding, verdict.proposal.need
-    ruling = None if bound is None else bound.ruling
-    reason = ruling.reason if isinstance(ruling, Clamp | Wait | Ask | Deny) else None
-    wanted = bound.after if bound is not None and reason in UNSENT else verdict.change.after
-    limited = [one for one in verdict.rulings if isinstance(one.ruling, Clamp)]
-    if reason in UNSENT and limited and isinstance(limited[-1].ruling, Clamp):
-        reason = limited[-1].ruling.reason
-    shown = "" if reason is None or reason in UNSENT else reason.value
+        return Run(at=decision["at"], ends=ends, **zero, word="bug", reason="bug", capacity=0.0, lead_s=0.0, bug=True)
+    word, bound = _bound(verdict["rulings"])
+    unsent = bound is not None and bound["ruling"]["reason"] in UNSENT
+    wanted = bound["after"] if bound is not None and unsent else verdict["change"]["after"]
+    clamps = [one["ruling"]["reason"] for one in verdict["rulings"] if one["ruling"]["type"] == "Clamp"]
+    reason = "" if bound is None else bound["ruling"]["reason"]
+    need = verdict["proposal"]["need"]
+    before = verdict["change"]["before"]
     return Run(
-        at=decision.at,
+        at=decision["at"],
         ends=ends,
-        before=verdict.change.before,
-        wished=verdict.proposal.change.after,
+        before=before,
+        wished=verdict["proposal"]["change"]["after"],
         wanted=wanted,
-        word=verdict.word.value,
-        reason=shown,
-        capacity=need.capacity,
-        lead_s=need.lead_s,
+        word=word or (VerdictWord.STEADY if verdict["change"]["after"] == before else VerdictWord.ALLOW).value,
+        reason=(clamps[-1] if clamps else "") if unsent else reason,
+        capacity=float(need["capacity"]),
+        lead_s=float(need["lead_s"]),
     )
+
+
+def _bound(rulings: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any] | None]:
+    """Return the word and the ruling that bound, as `Verdict.word` and `Verdict.binding` do."""
+    last = None
+    for one in rulings:
+        kind = one["ruling"]["type"]
+        if kind in ("Deny", "Wait", "Ask"):
+            return kind.lower(), one
+        if kind == "Clamp":
+            last = one
+    return "", last
 
 
 def compared(live: Sequence[Run], candidate: Sequence[Run], curve: Curve) -> dict[str, Any]:

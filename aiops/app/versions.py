@@ -144,7 +144,7 @@ class Versions:
         step_s = self.terms.step_s
         theirs = self.store.versions.decided(candidate, since, until)
         if theirs:
-            since = max(since, theirs[0][0].at - step_s)
+            since = max(since, theirs[0][0]["at"] - step_s)
         mine = self.store.versions.decided(live, since, until)
         made = compared(runs(mine, step_s), runs(theirs, step_s), self._curve(live, since, until))
         return {"live_policy": live, "candidate_policy": candidate, **made}

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aiops.adapters.store import Store
+from aiops.app.comparing import runs
 from aiops.app.evidence import Evidence, lacking
 from aiops.app.promotion import Gate, resolved
 from aiops.app.service import Service
@@ -308,3 +309,17 @@ def test_what_a_shadow_would_do_is_never_settled_as_done_s9():
     made = decide(state, turn)
     after = settled(made.state, made.tick, {}, turn.snapshot).state
     assert {one.policy for one in after.effects.values()} == {KEY}
+
+
+def test_a_run_says_what_the_verdict_says(record):
+    held = loaded(behavior={"scaleDown": {"stabilizationWindowSeconds": 60, "tolerance": 0}})
+    record.ticks([held], [390.0, 800.0, 800.0, 100.0, 100.0, 2500.0] * 4)
+    decided = record.store.versions.decided(KEY, 0.0, record.at)
+    found = runs(decided, STEP_S)
+    assert len(found) > 10
+    for run, (body, _) in zip(found, decided, strict=True):
+        verdict = record.store.reader.decision(body["id"]).decision.verdict
+        bound = verdict.binding
+        assert (run.word, run.before, run.wanted) == (verdict.word.value, verdict.change.before, verdict.change.after)
+        assert run.reason == ("" if bound is None else bound.ruling.reason.value)
+        assert run.wished == verdict.proposal.change.after
