@@ -91,7 +91,7 @@ class Versions:
     def decided(self, policy: PolicyKey, since: Instant, until: Instant) -> list[tuple[dict[str, Any], Instant]]:
         """Return what a policy decided in a time, in order, as the record codec wrote it, with until when it stood.
 
-        Plain, since there are thousands of them and little of each is looked at: that is ten times as fast.
+        Plain, since there are thousands of them and little of each is looked at.
         """
         within = (DECISIONS.c.policy == policy, DECISIONS.c.until >= since, DECISIONS.c.at <= until)
         query = select(DECISIONS.c.body, DECISIONS.c.until).where(*within).order_by(DECISIONS.c.at)
