@@ -29,6 +29,10 @@ Remembered = Callable[[str], str | None]
 """Return the document of a digest, None when the store has none."""
 
 
+Check = Callable[[PolicyResource, float], PolicySet]
+"""Return the policy of a resource, at this time between two ticks; raise InvalidPolicy."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What is known of one resource. good: the last valid version, of generation `accepted`; problems: the newest's."""
@@ -54,9 +58,14 @@ class ResourceBook:
     """The resources as they were last read, each with its last good version."""
 
     def __init__(
-        self, step_s: float, remembered: Remembered = lambda _: None, elapsed_s: Callable[[], float] = time.monotonic
+        self,
+        step_s: float,
+        remembered: Remembered = lambda _: None,
+        elapsed_s: Callable[[], float] = time.monotonic,
+        check: Check | None = None,
     ) -> None:
         self._step_s = step_s
+        self._check = check or checked
         self._remembered = remembered
         self._elapsed_s = elapsed_s
         self.entries: Mapping[str, Entry] = {}
@@ -86,9 +95,14 @@ class ResourceBook:
         if before is not None and _same(before.resource, resource):
             return replace(before, resource=resource, gone_since=None)
         try:
-            made = checked(resource, self._step_s)
+            made = self._check(resource, self._step_s)
         except InvalidPolicy as err:
             return self._refused(resource, before, err.problems)
+        except Exception as err:  # a bug on the way of one policy holds that policy alone (S10)
+            _LOG.exception("policy_not_read", extra={"policy": resource.key})
+            message = f"a bug, see the log: {type(err).__name__}: {err}"
+            problem = Problem(file=origin_of(resource), line=0, column=0, field="", message=message)
+            return self._refused(resource, before, (problem,))
         _LOG.info("policy_loaded", extra={"policy": resource.key, "generation": resource.generation})
         return Entry(resource=resource, good=made, accepted=resource.generation)
 

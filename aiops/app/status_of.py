@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from aiops.app.merging import Merged
+from aiops.app.merging import Merged, Policy
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
 from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, Reason, Wait
@@ -88,6 +88,7 @@ class Standing:
     """
 
     ceiling: Mode
+    in_force: Mapping[str, Policy]
     decided: Mapping[str, Decision]
     since: Mapping[str, tuple[str, Instant]]
     findings: Mapping[str, int]
@@ -107,7 +108,9 @@ class _Said:
 def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> Status:
     """Return the whole status of a resource, its conditions with the times of those that stand there already."""
     resource = entry.resource
-    policy = next((one for one in made.policies.every if one.key == resource.key and one.origin == entry.origin), None)
+    policy = standing.in_force.get(resource.key)
+    if policy is not None and policy.origin != entry.origin:
+        policy = None
     conflict = made.conflicts.get((entry.origin, resource.key))
     status: Status = {"observedGeneration": resource.generation}
     if entry.accepted:
@@ -115,7 +118,7 @@ def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> S
     valid = _valid(entry, conflict)
     said = [valid]
     if policy is not None:
-        status |= {"digest": policy.digest, "specHash": spec_hash(policy.document)}
+        status |= {"digest": policy.digest, "specHash": _hash(policy)}
     if isinstance(policy, WatchPolicy):
         status["findings"] = standing.findings.get(resource.key, 0)
     if isinstance(policy, ScalingPolicy):
@@ -147,6 +150,10 @@ def urgent(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     generation = mine.get("observedGeneration") != other.get("observedGeneration")
     validity = mine["conditions"].get("Valid") != other["conditions"].get("Valid")
     return generation or validity or ("verdict" in mine) != ("verdict" in other)
+
+
+def _hash(policy: Policy) -> str:
+    return policy.spec_hash if isinstance(policy, ScalingPolicy) else spec_hash(policy.document)
 
 
 def _valid(entry: Entry, conflict: Problem | None) -> _Said:

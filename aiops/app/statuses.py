@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiops.app.merging import in_force
 from aiops.app.policies import MergedPolicySource
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
@@ -82,6 +83,7 @@ class Statuses:
         made, left = self._source.made, AT_ONCE
         standing = Standing(
             ceiling=self._telling.ceiling,
+            in_force=in_force(made.policies),
             decided=self._decided,
             since=self._since,
             findings=self._findings,

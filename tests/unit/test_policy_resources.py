@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiops.app.resources import GONE_S, checked
+from aiops.app.resources import GONE_S, ResourceBook, checked
 from aiops.core.model import Reason
+from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, StoreUnavailable
 from aiops.policy import parse, recompile
+from aiops.ports import PolicyResource
 from tests.e2e.rig import scaling_policy
 from tests.unit.resourced import BROKEN, KEY, FakeResources, World, bounded, stood
 
@@ -103,6 +105,21 @@ def test_an_invalid_resource_keeps_its_last_good_version_and_holds_nobody_s10(wo
     world.resources.put(bounded(10))
     world.reload()
     assert (world.most[KEY], source.problems) == (10, ())
+
+
+def test_a_bug_on_the_way_of_one_resource_holds_that_one_alone_s10():
+    def check(resource: PolicyResource, step_s: float) -> PolicySet:
+        if resource.name == "checkout":
+            raise RuntimeError("a case that nobody thought of")
+        return checked(resource, step_s)
+
+    resources, book = FakeResources(), ResourceBook(15.0, check=check)
+    resources.put(bounded(6))
+    resources.put(bounded(5, "cart"))
+    book.take(resources.read())
+    assert [key for key, entry in book.entries.items() if entry.good is not None] == ["ScalingPolicy/shop/cart"]
+    (problem,) = book.entries[KEY].problems
+    assert "a bug, see the log: RuntimeError: a case that nobody thought of" in str(problem)
 
 
 def test_a_resource_that_was_never_valid_does_nothing(world: World):

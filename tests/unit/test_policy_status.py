@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aiops.app.merging import in_force
 from aiops.app.status_of import SAID_BY, Standing, camel, significant, status_of
 from aiops.app.statuses import AT_ONCE, EVERY_S, FAILED_S, REFUSED_S, Statuses, Telling
 from aiops.core.model import (
@@ -69,12 +70,14 @@ def tick(*decisions: Decision) -> Tick:
     return Tick(id="01TICK", at=NOW, decisions=decisions, actions=(), outcomes=(), findings=(), incidents=())
 
 
-def standing(*decisions: Decision, ceiling: Mode = Mode.ENFORCE) -> Standing:
-    return Standing(ceiling=ceiling, decided={one.policy: one for one in decisions}, since={}, findings={})
+def standing(world: World, *decisions: Decision, ceiling: Mode = Mode.ENFORCE) -> Standing:
+    force = in_force(world.source.current())
+    decided = {one.policy: one for one in decisions}
+    return Standing(ceiling=ceiling, in_force=force, decided=decided, since={}, findings={})
 
 
 def of(world: World, *decisions: Decision, key: str = KEY, **more: Any) -> dict[str, Any]:
-    return status_of(world.source.book.entries[key], world.source.made, standing(*decisions, **more), NOW)
+    return status_of(world.source.book.entries[key], world.source.made, standing(world, *decisions, **more), NOW)
 
 
 def said(status: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
