@@ -75,10 +75,10 @@ class TestCluster:
         self._shown: tuple[tuple[object, ...], Workload] | None = None
 
     def _first_hpa(self) -> Hpa | None:
-        spec = self._case.spec.inventory.hpa
-        if spec == "none" or (spec is None and not self._of_floor):
+        told = self._case.spec.inventory.hpa
+        if isinstance(told, str) or (told is None and not self._of_floor):
             return None
-        told = HpaSpec() if spec is None or isinstance(spec, str) else spec
+        told = told or HpaSpec()
         ceilings = [one.max_replicas for one in self._policy.bounds.windows if one.max_replicas is not None]
         most = max([self._policy.bounds.max_replicas, *ceilings])
         return Hpa(
@@ -112,7 +112,7 @@ class TestCluster:
         """Let others write, and the HPA follow its floor and its own wish."""
         while self._writes and self._writes[0].at.after(self._case.start) <= at - self._begun + 1e-6:
             self._written(self._writes.pop(0), at)
-        if self._hpa is None:
+        if self._hpa is None or self._hpa.scaling_active is False:
             return
         place = min(self._place(at), len(self._case.desired) - 1)
         entry = self._case.desired[place]

@@ -99,7 +99,8 @@ def _idle(policy: ScalingPolicy) -> Iterator[str]:
     yield "guardrails"
     if policy.lever is not Lever.HPA_FLOOR:
         yield "scaling-active"
-    if policy.objective.slo is None:
+    if policy.objective.slo is None or policy.lever is Lever.REPLICAS:
+        # a broken SLO never wishes for less than what runs, only a floor can stand above that
         yield "censored"
     if policy.limits.cooldown_in_s <= 0 and policy.limits.cooldown_out_s <= 0:
         yield "cooldown"

@@ -35,11 +35,8 @@ class TestSource:
         self._faults = faults
         self._begun = case.start.timestamp()
         policy = case.policy
-        watched = () if isinstance(policy, ScalingPolicy) else tuple(case.series)
-        self._rows = watched
-        self._index = SeriesIndex(
-            keys=tuple(f"{policy.key}#{name}" for name in watched), labels=tuple(map(_labels, watched))
-        )
+        self._index = watched(case)
+        self._rows = () if isinstance(policy, ScalingPolicy) else tuple(case.series)
         self._max_age_s = (
             {name: spec.max_age_s for name, spec in policy.signals.items()} if isinstance(policy, ScalingPolicy) else {}
         )
@@ -85,6 +82,13 @@ class TestSource:
             if isinstance(entry, float):
                 values[row] = entry
         return Frame(at=at, index=self._index, values=values, learn=np.ones(len(self._rows), np.bool_))
+
+
+def watched(case: Case) -> SeriesIndex:
+    """Return the series of a WatchPolicy's test; a ScalingPolicy watches none."""
+    names = () if isinstance(case.policy, ScalingPolicy) else tuple(case.series)
+    keys = tuple(f"{case.policy.key}#{name}" for name in names)
+    return SeriesIndex(keys=keys, labels=tuple(map(_labels, names)))
 
 
 def _last(entries: Sequence[Entry], place: int) -> float:

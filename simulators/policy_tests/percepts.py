@@ -10,9 +10,10 @@ import numpy as np
 
 from aiops.core.bank import Bank
 from aiops.core.lookahead import Demand
-from aiops.core.model import Capacity, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey
+from aiops.core.model import F64, Capacity, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.policy.testing import Case
+from simulators.policy_tests.observed import watched
 from simulators.policy_tests.spans import Spans
 
 AHEAD_S = 1800.0
@@ -29,10 +30,19 @@ def bank_for(case: Case, policies: PolicySet) -> GivenBank:
     bank = GivenBank(known, case)
     history = case.spec.given.history
     if history is not None and isinstance(case.policy, ScalingPolicy):
-        values = np.array([one if isinstance(one, float) else math.nan for one in case.history])
-        times = case.start.timestamp() - history.step * np.arange(len(values), 0, -1)
-        bank.backfill_demand(case.policy.key, times, values)
+        bank.backfill_demand(case.policy.key, *_past(case, history.step))
+    elif history is not None:
+        times, values = _past(case, history.step)
+        index = watched(case)
+        bank.backfill_watch(times, np.tile(values, (len(index), 1)), index)
     return bank
+
+
+def _past(case: Case, step_s: float) -> tuple[F64, F64]:
+    """Return times and values of the history, which ends a step before the start."""
+    values = np.array([one if isinstance(one, float) else math.nan for one in case.history], np.float64)
+    times = np.asarray(case.start.timestamp() - step_s * np.arange(len(values), 0, -1), np.float64)
+    return times, values
 
 
 class GivenBank(Bank):

@@ -107,9 +107,7 @@ def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet, 
     return loop
 
 
-def _moment(
-    loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy, ended: tuple[Outcome, ...]
-) -> Moment:
+def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy, ended: tuple[Outcome, ...]) -> Moment:
     decision = tick.decisions[0] if tick.decisions else None
     inputs = loop.seen.get(policy.key)
     actions: dict[str, Action] = {one.id: one for one in tick.actions}
