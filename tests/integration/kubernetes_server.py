@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 DISCOVERY = {
     "/apis/apps/v1": [("deployments", "Deployment"), ("deployments/scale", "Scale"), ("statefulsets", "StatefulSet")],
     "/apis/autoscaling/v2": [("horizontalpodautoscalers", "HorizontalPodAutoscaler")],
+    "/apis/serving.knative.dev/v1": [("services", "Service"), ("revisions", "Revision")],
+    "/apis/autoscaling.internal.knative.dev/v1alpha1": [("podautoscalers", "PodAutoscaler")],
     "/apis/example.com/v1": [("widgets", "Widget"), ("widgets/scale", "Scale")],
 }
 
@@ -130,10 +132,10 @@ class KubernetesServer:
         if (body["metadata"]["uid"], body["metadata"]["resourceVersion"]) != expected:
             return 409, {"kind": "Status", "code": 409, "message": "the object has been modified"}
         field = "size" if "size" in item["spec"] and path.endswith("/scale") else None
-        for key, value in body["spec"].items():
+        for key, value in (body.get("spec") or {}).items():
             item["spec"][field or key] = value
-        notes = item["metadata"].setdefault("annotations", {})
-        notes.update(body["metadata"].get("annotations") or {})
+        notes = {**item["metadata"].get("annotations", {}), **(body["metadata"].get("annotations") or {})}
+        item["metadata"]["annotations"] = {name: text for name, text in notes.items() if text is not None}
         self.put(collection, item)
         return 200, item
 

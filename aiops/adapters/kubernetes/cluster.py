@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aiops.adapters.kubernetes import knative
 from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
 from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
@@ -109,7 +110,7 @@ class KubernetesCluster:
                 resource = self._resource(ref)
             except (NotFoundThere, PortError):
                 continue  # said when the target is read
-            paths = [(path, "") for path in (resource.path(ref.namespace), *_around(ref.namespace))]
+            paths = [(path, "") for path in (resource.path(ref.namespace), *_around(ref.namespace), *_beneath(ref))]
             for path, selector in [*paths, ("/api/v1/namespaces", _of_namespace(ref.namespace))]:
                 informer = self._informer(path, selector)
                 if not informer.synced.is_set() and informer.lists == 0:
@@ -124,6 +125,7 @@ class KubernetesCluster:
         item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
         namespaces, _ = self._items("/api/v1/namespaces", _of_namespace(ref.namespace))
         (pods, pods_age_s), (hpas, hpas_age_s), (pdbs, pdbs_age_s) = map(self._items, _around(ref.namespace))
+        beneath = [self._items(path) for path in _beneath(ref)]
         if item is None:
             return None
         path = f"{resource.path(ref.namespace)}/{ref.name}"
@@ -133,9 +135,11 @@ class KubernetesCluster:
             hpas=hpas,
             pdbs=pdbs,
             scale=self._http.get(f"{path}/scale") if resource.own_scale and resource.scalable else None,
-            scalable=resource.scalable,
+            scalable=resource.scalable or bool(beneath),
+            podautoscalers=[one for items, _ in beneath for one in items],
         )
-        return workload(ref, item, around, at - max(age_s, pods_age_s, hpas_age_s, pdbs_age_s))
+        oldest_s = max(age_s, pods_age_s, hpas_age_s, pdbs_age_s, *(one_s for _, one_s in beneath))
+        return workload(ref, item, around, at - oldest_s)
 
     def _items(self, path: str, field_selector: str = "") -> tuple[list[dict[str, Any]], float]:
         """Return the objects of a path and for how many seconds they may have changed since.
@@ -312,6 +316,11 @@ def _around(namespace: str) -> tuple[str, str, str]:
         f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
         f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
     )
+
+
+def _beneath(ref: TargetRef) -> tuple[str, ...]:
+    """Return the path of Knative's autoscalers, for a Service of Knative."""
+    return (knative.PODAUTOSCALERS.format(namespace=ref.namespace),) if knative.serves(ref) else ()
 
 
 def _of_namespace(name: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant
+from aiops.adapters.kubernetes import knative
+from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant, ours
 from aiops.core.model import Hpa, Instant, TargetRef, Workload
 
-PREFIX = "policy.aiops/"
 OPT_IN = "policy.aiops/managed"
 STARTUPS_KEPT = 20
 OUR_METRICS = re.compile(r"(s\d+-)?aiops[_-]")
@@ -23,7 +23,10 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What stands around a target in its namespace. scale: the scale subresource of kinds that are not of apps/v1."""
+    """What stands around a target in its namespace. scale: the scale subresource of kinds that are not of apps/v1.
+
+    podautoscalers: Knative's, for a Service of Knative.
+    """
 
     namespace: Item | None
     pods: Sequence[Item]
@@ -31,14 +34,18 @@ class Around:
     pdbs: Sequence[Item]
     scale: Item | None = None
     scalable: bool = True
+    podautoscalers: Sequence[Item] = ()
 
 
 def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workload:
     """Return the workload of an object and what stands around it."""
+    if knative.serves(ref):
+        item, around = knative.as_scalable(item, around.podautoscalers), replace(around, scale=None)
     metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
     pods = [pod for pod in around.pods if _belongs(pod, ref, _selector(spec, around.scale))]
     alive = [pod for pod in pods if not (pod.get("metadata") or {}).get("deletionTimestamp")]
     replicas = _replicas(spec, around.scale)
+    autoscalers = [_hpa(one) for one in around.hpas if _points_at(one, ref)]
     labels = ((around.namespace or {}).get("metadata") or {}).get("labels") or {}
     return Workload(
         ref=ref,
@@ -52,9 +59,10 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workloa
         scalable=around.scalable,
         rollout=_rolling(metadata, status, replicas),
         deleting=bool(metadata.get("deletionTimestamp")),
-        annotations=_ours(metadata),
+        annotations=ours(metadata),
         owners=field_owners(item, "replicas"),
-        hpas=tuple(_hpa(one) for one in around.hpas if _points_at(one, ref)),
+        hpas=(*autoscalers, *knative.serving(item, around.podautoscalers)),
+        left=knative.left(item, around.podautoscalers),
         pdb_min_available=_floor(around.pdbs, alive),
         startup_s=_startups(pods),
     )
@@ -143,11 +151,6 @@ def _rolling(metadata: Item, status: Item, replicas: int) -> bool:
     return updated is not None and int(updated) < min(replicas, int(status.get("replicas") or 0))
 
 
-def _ours(metadata: Item) -> dict[str, str]:
-    annotations = metadata.get("annotations") or {}
-    return {key: str(value) for key, value in annotations.items() if key.startswith(PREFIX)}
-
-
 def _points_at(hpa: Item, ref: TargetRef) -> bool:
     target = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
     group = str(target.get("apiVersion", ref.api_version)).rpartition("/")[0]
@@ -168,7 +171,7 @@ def _hpa(item: Item) -> Hpa:
         scaling_active=None if active is None else active == "True",
         owners=hpa_owners(item),
         reads_our_metric=any(OUR_METRICS.match(name) for name in _metrics(spec)),
-        annotations=_ours(metadata),
+        annotations=ours(metadata),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiops.core.model import STAMP_MANAGER, FieldOwner, Instant, OwnerKind
 
+PREFIX = "policy.aiops/"
+
 _MANAGERS: tuple[tuple[str, OwnerKind], ...] = (
     ("aiops", OwnerKind.AIOPS),
     ("argocd", OwnerKind.ARGO_CD),
@@ -69,6 +71,23 @@ def hpa_owners(item: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
     if writes_floor and any(label in labels for label in _FLUX_LABELS):
         owners.append(_marked(OwnerKind.FLUX, "label"))
     return tuple(owners)
+
+
+def annotation_owners(item: Mapping[str, Any], annotation: str, field: str) -> tuple[FieldOwner, ...]:
+    """Return the managers of an annotation, which stands for `field`."""
+    owners = []
+    for entry in (item.get("metadata") or {}).get("managedFields") or ():
+        metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+        if f"f:{annotation}" in (metadata.get("f:annotations") or {}):
+            manager = str(entry.get("manager", ""))
+            owners.append(FieldOwner(field=field, kind=kind_of(entry), manager=manager, at=instant(entry.get("time"))))
+    return tuple(owners)
+
+
+def ours(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the annotations that are ours."""
+    annotations = metadata.get("annotations") or {}
+    return {key: str(value) for key, value in annotations.items() if key.startswith(PREFIX)}
 
 
 def instant(text: object) -> Instant | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from aiops.adapters.kubernetes import knative
 from aiops.core.model import Mode
 from aiops.core.policies import Lever, PolicySet, ScalingPolicy
 from aiops.policy.crd import GROUP, RESOURCES
@@ -12,6 +13,8 @@ from aiops.policy.crd import GROUP, RESOURCES
 NAME = "aiops"
 _READ = ["list", "watch"]
 """How informers read; a single object is never asked for."""
+
+_PODAUTOSCALERS = ("autoscaling.internal.knative.dev", "podautoscalers")
 
 
 def instance_of(service_namespace: str, lease: str) -> str:
@@ -87,7 +90,7 @@ def guesses(policies: PolicySet) -> list[str]:
     found = {}
     for policy in policies.scaling:
         group, kind = policy.target.api_version.rpartition("/")[0], policy.target.kind
-        if "." in group and not group.endswith(".k8s.io"):
+        if "." in group and not group.endswith(".k8s.io") and not knative.serves(policy.target):
             found[f"{plural(kind)}.{group}"] = (kind, group)
     return [
         f"{name} is guessed for the kind {kind}; `kubectl api-resources --api-group={group}` shows its true name"
@@ -104,16 +107,21 @@ def _rules(policies: Iterable[ScalingPolicy], ceiling: Mode) -> list[dict[str, A
     for policy in policies:
         group, name = policy.target.api_version.rpartition("/")[0], plural(policy.target.kind)
         rules.append(_rule(group, [name], _READ))
-        if group != "apps":
+        if knative.serves(policy.target):
+            rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], _READ))
+        elif group != "apps":
             rules.append(_rule(group, [f"{name}/scale"], ["get"], [policy.target.name]))
         if min(policy.mode.rank, ceiling.rank) < Mode.APPROVE.rank:
             continue
         rules.append(_rule("", ["events"], ["create"]))
-        if policy.lever is Lever.HPA_FLOOR:
-            # the HPA's name is the cluster's to say; the namespace bounds it
-            rules.append(_rule("autoscaling", ["horizontalpodautoscalers"], ["patch"]))
-        else:
-            rules.append(_rule(group, [f"{name}/scale"], ["patch"], [policy.target.name]))
+        match policy.lever:
+            # the autoscaler's name is the cluster's to say; the namespace bounds it
+            case Lever.HPA_FLOOR:
+                rules.append(_rule("autoscaling", ["horizontalpodautoscalers"], ["patch"]))
+            case Lever.KNATIVE_MIN_SCALE:
+                rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], ["patch"]))
+            case Lever.REPLICAS:
+                rules.append(_rule(group, [f"{name}/scale"], ["patch"], [policy.target.name]))
     return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
 
 

@@ -264,7 +264,10 @@ class ScalingSpec(Spec):
     mode: Mode = Field(Mode.DRY_RUN, description="how far it may go; the settings' mode is another ceiling")
     candidate_for: str | None = Field(None, description="runs as a shadow of this policy, and never acts")
     target: Target
-    lever: Lever = Field(Lever.REPLICAS, description="which field is moved; hpa-floor keeps the HPA as a net")
+    lever: Lever = Field(
+        Lever.REPLICAS,
+        description="which field is moved; hpa-floor keeps the HPA as a net, knative-min-scale Knative's autoscaler",
+    )
     signals: dict[str, SignalSpec] = Field(min_length=1)
     objective: ObjectiveSpec
     forecast: ForecastSpec | None = Field(None, description="without it: reactive only")
@@ -277,6 +280,20 @@ class ScalingSpec(Spec):
     manual_override: Duration = Field(3600.0, description="how long we yield to a person who wrote the field")
     scale_in: Literal["allowed", "forbidden"] | None = Field(None, description="needed for kinds other than Deployment")
     time_zone: str = Field("UTC", description="of time.hour and time.weekday in conditions")
+
+    @model_validator(mode="after")
+    @in_cel(
+        "(has(self.lever) && self.lever == 'knative-min-scale')"
+        " == (has(self.target.apiVersion) && self.target.apiVersion.startsWith('serving.knative.dev/'))",
+        "lever knative-min-scale is for the Services of serving.knative.dev, and they have no other",
+    )
+    def knative_by_its_own_lever(self) -> ScalingSpec:
+        """Tie the lever of Knative to its Services."""
+        if (self.lever is Lever.KNATIVE_MIN_SCALE) != self.target.api_version.startswith("serving.knative.dev/"):
+            raise ValueError(
+                "lever knative-min-scale is for the Services of serving.knative.dev, and they have no other"
+            )
+        return self
 
 
 def _ordered(low: int | None, high: int | None) -> None:
