@@ -35,6 +35,10 @@ _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
 
+MAX_CHARACTERS = 10_000
+"""Of a condition: the library takes a hundred times the memory of a text."""
+
+
 class InvalidCondition(ValueError):
     """A condition that does not compile; line and column count from 1 inside its text."""
 
@@ -71,6 +75,8 @@ class CelCondition:
 
 def condition(text: str, signals: Sequence[str]) -> CelCondition:
     """Return the compiled condition; raise InvalidCondition with its place."""
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidCondition(f"CEL: a condition of {len(text)} characters; at most {MAX_CHARACTERS} are read")
     env = _environment(tuple(sorted(signals)))
     variables = (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
     program = _compiled(env, text)

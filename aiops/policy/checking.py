@@ -17,7 +17,7 @@ from aiops.core.ids import digest
 from aiops.core.model import Mode
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
-from aiops.policy.compile import API_VERSION, Envelope, Problems, compiled, did_you_mean
+from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, compiled, did_you_mean
 from aiops.policy.document import Document, Path, documents
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -124,7 +124,7 @@ def _texts(value: Any, path: Path, problems: Problems) -> None:
 
 def _known_keys(data: Mapping[str, Any], known: Sequence[str], path: Path, problems: Problems) -> None:
     for key in data:
-        if key not in known:
+        if key not in known and not problems.full:
             hint = did_you_mean(key, known) or f"known fields: {', '.join(known)}"
             problems.add((*path, key), "unknown field", hint=hint, code="unknown-field")
 
@@ -137,7 +137,7 @@ def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | N
     try:
         return model.model_validate(data)
     except ValidationError as err:
-        for one in err.errors(include_url=False):
+        for one in err.errors(include_url=False)[:MAX_PROBLEMS]:
             note(one, model, problems)
         return None
 

@@ -56,6 +56,11 @@ SLO_QUANTILE = 0.95
 
 LEAST_SEASON_S = 7200.0
 
+MAX_PROBLEMS = 100
+"""Said of one document: who sends megabytes of mistakes is told the first hundred."""
+
+MAX_WORD = 64
+
 T = TypeVar("T")
 
 
@@ -84,7 +89,9 @@ class Problems:
     def add(
         self, path: Path, message: str, *, hint: str = "", severity: str = "error", code: str = "bad-value"
     ) -> None:
-        """Note a problem with a field."""
+        """Note a problem with a field, up to MAX_PROBLEMS of them."""
+        if self.full:
+            return
         self.found.append(self.document.problem(path, message, hint=hint, severity=severity, code=code))
 
     def attempt(self, path: Path, make: Callable[[], T], code: str = "bad-value") -> T | None:
@@ -94,6 +101,11 @@ class Problems:
         except ValueError as err:
             self.add(path, str(err), code=code)
             return None
+
+    @property
+    def full(self) -> bool:
+        """Return whether no more is noted."""
+        return len(self.found) >= MAX_PROBLEMS
 
     @property
     def fatal(self) -> bool:
@@ -377,5 +389,7 @@ def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problem
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return `did you mean X?`, or nothing when nothing is near."""
+    if len(word) > MAX_WORD:
+        return ""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""

@@ -7,12 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from aiops.errors import Problem
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
+"""Of one document. A file holds ten times as many, in as many documents as MAX_DOCUMENTS."""
+
 MAX_DEPTH = 40
+MAX_DOCUMENTS = 2_000
+MAX_DIGITS = 40
+MAX_SHOWN = 400
+"""Characters of a message and of a key in it: what is wrong with a text of a megabyte is said without it."""
+
+TOO_MUCH = "too many or too deeply nested values"
+
+_SHAPES: Mapping[type[yaml.Node], str] = {
+    yaml.MappingNode: "tag:yaml.org,2002:map",
+    yaml.SequenceNode: "tag:yaml.org,2002:seq",
+}
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -40,8 +55,8 @@ class Document:
             line=line,
             column=column,
             field=dotted(path),
-            message=message,
-            hint=hint,
+            message=shown(message),
+            hint=shown(hint),
             severity=severity,
             code=code,
         )
@@ -55,8 +70,14 @@ def dotted(path: Path) -> str:
     """
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if text else shown(part)
     return text
+
+
+def shown(text: str) -> str:
+    """Return a text as it may be shown on one line: no control characters, and not longer than MAX_SHOWN."""
+    text = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class _Unusable(Exception):
@@ -73,25 +94,90 @@ def documents(text: str, origin: str) -> tuple[list[Document], list[Problem]]:
         return [], [_at(origin, None, f"the file is larger than {MAX_BYTES} characters", code="too-large")]
     found: list[Document] = []
     try:
-        loader = yaml.SafeLoader(text)
-        try:
-            while loader.check_node():
-                node = loader.get_node()
-                if node is not None and not _is_null(node):
-                    found.append(_document(node, origin, loader))
-        finally:
-            loader.dispose()
+        for node, loader in _nodes(text):
+            found.append(_document(node, origin, loader))
+    except _TooMuch as err:
+        return found, [_at(origin, err.mark, str(err), code="too-large")]
     except _Unusable as err:
         return found, [err.problem]
     except yaml.MarkedYAMLError as err:
         reason = " ".join(part for part in (err.context, err.problem) if part)
-        return found, [_at(origin, err.problem_mark or err.context_mark, f"this is no YAML: {reason}")]
-    except (yaml.YAMLError, ValueError, RecursionError) as err:
-        return found, [_at(origin, None, f"this is no YAML: {str(err).splitlines()[0]}")]
+        return found, [_at(origin, err.problem_mark or err.context_mark, f"this is no YAML: {shown(reason)}")]
+    except ReaderError as err:
+        before = text[: err.position].split("\n")
+        mark = yaml.Mark(origin, 0, len(before) - 1, len(before[-1]), "", 0)
+        return found, [_at(origin, mark, f"this is no YAML: a character that is no text, #x{err.character:04x}")]
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as err:
+        return found, [_at(origin, None, f"this is no YAML: {shown(str(err))}")]
     return found, []
 
 
-def _document(node: yaml.Node, origin: str, loader: yaml.SafeLoader) -> Document:
+def _nodes(text: str) -> Iterator[tuple[yaml.Node, Any]]:
+    """Yield the root of each document that is not empty, and who constructs its values."""
+    loader = _loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None and not _is_null(node):
+                yield node, loader
+    finally:
+        loader.dispose()
+
+
+class _TooMuch(Exception):
+    """A text holds more than is read."""
+
+    def __init__(self, message: str, mark: yaml.Mark) -> None:
+        super().__init__(message)
+        self.mark = mark
+
+
+class _Loader(yaml.SafeLoader):
+    """The loader in Python: it stops at the limits before nodes fill the memory, and says well what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = self._depth = self._documents = 0
+
+    def compose_document(self) -> yaml.Node | None:
+        self._documents += 1
+        self._stop(self._documents > MAX_DOCUMENTS, f"more than {MAX_DOCUMENTS} documents")
+        return super().compose_document()
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        self._depth += 1
+        self._stop(self._nodes > 10 * MAX_NODES or self._depth > MAX_DEPTH + 1, TOO_MUCH)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def _stop(self, stop: bool, message: str) -> None:
+        if stop:
+            raise _TooMuch(message, self.peek_event().start_mark)  # type: ignore[no-untyped-call]  # types-pyyaml
+
+
+def _loader(text: str) -> Any:
+    """Return who reads a text: libyaml, ten times as fast, for what is within the limits and no mistake.
+
+    libyaml composes by calling itself, without a limit to the depth; its events are counted before.
+    """
+    if not yaml.__with_libyaml__:
+        return _Loader(text)
+    depth = nodes = found = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            nodes += isinstance(event, yaml.NodeEvent)
+            found += isinstance(event, yaml.DocumentStartEvent)
+            if depth > MAX_DEPTH or nodes > 10 * MAX_NODES or found > MAX_DOCUMENTS:
+                return _Loader(text)
+    except (yaml.YAMLError, ValueError):
+        return _Loader(text)
+    return yaml.CSafeLoader(text)
+
+
+def _document(node: yaml.Node, origin: str, loader: Any) -> Document:
     places: dict[Path, Place] = {(): _place(node)}
     values: dict[Path, Place] = {(): _place(node)}
     budget = _Budget(origin, places, values, loader)
@@ -102,9 +188,7 @@ def _document(node: yaml.Node, origin: str, loader: yaml.SafeLoader) -> Document
 class _Budget:
     """Turns nodes into data, within limits: aliases must not blow a small file up."""
 
-    def __init__(
-        self, origin: str, places: dict[Path, Place], values: dict[Path, Place], loader: yaml.SafeLoader
-    ) -> None:
+    def __init__(self, origin: str, places: dict[Path, Place], values: dict[Path, Place], loader: Any) -> None:
         self._origin = origin
         self._places = places
         self._values = values
@@ -114,33 +198,52 @@ class _Budget:
     def plain(self, node: yaml.Node, path: Path) -> Any:
         self._left -= 1
         if self._left < 0 or len(path) > MAX_DEPTH:
-            message = "too many or too deeply nested values"
-            raise _Unusable(_at(self._origin, node.start_mark, message, code="too-large"))
+            raise _Unusable(_at(self._origin, node.start_mark, TOO_MUCH, code="too-large"))
         self._values[path] = _place(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if node.tag != _SHAPES[type(node)]:
+            raise self._unsupported(node, f"the tag {node.tag} is not supported", path)
         if isinstance(node, yaml.MappingNode):
             return dict(self._members(node, path))
-        if isinstance(node, yaml.SequenceNode):
-            for number, item in enumerate(node.value):
-                self._places[(*path, number)] = _place(item)
-            return [self.plain(item, (*path, number)) for number, item in enumerate(node.value)]
-        return self._loader.construct_object(node)
+        for number, item in enumerate(node.value):
+            self._places[(*path, number)] = _place(item)
+        return [self.plain(item, (*path, number)) for number, item in enumerate(node.value)]
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            # 1:1:1:... is a number to base 60, and takes minutes; no policy needs 40 digits
+            raise self._unsupported(node, f"a number of {len(node.value)} characters", path)
+        try:
+            value = self._loader.construct_object(node)
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as err:
+            raise self._unsupported(node, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", path) from err
+        if isinstance(value, str) and not _is_text(value):
+            raise self._unsupported(node, "half of a character (a lone surrogate)", path)
+        return value
+
+    def _unsupported(self, node: yaml.Node, message: str, path: Path) -> _Unusable:
+        return _Unusable(_at(self._origin, node.start_mark, shown(message), path, code="unsupported-yaml"))
 
     def _members(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                message = "merge keys (<<) are not supported"
-                raise _Unusable(_at(self._origin, key_node.start_mark, message, code="unsupported-yaml"))
+                raise self._unsupported(key_node, "merge keys (<<) are not supported", path)
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None:
-                message = "a key must be a plain word"
-                raise _Unusable(_at(self._origin, key_node.start_mark, message, code="unsupported-yaml"))
+            if key is None or not _is_text(key):
+                raise self._unsupported(key_node, "a key must be a plain word", path)
             if key in seen:
-                message = f"duplicate key {key!r}"
+                message = shown(f"duplicate key {key!r}")
                 raise _Unusable(_at(self._origin, key_node.start_mark, message, (*path, key), code="duplicate-key"))
             seen.add(key)
             self._places[(*path, key)] = _place(key_node)
             yield key, self.plain(value_node, (*path, key))
+
+
+def _is_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8."""
+    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 OWN_METRICS = "aiops_"
+MAX_CHARACTERS, MAX_NESTED, MAX_OPERATORS = 10_000, 32, 64
+_LEVELS = re.compile(
+    r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|([()]|[-+*/%^]|[<>=!]=?|\b(?:and|or|unless|atan2)\b)""",
+    re.I | re.S,
+)
+"""What deepens the tree, outside of comments and strings."""
+
 TARGET_LABELS = ("cluster", "namespace", "service", "job", "instance", "pod")
 """Labels by which `up` knows the targets of a selector."""
 
@@ -27,14 +35,33 @@ class Checked:
     metrics: tuple[str, ...] = field(default=())
 
 
+def parsed(expr: str) -> Any:
+    """Return the tree of a query; raise ValueError, in a sentence, for what is no PromQL or too deep to be read.
+
+    The parser is native and calls itself for every level: thousands of parentheses or terms end the process.
+    """
+    import promql_parser as promql
+
+    if len(expr) > MAX_CHARACTERS:
+        raise ValueError(f"PromQL: a query of {len(expr)} characters; {MAX_CHARACTERS} are enough for a rule")
+    depth = deepest = operators = 0
+    for mark in _LEVELS.findall(expr):
+        depth += {"(": 1, ")": -1}.get(mark, 0)
+        deepest = max(deepest, depth)
+        operators += bool(mark) and mark not in "()"
+    if deepest > MAX_NESTED or operators > MAX_OPERATORS:
+        raise ValueError(f"PromQL: more than {MAX_NESTED} levels or {MAX_OPERATORS} operators: use a recording rule")
+    try:
+        return promql.parse(expr)
+    except ValueError as err:
+        raise ValueError(f"PromQL: {err}") from err
+
+
 def checked(expr: str) -> Checked:
     """Return what is known of a query; raise ValueError, in a sentence, when it cannot be a signal."""
     import promql_parser as promql
 
-    try:
-        tree = promql.parse(expr)
-    except ValueError as err:
-        raise ValueError(f"PromQL: {err}") from err
+    tree = parsed(expr)
     if isinstance(tree, promql.MatrixSelector | promql.SubqueryExpr):
         raise ValueError("PromQL: a range vector is no value at one instant; wrap it, such as in rate(...)")
     if isinstance(tree, promql.StringLiteral):
