@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_AFTER_S = 30 * 86_400.0
 MOST_REPLICAS = 1_000_000
+NEAR_RATIO = 1e-3
+"""How far beyond the value at which a wish turns it is looked at what would be in its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,18 @@ def _why_of(known: Known) -> dict[str, Any]:
             "wishes_less_below": _threshold(scales_in(policy, inputs, acts=False)),
         },
         "in_the_way": [_obstacle(one, known) for one in obstacles(policy, inputs)],
+        "in_the_way_of_more": _beyond(known, signal, scales_out(policy, inputs, acts=False).at, 1.0 + NEAR_RATIO),
+        "in_the_way_of_less": _beyond(known, signal, scales_in(policy, inputs, acts=False).at, 1.0 - NEAR_RATIO),
     }
+
+
+def _beyond(known: Known, signal: str, at: float | None, ratio: float) -> list[dict[str, Any]]:
+    """Return what would be in the way were the steering signal just beyond the value at which the wish turns."""
+    if at is None:
+        return []
+    value = at * ratio if at else NEAR_RATIO
+    inputs = supposed(known.policy, known.inputs, Supposed(signals={signal: value}))
+    return [_obstacle(one, known) for one in obstacles(known.policy, inputs)]
 
 
 def _decided(policy: ScalingPolicy, decision: Decision) -> dict[str, Any]:

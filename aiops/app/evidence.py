@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aiops.app.comparing import UNSENT
 from aiops.core.model import Instant, Mode
 from aiops.core.record.story import stamp
 from aiops.core.versions import rules_hash
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Evidence:
     """How a spec has done so far. ran_s: by mode; a shadow's time is one in dry-run.
 
-    changes: that were decided, sent or not. bugs: ticks that ended in one.
+    changes: that were decided, sent or not. held_ticks: in which a limit kept it from one. bugs: ticks that ended so.
     """
 
     ran_s: Mapping[str, float] = field(default_factory=dict)
@@ -58,7 +59,7 @@ def evidence(tallies: Sequence[Tally], documents: Mapping[str, str], step_s: flo
         last_at=max((one.last_at for one in tallies), default=None),
         ticks=sum(one.ticks for one in tallies),
         changes=sum(one.records for one in tallies if one.verdict == "allow"),
-        held_ticks=sum(one.ticks for one in tallies if one.verdict in ("wait", "ask", "deny")),
+        held_ticks=sum(one.ticks for one in tallies if one.verdict in ("wait", "deny") and one.reason not in UNSENT),
         bugs=sum(one.ticks for one in tallies if one.verdict == "bug"),
     )
 
@@ -78,9 +79,9 @@ def lacking(found: Evidence, to: Mode, needed_s: float) -> list[str]:
     if not found.ticks:
         missing.append("it has not decided anything yet: let it run in dry-run, or in the shadow of what acts")
     elif ran_s < needed_s:
-        modes = " and ".join(mode.value for mode in counts)
+        where = "" if to is Mode.APPROVE else f" in {' and '.join(mode.value for mode in counts)}"
         needed = f"{lasting(needed_s)} are needed (promotion.evidence_for)"
-        missing.append(f"it ran for {lasting(ran_s)} in {modes}, {needed}")
+        missing.append(f"it ran for {lasting(ran_s)}{where}, {needed}")
     if found.bugs:
         missing.append(f"{found.bugs} of its ticks ended in a bug")
     return missing

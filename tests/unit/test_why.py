@@ -228,3 +228,15 @@ def test_the_record_answers_by_its_newest_inputs_and_says_how_old_they_are():
     assert service.whatif({"target": "checkout", "signals": {"demand": 900}})["policies"][0]["after"]["wants"] == 18
     with pytest.raises(NotFound, match="shop/till"):
         service.why("shop/till")
+
+
+def test_what_would_be_in_the_way_of_a_wish_is_told_before_there_is_one():
+    pause = Pause(id="P1", scope="shop", direction=Direction.IN, reason="sale", by="ann", since=NOW)
+    known = [Known(policy=policy(mode=Mode.DRY_RUN), inputs=inputs(snapshot(pauses=(pause,))), notice="not promoted")]
+    (one,) = why(known, "checkout", NOW)["policies"]
+    assert one["in_the_way"] == []
+    assert [(step["reason"], step["undo"]) for step in one["in_the_way_of_less"]] == [
+        ("paused", "aiops resume P1"),
+        ("dry-run", "not promoted"),
+    ]
+    assert [step["reason"] for step in one["in_the_way_of_more"]] == ["dry-run"]

@@ -31,10 +31,11 @@ class Latest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What was decided by one document: so many ticks, in so many records, by verdict."""
+    """What was decided by one document: so many ticks, in so many records, by verdict and reason."""
 
     digest: str
     verdict: str
+    reason: str
     dry_run: bool
     records: int
     ticks: int
@@ -71,7 +72,7 @@ class Versions:
 
     def tallies(self, digests: Sequence[str]) -> tuple[Tally, ...]:
         """Return what was decided by documents."""
-        group = (DECISIONS.c.policy_digest, DECISIONS.c.verdict, DECISIONS.c.dry_run)
+        group = (DECISIONS.c.policy_digest, DECISIONS.c.verdict, DECISIONS.c.reason, DECISIONS.c.dry_run)
         counts = (func.count(), func.sum(DECISIONS.c.ticks), func.min(DECISIONS.c.at), func.max(DECISIONS.c.until))
         query = select(*group, *counts).where(DECISIONS.c.policy_digest.in_(digests)).group_by(*group)
         with translated("the decisions cannot be read"), self._engine.connect() as connection:
@@ -79,11 +80,12 @@ class Versions:
                 Tally(
                     digest=row[0],
                     verdict=row[1],
-                    dry_run=bool(row[2]),
-                    records=int(row[3]),
-                    ticks=int(row[4]),
-                    first_at=float(row[5]),
-                    last_at=float(row[6]),
+                    reason=row[2],
+                    dry_run=bool(row[3]),
+                    records=int(row[4]),
+                    ticks=int(row[5]),
+                    first_at=float(row[6]),
+                    last_at=float(row[7]),
                 )
                 for row in connection.execute(query)
             )

@@ -120,13 +120,18 @@ def _why_lines(one: dict[str, Any]) -> list[str]:
     lines += [f"binds      {limit}" for limit in limits] or ["binds      nothing"]
     lines.append(f"passed     {', '.join(passed)}")
     lines += _steering_lines(one)
-    for step in one["in_the_way"]:
-        until = f", until {step['until']} if all else stays" if step["until"] else ""
-        undo = f" -> {step['undo']}" if step["undo"] else ""
-        lines.append(f"to act     {step['detail'] or step['reason']}{until}{undo}")
+    for name, key in (("to act", "in_the_way"), ("more", "in_the_way_of_more"), ("less", "in_the_way_of_less")):
+        if key == "in_the_way" or one["wants"] == one["current"]:
+            lines += [f"{name:<10} waits for {_step(step)}" for step in one[key]]
     if one["notice"]:
         lines.append(f"promotion  {one['notice']}")
     return lines
+
+
+def _step(step: dict[str, Any]) -> str:
+    until = f", until {step['until']} if all else stays" if step["until"] else ""
+    undo = f" -> {step['undo']}" if step["undo"] else ""
+    return f"{step['guard']}: {step['detail'] or step['reason']}{until}{undo}"
 
 
 def _steering_lines(one: dict[str, Any]) -> list[str]:
