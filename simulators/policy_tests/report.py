@@ -30,7 +30,7 @@ def text(results: Sequence[Result], *, fail_only: bool) -> str:
 def summary(results: Sequence[Result]) -> str:
     """Return how many failed and passed, and how long it took."""
     failed = sum(not one.passed for one in results)
-    ticks = sum(one.case.ticks for one in results)
+    ticks = sum(len(one.run.moments) for one in results)
     seconds = sum(one.elapsed_s for one in results)
     return f"{failed} failed, {len(results) - failed} passed, {ticks} decisions in {seconds:.2f} s"
 
@@ -57,7 +57,7 @@ def data(results: Sequence[Result], coverages: Sequence[Coverage] | None, untest
             "file": one.case.file,
             "line": one.case.place(())[0],
             "passed": one.passed,
-            "decisions": one.case.ticks,
+            "decisions": len(one.run.moments),
             "seconds": round(one.elapsed_s, 6),
             "failures": [
                 {key: value for key, value in asdict(failure).items() if key != "path"}

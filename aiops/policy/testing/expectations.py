@@ -37,6 +37,11 @@ def last_moment_s(expect: Sequence[ExpectSpec], never: Sequence[NeverSpec], star
     return max((moment.after(start) for moment in named if moment is not None), default=0.0)
 
 
+def is_open_ended(expect: Sequence[ExpectSpec], never: Sequence[NeverSpec]) -> bool:
+    """Return whether something is said of the whole rest of a run, so that its end may still decide."""
+    return any(one.to is None for one in never) or any(one.from_ is not None and one.to is None for one in expect)
+
+
 # -- one expectation -------------------------------------------------------------------------------
 
 

@@ -99,7 +99,7 @@ class _How:
             if self.wanted.search(case.spec.name) is None:
                 continue
             started = time.perf_counter()
-            result = run_case(case)
+            result = run_case(case, whole=self.coverage)
             results.append(replace(result, elapsed_s=time.perf_counter() - started))
             if self.coverage:
                 gathered.note(result.run)
