@@ -21,6 +21,9 @@ from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, 
 from aiops.policy.document import Document, Path, documents
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+MAX_NAME = 253
+"""As Kubernetes has it."""
+
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "namespace", "labels", "annotations")
 
@@ -102,7 +105,7 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
     _known_keys(metadata, _METADATA, ("metadata",), problems)
     name, namespace = metadata.get("name"), metadata.get("namespace", "default")
     for key, value in (("name", name), ("namespace", namespace)):
-        if not isinstance(value, str) or not _NAME.fullmatch(value):
+        if not isinstance(value, str) or len(value) > MAX_NAME or not _NAME.fullmatch(value):
             problems.add(("metadata", key), f"{value!r} is no {key} that Kubernetes accepts", code="bad-name")
     for key in ("labels", "annotations"):
         _texts(metadata.get(key), ("metadata", key), problems)

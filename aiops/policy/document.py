@@ -13,7 +13,7 @@ from aiops.errors import Problem
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
-"""Of one document. A file holds ten times as many, in as many documents as MAX_DOCUMENTS."""
+"""Of one document."""
 
 MAX_DEPTH = 40
 MAX_DOCUMENTS = 2_000
@@ -88,13 +88,13 @@ class _Unusable(Exception):
         self.problem = problem
 
 
-def documents(text: str, origin: str) -> tuple[list[Document], list[Problem]]:
-    """Return the documents of a text and what is wrong with it; an empty document is none."""
+def documents(text: str, origin: str, *, fast: bool = yaml.__with_libyaml__) -> tuple[list[Document], list[Problem]]:
+    """Return the documents of a text and what is wrong with it; an empty document is none. fast: by libyaml."""
     if len(text) > MAX_BYTES:
         return [], [_at(origin, None, f"the file is larger than {MAX_BYTES} characters", code="too-large")]
     found: list[Document] = []
     try:
-        for node, loader in _nodes(text):
+        for node, loader in _nodes(text, fast):
             found.append(_document(node, origin, loader))
     except _TooMuch as err:
         return found, [_at(origin, err.mark, str(err), code="too-large")]
@@ -112,9 +112,9 @@ def documents(text: str, origin: str) -> tuple[list[Document], list[Problem]]:
     return found, []
 
 
-def _nodes(text: str) -> Iterator[tuple[yaml.Node, Any]]:
+def _nodes(text: str, fast: bool) -> Iterator[tuple[yaml.Node, Any]]:
     """Yield the root of each document that is not empty, and who constructs its values."""
-    loader = _loader(text)
+    loader = _loader(text) if fast else _Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -141,13 +141,14 @@ class _Loader(yaml.SafeLoader):
 
     def compose_document(self) -> yaml.Node | None:
         self._documents += 1
+        self._nodes = 0
         self._stop(self._documents > MAX_DOCUMENTS, f"more than {MAX_DOCUMENTS} documents")
         return super().compose_document()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._nodes += 1
         self._depth += 1
-        self._stop(self._nodes > 10 * MAX_NODES or self._depth > MAX_DEPTH + 1, TOO_MUCH)
+        self._stop(self._nodes > MAX_NODES or self._depth > MAX_DEPTH + 1, TOO_MUCH)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -162,15 +163,13 @@ def _loader(text: str) -> Any:
 
     libyaml composes by calling itself, without a limit to the depth; its events are counted before.
     """
-    if not yaml.__with_libyaml__:
-        return _Loader(text)
     depth = nodes = found = 0
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            nodes += isinstance(event, yaml.NodeEvent)
+            nodes = 0 if isinstance(event, yaml.DocumentStartEvent) else nodes + isinstance(event, yaml.NodeEvent)
             found += isinstance(event, yaml.DocumentStartEvent)
-            if depth > MAX_DEPTH or nodes > 10 * MAX_NODES or found > MAX_DOCUMENTS:
+            if depth > MAX_DEPTH or nodes > MAX_NODES or found > MAX_DOCUMENTS:
                 return _Loader(text)
     except (yaml.YAMLError, ValueError):
         return _Loader(text)

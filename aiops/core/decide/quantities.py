@@ -8,6 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+LONGEST_S = 36_525 * 86_400.0
+"""A hundred years: what is longer is a mistake, and overflows calendars."""
+
+MAX_CHARACTERS = 64
+
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|[smhdwy]))")
 _SUFFIXES = {
@@ -30,13 +35,16 @@ def duration_s(value: Any) -> float:
     >>> duration_s("1h30m"), duration_s("250ms"), duration_s(15)
     (5400.0, 0.25, 15.0)
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_S:
         return float(value)
-    text = value.strip() if isinstance(value, str) else ""
+    text = value.strip() if isinstance(value, str) and len(value) <= MAX_CHARACTERS else ""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{value!r} is no duration such as 90s, 5m, 1h30m or 14d")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    found = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if found > LONGEST_S:
+        raise ValueError(f"{value!r} is more than a hundred years")
+    return found
 
 
 def quantity(value: Any) -> float:
@@ -47,10 +55,11 @@ def quantity(value: Any) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
-    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= MAX_CHARACTERS else None
+    found = math.inf if match is None else float(match[1]) * _SUFFIXES.get(match[2], 1.0)
+    if not math.isfinite(found):
         raise ValueError(f"{value!r} is no number or quantity such as 50, 250m or 1.5k")
-    return float(match[1]) * _SUFFIXES.get(match[2], 1.0)
+    return found
 
 
 def level(value: Any) -> float:
