@@ -98,6 +98,8 @@ class Daemon:
             _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
         started(settings, built.viewer, self._exports.append)
         built.world.start()
+        # what has been read meanwhile is in force in the first turn
+        self._guarded(built.policies.reload)()
         if built.world.virtual:
             built.learn()
         else:

@@ -77,6 +77,11 @@ def test_resources_are_read_and_followed(server: KubernetesServer, policies: Kub
     eventually(lambda: list(policies.read().found) == [KEY])
 
 
+def test_what_can_be_read_is_known_once_watching_has_begun(watched: Callable[..., KubernetesPolicies]):
+    reading = watched().read()
+    assert (list(reading.found), reading.unknown) == ([KEY], {})
+
+
 def test_before_anything_is_read_nothing_is_known(server: KubernetesServer, watched):
     server.refused_reads = {SCALING: 500, WATCHING: 500}
     reading = watched().read()

@@ -20,6 +20,7 @@ STATUS_MANAGER = "aiops-status"
 DISCONNECTED_S = 60.0
 """How long a watch that hears nothing still counts."""
 
+FIRST_READ_S = 3.0
 WRITE_TIMEOUT_S = 5.0
 GONE = (404, 409)
 """What is answered when the object is no more: 409 when another one has its name, since the uid is sent along."""
@@ -55,9 +56,12 @@ class KubernetesPolicies:
         self._clock: Callable[[], float] = time.monotonic
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, and wait a moment for the first answers, so that the first turn knows who claims what."""
         for one in self._watched:
             one.informer.start()
+        deadline = self._clock() + FIRST_READ_S
+        for one in self._watched:
+            one.informer.read.wait(max(0.0, deadline - self._clock()))
 
     def stop(self, timeout_s: float) -> None:
         """Stop every watch."""
