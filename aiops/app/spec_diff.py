@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from aiops.app.evidence import lasting
-from aiops.core.decide import policy_kinds
 from aiops.core.decide.quantities import duration_s, ratio
+from aiops.policy.kinds import kinds
 
 MISSING = "-"
 
@@ -28,7 +28,8 @@ class Changed:
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
     """Return the fields of two canonical documents that differ, without names and labels."""
-    model = policy_kinds().get(str(after.get("kind")))
+    kind = kinds().get(str(after.get("kind")))
+    model = None if kind is None else kind.model
     found = _differences(before["spec"], after["spec"], ("spec",))
     return [_changed(path, one, other, model) for path, one, other in found]
 

@@ -11,14 +11,14 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from aiops.core.decide import policy_kinds
 from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
-from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, compiled, did_you_mean
+from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, did_you_mean
 from aiops.policy.document import Document, Path, documents
+from aiops.policy.kinds import compiled, kinds
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 MAX_NAME = 253
@@ -78,7 +78,7 @@ def _one(document: Document, found: _Found) -> None:
     problems = Problems(document)
     envelope = _envelope(document, problems)
     if envelope is not None:
-        spec = _spec(document, policy_kinds()[envelope.kind], problems)
+        spec = _spec(document, kinds()[envelope.kind].model, problems)
         policy = None if spec is None else compiled(envelope, spec, problems)
         if policy is not None:
             found.made.append((document, policy))
@@ -94,9 +94,9 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
     _known_keys(data, _TOP, (), problems)
     if data.get("apiVersion") != API_VERSION:
         problems.add(("apiVersion",), f"{data.get('apiVersion')!r} is not {API_VERSION}", code="bad-envelope")
-    kind, kinds = data.get("kind"), tuple(policy_kinds())
-    if kind not in kinds:
-        hint = did_you_mean(str(kind), kinds) or f"known kinds: {', '.join(kinds)}"
+    kind, known = data.get("kind"), tuple(kinds())
+    if kind not in known:
+        hint = did_you_mean(str(kind), known) or f"known kinds: {', '.join(known)}"
         problems.add(("kind",), f"unknown kind {kind!r}", hint=hint, code="unknown-kind")
     metadata = data.get("metadata")
     if not isinstance(metadata, dict):

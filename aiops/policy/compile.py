@@ -1,4 +1,4 @@
-"""From a checked spec to a compiled policy; what only several fields together can get wrong is found here."""
+"""What the compilers of all kinds share: the envelope, the problems of one document, the canonical text."""
 
 from __future__ import annotations
 
@@ -6,55 +6,14 @@ import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
 from aiops.core.decide.spec import Spec
-from aiops.core.decide.watch.spec import WatchSpec
-from aiops.core.detect import TIERS
-from aiops.core.ids import digest
-from aiops.core.model import TargetRef
-from aiops.core.policies import (
-    Backlog,
-    Bounds,
-    BoundsWindow,
-    Fallback,
-    ForecastSpec,
-    Guardrail,
-    Limits,
-    Objective,
-    RatePolicy,
-    RateUnit,
-    ScalingPolicy,
-    ScalingRules,
-    SignalQuery,
-    Slo,
-    Verification,
-    WatchPolicy,
-    WatchQuery,
-)
-from aiops.core.policies import SignalSpec as CompiledSignal
-from aiops.core.versions import spec_hash
+from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
-from aiops.policy import cel, promql, schedule
 from aiops.policy.document import Document, Path
 
 API_VERSION = "policy.aiops/v1alpha1"
-
-UP_WINDOW_S, DOWN_WINDOW_S = 0.0, 300.0
-UP_RATES = (
-    RatePolicy(unit=RateUnit.PERCENT, value=100, period_s=15.0),
-    RatePolicy(unit=RateUnit.PODS, value=4, period_s=15.0),
-)
-DOWN_RATES = (RatePolicy(unit=RateUnit.PERCENT, value=100, period_s=15.0),)
-UP_TOLERANCE, DOWN_TOLERANCE = 0.0, 0.1
-"""Defaults of autoscaling/v2, but for the tolerance of scale-up: `perReplica` is a limit, not a target."""
-
-SLO_QUANTILE = 0.95
-"""What is served by a policy that follows its SLO, until the next minutes have been learnt."""
-
-LEAST_SEASON_S = 7200.0
 
 MAX_PROBLEMS = 100
 """Said of one document: who sends megabytes of mistakes is told the first hundred."""
@@ -62,6 +21,7 @@ MAX_PROBLEMS = 100
 MAX_WORD = 64
 
 T = TypeVar("T")
+Compiled: TypeAlias = ScalingPolicy | WatchPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +73,12 @@ class Problems:
         return any(problem.severity == "error" for problem in self.found)
 
 
-def compiled(envelope: Envelope, spec: Spec, problems: Problems) -> ScalingPolicy | WatchPolicy | None:
-    """Return the compiled policy, or None when problems with errors were noted."""
-    document = canonical(envelope, spec)
-    if isinstance(spec, ScalingSpec):
-        return _scaling(envelope, spec, document, problems)
-    if isinstance(spec, WatchSpec):
-        return _watch(envelope, spec, document, problems)
-    raise TypeError(f"no compiler for {type(spec).__name__}")
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """model: what people write. compile: makes a policy of (envelope, spec, canonical document, problems)."""
+
+    model: type[Spec]
+    compile: Callable[[Envelope, Any, str, Problems], Compiled | None]
 
 
 def canonical(envelope: Envelope, spec: Spec) -> str:
@@ -132,259 +90,6 @@ def canonical(envelope: Envelope, spec: Spec) -> str:
         "spec": spec.model_dump(mode="json", by_alias=True),
     }
     return json.dumps(whole, sort_keys=True, separators=(",", ":"))
-
-
-# -- ScalingPolicy ---------------------------------------------------------------------------------
-
-
-def _scaling(envelope: Envelope, spec: ScalingSpec, document: str, problems: Problems) -> ScalingPolicy | None:
-    names = tuple(spec.signals)
-    signals = {name: _signal(envelope.key, name, one, problems) for name, one in spec.signals.items()}
-    _known_signal(spec.objective.demand, names, ("spec", "objective", "demand"), problems)
-    if spec.objective.slo is not None:
-        _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
-    if spec.objective.utilisation is not None:
-        _known_signal(spec.objective.utilisation, names, ("spec", "objective", "utilisation"), problems)
-    _backlog_signals(spec, names, problems)
-    _by_slo(spec, problems)
-    _scope(envelope, spec, problems)
-    windows = _windows(spec, problems)
-    guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
-    expect = spec.verify.expect
-    expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
-    problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone), "bad-schedule")
-    if problems.fatal:
-        return None
-    return ScalingPolicy(
-        key=envelope.key,
-        digest=digest(document),
-        document=document,
-        origin=problems.document.origin,
-        mode=spec.mode,
-        target=_target(envelope, spec),
-        lever=spec.lever,
-        signals={name: one for name, one in signals.items() if one is not None},
-        objective=_objective(spec),
-        forecast=_forecast(spec),
-        bounds=Bounds(min_replicas=spec.bounds.min_replicas, max_replicas=spec.bounds.max_replicas, windows=windows),
-        up=_rules(spec.behavior.scale_up, UP_WINDOW_S, UP_RATES, UP_TOLERANCE),
-        down=_rules(spec.behavior.scale_down, DOWN_WINDOW_S, DOWN_RATES, DOWN_TOLERANCE),
-        limits=Limits(
-            cooldown_out_s=spec.limits.cooldown.out,
-            cooldown_in_s=spec.limits.cooldown.in_,
-            changes_per_hour=spec.limits.changes_per_hour,
-        ),
-        verify=Verification(within_s=spec.verify.within, expect=expected),
-        guardrails=tuple(one for one in guardrails if one is not None),
-        fallback=_fallback(spec),
-        manual_override_s=spec.manual_override,
-        scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
-        time_zone=spec.time_zone,
-        spec_hash=spec_hash(document),
-        candidate_for=_candidate_for(envelope, spec),
-    )
-
-
-def _candidate_for(envelope: Envelope, spec: ScalingSpec) -> str:
-    name = spec.candidate_for
-    return "" if name is None else f"{envelope.kind}/{envelope.namespace}/{name}"
-
-
-def _backlog_signals(spec: ScalingSpec, names: Sequence[str], problems: Problems) -> None:
-    backlog, path = spec.objective.backlog, ("spec", "objective", "backlog")
-    if backlog is None:
-        return
-    _known_signal(backlog.signal, names, (*path, "signal"), problems)
-    if isinstance(backlog.partitions, str):
-        _known_signal(backlog.partitions, names, (*path, "partitions"), problems)
-
-
-def _by_slo(spec: ScalingSpec, problems: Problems) -> None:
-    """Refuse to serve an SLO's quantile without an SLO, and seasons that a forecast of the next hour cannot use."""
-    forecast = spec.forecast
-    if forecast is None or forecast.quantile != "slo":
-        return
-    if spec.objective.slo is None:
-        message = "quantile: slo needs an objective.slo, whose error budget says how much is served"
-        problems.add(("spec", "forecast", "quantile"), message, code="slo-quantile")
-    elif spec.objective.slo.target >= 1.0:
-        message = "100% leaves no error budget: write 99.9% or a quantile"
-        problems.add(("spec", "objective", "slo", "target"), message, code="slo-quantile")
-    if forecast.season < LEAST_SEASON_S:
-        message = "quantile: slo needs a season of 2h or more"
-        problems.add(("spec", "forecast", "season"), message, code="slo-quantile")
-
-
-def _fallback(spec: ScalingSpec) -> Fallback | None:
-    one = spec.fallback
-    return None if one is None else Fallback(after_s=one.after, replicas=one.replicas)
-
-
-def _target(envelope: Envelope, spec: ScalingSpec) -> TargetRef:
-    return TargetRef(
-        cluster=spec.target.cluster,
-        namespace=envelope.namespace,
-        api_version=spec.target.api_version,
-        kind=spec.target.kind,
-        name=spec.target.name,
-    )
-
-
-def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
-    """Refuse a foreign namespace (S3), and a candidate for itself."""
-    namespace = spec.target.namespace
-    if namespace is not None and namespace != envelope.namespace:
-        message = f"a policy targets only its own namespace {envelope.namespace!r}, not {namespace!r}"
-        problems.add(("spec", "target", "namespace"), message, code="foreign-namespace")
-    if spec.candidate_for == envelope.name:
-        message = "a policy is no candidate for itself"
-        problems.add(("spec", "candidateFor"), message, hint="give it another name", code="bad-candidate")
-
-
-def _signal(key: str, name: str, spec: SignalSpec, problems: Problems) -> CompiledSignal | None:
-    path: Path = ("spec", "signals", name)
-    if not name.isidentifier():
-        problems.add(path, f"a signal's name is a word such as demand, not {name!r}")
-    checked = problems.attempt((*path, "query"), lambda: promql.checked(spec.query), "bad-promql")
-    if spec.presence is not None:
-        presence = spec.presence
-        problems.attempt((*path, "presence"), lambda: promql.checked(presence), "bad-promql")
-    if checked is None:
-        return None
-    return CompiledSignal(
-        query=SignalQuery(
-            policy=key,
-            name=name,
-            expr=spec.query,
-            age_exprs=checked.companions.age,
-            coverage_exprs=checked.companions.coverage,
-            up_exprs=checked.companions.up,
-            presence_expr=spec.presence,
-        ),
-        unit=spec.unit,
-        max_age_s=spec.max_age,
-        on_absent=spec.on_absent,
-        on_nan=spec.on_na_n,
-        on_stale=spec.on_stale,
-        on_partial=spec.on_partial,
-        when_no_traffic=spec.when_no_traffic,
-    )
-
-
-def _known_signal(name: str, names: Sequence[str], path: Path, problems: Problems) -> None:
-    if name not in names:
-        known = f"signals are {', '.join(names)}"
-        problems.add(
-            path, f"there is no signal {name!r}", hint=did_you_mean(name, names) or known, code="unknown-signal"
-        )
-
-
-def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
-    made = []
-    for number, one in enumerate(spec.bounds.windows):
-        path: Path = ("spec", "bounds", "windows", number, "schedule")
-        make = partial(schedule.window, one.schedule, one.duration, one.time_zone)
-        cron = problems.attempt(path, make, "bad-schedule")
-        if cron is not None:
-            made.append(
-                BoundsWindow(
-                    name=one.name or one.schedule,
-                    schedule=cron,
-                    min_replicas=one.min_replicas,
-                    max_replicas=one.max_replicas,
-                )
-            )
-    return tuple(made)
-
-
-def _guardrail(number: int, spec: GuardrailSpec, names: Sequence[str], problems: Problems) -> Guardrail | None:
-    when = _condition(spec.when, names, ("spec", "guardrails", number, "when"), problems)
-    return None if when is None else Guardrail(when=when, then=spec.then, max_replicas=spec.max_replicas)
-
-
-def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) -> cel.CelCondition | None:
-    try:
-        return cel.condition(text, names)
-    except cel.InvalidCondition as err:
-        hint = ""
-        if "undeclared reference" in str(err):
-            word = str(err).split("'")[1]
-            hint = did_you_mean(word, cel.known_variables(names))
-        problems.add(path, f"{err} (at {err.line}:{err.column} of the condition)", hint=hint, code="bad-cel")
-        return None
-
-
-def _objective(spec: ScalingSpec) -> Objective:
-    slo, backlog = spec.objective.slo, spec.objective.backlog
-    return Objective(
-        demand=spec.objective.demand,
-        per_replica=None if spec.objective.per_replica == "learn" else spec.objective.per_replica,
-        utilisation=spec.objective.utilisation,
-        slo=None if slo is None else Slo(signal=slo.signal, at_most=slo.at_most, target_ratio=slo.target),
-        backlog=None
-        if backlog is None
-        else Backlog(
-            signal=backlog.signal,
-            drain_s=backlog.drain_within,
-            partitions=backlog.partitions,
-            rebalance_s=backlog.rebalance,
-        ),
-    )
-
-
-def _forecast(spec: ScalingSpec) -> ForecastSpec | None:
-    one = spec.forecast
-    if one is None:
-        return None
-    return ForecastSpec(
-        model=one.model,
-        history_s=one.history,
-        quantile=SLO_QUANTILE if one.quantile == "slo" else one.quantile,
-        lead_s=one.lead_time,
-        season_s=one.season,
-        by_slo=one.quantile == "slo",
-    )
-
-
-def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tolerance: float) -> ScalingRules:
-    own = spec.policies
-    written = spec.stabilization_window_seconds
-    return ScalingRules(
-        stabilisation_s=window_s if written is None else float(written),
-        rates=(
-            rates
-            if own is None
-            else tuple(RatePolicy(unit=r.type, value=r.value, period_s=float(r.period_seconds)) for r in own)
-        ),
-        select=spec.select_policy,
-        tolerance_ratio=tolerance if spec.tolerance is None else spec.tolerance,
-        single_step_s=float(spec.single_step_window_seconds),
-    )
-
-
-# -- WatchPolicy -----------------------------------------------------------------------------------
-
-
-def _watch(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
-    problems.attempt(("spec", "query"), lambda: promql.checked(spec.query), "bad-promql")
-    if problems.fatal:
-        return None
-    return WatchPolicy(
-        key=envelope.key,
-        digest=digest(document),
-        document=document,
-        origin=problems.document.origin,
-        query=WatchQuery(
-            policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
-        ),
-        detector=spec.detector or TIERS[spec.tier].detector,
-        side=spec.side,
-        false_alarms_per_week=spec.false_alarms_per_week or TIERS[spec.tier].false_alarms_per_week,
-        min_deviation=spec.min_deviation,
-        min_deviation_ratio=spec.min_deviation_ratio,
-        history_s=spec.history,
-        season_s=spec.season,
-    )
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.core.decide import policy_kinds
 from aiops.policy.compile import API_VERSION
+from aiops.policy.kinds import kinds
 from aiops.policy.structural import Schema, structural
 
 GROUP, _, VERSION = API_VERSION.partition("/")
@@ -161,7 +161,7 @@ def crd(one: Resource) -> dict[str, Any]:
 
 
 def _schema(one: Resource) -> Schema:
-    model = policy_kinds()[one.kind]
+    model = kinds()[one.kind].model
     return {
         "type": "object",
         "description": (model.__doc__ or "").strip(),

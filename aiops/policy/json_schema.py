@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiops.core.decide import policy_kinds
 from aiops.policy.compile import API_VERSION
+from aiops.policy.kinds import kinds
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -13,13 +13,13 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def schema() -> dict[str, Any]:
     """Return one schema that accepts a policy of any kind."""
     definitions: dict[str, Any] = {}
-    kinds = []
-    for kind, model in policy_kinds().items():
-        spec = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{kind}.{{model}}")
+    refs = []
+    for kind, one in kinds().items():
+        spec = one.model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{kind}.{{model}}")
         definitions |= {f"{kind}.{name}": one for name, one in spec.pop("$defs", {}).items()}
         definitions[kind] = _envelope(kind, spec)
-        kinds.append({"$ref": f"#/$defs/{kind}"})
-    return {"$schema": DRAFT, "title": f"policies of {API_VERSION}", "oneOf": kinds, "$defs": definitions}
+        refs.append({"$ref": f"#/$defs/{kind}"})
+    return {"$schema": DRAFT, "title": f"policies of {API_VERSION}", "oneOf": refs, "$defs": definitions}
 
 
 def _envelope(kind: str, spec: dict[str, Any]) -> dict[str, Any]:

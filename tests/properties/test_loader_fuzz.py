@@ -13,10 +13,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiops.core.decide import policy_kinds
 from aiops.policy import check
 from aiops.policy.checking import checked
 from aiops.policy.document import documents
+from aiops.policy.kinds import kinds
 from tests.properties.hostile import DEADLINE_S, EXTRA_BYTES, HOSTILE, SHIPPED
 
 ROOT = Path(__file__).parents[2]
@@ -169,7 +169,7 @@ def test_a_real_file_that_was_mutated_is_read_or_refused_s10(data, name, mutatio
 KEYS = st.sampled_from(
     sorted(
         {"apiVersion", "kind", "metadata", "spec", "name", "namespace", "labels", "annotations", "mode", "in", "onNaN"}
-        | {info.alias or key for model in policy_kinds().values() for key, info in model.model_fields.items()}
+        | {info.alias or key for one in kinds().values() for key, info in one.model.model_fields.items()}
         | {"query", "unit", "maxAge", "perReplica", "slo", "atMost", "schedule", "duration", "when", "then", "replicas"}
     )
 )

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from aiops.core.decide import policy_kinds
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
 from aiops.core.decide.scaling.spec import BoundsSpec, GuardrailSpec, ObjectiveSpec, ScalingSpec, SignalSpec, WindowSpec
 from aiops.core.decide.spec import CelRule, SchemaRule, Spec, in_cel, server_rules
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
+from aiops.policy.kinds import kinds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
 from tests.structural_rules import bounded, violations
@@ -58,7 +58,7 @@ def test_the_checker_finds_what_the_api_server_would_refuse(what):
 
 
 def test_every_kind_that_is_loaded_is_a_resource():
-    assert {one.kind for one in RESOURCES} == set(policy_kinds())
+    assert {one.kind for one in RESOURCES} == set(kinds())
 
 
 def test_what_is_committed_is_what_the_models_say():
@@ -140,7 +140,7 @@ def _subclasses(of: type[BaseModel]) -> list[type[BaseModel]]:
     return [one for one in of.__subclasses__() if one.__module__.startswith("aiops.")]
 
 
-EVERY = sorted({one for kind in policy_kinds().values() for one in models(kind)}, key=lambda one: one.__name__)
+EVERY = sorted({one for kind in kinds().values() for one in models(kind.model)}, key=lambda one: one.__name__)
 
 
 @pytest.mark.parametrize("model", EVERY, ids=lambda model: model.__name__)

@@ -1,0 +1,36 @@
+"""WatchPolicy: the compiled policy."""
+
+from __future__ import annotations
+
+from aiops.core.decide.watch.spec import WatchSpec
+from aiops.core.detect import TIERS
+from aiops.core.ids import digest
+from aiops.core.policies import WatchPolicy, WatchQuery
+from aiops.policy import promql
+from aiops.policy.compile import Envelope, Kind, Problems
+
+
+def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
+    """Return the compiled policy, None when problems with errors were noted."""
+    problems.attempt(("spec", "query"), lambda: promql.checked(spec.query), "bad-promql")
+    if problems.fatal:
+        return None
+    return WatchPolicy(
+        key=envelope.key,
+        digest=digest(document),
+        document=document,
+        origin=problems.document.origin,
+        query=WatchQuery(
+            policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
+        ),
+        detector=spec.detector or TIERS[spec.tier].detector,
+        side=spec.side,
+        false_alarms_per_week=spec.false_alarms_per_week or TIERS[spec.tier].false_alarms_per_week,
+        min_deviation=spec.min_deviation,
+        min_deviation_ratio=spec.min_deviation_ratio,
+        history_s=spec.history,
+        season_s=spec.season,
+    )
+
+
+KIND = Kind(WatchSpec, compiled)
