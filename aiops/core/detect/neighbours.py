@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.model import F64, Instant, Rows
 from aiops.core.protocols import Arrays
 
 SHAPE = 4
@@ -29,14 +29,14 @@ DELAY_S, DELAY_SAMPLES = 1800.0, 4.0
 CONTEXT_SHARE = 1.0 / 48.0
 """What came within this share of a season from the same time of it is its context."""
 
-RESOLUTION = 1e-3
+RESOLUTION = 1e-4
 """Distances below this share of the value say nothing."""
 
 LEAST_VALUES, LEAST_CONTEXT = 8, 3
 _GAP_STEPS = 3.5
 _FIRST_ROOM = 64
 _NEVER = -1e18
-_ROWS = ("_windows", "_times", "_count", "_recent", "_last_at")
+_ROWS = ("_windows", "_times", "_phases", "_count", "_recent", "_last_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,14 +69,15 @@ class Pace:
 
 
 class Neighbours:
-    """Arrays over n rows, changed in place. windows: float64[n, room, 4], a ring of stretches; times: of their ends.
+    """Arrays over n rows, changed in place. windows: float64[n, 4, room], a ring of stretches.
 
-    count: how many stretches were ever remembered. recent: float64[n, 3], the samples before the next one.
+    times, phases: float64[n, room], when they ended, and how far into a season that was. count: how many were ever
+    remembered. recent: float64[n, 3], the samples before the next one.
     """
 
     def __init__(self, rows: int) -> None:
-        self._windows = np.full((rows, _FIRST_ROOM, SHAPE), np.nan)
-        self._times = np.full((rows, _FIRST_ROOM), _NEVER)
+        self._windows = np.full((rows, SHAPE, _FIRST_ROOM), np.nan)
+        self._times, self._phases = np.full((rows, _FIRST_ROOM), _NEVER), np.zeros((rows, _FIRST_ROOM))
         self._count = np.zeros(rows, np.int64)
         self._recent = np.full((rows, SHAPE - 1), np.nan)
         self._last_at = np.full(rows, _NEVER)
@@ -84,17 +85,21 @@ class Neighbours:
     def near(self, row: int, at: Instant, value: float, pace: Pace) -> Near:
         """Return what of the past of a row lies nearest to a value at `at`."""
         kept = min(int(self._count[row]), self._times.shape[1])
-        windows, age = self._windows[row, :kept], at - self._times[row, :kept]
+        windows, age = self._windows[row, :, :kept], at - self._times[row, :kept]
         old = age >= pace.delay_s
-        values = windows[:, -1]
+        values = windows[-1]
+        before = self._before(row, at, pace)
         with np.errstate(over="ignore", invalid="ignore"):
             away = np.abs(values - value)
-            shape = np.abs(windows - np.append(self._before(row, at, pace), value)).sum(axis=1)
-        context = _in_context(age, pace)
+            shape = away.copy()
+            for lag, sample in enumerate(before.tolist()):
+                shape += np.abs(windows[lag] - sample)
+        phase = np.abs(self._phases[row, :kept] - at % pace.season_s)
+        context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
         distances = np.array(
             [
                 _least(away[old], LEAST_VALUES),
-                _least(shape[old & np.isfinite(shape)], LEAST_VALUES),
+                _least(shape[old & ~np.isnan(shape)], LEAST_VALUES),
                 _least(away[context], LEAST_CONTEXT),
             ]
         )
@@ -114,8 +119,9 @@ class Neighbours:
         if count == room and room < KEPT:
             self._grow()
             room = self._times.shape[1]
-        self._windows[row, count % room] = window
+        self._windows[row, :, count % room] = window
         self._times[row, count % room] = at
+        self._phases[row, count % room] = at % pace.season_s
         self._count[row] = count + 1
 
     def take(self, rows: Rows) -> None:
@@ -134,7 +140,12 @@ class Neighbours:
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint; raise ValueError when it does not fit."""
         rows, room = len(self._count), np.shape(arrays.get("times", np.zeros((0, 0))))[-1]
-        shapes = {"windows": (rows, room, SHAPE), "times": (rows, room), "recent": (rows, SHAPE - 1)}
+        shapes = {
+            "windows": (rows, SHAPE, room),
+            "recent": (rows, SHAPE - 1),
+            "times": (rows, room),
+            "phases": (rows, room),
+        }
         for name in _ROWS:
             if name[1:] not in arrays or arrays[name[1:]].shape != shapes.get(name[1:], (rows,)):
                 raise ValueError(f"the checkpoint's {name[1:]} does not fit {rows} rows")
@@ -151,13 +162,9 @@ class Neighbours:
     def _grow(self) -> None:
         """Double the room; rings that were full go on behind what they hold."""
         rows, room = self._times.shape
-        self._windows = np.concatenate([self._windows, np.full((rows, room, SHAPE), np.nan)], axis=1)
+        self._windows = np.concatenate([self._windows, np.full((rows, SHAPE, room), np.nan)], axis=2)
         self._times = np.concatenate([self._times, np.full((rows, room), _NEVER)], axis=1)
-
-
-def _in_context(age: F64, pace: Pace) -> Bools:
-    phase = np.mod(age, pace.season_s)
-    return np.asarray((np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s))
+        self._phases = np.concatenate([self._phases, np.zeros((rows, room))], axis=1)
 
 
 def _least(distances: F64, least: int) -> float:

@@ -15,12 +15,12 @@ import numpy as np
 
 from aiops.core.detect.neighbours import Near, Neighbours, Pace
 from aiops.core.detect.rules import WEEK_S, RowRules
-from aiops.core.detect.surprise import Surprise
+from aiops.core.detect.surprise import Record, Surprise
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
 KINDS = 3
-TOGETHER = 12.0
+TOGETHER = 9.0
 """How many surprising samples come for one false alarm: neighbours share windows. Measured, see docs/detection.md."""
 
 LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
@@ -79,11 +79,11 @@ class Novelty:
             near = self._neighbours.near(row, at, value if math.isfinite(value) else math.nan, pace)
             if not len(near.usual):
                 continue
-            expected[row], lower[row], upper[row] = self._band(row, near, float(limits[row]))
+            record = self._surprise.record(row)
+            expected[row], lower[row], upper[row] = _band(record, near, float(limits[row]))
             if not math.isfinite(value):
                 continue
-            surprises = self._surprise.of(row, near.distances)
-            seen = _Seen(value=value, near=near, surprise=math.sqrt(float(surprises @ surprises) / KINDS))
+            seen = _Seen(value=value, near=near, surprise=_joined(record.surprises(near.distances)))
             self._looked[row] = seen
             if learned[row]:
                 score[row] = 2.0 ** (seen.surprise - float(limits[row]))
@@ -173,12 +173,6 @@ class Novelty:
         chances = WEEK_S / step_s / TOGETHER
         return np.asarray(np.log10(np.maximum(chances / self.rules.false_alarms_per_week, 1.0)), np.float64)
 
-    def _band(self, row: int, near: Near, limit: float) -> tuple[float, float, float]:
-        """Return the median of what is usual, and how far beyond all of it a value alone would spend the budget."""
-        reach = self._surprise.reach(row, 0, limit)
-        usual = near.usual
-        return float(np.median(usual)), float(usual.min()) - reach, float(usual.max()) + reach
-
     def _ruled(self, values: F64, expected: F64, score: F64) -> F64:
         """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""
         rules, away = self.rules, values - expected
@@ -196,3 +190,15 @@ class Novelty:
         moved = (over & inside) | (~over & ~inside & np.isfinite(score))
         np.copyto(upper, edge, where=moved & (away > 0))
         np.copyto(lower, edge, where=moved & (away <= 0))
+
+
+def _joined(surprises: F64) -> float:
+    """Return the root mean square of the surprises that are known."""
+    known = surprises[~np.isnan(surprises)]
+    return math.sqrt(float(known @ known) / max(len(known), 1))
+
+
+def _band(record: Record, near: Near, limit: float) -> tuple[float, float, float]:
+    """Return the median of what is usual, and how far beyond all of it a value alone would spend the budget."""
+    reach, usual = record.reach(0, limit), near.usual
+    return float(np.median(usual)), float(usual.min()) - reach, float(usual.max()) + reach

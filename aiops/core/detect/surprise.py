@@ -9,6 +9,9 @@ beyond the last, and much less so in a row whose records have always gone far.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from aiops.core.model import F64, Rows
@@ -27,8 +30,42 @@ LOW, WIDTH, BINS = -46.0, 0.1, 920
 HALF_LIFE_S = 56 * 86_400.0
 """How long a row remembers what was surprising."""
 
+_LEAST, _MOST = math.exp(LOW), math.exp(-LOW)
 _EDGES = LOW + WIDTH * np.arange(BINS)
 _CENTRES = _EDGES + 0.5 * WIDTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record:
+    """What a row has shown of each kind. seen, beyond: float64[kinds, 920], weights in bins, and from each bin on.
+
+    u: where the tail begins, in logarithms. peaks: the weight beyond it. tail: Hill's estimate, drawn to the prior.
+    """
+
+    seen: F64
+    beyond: F64
+    u: F64
+    peaks: F64
+    tail: F64
+
+    def surprises(self, distances: F64) -> F64:
+        """Return float64[kinds] in [0, 30], NaN where nothing is known."""
+        total, kinds = self.beyond[:, 0], np.arange(len(self.u))
+        logs, bins = _logs(distances)
+        within = (logs - _EDGES[bins]) / WIDTH
+        p_values = (self.beyond[kinds, bins] - within * self.seen[kinds, bins] + 0.5) / (total + 1.0)
+        far = (self.peaks + 1.0) / (total + 2.0) * np.exp(-np.maximum(logs - self.u, 0.0) / self.tail)
+        p_values = np.where(logs > self.u, far, p_values)
+        known = np.isfinite(distances) & (total > 0)
+        return np.where(known, -np.log10(np.minimum(np.maximum(p_values, 10.0**-MOST), 1.0)), np.nan)
+
+    def reach(self, kind: int, surprise: float) -> float:
+        """Return the distance of a kind that is so surprising, by the tail; 0 where nothing is known."""
+        total, peaks = float(self.beyond[kind, 0]), float(self.peaks[kind])
+        if total <= 0:
+            return 0.0
+        far = surprise * math.log(10.0) + math.log((peaks + 1.0) / (total + 2.0))
+        return math.exp(min(float(self.u[kind]) + float(self.tail[kind]) * max(far, 0.0), -LOW))
 
 
 class Surprise:
@@ -38,32 +75,16 @@ class Surprise:
         self._kinds = np.arange(kinds)
         self._seen = np.zeros((rows, kinds, BINS))
 
-    def of(self, row: int, distances: F64) -> F64:
-        """Return float64[kinds] in [0, 30]: how surprising distances are; 0 where nothing is known."""
+    def record(self, row: int) -> Record:
+        """Return what a row has shown until now."""
         seen, kinds = self._seen[row], self._kinds
         beyond = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
-        total = beyond[:, 0]
-        logs, bins = _logs(distances)
-        within = np.clip((logs - _EDGES[bins]) / WIDTH, 0.0, 1.0)
-        p_values = (beyond[kinds, bins] - within * seen[kinds, bins] + 0.5) / (total + 1.0)
-        first = np.maximum((beyond >= TAIL_SHARE * total[:, None]).sum(axis=1) - 1, 0)
+        first = np.maximum((beyond >= TAIL_SHARE * beyond[:, :1]).sum(axis=1) - 1, 0)
         u, peaks = _EDGES[first], beyond[kinds, first]
-        tail = self._tail(row, first, u, peaks)
-        far = (peaks + 1.0) / (total + 2.0) * np.exp(-np.maximum(logs - u, 0.0) / tail)
-        p_values = np.where(logs > u, far, p_values)
-        surprises = -np.log10(np.clip(p_values, 10.0**-MOST, 1.0))
-        return np.where(np.isfinite(distances) & (total > 0), surprises, 0.0)
-
-    def reach(self, row: int, kind: int, surprise: float) -> float:
-        """Return the distance of a kind that is so surprising, by the tail; 0 where nothing is known."""
-        beyond = np.cumsum(self._seen[row, kind, ::-1])[::-1]
-        if beyond[0] <= 0:
-            return 0.0
-        first = max(int((beyond >= TAIL_SHARE * beyond[0]).sum()) - 1, 0)
-        peaks = beyond[first]
-        tail = self._tail(row, np.full(len(self._kinds), first), _EDGES[first], np.full(len(self._kinds), peaks))
-        far = surprise * np.log(10.0) + np.log((peaks + 1.0) / (beyond[0] + 2.0))
-        return float(np.exp(min(_EDGES[first] + tail[kind] * max(far, 0.0), -LOW)))
+        sums = np.array([one[at:] @ _CENTRES[at:] for one, at in zip(seen, first.tolist(), strict=True)])
+        excess = sums - peaks * u + PRIOR_PEAKS * PRIOR_TAIL
+        tail = np.maximum(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL)
+        return Record(seen=seen, beyond=beyond, u=u, peaks=peaks, tail=tail)
 
     def learn(self, row: int, distances: F64, passed_s: float) -> None:
         """Learn distances (NaN is none) that were seen `passed_s` after the last."""
@@ -88,16 +109,8 @@ class Surprise:
             raise ValueError(f"the checkpoint's seen does not fit {self._seen.shape}")
         self._seen = np.array(arrays["seen"], np.float64)
 
-    def _tail(self, row: int, first: Rows, u: F64, peaks: F64) -> F64:
-        """Return Hill's estimate of each kind's tail beyond `u`, drawn to the prior."""
-        sums = np.array([seen[at:] @ _CENTRES[at:] for seen, at in zip(self._seen[row], first.tolist(), strict=True)])
-        excess = sums - peaks * u + PRIOR_PEAKS * PRIOR_TAIL
-        return np.asarray(np.maximum(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL), np.float64)
-
 
 def _logs(distances: F64) -> tuple[F64, Rows]:
     """Return log distances within what the bins reach, and the bin of each; NaN lies in the first."""
-    with np.errstate(divide="ignore"):
-        logs = np.log(np.where(np.isnan(distances), 0.0, distances))
-    logs = np.clip(logs, LOW, -LOW)
+    logs = np.log(np.minimum(np.fmax(distances, _LEAST), _MOST))
     return logs, np.minimum(((logs - LOW) / WIDTH).astype(np.intp), BINS - 1)
