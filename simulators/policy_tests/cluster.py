@@ -31,26 +31,28 @@ DEFAULT_LEAD_S = 60.0
 
 
 class Pods:
-    """So many pods, each with the instant from which it is ready."""
+    """So many pods, in groups by the instant from which they are ready, so that a million cost as little as one."""
 
     def __init__(self, count: int, at: Instant) -> None:
-        self._ready_at = [at] * count
+        self._groups = [(at, count)]
 
     def __len__(self) -> int:
-        return len(self._ready_at)
+        return sum(count for _, count in self._groups)
 
     def resize(self, wanted: int, at: Instant, lead_s: float) -> None:
         """Start pods that are ready after the lead time, or stop those that would be ready last."""
-        have = len(self._ready_at)
-        if wanted > have:
-            self._ready_at += [at + lead_s] * (wanted - have)
-            self._ready_at.sort()
-        elif wanted < have:
-            del self._ready_at[max(wanted, 0) :]
+        more = wanted - len(self)
+        if more > 0:
+            self._groups = sorted([*self._groups, (at + lead_s, more)])
+        while more < 0 and self._groups:
+            since, count = self._groups.pop()
+            if count > -more:
+                self._groups.append((since, count + more))
+            more += count
 
     def ready(self, at: Instant) -> int:
         """Return how many are ready."""
-        return sum(one <= at + 1e-6 for one in self._ready_at)
+        return sum(count for since, count in self._groups if since <= at + 1e-6)
 
 
 class TestCluster:

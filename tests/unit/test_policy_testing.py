@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from aiops.app.cli import app
-from aiops.policy.testing import MISSING, STALE, InvalidNotation, series
-from simulators.policy_tests import run_case
+from aiops.policy.testing import MISSING, STALE, InvalidNotation, failures, series
+from simulators.policy_tests import record, run_case
 from simulators.policy_tests.coverage import Gathered
 from simulators.policy_tests.files import suite
 
@@ -231,6 +232,16 @@ def test_what_is_expected_fails_when_it_is_forbidden(folder):
     (failure,) = run_case(case).failures
     assert failure.expected == "never from 0s to 3m: action Scale, replicas 5"
     assert failure.got.startswith("at 2m15s: verdict allow, action Scale, 2 -> 5")
+
+
+def test_a_bug_in_deciding_fails_a_test_that_would_not_have_noticed(folder):
+    (case,) = suite([folder]).cases
+    run = record(case, case.ticks)
+    assert failures(run, case.spec.expect, (), case.start) == []
+    first = run.moments[0]
+    broken = replace(first, decision=replace(first.decision, verdict=None, bug="ZeroDivisionError: x", story="a bug"))
+    (found,) = failures(replace(run, moments=[broken, *run.moments[1:]]), case.spec.expect, (), case.start)
+    assert (found.expected, found.got) == ("no bug in deciding", "at 0s: a bug: a bug")
 
 
 # -- the command -------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ def test_pods_are_ready_after_the_lead_time_and_the_youngest_go_first():
     pods.resize(6, 80.0, 60.0)
     pods.resize(5, 90.0, 60.0)
     assert pods.ready(200.0) == 5
+    pods.resize(1_000_000_000, 300.0, 60.0)
+    pods.resize(3, 310.0, 60.0)
+    assert (len(pods), pods.ready(310.0)) == (3, 3)
 
 
 def test_a_clock_time_is_the_next_one_after_the_start():

@@ -27,7 +27,19 @@ def failures(run: Run, expect: Sequence[ExpectSpec], never: Sequence[NeverSpec],
     """Return what of a run is not as expected, in the order in which it is written."""
     found = [_unmet(run, one, start, ("expect", number)) for number, one in enumerate(expect)]
     found += [_happened(run, one, start, ("never", number)) for number, one in enumerate(never)]
+    found.append(_bug(run, expect))
     return [one for one in found if one is not None]
+
+
+def _bug(run: Run, expect: Sequence[ExpectSpec]) -> Failure | None:
+    """Return that deciding broke, which no other expectation would tell; unless a bug is what is expected."""
+    if any(one.reason is Reason.BUG for one in expect):
+        return None
+    broken = next((one for one in run.moments if one.decision is not None and one.decision.bug), None)
+    if broken is None:
+        return None
+    got = f"at {_offset(run, broken)}: {described(broken)}"
+    return Failure(expected="no bug in deciding", got=got, nearest="", story=story_of(run, broken))
 
 
 def last_moment_s(expect: Sequence[ExpectSpec], never: Sequence[NeverSpec], start: datetime) -> float:
