@@ -1,0 +1,74 @@
+"""The queries of a policy with what they are for, so that a rule can ask more of some than of others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiops.core.policies import ScalingPolicy, SignalSpec, WatchPolicy
+from aiops.policy.document import Path as FieldPath
+from aiops.policy.lint.trees import Facts, facts
+
+
+class Role(StrEnum):
+    """What a query is for."""
+
+    DEMAND = "demand"
+    SLO = "slo"
+    UTILISATION = "utilisation"
+    BACKLOG = "backlog"
+    OTHER = "other"
+    PRESENCE = "presence"
+    WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One query. signal: its name, '' for a watch; unit: as it was written; lead_s: how far ahead its policy looks."""
+
+    path: FieldPath
+    expr: str
+    role: Role
+    facts: Facts
+    signal: str = ""
+    unit: str = ""
+    lead_s: float = 0.0
+
+
+def asked(policy: ScalingPolicy | WatchPolicy) -> tuple[Asked, ...]:
+    """Return the queries of a policy, those that tell a presence behind their signals."""
+    if isinstance(policy, WatchPolicy):
+        expr = policy.query.expr
+        return (Asked(path=("spec", "query"), expr=expr, role=Role.WATCH, facts=facts(expr)),)
+    return tuple(one for name, spec in policy.signals.items() for one in _of_signal(policy, name, spec))
+
+
+def role(policy: ScalingPolicy, name: str) -> Role:
+    """Return what a signal is for; one that is for several things is for the first of them."""
+    objective = policy.objective
+    roles = {
+        objective.demand: Role.DEMAND,
+        **({objective.slo.signal: Role.SLO} if objective.slo is not None else {}),
+        **({objective.utilisation: Role.UTILISATION} if objective.utilisation is not None else {}),
+        **({objective.backlog.signal: Role.BACKLOG} if objective.backlog is not None else {}),
+    }
+    return Role.DEMAND if name == objective.demand else roles.get(name, Role.OTHER)
+
+
+def _of_signal(policy: ScalingPolicy, name: str, spec: SignalSpec) -> tuple[Asked, ...]:
+    path: FieldPath = ("spec", "signals", name)
+    lead_s = policy.forecast.lead_s if policy.forecast is not None else 0.0
+    own = Asked(
+        path=(*path, "query"),
+        expr=spec.query.expr,
+        role=role(policy, name),
+        facts=facts(spec.query.expr),
+        signal=name,
+        unit=spec.unit,
+        lead_s=lead_s,
+    )
+    presence = spec.query.presence_expr
+    if presence is None:
+        return (own,)
+    other = Asked(path=(*path, "presence"), expr=presence, role=Role.PRESENCE, facts=facts(presence), signal=name)
+    return own, other

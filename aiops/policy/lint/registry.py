@@ -1,0 +1,267 @@
+"""Every rule of the linter, in the order in which docs/lint.md explains them. A new rule is a function and an entry."""
+
+from __future__ import annotations
+
+from aiops.policy.lint import across, bounds, conditions, queries, safety, timing, watching
+from aiops.policy.lint.rule import QueryRule, Rule, ScalingRule, SetRule, WatchRule
+
+RULES: tuple[Rule, ...] = (
+    ScalingRule(
+        code="scale-in-faster",
+        why="capacity that goes sooner than it comes is missing when load returns",
+        mend="a longer scaleDown.stabilizationWindowSeconds, smaller scaleDown.policies, or a cooldown",
+        find=timing.scale_in_faster,
+    ),
+    ScalingRule(
+        code="cooldown-inverted",
+        why="a cooldown of scale-out that is longer than that of scale-in holds back what is needed",
+        mend="limits.cooldown: {in: longer than out}",
+        find=timing.cooldown_inverted,
+    ),
+    ScalingRule(
+        code="no-fallback",
+        why="with lever replicas and without a fallback nothing adds capacity while Prometheus is down",
+        mend="fallback: {after: 5m, replicas: N}, or lever: hpa-floor over an HPA",
+        find=safety.no_fallback,
+    ),
+    ScalingRule(
+        code="enforce-without-tests",
+        why="what acts on production has been seen to do the right thing before",
+        mend="a *.test.yaml beside the policy or in tests/ that names it; run by aiops policy test",
+        find=safety.enforce_without_tests,
+    ),
+    ScalingRule(
+        code="enforce-without-hpa",
+        why="without an HPA beneath there is no reactive net when the daemon is gone (S2)",
+        mend="an HPA on the target and lever: hpa-floor",
+        find=safety.enforce_without_hpa,
+    ),
+    ScalingRule(
+        code="single-replica",
+        why="one replica is gone with its node; at none nothing measures demand, and nothing wakes it",
+        mend="bounds.minReplicas: 2",
+        find=safety.single_replica,
+    ),
+    ScalingRule(
+        code="zero-is-good-news",
+        why="a latency, utilisation or backlog that reads 0 while it is absent lets capacity be taken away blindly",
+        mend="onAbsent: hold",
+        find=safety.zero_is_good_news,
+    ),
+    ScalingRule(
+        code="presence-says-nothing",
+        why="a presence query that reads the same series is absent together with them: zero is never taken",
+        mend="a presence query over something that is there without events",
+        find=safety.presence_says_nothing,
+    ),
+    ScalingRule(
+        code="no-traffic",
+        why="a latency quantile without requests is NaN, which holds scale-in all night",
+        mend="whenNoTraffic: meets-slo",
+        find=safety.no_traffic,
+    ),
+    ScalingRule(
+        code="unused-signal",
+        why="a signal that nothing uses costs queries, and still holds scale-in while it is absent",
+        mend="use it in objective, guardrails or verify, or take it out",
+        find=safety.unused_signal,
+    ),
+    ScalingRule(
+        code="short-lead",
+        why="a start-up time below one turn of the loop means that nothing is foreseen until it is measured",
+        mend="forecast.leadTime: the time from created to ready of a pod",
+        find=timing.short_lead,
+    ),
+    ScalingRule(
+        code="short-history",
+        why="what happens once a season is only known after two of them",
+        mend="forecast.history of two seasons or more",
+        find=timing.short_history,
+    ),
+    ScalingRule(
+        code="short-season",
+        why="a season that passes while a replica starts cannot be served by starting replicas",
+        mend="forecast.season: 1d or 7d",
+        find=timing.short_season,
+    ),
+    ScalingRule(
+        code="quantile-half",
+        why="the median is too little half of the time",
+        mend="forecast.quantile: 0.95, or slo",
+        find=timing.quantile_half,
+    ),
+    ScalingRule(
+        code="verify-too-soon",
+        why="an action that is judged before its replicas can be ready is always judged to have no effect",
+        mend="verify.within of two start-up times or more",
+        find=timing.verify_too_soon,
+    ),
+    ScalingRule(
+        code="max-age-short",
+        why="a maxAge below two scrapes makes a signal stale whenever one scrape is late",
+        mend="maxAge of three scrapes or more",
+        find=timing.max_age_short,
+    ),
+    ScalingRule(
+        code="max-age-long",
+        why="Prometheus answers nothing for a series without samples for 5 minutes: a longer maxAge never counts",
+        mend="maxAge of 5m or less",
+        find=timing.max_age_long,
+    ),
+    ScalingRule(
+        code="nothing-to-scale",
+        why="equal bounds leave no choice, and the policy only costs queries",
+        mend="mode: observe, or a wider range",
+        find=bounds.nothing_to_scale,
+    ),
+    ScalingRule(
+        code="window-above-max",
+        why="a window's floor above the ceiling wins, so that the ceiling does not hold",
+        mend="maxReplicas in the window, too",
+        find=bounds.window_above_max,
+    ),
+    ScalingRule(
+        code="window-never",
+        why="a schedule for a day that does not exist is a mistake",
+        mend="another schedule: minute hour day month weekday",
+        find=bounds.window_never,
+    ),
+    ScalingRule(
+        code="window-always",
+        why="windows that overlap without a gap are bounds that always hold, hidden in a schedule",
+        mend="a shorter duration, or the policy's own bounds",
+        find=bounds.window_always,
+    ),
+    ScalingRule(
+        code="fallback-outside",
+        why="a fallback outside of the bounds is cut to them, one at the minimum does nothing",
+        mend="fallback.replicas between minReplicas and maxReplicas",
+        find=bounds.fallback_outside,
+    ),
+    ScalingRule(
+        code="cap-outside",
+        why="a cap at or above maxReplicas binds nothing, one below minReplicas contradicts it",
+        mend="maxReplicas of the guardrail between the bounds",
+        find=bounds.cap_outside,
+    ),
+    ScalingRule(
+        code="odd-unit",
+        why="250 for a latency in seconds is four minutes: a promise that is never broken",
+        mend="write the unit: 250ms, 1%",
+        find=bounds.odd_unit,
+    ),
+    ScalingRule(
+        code="constant-condition",
+        why="a condition that always or never holds guards nothing",
+        mend="a condition over signals, findings or incidents; time.weekday counts from 0, Monday",
+        find=conditions.constant_condition,
+    ),
+    QueryRule(
+        code="no-matchers",
+        why="a metric without a matcher reads the series of every workload, and mixes their load",
+        mend='a matcher: {service="..."}',
+        find=queries.no_matchers,
+    ),
+    QueryRule(
+        code="wide-regex",
+        why="a regular expression that begins with a wildcard is tried on every value of the label",
+        mend="= in place of =~, or a fixed beginning",
+        find=queries.wide_regex,
+    ),
+    QueryRule(
+        code="many-series",
+        why="a signal is one number; an answer of several series is not usable, and holds scale-in",
+        mend="sum(...), max(...)",
+        find=queries.many_series,
+    ),
+    QueryRule(
+        code="wide-range",
+        why="a window of hours reads all of its samples on every turn",
+        mend="a recording rule",
+        find=queries.wide_range,
+    ),
+    QueryRule(
+        code="short-window",
+        why="a rate needs two samples in its window",
+        mend="a window of four scrapes",
+        find=queries.short_window,
+    ),
+    QueryRule(
+        code="slow-signal",
+        why="an average over a window shows a step in load half a window late",
+        mend="a window of 1m to 2m",
+        find=queries.slow_signal,
+    ),
+    QueryRule(
+        code="counter-as-gauge",
+        why="a counter grows until its process restarts",
+        mend="rate(...)",
+        find=queries.counter_as_gauge,
+    ),
+    QueryRule(
+        code="rate-of-sum",
+        why="the rate of a sum takes the restart of one pod for a leap of all",
+        mend="sum(rate(...))",
+        find=queries.rate_of_sum,
+    ),
+    QueryRule(
+        code="no-le",
+        why="histogram_quantile needs the label le of its buckets, and answers nothing without",
+        mend="sum by (le) (rate(..._bucket[1m]))",
+        find=queries.no_le,
+    ),
+    QueryRule(
+        code="average-of-quantiles",
+        why="quantiles cannot be averaged or added",
+        mend="the quantile of the sum of buckets, or max",
+        find=queries.average_of_quantiles,
+    ),
+    QueryRule(
+        code="shrinking-demand",
+        why="demand for each replica falls when replicas are added, so that they are taken away again",
+        mend="demand in all: sum(...), in requests or jobs per second",
+        find=queries.shrinking_demand,
+    ),
+    WatchRule(
+        code="passing-identity",
+        why="what was learnt of a series is lost when its name ends with a pod",
+        mend="identity: labels that stay",
+        find=watching.passing_identity,
+    ),
+    WatchRule(
+        code="identity-not-answered",
+        why="an identity by a label that the query drops gives all series one name",
+        mend="keep the label: by (...)",
+        find=watching.identity_not_answered,
+    ),
+    WatchRule(
+        code="short-watch-history",
+        why="what is usual at an hour is known after two seasons",
+        mend="history of two seasons or more",
+        find=watching.short_watch_history,
+    ),
+    SetRule(
+        code="duplicate-signal",
+        why="two names for one number hide which of them is meant",
+        mend="one signal, used twice",
+        find=across.duplicate_signal,
+    ),
+    SetRule(
+        code="same-heavy-query",
+        why="what several policies read over long windows is what recording rules are for",
+        mend="a recording rule",
+        find=across.same_heavy_query,
+    ),
+    SetRule(
+        code="same-in-other-words",
+        why="equal texts are asked once for all policies; texts that differ in spaces are asked twice",
+        mend="the same text",
+        find=across.same_in_other_words,
+    ),
+    SetRule(
+        code="candidate-for-nobody",
+        why="a candidate is compared with the policy that it names",
+        mend="the name of a policy of this kind and namespace",
+        find=across.candidate_for_nobody,
+    ),
+)
