@@ -90,14 +90,12 @@ def lacking(found: Evidence, to: Mode, needed_s: float) -> list[str]:
 def lasting(seconds: float) -> str:
     """Return a duration as people read it.
 
-    >>> lasting(45.0), lasting(5400.0), lasting(90000.0), lasting(604800.0)
-    ('45 s', '1 h 30 min', '1 d 1 h', '7 d')
+    >>> lasting(45.0), lasting(90.0), lasting(5400.0), lasting(90000.0), lasting(604800.0)
+    ('45 s', '1 min 30 s', '1 h 30 min', '1 d 1 h', '7 d')
     """
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    for unit, name, less, less_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min")):
+    for unit, name, less, less_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:
             rest = whole % unit // less
             return f"{whole // unit} {name}" + (f" {rest} {less_name}" if rest else "")
-    return f"{whole // 60} min"
+    return f"{whole} s"

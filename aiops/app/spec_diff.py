@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiops.app.evidence import lasting
 from aiops.core.decide.quantities import duration_s, ratio
 from aiops.policy.kinds import kinds
 
@@ -35,6 +34,10 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    # what is only on one side is told by its fields, too
+    kind = type(one if one is not None else other)
+    if kind in (dict, list) and None in (one, other):
+        one, other = (kind() if side is None else side for side in (one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
             yield from _differences(one.get(key), other.get(key), (*path, key))
@@ -90,5 +93,19 @@ def _text(value: Any, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if unit == "s":
-        return lasting(value) if value >= 1 and float(value).is_integer() else f"{value:g} s"
+        return _duration(value)
     return f"{value * 100:g} %" if unit == "%" else f"{value:g}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration to the last second and no shorter than it is.
+
+    >>> _duration(5400.0), _duration(90.0), _duration(0.25), _duration(0.0)
+    ('1 h 30 min', '1 min 30 s', '0.25 s', '0 s')
+    """
+    rest, parts = seconds, []
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if rest >= unit:
+            parts.append(f"{int(rest // unit)} {name}")
+            rest %= unit
+    return " ".join([*parts, f"{rest:g} s"] if rest or not parts else parts)

@@ -79,7 +79,7 @@ def test_a_promotion_without_evidence_is_refused_and_not_written_s6(record):
     refused = record.promote()
     assert (refused["promoted"], refused["missing"]) == (
         False,
-        ["it ran for 2 min, 10 min are needed (promotion.evidence_for)"],
+        ["it ran for 2 min 30 s, 10 min are needed (promotion.evidence_for)"],
     )
     assert refused["evidence"]["ticks"] == 10
     assert record.store.promotions.every() == ()
