@@ -180,7 +180,7 @@ class KubernetesServer:
 
         with self._changed:
             cuts = self._cuts
-            while not self._stopping and cuts == self._cuts:
+            while not self._stopping and cuts == self._cuts and path not in self.refused_reads:
                 if self.gone:
                     self.gone = False
                     status = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
