@@ -1,7 +1,8 @@
-"""Two thin adapters over the shipped code, so that others can judge it in simulations of their own.
+"""Three thin adapters over the shipped code, so that others can judge it in simulations of their own.
 
 `Scaler`: the policy `policies/storefront.yaml`, as it is shipped but for the start-up time and the SLO of the contest,
 through the shipped bank, decision and guard chain. `Forecaster`: the shipped forecaster of one series.
+`Detector`: a series under a WatchPolicy of the signal tier.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline import Turn, decide, demand_of, settled
 from aiops.policy import parse
+from benchmarks.external_detector import Detector
 from benchmarks.external_forecaster import Forecaster
 
-__all__ = ["Forecaster", "Scaler"]
+__all__ = ["Detector", "Forecaster", "Scaler"]
 
 POLICY = Path(__file__).parents[1] / "policies" / "storefront.yaml"
 TICK_S = 15.0
