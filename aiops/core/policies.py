@@ -214,6 +214,14 @@ class Bounds:
         return low, max(low, high), low_name or high_name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarFreeze:
+    """A change freeze of a policy: nothing that can wait is changed while `schedule` is active (S9)."""
+
+    name: str
+    schedule: Schedule
+
+
 class Then(StrEnum):
     """What a guardrail does while its condition holds."""
 
@@ -292,6 +300,7 @@ class ScalingPolicy:
     limits: Limits
     verify: Verification
     guardrails: tuple[Guardrail, ...] = ()
+    freezes: tuple[CalendarFreeze, ...] = ()
     fallback: Fallback | None = None
     manual_override_s: float = 3600.0
     scale_in_allowed: bool | None = None

@@ -25,6 +25,17 @@ WINDOWS = st.fixed_dictionaries(
     {"schedule": st.just("0 8 * * *"), "duration": st.just("1h")},
     optional={"minReplicas": REPLICAS, "maxReplicas": REPLICAS},
 )
+INSTANTS = st.sampled_from(["2026-12-20T00:00:00Z", "2026-12-20T00:30:00+01:00", "2027-01-03T00:00:00Z"])
+FREEZES = st.fixed_dictionaries(
+    {"name": st.just("year-end")},
+    optional={
+        "schedule": st.just("0 8 * * *"),
+        "duration": st.just("1h"),
+        "from": INSTANTS,
+        "to": INSTANTS,
+        "holidays": st.just({"country": "DE"}),
+    },
+)
 BOUNDS = st.fixed_dictionaries({"maxReplicas": REPLICAS}, optional={"minReplicas": REPLICAS})
 GUARDRAILS = st.fixed_dictionaries(
     {"when": st.just("replicas.current > 1.0"), "then": st.sampled_from(["hold", "hold-scale-in", "cap"])},

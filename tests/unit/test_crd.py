@@ -15,14 +15,22 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
-from aiops.core.decide.scaling.spec import BoundsSpec, GuardrailSpec, ObjectiveSpec, ScalingSpec, SignalSpec, WindowSpec
+from aiops.core.decide.scaling.spec import (
+    BoundsSpec,
+    FreezeSpec,
+    GuardrailSpec,
+    ObjectiveSpec,
+    ScalingSpec,
+    SignalSpec,
+    WindowSpec,
+)
 from aiops.core.decide.spec import CelRule, SchemaRule, Spec, in_cel, server_rules
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.kinds import kinds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
 from tests.structural_rules import bounded, violations
-from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, SPECS, WINDOWS
+from tests.unit.documents import BOUNDS, FREEZES, GUARDRAILS, SIGNALS, SPECS, WINDOWS
 from tests.unit.test_cli import aiops
 
 COMMITTED = Path(__file__).parents[2] / "config/deploy/crds"
@@ -166,6 +174,7 @@ def test_rules_stand_in_the_order_in_which_they_are_read():
 OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     SignalSpec: SIGNALS,
     WindowSpec: WINDOWS,
+    FreezeSpec: FREEZES,
     BoundsSpec: BOUNDS,
     GuardrailSpec: GUARDRAILS,
     ScalingSpec: SPECS,

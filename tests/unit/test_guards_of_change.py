@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aiops.core.guard import verdict
@@ -13,6 +15,7 @@ from aiops.core.model import (
     VerdictWord,
 )
 from aiops.core.policies import (
+    CalendarFreeze,
     Guardrail,
     Limits,
     RatePolicy,
@@ -20,6 +23,7 @@ from aiops.core.policies import (
     Select,
     Then,
 )
+from aiops.policy.schedule import Span
 from tests.builders import (
     NOW,
     TARGET,
@@ -138,6 +142,15 @@ def test_a_freeze_holds_what_is_not_needed_now_s9():
     frozen = context(snapshot=snapshot(freezes=(Freeze(name="friday", until=NOW + 60),)))
     assert bound(verdict(proposal(8, 6), frozen))[1] is Reason.FROZEN
     assert verdict(proposal(8, 12), frozen).word is VerdictWord.ALLOW
+
+
+def test_a_policys_own_freeze_holds_as_the_settings_do_s9():
+    year_end = CalendarFreeze(name="year-end", schedule=Span(NOW - 60, NOW + 60))
+    frozen = context(policy=policy(freezes=(year_end,)))
+    assert bound(verdict(proposal(8, 6), frozen))[1] is Reason.FROZEN
+    assert verdict(proposal(8, 12), frozen).word is VerdictWord.ALLOW
+    over = context(policy=policy(freezes=(replace(year_end, schedule=Span(NOW - 60, NOW)),)))
+    assert verdict(proposal(8, 6), over).word is VerdictWord.ALLOW
 
 
 def test_a_write_that_was_not_seen_yet_holds_the_next_but_not_more_reactive_need_s6():

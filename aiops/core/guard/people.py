@@ -6,7 +6,7 @@ import math
 
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
 from aiops.core.ids import ulid
-from aiops.core.model import Ask, Clamp, Direction, Mode, Pass, Pause, Question, Reason, Ruling, Wait
+from aiops.core.model import Ask, Clamp, Direction, Freeze, Mode, Pass, Pause, Question, Reason, Ruling, Wait
 from aiops.core.policies import Lever
 
 PAUSE_ANNOTATION = "policy.aiops/paused"
@@ -55,9 +55,11 @@ def freeze(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Hold scale-in and forecast-only scale-out during a change freeze; reactive need goes on (S5, S9)."""
     if wish.delta == 0:
         return None
-    if not ctx.snapshot.freezes:
+    own = ((one.name, one.schedule.active_until(ctx.now)) for one in ctx.policy.freezes)
+    standing = [*ctx.snapshot.freezes, *(Freeze(name=name, until=until) for name, until in own if until is not None)]
+    if not standing:
         return _NO_FREEZE
-    frozen = max(ctx.snapshot.freezes, key=lambda one: one.until)
+    frozen = max(standing, key=lambda one: one.until)
     return only_firm(wish, ctx, Wait(reason=Reason.FROZEN, detail=f"change freeze {frozen.name}", until=frozen.until))
 
 

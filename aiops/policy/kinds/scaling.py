@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
+from aiops.core.decide.scaling.spec import CalendarSpec, FreezeSpec, GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import (
     Backlog,
     Bounds,
     BoundsWindow,
+    CalendarFreeze,
     Fallback,
     ForecastSpec,
     Guardrail,
@@ -26,6 +27,7 @@ from aiops.core.policies import (
     Verification,
 )
 from aiops.core.policies import SignalSpec as CompiledSignal
+from aiops.core.protocols import Schedule
 from aiops.core.versions import spec_hash
 from aiops.policy import cel, promql, schedule
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
@@ -60,6 +62,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     _scope(envelope, spec, problems)
     windows = _windows(spec, problems)
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
+    freezes = tuple(_freeze(number, one, problems) for number, one in enumerate(spec.freezes))
     expect = spec.verify.expect
     expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
     problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone), "bad-schedule")
@@ -86,6 +89,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         ),
         verify=Verification(within_s=spec.verify.within, expect=expected),
         guardrails=tuple(one for one in guardrails if one is not None),
+        freezes=tuple(one for one in freezes if one is not None),
         fallback=_fallback(spec),
         manual_override_s=spec.manual_override,
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
@@ -193,7 +197,8 @@ def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
     made = []
     for number, one in enumerate(spec.bounds.windows):
         path: Path = ("spec", "bounds", "windows", number, "schedule")
-        make = partial(schedule.window, one.schedule, one.duration, one.time_zone)
+        days = _calendar(one.holidays, (*path[:-1], "holidays"), problems)
+        make = partial(schedule.window, one.schedule, one.duration, one.time_zone, days, only=one.on_holidays == "only")
         cron = problems.attempt(path, make, "bad-schedule")
         if cron is not None:
             made.append(
@@ -205,6 +210,31 @@ def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
                 )
             )
     return tuple(made)
+
+
+def _calendar(spec: CalendarSpec | None, path: Path, problems: Problems) -> schedule.Calendar | None:
+    if spec is None:
+        return None
+    return problems.attempt(path, lambda: schedule.calendar(spec.country, spec.subdivision, spec.dates), "bad-calendar")
+
+
+def _freeze(number: int, spec: FreezeSpec, problems: Problems) -> CalendarFreeze | None:
+    path: Path = ("spec", "freezes", number)
+    problems.attempt((*path, "timeZone"), lambda: schedule.known_zone(spec.time_zone), "bad-schedule")
+    if problems.fatal:
+        return None
+    when: Schedule | None
+    if spec.schedule is not None:
+        text, duration_s = spec.schedule, spec.duration or 0.0
+        when = problems.attempt(
+            (*path, "schedule"), lambda: schedule.window(text, duration_s, spec.time_zone), "bad-schedule"
+        )
+    elif spec.from_ is not None and spec.to is not None:
+        when = schedule.Span(spec.from_.timestamp(), spec.to.timestamp())
+    else:
+        days = _calendar(spec.holidays, (*path, "holidays"), problems)
+        when = None if days is None else schedule.Holidays(days, spec.time_zone)
+    return None if when is None else CalendarFreeze(name=spec.name, schedule=when)
 
 
 def _guardrail(number: int, spec: GuardrailSpec, names: Sequence[str], problems: Problems) -> Guardrail | None:

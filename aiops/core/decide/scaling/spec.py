@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
 from aiops.core.decide.spec import Spec, in_cel, in_schema
@@ -151,6 +153,55 @@ _ORDERED = (
 )
 
 
+class CalendarSpec(Spec):
+    """Days that are not like others."""
+
+    country: str = Field("", description="ISO 3166 code of a country, for its public holidays: DE")
+    subdivision: str = Field("", description="a part of the country with holidays of its own: BY")
+    dates: tuple[date, ...] = Field((), description="days of one's own: 2026-12-24")
+
+
+class OnHolidays(StrEnum):
+    """What a window does on the days of its calendar."""
+
+    SKIP = "skip"
+    ONLY = "only"
+
+
+class FreezeSpec(Spec):
+    """A change freeze: scale-in and scale-out on a forecast alone wait; what is needed now goes on."""
+
+    name: str = Field(min_length=1, description="as it is shown: year-end")
+    schedule: str | None = Field(None, description="cron: when it begins; needs a duration")
+    duration: Duration | None = Field(None, gt=0, description="how long it lasts from each beginning")
+    from_: AwareDatetime | None = Field(None, alias="from", description="since when, with a time zone; needs to")
+    to: AwareDatetime | None = Field(None, description="until when")
+    holidays: CalendarSpec | None = Field(None, description="on these days, from midnight to midnight")
+    time_zone: str = Field("UTC", description="of the schedule, and of the midnights of holidays")
+
+    @model_validator(mode="after")
+    @in_cel(
+        "has(self.schedule) == has(self.duration) && has(self.from) == has(self.to)",
+        "schedule goes with duration, and from with to",
+    )
+    @in_cel(
+        "[has(self.schedule), has(self.from), has(self.holidays)].filter(one, one).size() == 1",
+        "a freeze has one of schedule (with duration), from (with to), and holidays",
+    )
+    @in_cel(
+        "!(has(self.from) && has(self.to)) || timestamp(self.to) > timestamp(self.from)", "`to` is not after `from`"
+    )
+    def one_kind_of_time(self) -> FreezeSpec:
+        """Refuse a freeze that says no time, and one that says two."""
+        if (self.schedule is None) != (self.duration is None) or (self.from_ is None) != (self.to is None):
+            raise ValueError("schedule goes with duration, and from with to")
+        if sum(one is not None for one in (self.schedule, self.from_, self.holidays)) != 1:
+            raise ValueError("a freeze has one of schedule (with duration), from (with to), and holidays")
+        if self.from_ is not None and self.to is not None and self.to <= self.from_:
+            raise ValueError("`to` is not after `from`")
+        return self
+
+
 class WindowSpec(Spec):
     """Other bounds while a schedule is active."""
 
@@ -158,6 +209,8 @@ class WindowSpec(Spec):
     schedule: str = Field(description="cron: minute hour day month weekday")
     duration: Duration = Field(gt=0)
     time_zone: str = "UTC"
+    holidays: CalendarSpec | None = Field(None, description="days on which it does not begin, or begins only")
+    on_holidays: OnHolidays = Field(OnHolidays.SKIP, description="skip: not on holidays; only: on no other day")
     min_replicas: int | None = Field(None, ge=0)
     max_replicas: int | None = Field(None, ge=0)
 
@@ -275,6 +328,7 @@ class ScalingSpec(Spec):
     behavior: BehaviorSpec = BehaviorSpec()
     limits: LimitsSpec = LimitsSpec()
     guardrails: tuple[GuardrailSpec, ...] = ()
+    freezes: tuple[FreezeSpec, ...] = Field((), description="change freezes; those of PolicyDefaults are added")
     verify: VerifySpec = VerifySpec()
     fallback: FallbackSpec | None = None
     manual_override: Duration = Field(3600.0, description="how long we yield to a person who wrote the field")
