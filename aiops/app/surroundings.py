@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aiops.app.settings import Settings
+from aiops.app.settings import PrometheusSettings, Settings
 from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiops.adapters.kubernetes import Clusters, KubernetesLease, KubernetesPolicies
-    from aiops.adapters.prometheus import PrometheusSource
+    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
     from aiops.core.model import TargetRef
 
 
@@ -247,30 +247,34 @@ def surroundings(settings: Settings) -> Surroundings:
 
 def prometheus(settings: Settings) -> PrometheusSource:
     """Return the metrics source of the settings; raise ConfigurationError when there is none."""
-    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+    from aiops.adapters.prometheus import PrometheusSource
 
-    one = settings.prometheus
-    if one is None:
+    if settings.prometheus is None:
         raise ConfigurationError("prometheus.url is not set")
-    return PrometheusSource(
-        PrometheusOptions(
-            url=one.url,
-            bearer_token="" if one.bearer_token is None else one.bearer_token.get_secret_value(),
-            bearer_token_file=one.bearer_token_file,
-            username=one.username or "",
-            password="" if one.password is None else one.password.get_secret_value(),
-            ca_file=one.ca_file,
-            cert_file=one.cert_file,
-            key_file=one.key_file,
-            insecure_skip_verify=one.insecure_skip_verify,
-            headers={name: value.get_secret_value() for name, value in one.headers.items()},
-            timeout_s=one.timeout,
-            retries=one.retries,
-            concurrency=one.concurrency,
-            max_series=one.max_series,
-            max_bytes=int(one.max_bytes),
-            jitter_s=one.jitter,
-        )
+    return PrometheusSource(prometheus_options(settings.prometheus))
+
+
+def prometheus_options(one: PrometheusSettings) -> PrometheusOptions:
+    """Return how the metrics source of the settings is reached."""
+    from aiops.adapters.prometheus import PrometheusOptions
+
+    return PrometheusOptions(
+        url=one.url,
+        bearer_token="" if one.bearer_token is None else one.bearer_token.get_secret_value(),
+        bearer_token_file=one.bearer_token_file,
+        username=one.username or "",
+        password="" if one.password is None else one.password.get_secret_value(),
+        ca_file=one.ca_file,
+        cert_file=one.cert_file,
+        key_file=one.key_file,
+        insecure_skip_verify=one.insecure_skip_verify,
+        headers={name: value.get_secret_value() for name, value in one.headers.items()},
+        timeout_s=one.timeout,
+        retries=one.retries,
+        concurrency=one.concurrency,
+        max_series=one.max_series,
+        max_bytes=int(one.max_bytes),
+        jitter_s=one.jitter,
     )
 
 

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiops.errors import Problem
+from aiops.policy.document import documents
 
 SUFFIXES = (".yaml", ".yml")
 TEST_SUFFIXES = (".test.yaml", ".test.yml")
@@ -61,6 +63,28 @@ def _inside(root: Path) -> tuple[list[Path], list[Problem]]:
         folders[:] = [one for one in folders if not one.startswith(".") and one != "tests"]
         found += [Path(folder, name) for name in names if _is_policy(name)]
     return [one for one in sorted(found) if not one.is_dir()], problems
+
+
+def named_by_tests(files: Sequence[Path]) -> frozenset[Path]:
+    """Return the files, resolved, that tests in the usual folders name: those beside policies, and tests/ there."""
+    folders = dict.fromkeys(folder for file in files for folder in _of_tests(file.resolve().parent))
+    named: set[Path] = set()
+    for folder in folders:
+        for test in sorted(one for suffix in TEST_SUFFIXES for one in folder.glob(f"*{suffix}")):
+            for origin, text in texts([test], []):
+                for document in documents(text, origin)[0]:
+                    named.update(_named(document.data, folder))
+    return frozenset(named)
+
+
+def _of_tests(folder: Path) -> tuple[Path, ...]:
+    return folder, folder / "tests", folder.parent / "tests"
+
+
+def _named(data: Any, folder: Path) -> Iterator[Path]:
+    wanted = data.get("policies") if isinstance(data, dict) else None
+    names = [one for one in wanted if isinstance(one, str)] if isinstance(wanted, list) else []
+    yield from (file.resolve() for file in policy_files([folder / name for name in names]).files)
 
 
 def texts(paths: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiops.app.output import SESSION
+from aiops.app.output import SESSION, Format
+
+if TYPE_CHECKING:
+    from aiops.adapters.prometheus.costs import Measured
+    from aiops.errors import Problem
+    from aiops.policy.lint.cost import Bill
+
+
+class Report(StrEnum):
+    """How problems are written: for people, for programs, for code hosts."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+    SARIF = "sarif"
+    GITHUB = "github"
 
 
 def register(app: typer.Typer) -> None:
@@ -19,25 +37,142 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
-    strict: Annotated[bool, typer.Option(help="Warnings are errors.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    output: Annotated[Report | None, typer.Option("-o", "--output", help="How problems are written.")] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Measure there what the queries cost.")] = None,
+    step: Annotated[str, typer.Option(help="Between two turns of the loop.")] = "15s",
+    scrape_interval: Annotated[str, typer.Option(help="Between two samples of a series.")] = "15s",
 ) -> None:
-    """Check policies, and say what they will ask of Prometheus each tick."""
-    from aiops.policy import check, queries_per_tick
+    """Check policies: mistakes, what is unwise, and what they cost Prometheus."""
+    from aiops.policy import check
+    from aiops.policy.files import named_by_tests, policy_files
+    from aiops.policy.lint import Terms, linted
+    from aiops.policy.lint.cost import bill
 
-    found = check(paths)
-    for problem in found.problems:
-        sys.stderr.write(f"{'warning: ' if problem.severity == 'warning' else ''}{problem}\n")
-    policies = () if found.policies is None else found.policies.every
-    costs = {policy.key: queries_per_tick(policy) for policy in policies}
-    failed = found.policies is None or (strict and bool(found.problems))
-    lines = [f"{policy.key}  well, {len(costs[policy.key])} queries a tick  ({policy.origin})" for policy in policies]
-    total = len({query for queries in costs.values() for query in queries})
-    summary = f"{len(found.errors)} errors" if failed else f"{len(costs)} policies, {total} queries a tick in all"
-    data = {
-        "valid": not failed,
-        "problems": [asdict(problem) for problem in found.problems],
-        "queries": {key: list(queries) for key, queries in costs.items()},
-    }
-    SESSION.show(data, "\n".join([*lines, summary]))
+    terms = Terms(
+        step_s=_seconds(step, "--step"),
+        scrape_s=_seconds(scrape_interval, "--scrape-interval"),
+        tested=named_by_tests(policy_files(paths).files),
+    )
+    found = check(paths, terms.step_s)
+    problems = [*found.problems, *linted(found.made, terms)]
+    if strict:
+        problems = [replace(one, severity="error") for one in problems]
+    failed = any(one.severity == "error" for one in problems)
+    costs = bill((policy for _, policy in found.made), terms)
+    measured = None if prometheus is None else _measured(prometheus, costs)
+    match _report(output):
+        case Report.SARIF | Report.GITHUB as report:
+            sys.stdout.write(_for_hosts(report, problems))
+        case report:
+            _show(report, problems, costs, measured)
     if failed:
         sys.exit(1)
+
+
+def _report(output: Report | None) -> Report:
+    return Report(SESSION.format.value) if output is None else output
+
+
+def _seconds(text: str, option: str) -> float:
+    from aiops.core.decide.quantities import duration_s
+
+    try:
+        found = duration_s(text)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint=option) from err
+    if found < 1:
+        raise typer.BadParameter(f"{text!r} is less than a second", param_hint=option)
+    return found
+
+
+def _measured(url: str, costs: Bill) -> Measured:
+    """Ask a Prometheus; our credentials go to the address of the settings, and to no other."""
+    from aiops.adapters.prometheus import PrometheusOptions
+    from aiops.adapters.prometheus.costs import measured
+    from aiops.app.surroundings import prometheus_options
+
+    own = SESSION.settings().prometheus
+    same = own is not None and own.url.rstrip("/") == url.rstrip("/")
+    options = prometheus_options(own) if own is not None and same else PrometheusOptions(url=url)
+    selectors = (selector for one in costs.queries.values() for selector in one.selectors)
+    return measured(options, costs.queries, selectors)
+
+
+def _for_hosts(report: Report, problems: Sequence[Problem]) -> str:
+    from aiops import __version__
+    from aiops.policy.lint.reports import github, sarif
+
+    if report is Report.SARIF:
+        return json.dumps(sarif(problems, __version__), indent=2) + "\n"
+    commands = github(problems)
+    return f"{commands}\n" if commands else ""
+
+
+def _show(report: Report, problems: Sequence[Problem], costs: Bill, measured: Measured | None) -> None:
+    for one in problems:
+        mark = "warning: " if one.severity == "warning" else ""
+        sys.stderr.write(f"{mark}{one} [{one.code}]\n")
+    SESSION.format = Format(report.value)
+    SESSION.show(_data(problems, costs, measured), _text(problems, costs, measured))
+
+
+def _text(problems: Sequence[Problem], costs: Bill, measured: Measured | None) -> str:
+    from aiops.app.output import table
+
+    rows = [[key, *_costs(key, costs, measured)] for key in costs.by_policy]
+    total = _costs(None, costs, measured)
+    errors = sum(one.severity == "error" for one in problems)
+    words = [f"{len(costs.by_policy)} policies", f"{errors} errors", f"{len(problems) - errors} warnings"]
+    samples = "samples/min" if measured is not None else "samples/min a series"
+    lines = [table(("policy", "queries a tick", "queries/min", samples), [*rows, ["in all, shared ones once", *total]])]
+    if measured is not None:
+        lines += _unmeasured(measured)
+    return "\n".join([*lines, ", ".join(words)])
+
+
+def _costs(key: str | None, costs: Bill, measured: Measured | None) -> list[str]:
+    queries = costs.queries if key is None else costs.by_policy[key]
+    touched = costs.samples_per_minute(key) if measured is None else _touched(queries, costs, measured)
+    bound = "at most " if measured is None else ""
+    return [str(len(tuple(queries))), f"{costs.queries_per_minute(key):g}", f"{bound}{touched:,.0f}"]
+
+
+def _touched(queries: Any, costs: Bill, measured: Measured) -> float:
+    return sum(measured.samples.get(one) or 0 for one in queries) * 60.0 / costs.step_s
+
+
+def _unmeasured(measured: Measured) -> list[str]:
+    lines = [f"no series now: {selector}" for selector, series in measured.series.items() if not series]
+    silent = sum(one is None for one in measured.samples.values())
+    lines += [f"{silent} queries: the server does not say how many samples they touch"] if silent else []
+    lines += [f"not measured: {text}: {why}" for text, why in measured.failed.items()]
+    return lines + ([f"{measured.left_out} queries were not asked"] if measured.left_out else [])
+
+
+def _data(problems: Sequence[Problem], costs: Bill, measured: Measured | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "valid": not any(one.severity == "error" for one in problems),
+        "problems": [asdict(one) for one in problems],
+        "queries": {key: list(queries) for key, queries in costs.by_policy.items()},
+        "cost": {
+            "queriesPerMinute": costs.queries_per_minute(),
+            "samplesPerMinuteAndSeries": costs.samples_per_minute(),
+            "policies": {
+                key: {
+                    "queriesPerMinute": costs.queries_per_minute(key),
+                    "samplesPerMinuteAndSeries": costs.samples_per_minute(key),
+                }
+                for key in costs.by_policy
+            },
+        },
+    }
+    if measured is not None:
+        data["measured"] = {
+            "samplesPerMinute": _touched(costs.queries, costs, measured),
+            "series": dict(measured.series),
+            "samples": dict(measured.samples),
+            "failed": dict(measured.failed),
+            "leftOut": measured.left_out,
+        }
+    return data

@@ -1,0 +1,69 @@
+"""What policies cost Prometheus, before anything is asked: queries a minute, and samples for each series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.policy import queries_per_tick
+from aiops.policy.lint.rule import Terms
+from aiops.policy.lint.trees import Selector, facts
+
+DEFAULT_SUBQUERY_STEP_S = 60.0
+"""Prometheus' evaluation interval, where a subquery does not say its step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most."""
+
+    query: str
+    selectors: tuple[str, ...]
+    samples_per_series: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What policies ask. queries: each once, whoever asks; by_policy: the queries of each policy, by key."""
+
+    queries: Mapping[str, Cost]
+    by_policy: Mapping[str, tuple[str, ...]]
+    step_s: float
+
+    def queries_per_minute(self, key: str | None = None) -> float:
+        """Return the queries a minute of a policy, or of all together, shared ones once."""
+        return len(self._asked(key)) * 60.0 / self.step_s
+
+    def samples_per_minute(self, key: str | None = None) -> float:
+        """Return the samples a minute for each series that a selector matches, at most."""
+        return sum(self.queries[one].samples_per_series for one in self._asked(key)) * 60.0 / self.step_s
+
+    def _asked(self, key: str | None) -> Collection[str]:
+        return self.queries if key is None else self.by_policy[key]
+
+
+def bill(policies: Iterable[ScalingPolicy | WatchPolicy], terms: Terms) -> Bill:
+    """Return what policies ask of Prometheus."""
+    by_policy = {policy.key: queries_per_tick(policy) for policy in policies}
+    texts = dict.fromkeys(query for asked in by_policy.values() for query in asked)
+    costs = {text: _cost(text, terms) for text in texts}
+    return Bill(queries=costs, by_policy=by_policy, step_s=terms.step_s)
+
+
+def _cost(query: str, terms: Terms) -> Cost:
+    selectors = facts(query).selectors
+    return Cost(
+        query=query,
+        selectors=tuple(dict.fromkeys(one.text for one in selectors)),
+        samples_per_series=sum(samples(one, terms.scrape_s) for one in selectors),
+    )
+
+
+def samples(selector: Selector, scrape_s: float) -> int:
+    """Return the samples that one evaluation reads of one series: its window's, for each step of what is around it."""
+    own = max(1, math.ceil(selector.range_s / scrape_s))
+    if not selector.subquery_s:
+        return own
+    return own * max(1, math.ceil(selector.subquery_s / (selector.subquery_step_s or DEFAULT_SUBQUERY_STEP_S)))

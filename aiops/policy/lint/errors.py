@@ -1,0 +1,65 @@
+"""The codes of what makes a policy unusable; the loader finds these, and nothing silences them."""
+
+from __future__ import annotations
+
+from aiops.policy.lint.rule import Explained
+
+ERRORS: tuple[Explained, ...] = (
+    Explained(code="no-such-file", why="a path names nothing", mend="the path of a file or folder"),
+    Explained(code="no-policies", why="a folder without policies is rarely meant", mend="files end in .yaml or .yml"),
+    Explained(
+        code="unreadable", why="what cannot be read may be a policy", mend="permissions, and UTF-8 as the encoding"
+    ),
+    Explained(code="not-yaml", why="the text is no YAML", mend="the place says where reading stopped"),
+    Explained(
+        code="too-large",
+        why="a file of more than 1 MB, 2,000 documents, 20,000 values in one or 40 levels is not read (S10)",
+        mend="several files",
+    ),
+    Explained(
+        code="unsupported-yaml",
+        why="merge keys, tags of objects, keys that are no words, numbers of more than 40 characters",
+        mend="plain mappings, lists and values",
+    ),
+    Explained(code="duplicate-key", why="of two values of one key one would be lost in silence", mend="one of them"),
+    Explained(
+        code="bad-envelope",
+        why="a policy has apiVersion, kind, metadata and spec, as every object of Kubernetes",
+        mend="apiVersion: policy.aiops/v1alpha1 and the rest",
+    ),
+    Explained(code="unknown-kind", why="no such kind of policy is known", mend="aiops policy schema lists the kinds"),
+    Explained(code="bad-name", why="a name that Kubernetes refuses", mend="small letters, digits, - and ."),
+    Explained(
+        code="unknown-field", why="a misspelt field would be no field at all", mend="the hint names the nearest one"
+    ),
+    Explained(code="missing-field", why="there is no default that would be right for everybody", mend="write it"),
+    Explained(code="not-one-of", why="a word that is not among those that are known", mend="one of the listed words"),
+    Explained(code="bad-value", why="a value of the wrong kind, or out of range", mend="as the message says"),
+    Explained(code="unknown-signal", why="a name that spec.signals does not have", mend="a name of spec.signals"),
+    Explained(
+        code="bad-promql",
+        why="the query does not parse, answers no value at one instant, or reads the loop's own metrics (S1)",
+        mend="try it in Prometheus first",
+    ),
+    Explained(
+        code="bad-cel",
+        why="the condition does not parse, does not type-check, or is neither true nor false",
+        mend="the message has line and column within the condition, and the nearest name",
+    ),
+    Explained(
+        code="bad-schedule", why="no cron schedule, or no time zone of IANA", mend="minute hour day month weekday"
+    ),
+    Explained(
+        code="slo-quantile",
+        why="quantile: slo needs an error budget and a season to spend it over",
+        mend="objective.slo below 100%, and forecast.season of 2h or more",
+    ),
+    Explained(
+        code="foreign-namespace", why="a policy reaches only its own namespace (S3)", mend="a policy in that namespace"
+    ),
+    Explained(code="bad-candidate", why="a policy cannot be a candidate for itself", mend="another name"),
+    Explained(code="duplicate-name", why="two policies of one kind, namespace and name", mend="another name"),
+    Explained(
+        code="two-actors", why="two policies on one target would undo each other (S4)", mend="one in mode: observe"
+    ),
+)
