@@ -77,6 +77,9 @@ class Service:
             "ticks": stored.ticks,
             "action": None if stored.action is None else to_jsonable(stored.action),
             "outcome": None if stored.outcome is None else to_jsonable(stored.outcome),
+            "unit": told.unit,
+            "workload": None if told.workload is None else to_jsonable(told.workload),
+            "forecast": None if told.forecast is None else to_jsonable(told.forecast),
         }
 
     def _told(self, stored: Stored) -> Told:
