@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiops import policy as language
 from aiops.app.merging import Merged, Policy, in_force, merged, standing
-from aiops.app.resources import Remembered, ResourceBook
+from aiops.app.resources import Entry, Remembered, ResourceBook
 from aiops.core.model import PolicyKey, Reason
 from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, Problem
@@ -148,51 +148,59 @@ class MergedPolicySource:
         self._lock = threading.Lock()
         self._stood = dict(merging.stood)
         self.book = ResourceBook(files.current().step_s, merging.remembered, merging.elapsed_s)
-        self._made = self._merge(merging.stood)
-        merging.adopted(self._made.policies)
+        # what is in force, and the resources from which it was made: other threads read both at once
+        self._seen = self._merge(merging.stood)
+        merging.adopted(self.made.policies)
 
     @property
     def made(self) -> Merged:
         """Return what is in force, what of it is held, and who claims the same."""
-        return self._made
+        return self._seen[0]
+
+    @property
+    def seen(self) -> tuple[Merged, Mapping[PolicyKey, Entry]]:
+        """Return what is in force, with the resources from which it was made."""
+        return self._seen
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with files, with resources, between them, and with reading them."""
-        found = [problem for entry in self.book.entries.values() for problem in entry.problems]
-        return (*self._files.problems, *found, *self._made.conflicts.values(), *self._unreadable())
+        made, entries = self._seen
+        found = [problem for entry in entries.values() for problem in entry.problems]
+        return (*self._files.problems, *found, *made.conflicts.values(), *self._unreadable())
 
     def current(self) -> PolicySet:
         """Return the set in force."""
-        return self._made.policies
+        return self.made.policies
 
     def reload(self, *, force: bool = False) -> bool:
         """Take files and resources as they are now; return whether another set is in force. force: see files."""
         with self._lock:
             self._files.reload(force=force)
-            made = self._merge(in_force(self._made.policies))
-            changed = made.policies.digest != self._made.policies.digest
+            before = self.made
+            made, entries = self._merge(in_force(before.policies))
+            changed = made.policies.digest != before.policies.digest
             if changed:
                 # a store that cannot keep it raises here: then all is looked at again
                 self._merging.adopted(made.policies)
                 _LOG.info("policies_merged", extra={"digest": made.policies.digest, "held": sorted(made.held)})
-            for claim in made.conflicts.keys() - self._made.conflicts.keys():
+            for claim in made.conflicts.keys() - before.conflicts.keys():
                 _LOG.error("policies_in_conflict", extra={"problem": str(made.conflicts[claim])})
-            self._made = made
+            self._seen = (made, entries)
             return changed
 
     def unready(self) -> list[str]:
         """Return why resources that are required have not been read yet."""
         return [why for _, why in self.book.reading.unknown.values()] if self._merging.required else []
 
-    def _merge(self, before: Mapping[PolicyKey, Policy]) -> Merged:
+    def _merge(self, before: Mapping[PolicyKey, Policy]) -> tuple[Merged, Mapping[PolicyKey, Entry]]:
         self.book.take(self._resources.read())
         unknown = self._unknown()
         # once a kind was read, what is not there was deleted
         self._stood = {key: one for key, one in self._stood.items() if key.partition("/")[0] in unknown}
-        entries = self.book.entries.values()
-        made = merged(self._files.current(), [one.good for one in entries if one.good is not None], before)
-        return standing(made, self._stood, unknown)
+        entries = self.book.entries
+        good = [one.good for one in entries.values() if one.good is not None]
+        return standing(merged(self._files.current(), good, before), self._stood, unknown), entries
 
     def _unknown(self) -> dict[str, str]:
         """Return the kinds whose policies may be there, unseen. One that is not served has none, unless it must."""

@@ -80,7 +80,7 @@ class Statuses:
             return
         if now < self._quiet_until:
             return
-        made, left = self._source.made, AT_ONCE
+        (made, known), left = self._source.seen, AT_ONCE
         standing = Standing(
             ceiling=self._telling.ceiling,
             in_force=in_force(made.policies),
@@ -89,7 +89,7 @@ class Statuses:
             findings=self._findings,
             promoted=self._telling.promoted(),
         )
-        entries = list(self._source.book.entries.values())
+        entries = list(known.values())
         self._told = {uid: told for entry in entries if (told := self._told.get(uid := entry.resource.uid)) is not None}
         for entry in entries:
             if entry.gone_since is not None or not left:

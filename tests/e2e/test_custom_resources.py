@@ -42,8 +42,9 @@ def test_the_kinds_are_found_by_their_short_names_and_in_their_category(served: 
         for short in one.short:
             assert kubectl(served, "get", short, "-A")[0] == 0
     assert kubectl(served, "get", "aiops", "-A")[0] == 0
-    explained = served.kubectl("explain", "scalingpolicies.spec.bounds.minReplicas")
-    assert "minReplicas" in explained
+    # what is explained is published a moment after the kind is served
+    words = ("explain", "scalingpolicies.spec.bounds.minReplicas")
+    assert "minReplicas" in served.eventually(lambda: kubectl(served, *words)[1], "the explanation")
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)

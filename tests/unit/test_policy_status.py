@@ -31,7 +31,7 @@ from aiops.core.model import (
     Wait,
 )
 from aiops.core.versions import spec_hash
-from aiops.errors import ClusterUnavailable, NoPermission
+from aiops.errors import ClusterUnavailable, NoPermission, StoreUnavailable
 from aiops.policy.crd import crds
 from aiops.ports import PolicyResource
 from tests.builders import NOW
@@ -300,6 +300,32 @@ def test_whoever_edits_is_answered_at_once(desk: Desk, world: World):
     world.reload()
     assert desk.turn(decision()) == 1
     assert said(world.resources.told[-1][1])["Valid"] == ("True", "Accepted")
+
+
+def test_a_generation_is_not_said_to_be_in_force_before_it_is(tmp_path: Path):
+    away = False
+
+    def adopted(_: object) -> None:
+        if away:
+            raise StoreUnavailable("the policies cannot be written")
+
+    world = World(tmp_path, adopted=adopted)
+    world.resources.put(bounded(20))
+    world.start()
+    desk = Desk(world)
+    desk.turn(decision())
+    away = True
+    world.resources.put(bounded(21))
+    with pytest.raises(StoreUnavailable):
+        world.reload()
+    assert desk.turn(decision(), after_s=EVERY_S) == 0
+    away = False
+    world.reload()
+    assert desk.turn(decision()) == 1
+    status = world.resources.told[-1][1]
+    (policy,) = world.source.current().scaling
+    assert (status["acceptedGeneration"], status["specHash"]) == (2, policy.spec_hash)
+    assert policy.bounds.max_replicas == 21
 
 
 def test_who_does_not_lead_writes_nothing_s2(desk: Desk):
