@@ -61,8 +61,8 @@ def gains(series: Labelled, scores: F64, threshold: float, profile: Profile) -> 
     return total
 
 
-def thresholds(scores: Sequence[F64], most: int = 300) -> F64:
-    """Return thresholds that are worth trying: quantiles of the upper end of all scores."""
+def thresholds(scores: Sequence[F64], most: int = 500) -> F64:
+    """Return thresholds that are worth trying, high to low: ranks of all scores, more of them at the upper end."""
     every = np.unique(np.concatenate([one[one > 0] for one in scores]))[::-1]
     if len(every) <= most:
         return every

@@ -38,6 +38,7 @@ class _Seen:
 
     value: float
     near: Near
+    record: Record
     surprise: float
 
 
@@ -83,8 +84,7 @@ class Novelty:
             expected[row], lower[row], upper[row] = _band(record, near, float(limits[row]))
             if not math.isfinite(value):
                 continue
-            seen = _Seen(value=value, near=near, surprise=_joined(record.surprises(near.distances)))
-            self._looked[row] = seen
+            seen = self._looked[row] = _seen(value, near, record)
             if learned[row]:
                 score[row] = 2.0 ** (seen.surprise - float(limits[row]))
         score = self._ruled(values, expected, score)
@@ -111,9 +111,9 @@ class Novelty:
         for row in np.flatnonzero(np.isfinite(values) & learn).tolist():
             value = float(values[row])
             seen = looked.get(row)
-            near = seen.near if seen is not None and seen.value == value else None
-            near = near or self._neighbours.near(row, at, value, pace)
-            self._surprise.learn(row, near.distances, step_s)
+            if seen is None or seen.value != value:
+                seen = _seen(value, self._neighbours.near(row, at, value, pace), self._surprise.record(row))
+            self._surprise.learn(row, seen.record.capped(seen.near.distances), step_s)
             self._neighbours.note(row, at, value, pace)
             self._state[_SAMPLES, row] += 1.0
             self._state[_SEEN_S, row] += step_s
@@ -192,6 +192,10 @@ class Novelty:
         np.copyto(lower, edge, where=moved & (away <= 0))
 
 
+def _seen(value: float, near: Near, record: Record) -> _Seen:
+    return _Seen(value=value, near=near, record=record, surprise=_joined(record.surprises(near.distances)))
+
+
 def _joined(surprises: F64) -> float:
     """Return the root mean square of the surprises that are known."""
     known = surprises[~np.isnan(surprises)]
@@ -200,5 +204,5 @@ def _joined(surprises: F64) -> float:
 
 def _band(record: Record, near: Near, limit: float) -> tuple[float, float, float]:
     """Return the median of what is usual, and how far beyond all of it a value alone would spend the budget."""
-    reach, usual = record.reach(0, limit), near.usual
+    reach, usual = float(record.reach(limit)[0]), near.usual
     return float(np.median(usual)), float(usual.min()) - reach, float(usual.max()) + reach

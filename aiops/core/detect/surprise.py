@@ -21,6 +21,9 @@ TAIL_SHARE = 0.01
 PRIOR_PEAKS, PRIOR_TAIL, LEAST_TAIL = 5.0, 0.15, 0.05
 """Tails are drawn to this one by so much evidence, and are never lighter than the last."""
 
+TEACHES_MOST, LEAST_SEEN = 6.0, 50.0
+"""Beyond this surprise a distance is no news of the tail, once so many were seen."""
+
 MOST = 30.0
 """No surprise is greater than this."""
 
@@ -59,13 +62,17 @@ class Record:
         known = np.isfinite(distances) & (total > 0)
         return np.where(known, -np.log10(np.minimum(np.maximum(p_values, 10.0**-MOST), 1.0)), np.nan)
 
-    def reach(self, kind: int, surprise: float) -> float:
-        """Return the distance of a kind that is so surprising, by the tail; 0 where nothing is known."""
-        total, peaks = float(self.beyond[kind, 0]), float(self.peaks[kind])
-        if total <= 0:
-            return 0.0
-        far = surprise * math.log(10.0) + math.log((peaks + 1.0) / (total + 2.0))
-        return math.exp(min(float(self.u[kind]) + float(self.tail[kind]) * max(far, 0.0), -LOW))
+    def reach(self, surprise: float) -> F64:
+        """Return float64[kinds]: the distances that are so surprising, by the tail; 0 where nothing is known."""
+        total = self.beyond[:, 0]
+        far = surprise * math.log(10.0) + np.log((self.peaks + 1.0) / (total + 2.0))
+        logs = np.minimum(self.u + self.tail * np.maximum(far, 0.0), -LOW)
+        return np.where(total > 0, np.exp(logs), 0.0)
+
+    def capped(self, distances: F64) -> F64:
+        """Return distances as they are to be learnt: none teaches more than one that comes once in a million."""
+        young = self.beyond[:, 0] < LEAST_SEEN
+        return np.where(young, distances, np.minimum(distances, self.reach(TEACHES_MOST)))
 
 
 class Surprise:
