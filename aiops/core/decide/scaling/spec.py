@@ -23,7 +23,7 @@ class Target(Spec):
 
     api_version: str = Field("apps/v1", description="group and version of the object")
     kind: str = Field("Deployment", description="any kind with a scale subresource")
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="the object's name")
     namespace: str | None = Field(None, description="the policy's own namespace, and no other")
     cluster: str = Field("default", description="a cluster's name in the settings")
 
@@ -63,7 +63,7 @@ class SignalSpec(Spec):
 class SloSpec(Spec):
     """What users are promised."""
 
-    signal: str
+    signal: str = Field(description="the signal of which something is promised")
     at_most: Level = Field(description="in the signal's base unit: 250ms, 0.25, 1%")
     target: Ratio = Field(0.995, description="share of the time in which it must hold")
 
@@ -95,7 +95,9 @@ class ObjectiveSpec(Spec):
     per_replica: QuantityOrLearn = Field(
         description="what one replica carries within the SLO, in units of demand; or learn"
     )
-    slo: SloSpec | None = None
+    slo: SloSpec | None = Field(
+        None, description="what users are promised; perReplica: learn and quantile: slo need it"
+    )
     utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
     backlog: BacklogSpec | None = Field(None, description="for queue workers: demand arrives, this waits")
 
@@ -119,7 +121,9 @@ class ObjectiveSpec(Spec):
 class ForecastSpec(Spec):
     """How demand is foreseen."""
 
-    model: str = Field("seasonal-naive", json_schema_extra={"enum": [*sorted(FORECASTERS)]})
+    model: str = Field(
+        "seasonal-naive", description="what foresees demand", json_schema_extra={"enum": [*sorted(FORECASTERS)]}
+    )
     history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
     quantile: float | Literal["slo"] = Field(
         0.95,
@@ -205,14 +209,14 @@ class FreezeSpec(Spec):
 class WindowSpec(Spec):
     """Other bounds while a schedule is active."""
 
-    name: str = ""
+    name: str = Field("", description="as it is shown: office-hours; none: its schedule")
     schedule: str = Field(description="cron: minute hour day month weekday")
-    duration: Duration = Field(gt=0)
-    time_zone: str = "UTC"
+    duration: Duration = Field(gt=0, description="how long it lasts from each beginning")
+    time_zone: str = Field("UTC", description="of the schedule: Europe/Berlin")
     holidays: CalendarSpec | None = Field(None, description="days on which it does not begin, or begins only")
     on_holidays: OnHolidays = Field(OnHolidays.SKIP, description="skip: not on holidays; only: on no other day")
-    min_replicas: int | None = Field(None, ge=0)
-    max_replicas: int | None = Field(None, ge=0)
+    min_replicas: int | None = Field(None, ge=0, description="the floor while it is active")
+    max_replicas: int | None = Field(None, ge=0, description="the ceiling while it is active")
 
     @model_validator(mode="after")
     @in_cel("has(self.minReplicas) || has(self.maxReplicas)", "a window needs minReplicas or maxReplicas")
@@ -228,9 +232,9 @@ class WindowSpec(Spec):
 class BoundsSpec(Spec):
     """The least and the most replicas."""
 
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(ge=1)
-    windows: tuple[WindowSpec, ...] = ()
+    min_replicas: int = Field(1, ge=0, description="never fewer, whatever is measured")
+    max_replicas: int = Field(ge=1, description="never more, whatever is foreseen")
+    windows: tuple[WindowSpec, ...] = Field((), description="other bounds by schedule; the strictest counts")
 
     @model_validator(mode="after")
     @in_cel(*_ORDERED)
@@ -243,18 +247,22 @@ class BoundsSpec(Spec):
 class RateSpec(Spec):
     """At most so many pods or percent in a period."""
 
-    type: RateUnit
-    value: int = Field(gt=0)
-    period_seconds: int = Field(gt=0, le=1800)
+    type: RateUnit = Field(description="what value counts")
+    value: int = Field(gt=0, description="pods, or percent of what runs")
+    period_seconds: int = Field(gt=0, le=1800, description="the period in which so much may change")
 
 
 class RulesSpec(Spec):
     """One direction of autoscaling/v2 `behavior`."""
 
-    stabilization_window_seconds: int | None = Field(None, ge=0, le=3600)
-    select_policy: Select = Select.MAX
-    policies: tuple[RateSpec, ...] | None = None
-    tolerance: Quantity | None = Field(None, ge=0)
+    stabilization_window_seconds: int | None = Field(
+        None, ge=0, le=3600, description="a change must have been wished for so long; none: 0 up, 300 down"
+    )
+    select_policy: Select = Field(Select.MAX, description="which of several policies counts; Disabled: no change")
+    policies: tuple[RateSpec, ...] | None = Field(
+        None, description="at most so much in a period; none: as the HPA does"
+    )
+    tolerance: Quantity | None = Field(None, ge=0, description="share of the wanted level that is not worth a change")
     single_step_window_seconds: int = Field(
         0, ge=0, le=3600, description="a change of one replica must have been wished for so long"
     )
@@ -263,30 +271,30 @@ class RulesSpec(Spec):
 class BehaviorSpec(Spec):
     """`behavior` as in autoscaling/v2; what is left out takes the HPA's defaults."""
 
-    scale_up: RulesSpec = RulesSpec()
-    scale_down: RulesSpec = RulesSpec()
+    scale_up: RulesSpec = Field(RulesSpec(), description="how fast capacity comes")
+    scale_down: RulesSpec = Field(RulesSpec(), description="how fast it goes")
 
 
 class CooldownSpec(Spec):
     """Time between two changes in one direction."""
 
-    out: Duration = 0.0
-    in_: Duration = Field(0.0, alias="in")
+    out: Duration = Field(0.0, description="after a scale-out")
+    in_: Duration = Field(0.0, alias="in", description="after a scale-in")
 
 
 class LimitsSpec(Spec):
     """How often; none of it blocks reactive need."""
 
-    cooldown: CooldownSpec = CooldownSpec()
-    changes_per_hour: int = Field(60, ge=1)
+    cooldown: CooldownSpec = Field(CooldownSpec(), description="time between two changes in one direction")
+    changes_per_hour: int = Field(60, ge=1, description="changes in any hour, in both directions")
 
 
 class GuardrailSpec(Spec):
     """A CEL condition and what it binds while it holds."""
 
     when: str = Field(min_length=1, description="CEL over signals, forecast, replicas, findings, incidents, time, cost")
-    then: Then
-    max_replicas: int | None = Field(None, ge=0)
+    then: Then = Field(description="what it binds while the condition holds")
+    max_replicas: int | None = Field(None, ge=0, description="the ceiling of then: cap")
 
     @model_validator(mode="after")
     @in_cel("(self.then == 'cap') == has(self.maxReplicas)", "maxReplicas belongs to 'then: cap', which needs it")
@@ -308,7 +316,7 @@ class FallbackSpec(Spec):
     """What to rise to once every signal has been blind for a time; never below what runs."""
 
     after: Duration = Field(300.0, ge=180)
-    replicas: int = Field(ge=1)
+    replicas: int = Field(ge=1, description="what a busy hour needs")
 
 
 class ScalingSpec(Spec):
@@ -316,21 +324,21 @@ class ScalingSpec(Spec):
 
     mode: Mode = Field(Mode.DRY_RUN, description="how far it may go; the settings' mode is another ceiling")
     candidate_for: str | None = Field(None, description="runs as a shadow of this policy, and never acts")
-    target: Target
+    target: Target = Field(description="what is scaled")
     lever: Lever = Field(
         Lever.REPLICAS,
         description="which field is moved; hpa-floor keeps the HPA as a net, knative-min-scale Knative's autoscaler",
     )
-    signals: dict[str, SignalSpec] = Field(min_length=1)
-    objective: ObjectiveSpec
+    signals: dict[str, SignalSpec] = Field(min_length=1, description="numbers by name, which the rest refers to")
+    objective: ObjectiveSpec = Field(description="what is to be served")
     forecast: ForecastSpec | None = Field(None, description="without it: reactive only")
-    bounds: BoundsSpec
-    behavior: BehaviorSpec = BehaviorSpec()
-    limits: LimitsSpec = LimitsSpec()
-    guardrails: tuple[GuardrailSpec, ...] = ()
+    bounds: BoundsSpec = Field(description="the least and the most replicas, by schedule")
+    behavior: BehaviorSpec = Field(BehaviorSpec(), description="how fast, as in autoscaling/v2")
+    limits: LimitsSpec = Field(LimitsSpec(), description="how often")
+    guardrails: tuple[GuardrailSpec, ...] = Field((), description="conditions that bind while they hold")
     freezes: tuple[FreezeSpec, ...] = Field((), description="change freezes; those of PolicyDefaults are added")
-    verify: VerifySpec = VerifySpec()
-    fallback: FallbackSpec | None = None
+    verify: VerifySpec = Field(VerifySpec(), description="when and how an action is judged")
+    fallback: FallbackSpec | None = Field(None, description="what to rise to when every signal is blind")
     manual_override: Duration = Field(3600.0, description="how long we yield to a person who wrote the field")
     scale_in: Literal["allowed", "forbidden"] | None = Field(None, description="needed for kinds other than Deployment")
     time_zone: str = Field("UTC", description="of time.hour and time.weekday in conditions")
