@@ -144,7 +144,9 @@ def _steering_lines(one: dict[str, Any]) -> list[str]:
     ):
         now, wish = demand[acts], demand[wishes]
         name = f"{demand['signal']} {direction}"
-        if now["at"] is not None:
+        if now["at"] == 0.0:
+            lines.append(f"scales {way:<3} at any {demand['signal']}")
+        elif now["at"] is not None:
             lines.append(f"scales {way:<3} {name} {now['at']:.4g}{unit}")
         elif wish["at"] is not None:
             lines.append(f"scales {way:<3} not now ({now['why']}); it would wish to {name} {wish['at']:.4g}{unit}")
