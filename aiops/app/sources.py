@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from aiops.app.merging import Policy
 from aiops.app.policies import FolderPolicySource, MergedPolicySource, Merging, Watching
 from aiops.app.settings import Settings
 from aiops.core.model import PolicyKey
 from aiops.core.policies import PolicySet
-from aiops.errors import InvalidPolicy, NotFound, Problem
+from aiops.errors import InvalidPolicy, NotFound
 from aiops.policy import recompile
 from aiops.ports import PolicyResources
 
 if TYPE_CHECKING:
     from aiops.adapters.store import Store
-
-
-class Policies(Protocol):
-    """A ports.PolicySource that is looked at anew now and then. problems: what it does not take, and why."""
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Return what is not in force, and why."""
-        ...
-
-    def current(self) -> PolicySet:
-        """Return the set in force."""
-        ...
-
-    def reload(self, *, force: bool = False) -> bool:
-        """Take what there is now; return whether another set is in force."""
-        ...
 
 
 def policies_of(
