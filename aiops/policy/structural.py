@@ -8,6 +8,7 @@ an author's word, and would win over what is inherited.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ Schema = dict[str, Any]
 UNTYPED = "x-kubernetes-preserve-unknown-fields"
 INT_OR_STRING = "x-kubernetes-int-or-string"
 RULES = "x-kubernetes-validations"
+
+MAX_TIME = 64
+"""The longest text of a time: what CEL makes of one costs by its length."""
 
 _SERVER_RULES = "server-rules"
 _KEPT = ("description", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf", "enum")
@@ -101,7 +105,8 @@ class _Reader:
                 items = self.schema(one.get("items", {}), (*path, "[]"))
                 return {"type": "array", "items": items, "maxItems": MAX_NODES, **_some(one, _KEPT + _KEPT_OF_LISTS)}
             case "string" if "enum" not in one:
-                return {"type": "string", "maxLength": MAX_BYTES, **_limits(one)}
+                longest = MAX_TIME if one.get("format") in ("date-time", "date", "time") else MAX_BYTES
+                return {"type": "string", "maxLength": longest, **_limits(one)}
             case "string" | "integer" | "number" | "boolean":
                 return {"type": kind, **_limits(one)}
             case None:
@@ -120,6 +125,7 @@ class _Reader:
         elif values is not False:
             made[UNTYPED] = True
         rules: Schema = one.get(_SERVER_RULES, {})
+        _can_be_seen(rules, made.get("properties", {}), path)
         return made | rules
 
 
@@ -130,6 +136,15 @@ def _said(rules: Sequence[ServerRule]) -> Schema:
     if len(pieces) == 1:
         return made | pieces[0]
     return made | {"allOf": pieces} if pieces else made
+
+
+def _can_be_seen(rules: Schema, properties: Schema, path: tuple[str, ...]) -> None:
+    """Raise NotStructural when a rule in CEL looks at a field without a type, of which the API server knows nothing."""
+    for rule in rules.get(RULES, ()):
+        for name in re.findall(r"\bself\.(\w+)", rule["rule"]):
+            if UNTYPED in properties.get(name, {}):
+                where = ".".join((*path, name))
+                raise NotStructural(f"{where}: a number or a text, at which CEL cannot look: say the rule in_schema")
 
 
 def _several(kinds: set[str], limits: Schema) -> Schema:

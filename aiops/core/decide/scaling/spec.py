@@ -184,10 +184,15 @@ class FreezeSpec(Spec):
     time_zone: str = Field("UTC", description="of the schedule, and of the midnights of holidays")
 
     @model_validator(mode="after")
-    @in_cel(
-        "has(self.schedule) == has(self.duration) && has(self.from) == has(self.to)",
-        "schedule goes with duration, and from with to",
+    @in_schema(
+        {
+            "anyOf": [
+                {"required": ["schedule", "duration"]},
+                {"not": {"anyOf": [{"required": ["schedule"]}, {"required": ["duration"]}]}},
+            ]
+        }
     )
+    @in_cel("has(self.from) == has(self.to)", "schedule goes with duration, and from with to")
     @in_cel(
         "[has(self.schedule), has(self.from), has(self.holidays)].filter(one, one).size() == 1",
         "a freeze has one of schedule (with duration), from (with to), and holidays",
