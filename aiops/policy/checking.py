@@ -17,6 +17,8 @@ from aiops.core.model import Mode
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, did_you_mean
+from aiops.policy.defaults import KIND, Defaults, inherited, once
+from aiops.policy.defaults import read as read_defaults
 from aiops.policy.document import Document, Path, documents
 from aiops.policy.kinds import compiled, kinds
 
@@ -35,6 +37,7 @@ class Checked:
     policies: PolicySet | None
     problems: tuple[Problem, ...]
     made: tuple[tuple[Document, ScalingPolicy | WatchPolicy], ...] = ()
+    defaults: tuple[Defaults, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -47,20 +50,35 @@ class _Found:
     made: list[tuple[Document, ScalingPolicy | WatchPolicy]] = field(default_factory=list)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    defaults: list[Defaults] = field(default_factory=list)
 
 
-def checked(texts: Iterable[tuple[str, str]], step_s: float) -> Checked:
-    """Return the policies of (origin, text) pairs and everything that is wrong with them."""
-    found = _Found()
+def checked(texts: Iterable[tuple[str, str]], step_s: float, defaults: Sequence[Defaults] = ()) -> Checked:
+    """Return the policies of (origin, text) pairs and everything that is wrong with them.
+
+    defaults: what they take over beside the defaults among them.
+    """
+    found = _Found(defaults=list(defaults))
+    read: list[Document] = []
     for origin, text in texts:
-        read, problems = documents(text, origin)
+        some, problems = documents(text, origin)
         found.problems += problems
-        for document in read:
+        read += some
+    for document in read:
+        if _is_defaults(document):
+            _defaults(document, found)
+    for document in read:
+        if not _is_defaults(document):
             _one(document, found)
     _across(found)
     if any(problem.severity == "error" for problem in found.problems):
         return Checked(policies=None, problems=tuple(found.problems), made=tuple(found.made))
-    return Checked(policies=_set(found, step_s), problems=tuple(found.problems), made=tuple(found.made))
+    return Checked(
+        policies=_set(found, step_s),
+        problems=tuple(found.problems),
+        made=tuple(found.made),
+        defaults=tuple(found.defaults),
+    )
 
 
 def _set(found: _Found, step_s: float) -> PolicySet:
@@ -74,10 +92,25 @@ def _set(found: _Found, step_s: float) -> PolicySet:
     )
 
 
+def _is_defaults(document: Document) -> bool:
+    return isinstance(document.data, dict) and document.data.get("kind") == KIND
+
+
+def _defaults(document: Document, found: _Found) -> None:
+    problems = Problems(document)
+    envelope = _envelope(document, problems)
+    one = None if envelope is None else read_defaults(envelope, document, problems)
+    if one is not None:
+        found.defaults.append(one)
+    found.problems += problems.found
+
+
 def _one(document: Document, found: _Found) -> None:
     problems = Problems(document)
     envelope = _envelope(document, problems)
     if envelope is not None:
+        document = inherited(document, envelope, found.defaults)
+        problems.document = document
         spec = _spec(document, kinds()[envelope.kind].model, problems)
         policy = None if spec is None else compiled(envelope, spec, problems)
         if policy is not None:
@@ -94,7 +127,7 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
     _known_keys(data, _TOP, (), problems)
     if data.get("apiVersion") != API_VERSION:
         problems.add(("apiVersion",), f"{data.get('apiVersion')!r} is not {API_VERSION}", code="bad-envelope")
-    kind, known = data.get("kind"), tuple(kinds())
+    kind, known = data.get("kind"), (*kinds(), KIND)
     if kind not in known:
         hint = did_you_mean(str(kind), known) or f"known kinds: {', '.join(known)}"
         problems.add(("kind",), f"unknown kind {kind!r}", hint=hint, code="unknown-kind")
@@ -198,6 +231,8 @@ def _inner(annotation: Any) -> Any:
 
 def _across(found: _Found) -> None:
     """Find what is wrong between policies: two of one name, two that act on one target (S4)."""
+    for one, why in once(found.defaults):
+        found.problems.append(one.document.problem(("spec", "scope"), why, code="two-defaults"))
     names: dict[str, Document] = {}
     acting: dict[str, tuple[str, Document]] = {}
     for document, policy in found.made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -34,13 +34,25 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a value comes from that the document took over: the file, and what it is."""
+
+    origin: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One YAML document. places: line and column (from 1) of each field's key, or of a list's item."""
+    """One YAML document. places: line and column (from 1) of each field's key, or of a list's item.
+
+    sources: of the values that are not its own, whose places are in other files.
+    """
 
     origin: str
     data: Any
     places: Mapping[Path, Place]
     values: Mapping[Path, Place]
+    sources: Mapping[Path, Source] = field(default_factory=dict)
 
     def problem(
         self, path: Path, message: str, *, hint: str = "", severity: str = "error", code: str = "bad-value"
@@ -51,7 +63,7 @@ class Document:
             at = at[:-1]
         line, column = self.places.get(at, (1, 1))
         return Problem(
-            file=self.origin,
+            file=self.sources[at].origin if at in self.sources else self.origin,
             line=line,
             column=column,
             field=dotted(path),
