@@ -15,7 +15,7 @@ from aiops.policy.crd import RESOURCES
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.resources import conditions_of_crd, install, kubectl, tried
 from tests.e2e.rig import scaling_policy
-from tests.unit.documents import BOUNDS, GUARDRAILS, LEVERS, SIGNALS, TARGETS, WINDOWS, Part, changed
+from tests.unit.documents import BOUNDS, FREEZES, GUARDRAILS, LEVERS, SIGNALS, TARGETS, WINDOWS, Part, changed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "policies").glob("*.yaml"))
@@ -106,7 +106,7 @@ def test_kubectl_shows_the_mistake_and_makes_nothing(served: ControlPlane, names
 
 LEARNT = [(), ("learn",), ("learn", "slo"), ("learn", "utilisation"), ("learn", "slo", "utilisation")]
 REST = {"bounds": BOUNDS, "learn": st.sampled_from(LEARNT)}
-STEERED = {"target": TARGETS, "lever": LEVERS}
+STEERED = {"target": TARGETS, "lever": LEVERS, "freezes": st.lists(FREEZES, max_size=1)}
 
 
 def agree(plane: ControlPlane, document: Part) -> None:
@@ -131,10 +131,10 @@ def test_the_api_servers_rules_and_the_loaders_say_the_same_of_any_document(serv
         document = changed(namespace, signal, {**bounds, "windows": windows}, guards, learn)
         agree(served, document)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(**STEERED)
-    def steered(target: Part, lever: Part) -> None:
-        agree(served, scaling_policy(namespace, target=target, **lever))
+    def steered(target: Part, lever: Part, freezes: list[Part]) -> None:
+        agree(served, scaling_policy(namespace, target=target, freezes=freezes, **lever))
 
     same()
     steered()
