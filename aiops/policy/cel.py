@@ -13,25 +13,53 @@ from typing import Any
 
 from aiops.core.protocols import ConditionError, Env
 
-NUMBERS = (
-    "slo.atMost",
-    "forecast.p50",
-    "forecast.p95",
-    "forecast.p99",
-    "replicas.current",
-    "replicas.ready",
-    "replicas.min",
-    "replicas.max",
-    "replicas.wanted",
-    "time.hour",
-    "time.minute",
-    "time.weekday",
-    "cost.hour",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A name that conditions may use. members: of the entries of a list."""
+
+    name: str
+    unit: str
+    meaning: str
+    members: tuple[str, ...] = ()
+
+
+VARIABLES = (
+    Variable(name="slo.atMost", unit="of its signal", meaning="objective.slo.atMost, where there is an SLO"),
+    Variable(name="forecast.p50", unit="of demand", meaning="the greatest median demand until a new replica serves"),
+    Variable(name="forecast.p95", unit="of demand", meaning="the same of the 95 % quantile"),
+    Variable(name="forecast.p99", unit="of demand", meaning="the same of the 99 % quantile"),
+    Variable(name="replicas.current", unit="1", meaning="replicas that are asked for now"),
+    Variable(name="replicas.ready", unit="1", meaning="replicas that serve"),
+    Variable(name="replicas.min", unit="1", meaning="the floor in force, by window"),
+    Variable(name="replicas.max", unit="1", meaning="the ceiling in force, by window"),
+    Variable(name="replicas.wanted", unit="1", meaning="what is left of the wish at this guard"),
+    Variable(name="time.hour", unit="h", meaning="0 to 23, in spec.timeZone"),
+    Variable(name="time.minute", unit="min", meaning="0 to 59"),
+    Variable(name="time.weekday", unit="d", meaning="0 is Monday, 6 Sunday"),
+    Variable(name="cost.hour", unit="USD/h", meaning="price of a replica and hour, times the replicas; where known"),
+    Variable(
+        name="findings",
+        unit="list",
+        meaning="anomalies that are open now",
+        members=("kind", "series", "score", "policy", "labels"),
+    ),
+    Variable(
+        name="incidents",
+        unit="list",
+        meaning="findings that belong together",
+        members=("id", "kind", "score", "labels"),
+    ),
 )
-LISTS = ("findings", "incidents")
+"""Beside them `signals.NAME` of each signal of the policy, in its own unit. What is not known then is missing."""
+
+NUMBERS = tuple(one.name for one in VARIABLES if not one.members)
+LISTS = tuple(one.name for one in VARIABLES if one.members)
+MEMBERS = {one.name: one.members for one in VARIABLES if one.members}
 
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
+_MACRO = re.compile(rf"\b({'|'.join(LISTS)})\s*\.\s*(?:exists_one|exists|all|filter|map)\s*\(\s*(\w+)\s*,")
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -84,8 +112,21 @@ def condition(text: str, signals: Sequence[str]) -> CelCondition:
 
     if program.return_type() != cel.Type.BOOL:
         raise InvalidCondition(f"a condition is true or false, this is a {program.return_type().name()}")
+    _members_known(text)
     used = _used(text, variables)
     return CelCondition(text=text, variables=variables, program=program, used=used)
+
+
+def _members_known(text: str) -> None:
+    """Refuse fields that entries of a list do not have: for CEL they are of any type, and would fail at night."""
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', lambda match: " " * len(match[0]), text)
+    for macro in _MACRO.finditer(bare):
+        listed, name = macro[1], macro[2]
+        for use in re.finditer(rf"(?<![\w.]){re.escape(name)}\s*\.\s*(\w+)", bare[macro.end() :]):
+            if use[1] not in MEMBERS[listed]:
+                at = macro.end() + use.start(1)
+                line, column = bare.count("\n", 0, at) + 1, at - bare.rfind("\n", 0, at)
+                raise InvalidCondition(f"{listed} have {', '.join(MEMBERS[listed])}, and no {use[1]}", line, column)
 
 
 def known_variables(signals: Sequence[str]) -> tuple[str, ...]:

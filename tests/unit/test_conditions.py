@@ -1,0 +1,53 @@
+"""Conditions in CEL: what they may name is known at load, the fields of findings and incidents included."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiops.core.model import Finding, FindingKind, Incident
+from aiops.core.observe.environment import of_percepts
+from aiops.policy.cel import MEMBERS, VARIABLES, InvalidCondition, condition
+
+FINDING = Finding(
+    policy="WatchPolicy/shop/errors", series="s", labels={"zone": "a"}, kind=FindingKind.POINT, at=0.0, since=0.0,
+    score=3.0, p_value=0.001, value=9.0, expected=1.0, lower=0.0, upper=2.0, reason="",
+)  # fmt: skip
+INCIDENT = Incident(id="I", kind="point", since=0.0, labels={"zone": "a"}, series=("s",), peak_score=3.0)
+
+
+def test_the_fields_that_are_known_are_those_that_the_loop_gives():
+    env = of_percepts([FINDING], [INCIDENT])
+    assert {name: set(entries[0]) for name, entries in env.items()} == {
+        name: set(some) for name, some in MEMBERS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('incidents.exists(i, i.knd == "upstream")', (1, 23)),
+        ("findings.filter(f,\n  f.sore > 1).size() > 0", (2, 5)),
+        ("replicas.current > 1 && findings.all(one, one.score > 1 || one.value > 2)", (1, 64)),
+    ],
+)
+def test_a_field_that_entries_do_not_have_is_refused_at_its_place(text, place):
+    with pytest.raises(InvalidCondition, match="and no") as caught:
+        condition(text, ["demand"])
+    assert (caught.value.line, caught.value.column) == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'incidents.exists(i, i.kind == "i.knd" && i.score > 2)',
+        'findings.exists(f, f.labels.zone == "a" && f.policy.startsWith("WatchPolicy/shop/"))',
+        "findings.size() > 2 || signals.demand > 3",
+    ],
+)
+def test_fields_that_entries_have_are_taken(text):
+    env = {**of_percepts([FINDING], [INCIDENT]), "signals.demand": 5.0}
+    assert condition(text, ["demand"]).holds(env) in (True, False)
+
+
+def test_every_variable_says_what_it_means():
+    assert all(one.meaning and one.unit for one in VARIABLES)
