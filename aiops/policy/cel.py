@@ -60,6 +60,7 @@ MEMBERS = {one.name: one.members for one in VARIABLES if one.members}
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
 _MACRO = re.compile(rf"\b({'|'.join(LISTS)})\s*\.\s*(?:exists_one|exists|all|filter|map)\s*\(\s*(\w+)\s*,")
+_COUNTED = re.compile(r"\bsize\([^()]*\)\s*[<>=!]=?\s*$")
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -134,11 +135,17 @@ def known_variables(signals: Sequence[str]) -> tuple[str, ...]:
     return (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
 
 
+def _as_double(match: re.Match[str]) -> str:
+    """Return an integer literal as a double, but for one that a size is compared with."""
+    counted = _COUNTED.search(match.string[: match.start()])
+    return f"{match[1]}.0" if match[1] and counted is None else match[0]
+
+
 def _compiled(env: Any, text: str) -> Any:
     try:
         return env.compile(text)
     except Exception as first:  # the library raises a bare exception for every kind of error
-        doubles = _TOKENS.sub(lambda m: f"{m[1]}.0" if m[1] else m[0], text)
+        doubles = _TOKENS.sub(_as_double, text)
         if doubles != text:
             try:
                 return env.compile(doubles)
