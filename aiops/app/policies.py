@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiops import policy as language
 from aiops.app.merging import Merged, Policy, in_force, merged, standing
@@ -20,6 +21,9 @@ from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, Problem
 from aiops.policy.files import Listing, policy_files
 from aiops.ports import PolicyResources
+
+if TYPE_CHECKING:
+    from aiops.policy.defaults import Defaults
 
 _LOG = logging.getLogger("aiops.policies")
 EMPTY_S = 30.0
@@ -61,7 +65,7 @@ class FolderPolicySource:
         self._seen = _fingerprint(listing)
         self._empty = frozenset(listing.empty)
         self._gone_since: float | None = None
-        self._set = language.load(self._paths, step_s, may_be_empty=self._watching.standing or self._watching.optional)
+        self._set, self.defaults = self._load(may_be_empty=self._watching.standing or self._watching.optional)
         self.problems: tuple[Problem, ...] = ()
         if not self._set.every and not self._watching.optional:
             _LOG.warning("policies_deleted", extra={"where": _named(self._paths)})
@@ -82,12 +86,13 @@ class FolderPolicySource:
             if seen == self._seen and not force and self._gone_since is None:
                 return False
             try:
-                fresh = language.load(self._paths, self._step_s, may_be_empty=True)
+                fresh, defaults = self._load(may_be_empty=True)
             except InvalidPolicy as err:
                 return self._refuse(err.problems, seen)
             if not force and self._waits(listing, fresh):
                 return False
             self.problems, self._gone_since, self._empty = (), None, frozenset(listing.empty)
+            self.defaults = defaults
             if fresh.digest == self._set.digest:
                 self._seen = seen
                 return False
@@ -96,6 +101,13 @@ class FolderPolicySource:
             self._seen, self._set = seen, fresh
             _LOG.info("policies_loaded", extra={"digest": fresh.digest, "policies": len(fresh.every)})
             return True
+
+    def _load(self, *, may_be_empty: bool) -> tuple[PolicySet, tuple[Defaults, ...]]:
+        """Return the policies, and the defaults beside them, which resources take over, too."""
+        found = language.check(self._paths, self._step_s, may_be_empty=may_be_empty)
+        if found.policies is None:
+            raise InvalidPolicy(found.errors)
+        return found.policies, found.defaults
 
     def _refuse(self, problems: tuple[Problem, ...], seen: Fingerprint) -> bool:
         self._seen, self._gone_since, self.problems = seen, None, problems
@@ -194,7 +206,7 @@ class MergedPolicySource:
         return [why for _, why in self.book.reading.unknown.values()] if self._merging.required else []
 
     def _merge(self, before: Mapping[PolicyKey, Policy]) -> tuple[Merged, Mapping[PolicyKey, Entry]]:
-        self.book.take(self._resources.read())
+        self.book.take(self._resources.read(), self._files.defaults)
         unknown = self._unknown()
         # once a kind was read, what is not there was deleted
         self._stood = {key: one for key, one in self._stood.items() if key.partition("/")[0] in unknown}

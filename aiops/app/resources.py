@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from aiops import policy as language
 from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, Problem
 from aiops.policy.compile import API_VERSION
 from aiops.ports import PolicyResource, ResourcesReading
+
+if TYPE_CHECKING:
+    from aiops.policy.defaults import Defaults
 
 _LOG = logging.getLogger("aiops.policies")
 GONE_S = 10.0
@@ -29,8 +33,8 @@ Remembered = Callable[[str], str | None]
 """Return the document of a digest, None when the store has none."""
 
 
-Check = Callable[[PolicyResource, float], PolicySet]
-"""Return the policy of a resource, at this time between two ticks; raise InvalidPolicy."""
+Check = Callable[[PolicyResource, float, "Sequence[Defaults]"], PolicySet]
+"""Return the policy of a resource, at this time between two ticks, with these defaults; raise InvalidPolicy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +70,17 @@ class ResourceBook:
     ) -> None:
         self._step_s = step_s
         self._check = check or checked
+        self._defaults: tuple[Defaults, ...] = ()
+        self._anew = False
         self._remembered = remembered
         self._elapsed_s = elapsed_s
         self.entries: Mapping[str, Entry] = {}
         self.reading = ResourcesReading(found={})
 
-    def take(self, reading: ResourcesReading) -> None:
-        """Take what was read."""
+    def take(self, reading: ResourcesReading, defaults: Sequence[Defaults] = ()) -> None:
+        """Take what was read. defaults: those of files, which resources take over; others are read with them anew."""
         now, entries = self._elapsed_s(), {}
+        self._anew, self._defaults = tuple(defaults) != self._defaults, tuple(defaults)
         for key, resource in reading.found.items():
             entries[key] = self._entry(resource, self.entries.get(key))
         for key, entry in self.entries.items():
@@ -92,10 +99,10 @@ class ResourceBook:
         return None
 
     def _entry(self, resource: PolicyResource, before: Entry | None) -> Entry:
-        if before is not None and _same(before.resource, resource):
+        if before is not None and not self._anew and _same(before.resource, resource):
             return replace(before, resource=resource, gone_since=None)
         try:
-            made = self._check(resource, self._step_s)
+            made = self._check(resource, self._step_s, self._defaults)
         except InvalidPolicy as err:
             return self._refused(resource, before, err.problems)
         except Exception as err:  # a bug on the way of one policy holds that policy alone (S10)
@@ -128,7 +135,7 @@ class ResourceBook:
         return made if [policy.key for policy in made.every] == [resource.key] else None
 
 
-def checked(resource: PolicyResource, step_s: float) -> PolicySet:
+def checked(resource: PolicyResource, step_s: float, defaults: Sequence[Defaults] = ()) -> PolicySet:
     """Return the policy of a resource, a set of one; raise InvalidPolicy with every problem."""
     document = {
         "apiVersion": API_VERSION,
@@ -136,11 +143,13 @@ def checked(resource: PolicyResource, step_s: float) -> PolicySet:
         "metadata": {"name": resource.name, "namespace": resource.namespace, "labels": dict(resource.labels)},
         "spec": resource.spec,
     }
-    try:
-        return language.parse(json.dumps(document), origin_of(resource), step_s)
-    except InvalidPolicy as err:
+    from aiops.policy.checking import checked as read
+
+    found = read([(origin_of(resource), json.dumps(document))], step_s, defaults)
+    if found.policies is None:
         # the text was written here: its lines and columns are nobody's
-        raise InvalidPolicy([replace(one, line=0, column=0) for one in err.problems]) from None
+        raise InvalidPolicy([replace(one, line=0, column=0) for one in found.errors])
+    return found.policies
 
 
 def _same(one: PolicyResource, other: PolicyResource) -> bool:

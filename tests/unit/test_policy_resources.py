@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -108,7 +109,7 @@ def test_an_invalid_resource_keeps_its_last_good_version_and_holds_nobody_s10(wo
 
 
 def test_a_bug_on_the_way_of_one_resource_holds_that_one_alone_s10():
-    def check(resource: PolicyResource, step_s: float) -> PolicySet:
+    def check(resource: PolicyResource, step_s: float, _: object) -> PolicySet:
         if resource.name == "checkout":
             raise RuntimeError("a case that nobody thought of")
         return checked(resource, step_s)
@@ -120,6 +121,34 @@ def test_a_bug_on_the_way_of_one_resource_holds_that_one_alone_s10():
     assert [key for key, entry in book.entries.items() if entry.good is not None] == ["ScalingPolicy/shop/cart"]
     (problem,) = book.entries[KEY].problems
     assert "a bug, see the log: RuntimeError: a case that nobody thought of" in str(problem)
+
+
+def defaults(override: str) -> dict[str, Any]:
+    metadata = {"name": "shop", "namespace": "shop"}
+    spec = {"defaults": {"ScalingPolicy": {"manualOverride": override}}}
+    return {"apiVersion": "policy.aiops/v1alpha1", "kind": "PolicyDefaults", "metadata": metadata, "spec": spec}
+
+
+def test_a_resource_takes_over_the_defaults_of_files_and_follows_their_edits(world: World):
+    def overrides() -> dict[str, float]:
+        return {policy.key: policy.manual_override_s for policy in world.source.current().scaling}
+
+    world.file(defaults("10m"))
+    world.resources.put(bounded(6))
+    world.resources.put(bounded(7, "cart", manualOverride="5m"))
+    world.start()
+    assert overrides() == {KEY: 600.0, "ScalingPolicy/shop/cart": 300.0}
+    world.file(defaults("20m"))
+    world.reload()
+    assert overrides() == {KEY: 1200.0, "ScalingPolicy/shop/cart": 300.0}
+    # defaults that make a resource wrong: it says so, and what was good goes on
+    world.file(defaults("20m"), {**defaults("1m"), "metadata": {"name": "again", "namespace": "shop"}})
+    world.reload()
+    assert overrides()[KEY] == 1200.0
+    assert "spec.scope" in {problem.field for problem in world.source.problems}
+    world.file(bounded(5, "search"))
+    world.reload()
+    assert overrides()[KEY] == 3600.0
 
 
 def test_a_resource_that_was_never_valid_does_nothing(world: World):
