@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aiops.core.act.set_floor import MIN_SCALE
 from aiops.core.model import (
     Action,
+    Autoscaler,
     FieldOwner,
     Hpa,
     Instant,
@@ -64,7 +66,7 @@ class TestCluster:
         self._case, self._policy, self._faults = case, policy, faults
         self._begun = case.start.timestamp()
         spec = case.spec.inventory
-        self._of_floor = policy.lever is Lever.HPA_FLOOR
+        self._of_floor = policy.lever.is_floor
         self._lead_s = _lead_s(case, policy)
         self._pods = Pods(case.spec.replicas, self._begun)
         self._rollout = Spans(spec.rollout, case.start)
@@ -93,6 +95,7 @@ class TestCluster:
             scaling_active=told.scaling_active,
             owners=(_owner("minReplicas", told.owner, self._begun),),
             reads_our_metric=told.reads_our_metric,
+            kind=Autoscaler.KNATIVE if self._policy.lever is Lever.KNATIVE_MIN_SCALE else Autoscaler.HPA,
         )
 
     # -- reading -------------------------------------------------------------------------------------
@@ -120,7 +123,8 @@ class TestCluster:
         entry = self._case.desired[place]
         wish = int(entry) if isinstance(entry, float) and 0 <= entry < 1e9 else 0
         wanted = min(max(self._hpa.min_replicas, wish), self._hpa.max_replicas)
-        if len(self._pods) and wanted != len(self._pods):
+        # what is at zero was switched off, but for Knative, which starts it again
+        if wanted != len(self._pods) and (len(self._pods) or self._hpa.kind is Autoscaler.KNATIVE):
             self._resize(wanted, at)
         if wanted != self._hpa.desired_replicas:
             self._hpa = replace(self._hpa, desired_replicas=wanted)
@@ -181,18 +185,17 @@ class TestCluster:
         refused = self._faults.first(FaultKind.WRITE_REFUSED, at)
         if refused is not None:
             return _refused(action, at, refused.code, f"refused with {refused.code} (a fault of the test)")
-        spec = step.body.get("spec", {})
-        if step.target.kind == "HorizontalPodAutoscaler":
+        if step.target.kind in ("HorizontalPodAutoscaler", "PodAutoscaler"):
             hpa = self._hpa
             if hpa is None or step.resource_version != hpa.resource_version:
                 return _refused(action, at, 409, "the object has been modified; read it again")
             owner = FieldOwner(field="minReplicas", kind=OwnerKind.AIOPS, manager="aiops", at=at)
-            self._write_floor(int(spec["minReplicas"]), owner, step)
+            self._write_floor(_floor(step), owner, step)
         else:
             if step.resource_version != str(self._version):
                 return _refused(action, at, 409, "the object has been modified; read it again")
             self._owner = FieldOwner(field="replicas", kind=OwnerKind.AIOPS, manager="aiops")
-            self._resize(int(spec["replicas"]), at)
+            self._resize(int(step.body["spec"]["replicas"]), at)
             self._version += 1
         return StepResult(action_id=action.id, status=StepStatus.DONE, at=at, code=200)
 
@@ -246,6 +249,13 @@ def _lead_s(case: Case, policy: ScalingPolicy) -> float:
 
 def _owner(field: str, kind: OwnerKind, at: Instant) -> FieldOwner:
     return FieldOwner(field=field, kind=kind, manager=kind.value, at=at)
+
+
+def _floor(step: Step) -> int:
+    """Return the floor that a patch writes: of an HPA, or of a Knative revision, where nothing written is 0."""
+    if "spec" in step.body:
+        return int(step.body["spec"]["minReplicas"])
+    return int(step.body["metadata"]["annotations"].get(MIN_SCALE) or 0)
 
 
 def _refused(action: Action, at: Instant, code: int, message: str) -> StepResult:
