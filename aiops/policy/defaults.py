@@ -38,10 +38,10 @@ _RANK = {level: rank for rank, level in enumerate(Level)}
 class WorkloadRef(Spec):
     """A workload in the defaults' namespace."""
 
-    api_version: str = "apps/v1"
-    kind: str = "Deployment"
-    name: str = Field(min_length=1)
-    cluster: str = "default"
+    api_version: str = Field("apps/v1", description="group and version of the workload")
+    kind: str = Field("Deployment", description="its kind")
+    name: str = Field(min_length=1, description="its name")
+    cluster: str = Field("default", description="a cluster's name in the settings")
 
 
 class DefaultsSpec(Spec):

@@ -224,6 +224,6 @@ def test_any_bytes_in_a_file_are_read_or_refused_s10(tmp_path_factory, content):
 def test_libyaml_and_the_loader_in_python_read_the_same(data, name, mutate):
     text = mutate(FILES[name], lambda low, high: data.draw(st.integers(low, max(low, high))))
     (fast, wrong), (slow, also_wrong) = documents(text, "p", fast=True), documents(text, "p", fast=False)
-    assert bool(wrong) == bool(also_wrong)
-    if not wrong:
+    if not also_wrong:  # libyaml takes a tab in some places where the loader in Python does not, as YAML has it
+        assert wrong == []
         assert [(one.data, one.places) for one in fast] == [(one.data, one.places) for one in slow]

@@ -28,7 +28,8 @@ def mistakes(text: str) -> list[str]:
 
 def test_the_shipped_policies_are_well_and_come_back_from_their_documents():
     policies = load([SHIPPED])
-    assert len(policies.every) == 5
+    written = "".join(path.read_text() for path in SHIPPED.glob("*.yaml"))
+    assert len(policies.every) == written.count("\nkind: ScalingPolicy\n") + written.count("\nkind: WatchPolicy\n") > 5
     for policy in policies.every:
         again = recompile(policy.document)
         assert replace(again, origin=policy.origin) == policy
@@ -48,12 +49,15 @@ def test_what_is_left_out_takes_the_defaults_of_the_hpa():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("kind: ScalingPolicy", "kind: ScalingPolcy", "p.yaml:4:1: kind: unknown kind 'ScalingPolcy' (did you mean"),
+        ("kind: ScalingPolicy", "kind: ScalingPolcy", "p.yaml:5:1: kind: unknown kind 'ScalingPolcy' (did you mean"),
         ("perReplica: 50", "perReplcia: 50", "unknown field (did you mean 'perReplica'?)"),
         ("perReplica: 50", "perReplica: learn", "needs an slo and a utilisation signal"),
         ("perReplica: 50", "perReplica: 0", "greater than 0"),
         ("minReplicas: 3", "minReplicas: 50", "spec.bounds: minReplicas 50 is greater than maxReplicas 40"),
-        ("minReplicas: 3", "minReplicas: three", "valid integer"),
+        ("minReplicas: 3", "minReplicas: three", "'three' is no number"),
+        ("minReplicas: 3", 'minReplicas: "3"', "'3' is no number: write it without quotes"),
+        ("minReplicas: 3", "minReplicas: true", "True is no whole number"),
+        ("minReplicas: 3", "minReplicas: 3.5", "valid integer"),
         ("maxAge: 90s", "maxAge: 90 parsecs", "no duration such as 90s"),
         ("atMost: 250ms", "atMost: 250m", "could be thousandths or minutes"),
         ("sum(rate(", "sum(rate((", "PromQL: unclosed left parenthesis"),
@@ -89,7 +93,7 @@ def test_all_mistakes_are_found_in_one_pass():
 def test_two_policies_that_act_on_one_target_are_refused_with_both_places():
     other = SMALL.replace("name: search, namespace", "name: second, namespace")
     found = mistakes(f"{SMALL}\n---\n{other}")
-    assert "is already scaled by ScalingPolicy/shop/search in p.yaml:2" in found[0]
+    assert "is already scaled by ScalingPolicy/shop/search in p.yaml:3" in found[0]
     watching = other.replace("mode: dry-run", "mode: observe")
     assert len(parse(f"{SMALL}\n---\n{watching}", "p").scaling) == 2
 
@@ -123,7 +127,8 @@ def test_it_is_said_what_a_policy_asks_of_prometheus_s10():
 
 def test_the_schema_accepts_every_kind():
     made = schema()
-    assert {one["$ref"] for one in made["oneOf"]} == {"#/$defs/ScalingPolicy", "#/$defs/WatchPolicy"}
+    names = ("ScalingPolicy", "WatchPolicy", "PolicyDefaults")
+    assert [one["$ref"] for one in made["oneOf"]] == [f"#/$defs/{name}" for name in names]
     text = json.dumps(made)
     for name in ("perReplica", "stabilizationWindowSeconds", "falseAlarmsPerWeek", "whenNoTraffic"):
         assert name in text
@@ -171,10 +176,10 @@ def test_strange_yaml_is_refused_without_harm_s10(text):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("labels: 5", "p.yaml:4:43: metadata.labels: labels are a mapping of names to texts"),
-        ("labels: [a]", "p.yaml:4:43: metadata.labels: labels are a mapping of names to texts"),
-        ("labels: {version: 2}", "p.yaml:4:52: metadata.labels.version: 2 is no text (put it in quotes)"),
-        ("annotations: {on: true}", "p.yaml:4:57: metadata.annotations.on: True is no text (put it in quotes)"),
+        ("labels: 5", "p.yaml:5:43: metadata.labels: labels are a mapping of names to texts"),
+        ("labels: [a]", "p.yaml:5:43: metadata.labels: labels are a mapping of names to texts"),
+        ("labels: {version: 2}", "p.yaml:5:52: metadata.labels.version: 2 is no text (put it in quotes)"),
+        ("annotations: {on: true}", "p.yaml:5:57: metadata.annotations.on: True is no text (put it in quotes)"),
     ],
 )
 def test_labels_and_annotations_that_are_no_texts_are_refused_not_dropped_with_their_policy(what, said):

@@ -75,8 +75,8 @@ class GivenSpec(Spec):
 class ChangeSpec(Spec):
     """A change by its ends."""
 
-    from_: int | None = Field(None, alias="from", ge=0)
-    to: int | None = Field(None, ge=0)
+    from_: int | None = Field(None, alias="from", ge=0, description="replicas before")
+    to: int | None = Field(None, ge=0, description="replicas after")
 
     @model_validator(mode="after")
     def says_something(self) -> ChangeSpec:
@@ -157,7 +157,7 @@ class TestSpec(Spec):
 
     __test__ = False
 
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=200, description="what is so, as a sentence")
     policy: str | None = Field(None, description="which policy, by name or key, where the files have several")
     replicas: int = Field(1, ge=0, le=100_000, description="how many run and are ready at the start")
     given: GivenSpec = GivenSpec()

@@ -98,17 +98,17 @@ class FindingSpec(Span):
     """A series that is not normal, as a WatchPolicy would find it."""
 
     kind: FindingKind = FindingKind.POINT
-    series: str = "a series"
-    score: float = Field(2.0, ge=0)
-    labels: dict[str, str] = Field(default_factory=dict)
+    series: str = Field("a series", description="its name, as it is shown")
+    score: float = Field(2.0, ge=0, description="how unusual: 1 is the threshold of an alarm")
+    labels: dict[str, str] = Field(default_factory=dict, description="of the series: service: checkout")
 
 
 class IncidentSpec(Span):
     """Findings that belong together."""
 
-    kind: str = Field("point", min_length=1)
-    score: float = Field(2.0, ge=0)
-    labels: dict[str, str] = Field(default_factory=dict)
+    kind: str = Field("point", min_length=1, description="as conditions read it: i.kind")
+    score: float = Field(2.0, ge=0, description="how unusual: 1 is the threshold of an alarm")
+    labels: dict[str, str] = Field(default_factory=dict, description="of the series: service: checkout")
 
 
 class PauseSpec(Span):
@@ -116,23 +116,23 @@ class PauseSpec(Span):
 
     direction: Direction = Direction.ALL
     hold_at: int | None = Field(None, ge=0, description="pins this level")
-    by: str = "a person"
-    reason: str = ""
+    by: str = Field("a person", description="who")
+    reason: str = Field("", description="why")
 
 
 class FreezeSpec(Span):
     """A change freeze."""
 
-    name: str = "a freeze"
+    name: str = Field("a freeze", description="as it is shown")
 
 
 class ApprovalSpec(Spec):
     """A person answers the question that stands then."""
 
     at: Moment
-    approved: bool = True
-    by: str = "a person"
-    reason: str = ""
+    approved: bool = Field(True, description="false: it was rejected")
+    by: str = Field("a person", description="who")
+    reason: str = Field("", description="why")
 
 
 class PricesSpec(Spec):
