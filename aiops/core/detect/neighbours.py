@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops.core.model import F64, Instant, Rows
+from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
 SHAPE = 4
@@ -26,6 +26,12 @@ APART_S = 300.0
 DELAY_S, DELAY_SAMPLES = 1800.0, 4.0
 """What is new becomes an example of what is usual after so long: an anomaly does not excuse itself at once."""
 
+EPISODES = 2
+"""What was extreme is an example once it has come so many times: one anomaly does not excuse the next."""
+
+EPISODE_S, STANDS_S, STANDS_SAMPLES = 3600.0, 3600.0, 8.0
+"""Extremes closer than this are one episode; what stands for so long, and so many samples, is the new usual."""
+
 CONTEXT_SHARE = 1.0 / 48.0
 """What came within this share of a season from the same time of it is its context."""
 
@@ -36,7 +42,9 @@ LEAST_VALUES, LEAST_CONTEXT = 8, 3
 _GAP_STEPS = 3.5
 _FIRST_ROOM = 64
 _NEVER = -1e18
-_ROWS = ("_windows", "_times", "_phases", "_count", "_recent", "_last_at")
+_RINGS = ("_times", "_phases", "_episodes")
+_ROWS = ("_windows", *_RINGS, "_count", "_recent", "_last_at", "_extreme")
+_NUMBER, _BEGAN, _NEWEST, _SAMPLES = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,16 +79,19 @@ class Pace:
 class Neighbours:
     """Arrays over n rows, changed in place. windows: float64[n, 4, room], a ring of stretches.
 
-    times, phases: float64[n, room], when they ended, and how far into a season that was. count: how many were ever
-    remembered. recent: float64[n, 3], the samples before the next one.
+    times, phases: float64[n, room], when they ended, and how far into a season that was. episodes: int64[n, room], of
+    what was extreme, 0 for the usual. count: how many were ever remembered. recent: float64[n, 3], the samples before
+    the next one. extreme: float64[n, 4], the episode that a row is in: number, beginning, newest, samples.
     """
 
     def __init__(self, rows: int) -> None:
         self._windows = np.full((rows, SHAPE, _FIRST_ROOM), np.nan)
         self._times, self._phases = np.full((rows, _FIRST_ROOM), _NEVER), np.zeros((rows, _FIRST_ROOM))
+        self._episodes = np.zeros((rows, _FIRST_ROOM), np.int64)
         self._count = np.zeros(rows, np.int64)
         self._recent = np.full((rows, SHAPE - 1), np.nan)
         self._last_at = np.full(rows, _NEVER)
+        self._extreme = np.tile(np.array([0.0, _NEVER, _NEVER, 0.0]), (rows, 1))
 
     def near(self, row: int, at: Instant, value: float, pace: Pace) -> Near:
         """Return what of the past of a row lies nearest to a value at `at`."""
@@ -96,19 +107,21 @@ class Neighbours:
                 shape += np.abs(windows[lag] - sample)
         phase = np.abs(self._phases[row, :kept] - at % pace.season_s)
         context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
+        episodes = self._episodes[row, :kept]
         distances = np.array(
             [
-                _least(away[old], LEAST_VALUES),
-                _least(shape[old & ~np.isnan(shape)], LEAST_VALUES),
-                _least(away[context], LEAST_CONTEXT),
+                _least(away, old, episodes, LEAST_VALUES),
+                _least(shape, old & ~np.isnan(shape), episodes, LEAST_VALUES),
+                _least(away, context, episodes, LEAST_CONTEXT),
             ]
         )
         known = np.count_nonzero(context) >= LEAST_CONTEXT
         finest = RESOLUTION * abs(value) * np.array([1.0, SHAPE, 1.0])
         return Near(distances=np.maximum(distances, finest), usual=values[context] if known else values[old])
 
-    def note(self, row: int, at: Instant, value: float, pace: Pace) -> None:
-        """Remember a sample of a row."""
+    def note(self, row: int, at: Instant, value: float, pace: Pace, *, extreme: bool = False) -> None:
+        """Remember a sample of a row; `extreme` ones are no examples of the usual until they come again, or stand."""
+        episode = self._episode(row, at) if extreme else 0
         window = np.append(self._before(row, at, pace), value)
         self._last_at[row] = at
         self._recent[row] = window[1:]
@@ -122,6 +135,7 @@ class Neighbours:
         self._windows[row, :, count % room] = window
         self._times[row, count % room] = at
         self._phases[row, count % room] = at % pace.season_s
+        self._episodes[row, count % room] = episode
         self._count[row] = count + 1
 
     def take(self, rows: Rows) -> None:
@@ -140,12 +154,8 @@ class Neighbours:
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint; raise ValueError when it does not fit."""
         rows, room = len(self._count), np.shape(arrays.get("times", np.zeros((0, 0))))[-1]
-        shapes = {
-            "windows": (rows, SHAPE, room),
-            "recent": (rows, SHAPE - 1),
-            "times": (rows, room),
-            "phases": (rows, room),
-        }
+        shapes = {"windows": (rows, SHAPE, room), "recent": (rows, SHAPE - 1), "extreme": (rows, 4)}
+        shapes |= {name[1:]: (rows, room) for name in _RINGS}
         for name in _ROWS:
             if name[1:] not in arrays or arrays[name[1:]].shape != shapes.get(name[1:], (rows,)):
                 raise ValueError(f"the checkpoint's {name[1:]} does not fit {rows} rows")
@@ -159,13 +169,36 @@ class Neighbours:
         whole = at - self._last_at[row] <= _GAP_STEPS * pace.step_s
         return self._recent[row] if whole else np.full(SHAPE - 1, np.nan)
 
+    def _episode(self, row: int, at: Instant) -> int:
+        """Return the number of the episode that an extreme sample belongs to, 0 when that has become the new usual."""
+        state = self._extreme[row]
+        if at - state[_NEWEST] > EPISODE_S:
+            state[:] = state[_NUMBER] + 1.0, at, at, 0.0
+        state[_NEWEST] = at
+        state[_SAMPLES] += 1.0
+        stands = at - state[_BEGAN] >= STANDS_S and state[_SAMPLES] >= STANDS_SAMPLES
+        return 0 if stands else int(state[_NUMBER])
+
     def _grow(self) -> None:
         """Double the room; rings that were full go on behind what they hold."""
         rows, room = self._times.shape
         self._windows = np.concatenate([self._windows, np.full((rows, SHAPE, room), np.nan)], axis=2)
         self._times = np.concatenate([self._times, np.full((rows, room), _NEVER)], axis=1)
         self._phases = np.concatenate([self._phases, np.zeros((rows, room))], axis=1)
+        self._episodes = np.concatenate([self._episodes, np.zeros((rows, room), np.int64)], axis=1)
 
 
-def _least(distances: F64, least: int) -> float:
-    return float(distances.min()) if len(distances) >= least else math.nan
+def _least(distances: F64, counts: Bools, episodes: Rows, least: int) -> float:
+    """Return the distance to the nearest of those that count, or to the second episode of extremes; NaN of too few."""
+    if np.count_nonzero(counts) < least:
+        return math.nan
+    usual = counts & (episodes == 0)
+    nearest = float(distances[usual].min(initial=math.inf))
+    extremes = counts & (episodes > 0)
+    if extremes.any():
+        numbers, places = np.unique(episodes[extremes], return_inverse=True)
+        by_episode = np.full(len(numbers), math.inf)
+        np.minimum.at(by_episode, places, distances[extremes])
+        if len(numbers) >= EPISODES:
+            nearest = min(nearest, float(np.partition(by_episode, EPISODES - 1)[EPISODES - 1]))
+    return nearest if math.isfinite(nearest) else math.nan

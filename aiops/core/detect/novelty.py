@@ -23,6 +23,9 @@ KINDS = 3
 TOGETHER = 9.0
 """How many surprising samples come for one false alarm: neighbours share windows. Measured, see docs/detection.md."""
 
+EXTREME_DECADES = 1.0
+"""What is so much rarer than the budget (a score of 2) is extreme, and guarded against as an example of the usual."""
+
 LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
 """A row is trusted after this much time, and so many samples."""
 
@@ -71,7 +74,7 @@ class Novelty:
 
     def score(self, at: Instant, values: F64) -> Scores:
         """Score `values` (float64[n], NaN is missing) without learning from them."""
-        learned = (self._state[_SEEN_S] >= LEARNED_S) & (self._state[_SAMPLES] >= LEARNED_SAMPLES)
+        learned = self._learned()
         score, expected, lower, upper = (np.full(len(values), math.nan) for _ in range(4))
         pace = self._pace(self._step_at(at))
         self._looked_at, self._looked = at, {}
@@ -107,14 +110,15 @@ class Novelty:
         step_s = self._step_at(at)
         looked = self._looked if at == self._looked_at else {}
         self._pass_time(at)
-        pace = self._pace(step_s)
+        pace, limits, learned = self._pace(step_s), self._limits(step_s), self._learned()
         for row in np.flatnonzero(np.isfinite(values) & learn).tolist():
             value = float(values[row])
             seen = looked.get(row)
             if seen is None or seen.value != value:
                 seen = _seen(value, self._neighbours.near(row, at, value, pace), self._surprise.record(row))
             self._surprise.learn(row, seen.record.capped(seen.near.distances), step_s)
-            self._neighbours.note(row, at, value, pace)
+            extreme = bool(learned[row]) and seen.surprise - limits[row] >= EXTREME_DECADES
+            self._neighbours.note(row, at, value, pace, extreme=extreme)
             self._state[_SAMPLES, row] += 1.0
             self._state[_SEEN_S, row] += step_s
         self._looked = {}
@@ -167,6 +171,9 @@ class Novelty:
     def _pass_time(self, at: Instant) -> None:
         self._step_s = self._step_at(at)
         self._since, self._last_at = at - self._last_at, at
+
+    def _learned(self) -> Bools:
+        return np.asarray((self._state[_SEEN_S] >= LEARNED_S) & (self._state[_SAMPLES] >= LEARNED_SAMPLES))
 
     def _limits(self, step_s: float) -> F64:
         """Return float64[n]: the surprise that spends the budget of false alarms."""

@@ -4,7 +4,9 @@ Within what was seen the p-value is the share of distances at least as large (co
 "Algorithmic Learning in a Random World", 2005). The largest hundredth is taken as Pareto-tailed, P(d > x) =
 P(d > u) (x / u)^(-1/g), with g the mean of log(d / u) (Hill, "A simple general approach to inference about the tail of
 a distribution", 1975), drawn to a light tail while there are few: a record is the more surprising the farther it goes
-beyond the last, and much less so in a row whose records have always gone far.
+beyond the last, and much less so in a row whose records have always gone far. Where one distance, such as none at all,
+is as frequent as a tail (counts, constants, zeros), the tail begins beyond it: what lies there is counted, and how far
+the first one goes says nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ TAIL_SHARE = 0.01
 PRIOR_PEAKS, PRIOR_TAIL, LEAST_TAIL = 5.0, 0.15, 0.05
 """Tails are drawn to this one by so much evidence, and are never lighter than the last."""
 
+LEAST_ATOM = 2.5
+"""A bin that alone holds more than the tail is to hold, and so many, is an atom: the tail begins beyond it."""
+
 TEACHES_MOST, LEAST_SEEN = 6.0, 50.0
 """Beyond this surprise a distance is no news of the tail, once so many were seen."""
 
@@ -33,6 +38,7 @@ LOW, WIDTH, BINS = -46.0, 0.1, 920
 HALF_LIFE_S = 56 * 86_400.0
 """How long a row remembers what was surprising."""
 
+_TRACE = 1e-3
 _LEAST, _MOST = math.exp(LOW), math.exp(-LOW)
 _EDGES = LOW + WIDTH * np.arange(BINS)
 _CENTRES = _EDGES + 0.5 * WIDTH
@@ -42,11 +48,12 @@ _CENTRES = _EDGES + 0.5 * WIDTH
 class Record:
     """What a row has shown of each kind. seen, beyond: float64[kinds, 920], weights in bins, and from each bin on.
 
-    u: where the tail begins, in logarithms. peaks: the weight beyond it. tail: Hill's estimate, drawn to the prior.
+    top: where the tail begins, in logarithms. u: its least distance. peaks: the weight beyond. tail: Hill's estimate.
     """
 
     seen: F64
     beyond: F64
+    top: F64
     u: F64
     peaks: F64
     tail: F64
@@ -58,20 +65,20 @@ class Record:
         within = (logs - _EDGES[bins]) / WIDTH
         p_values = (self.beyond[kinds, bins] - within * self.seen[kinds, bins] + 0.5) / (total + 1.0)
         far = (self.peaks + 1.0) / (total + 2.0) * np.exp(-np.maximum(logs - self.u, 0.0) / self.tail)
-        p_values = np.where(logs > self.u, far, p_values)
+        p_values = np.where(logs > self.top, far, p_values)
         known = np.isfinite(distances) & (total > 0)
         return np.where(known, -np.log10(np.minimum(np.maximum(p_values, 10.0**-MOST), 1.0)), np.nan)
 
     def reach(self, surprise: float) -> F64:
-        """Return float64[kinds]: the distances that are so surprising, by the tail; 0 where nothing is known."""
+        """Return float64[kinds]: the distances that are so surprising, by the tail; where it begins if that is all."""
         total = self.beyond[:, 0]
-        far = surprise * math.log(10.0) + np.log((self.peaks + 1.0) / (total + 2.0))
-        logs = np.minimum(self.u + self.tail * np.maximum(far, 0.0), -LOW)
+        far = np.maximum(surprise * math.log(10.0) + np.log((self.peaks + 1.0) / (total + 2.0)), 0.0)
+        logs = np.minimum(self.u + np.where(np.isfinite(self.tail), self.tail, 0.0) * far, -LOW)
         return np.where(total > 0, np.exp(logs), 0.0)
 
     def capped(self, distances: F64) -> F64:
         """Return distances as they are to be learnt: none teaches more than one that comes once in a million."""
-        young = self.beyond[:, 0] < LEAST_SEEN
+        young = (self.beyond[:, 0] < LEAST_SEEN) | np.isinf(self.tail)
         return np.where(young, distances, np.minimum(distances, self.reach(TEACHES_MOST)))
 
 
@@ -86,12 +93,14 @@ class Surprise:
         """Return what a row has shown until now."""
         seen, kinds = self._seen[row], self._kinds
         beyond = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
-        first = np.maximum((beyond >= TAIL_SHARE * beyond[:, :1]).sum(axis=1) - 1, 0)
-        u, peaks = _EDGES[first], beyond[kinds, first]
-        sums = np.array([one[at:] @ _CENTRES[at:] for one, at in zip(seen, first.tolist(), strict=True)])
-        excess = sums - peaks * u + PRIOR_PEAKS * PRIOR_TAIL
-        tail = np.maximum(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL)
-        return Record(seen=seen, beyond=beyond, u=u, peaks=peaks, tail=tail)
+        most = TAIL_SHARE * beyond[:, 0]
+        first = np.maximum((beyond >= most[:, None]).sum(axis=1) - 1, 0)
+        first = np.minimum(first + (seen[kinds, first] > np.maximum(most, LEAST_ATOM)), BINS - 1)
+        tops, peaks = _EDGES[first], beyond[kinds, first]
+        u, tail = tops.copy(), np.empty(len(tops))
+        for kind, (begin, weight) in enumerate(zip(first.tolist(), peaks.tolist(), strict=True)):
+            u[kind], tail[kind] = _tail(seen[kind, begin:], begin, weight)
+        return Record(seen=seen, beyond=beyond, top=tops, u=u, peaks=peaks, tail=tail)
 
     def learn(self, row: int, distances: F64, passed_s: float) -> None:
         """Learn distances (NaN is none) that were seen `passed_s` after the last."""
@@ -115,6 +124,15 @@ class Surprise:
         if "seen" not in arrays or arrays["seen"].shape != self._seen.shape:
             raise ValueError(f"the checkpoint's seen does not fit {self._seen.shape}")
         self._seen = np.array(arrays["seen"], np.float64)
+
+
+def _tail(seen: F64, begin: int, peaks: float) -> tuple[float, float]:
+    """Return the least log distance from a bin on, and Hill's estimate of the tail; none where nothing lies there."""
+    if peaks < 0.5:
+        return float(_EDGES[begin]), math.inf
+    least = float(_EDGES[begin + int(np.argmax(seen > _TRACE))])
+    excess = float(seen @ _CENTRES[begin:]) - peaks * least + PRIOR_PEAKS * PRIOR_TAIL
+    return least, max(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL)
 
 
 def _logs(distances: F64) -> tuple[F64, Rows]:
