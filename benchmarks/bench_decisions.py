@@ -3,7 +3,7 @@
 Columns, in milliseconds of processor time a tick, median and worst (other load on the machine does not count): `look`,
 the models judge, learn and look ahead; `need`, the replicas of all policies in one go; `seen`, what was seen of each
 (`demand_of`); and the shared decision with signals, guards and records, of policies that stay (`calm`) and of policies
-that change (`moving`). Issue 6 wants 1,000 decided after forecasts in under 50 ms.
+that change (`moving`). The aim is 1,000 decided after forecasts in under 50 ms.
 
 Run `python benchmarks/bench_decisions.py [POLICIES ...]` (default 1, 100 and 1000).
 """

@@ -1,6 +1,6 @@
-"""Unit tests of policies: how many run in a second, of the shape that PRODUCT's example has (about 70 decisions each).
+"""Unit tests of policies: how many run in a second, each of about 50 decisions.
 
-Reading and compiling are the start-up and are counted apart. Issue 5 wants 100 tests in under a second after start-up.
+Reading and compiling are the start-up and are counted apart. The aim is 100 tests in under a second after it.
 Processor time is told beside the clock's: other load on the machine does not count in it.
 
 Run `python benchmarks/bench_policy_tests.py [TESTS]` (default 100).
