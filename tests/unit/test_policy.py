@@ -56,7 +56,7 @@ def test_what_is_left_out_takes_the_defaults_of_the_hpa():
         ("minReplicas: 3", "minReplicas: 50", "spec.bounds: minReplicas 50 is greater than maxReplicas 40"),
         ("minReplicas: 3", "minReplicas: three", "'three' is no number"),
         ("minReplicas: 3", 'minReplicas: "3"', "'3' is no number: write it without quotes"),
-        ("minReplicas: 3", "minReplicas: true", "True is no whole number"),
+        ("minReplicas: 3", "minReplicas: true", "True is no number"),
         ("minReplicas: 3", "minReplicas: 3.5", "valid integer"),
         ("maxAge: 90s", "maxAge: 90 parsecs", "no duration such as 90s"),
         ("atMost: 250ms", "atMost: 250m", "could be thousandths or minutes"),

@@ -114,6 +114,18 @@ def quantity_or_learn(value: Any) -> float | str:
     return number
 
 
+def number(value: Any) -> Any:
+    """Return what is no text and no truth: `"3"` and true are no numbers to an API server or an editor, either.
+
+    >>> number(3)
+    3
+    """
+    if isinstance(value, str | bytes | bool):
+        quoted = isinstance(value, str) and value.replace(".", "", 1).isdigit()
+        raise ValueError(f"{value!r} is no number{': write it without quotes' if quoted else ''}")
+    return value
+
+
 _NUMBER_TEXT = r"[0-9]+(\.[0-9]+)?"
 _DURATION_TEXT = rf"({_NUMBER_TEXT}(ms|[smhdwy]))+"
 _QUANTITY_TEXT = rf"[+-]?{_NUMBER_TEXT}([eE][+-]?[0-9]+)?(m|k|Ki|[MGT]i?)?"
@@ -124,6 +136,9 @@ def _number_or_text(pattern: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "number"], "pattern": rf"^\s*({pattern})\s*$", **more})
 
 
+Whole = Annotated[int, BeforeValidator(number)]
+WholeOrNone = Annotated[int | None, BeforeValidator(number)]
+NumberOrNone = Annotated[float | None, BeforeValidator(number)]
 Duration = Annotated[
     float,
     BeforeValidator(duration_s),

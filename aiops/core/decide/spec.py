@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,28 +24,6 @@ class Spec(BaseModel):
         validate_default=True,
         use_enum_values=False,
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def as_it_is_written(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse `"3"` and true where a number is meant, as editors and the API server do."""
-        field = cls.model_fields[info.field_name or ""]
-        if field.metadata and any(isinstance(one, BeforeValidator) for one in field.metadata):
-            return value
-        parts = get_args(field.annotation) or (field.annotation,)
-        if int in parts and isinstance(value, bool):
-            raise ValueError(f"{value!r} is no whole number")
-        if (int in parts or float in parts) and str not in parts and isinstance(value, str | bytes | bool):
-            words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
-            if value not in words:
-                raise ValueError(f"{value!r} is no number{': write it without quotes' if _is_number(value) else ''}")
-        if str in parts and isinstance(value, bytes):
-            raise ValueError("bytes are no text")
-        return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, str) and value.replace(".", "", 1).isdigit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
+from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio, Whole, WholeOrNone
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
 from aiops.core.model import Mode
@@ -73,7 +73,7 @@ class BacklogSpec(Spec):
 
     signal: str = Field(description="the signal that says how much waits, in the unit that demand counts per second")
     drain_within: Duration = Field(gt=0, description="a backlog is gone so long after it began to stand")
-    partitions: int | str | None = Field(
+    partitions: Whole | str | None = Field(
         None,
         description="consumers that share the work at most, as a number or a signal's name; more are idle",
     )
@@ -142,9 +142,9 @@ class ForecastSpec(Spec):
             raise ValueError(f"unknown model {value!r}; known: {', '.join(sorted(FORECASTERS))}")
         return value
 
-    @field_validator("quantile")
+    @field_validator("quantile", mode="before")
     @classmethod
-    def a_known_quantile(cls, value: float | str) -> float | str:
+    def a_known_quantile(cls, value: object) -> object:
         """Accept the quantiles that the models issue, and the SLO's."""
         if value not in QUANTILES:
             raise ValueError("quantile is one of 0.5, 0.9, 0.95, 0.99 and slo")
@@ -220,8 +220,8 @@ class WindowSpec(Spec):
     time_zone: str = Field("UTC", description="of the schedule: Europe/Berlin")
     holidays: CalendarSpec | None = Field(None, description="days on which it does not begin, or begins only")
     on_holidays: OnHolidays = Field(OnHolidays.SKIP, description="skip: not on holidays; only: on no other day")
-    min_replicas: int | None = Field(None, ge=0, description="the floor while it is active")
-    max_replicas: int | None = Field(None, ge=0, description="the ceiling while it is active")
+    min_replicas: WholeOrNone = Field(None, ge=0, description="the floor while it is active")
+    max_replicas: WholeOrNone = Field(None, ge=0, description="the ceiling while it is active")
 
     @model_validator(mode="after")
     @in_cel("has(self.minReplicas) || has(self.maxReplicas)", "a window needs minReplicas or maxReplicas")
@@ -237,8 +237,8 @@ class WindowSpec(Spec):
 class BoundsSpec(Spec):
     """The least and the most replicas."""
 
-    min_replicas: int = Field(1, ge=0, description="never fewer, whatever is measured")
-    max_replicas: int = Field(ge=1, description="never more, whatever is foreseen")
+    min_replicas: Whole = Field(1, ge=0, description="never fewer, whatever is measured")
+    max_replicas: Whole = Field(ge=1, description="never more, whatever is foreseen")
     windows: tuple[WindowSpec, ...] = Field((), description="other bounds by schedule; the strictest counts")
 
     @model_validator(mode="after")
@@ -253,14 +253,14 @@ class RateSpec(Spec):
     """At most so many pods or percent in a period."""
 
     type: RateUnit = Field(description="what value counts")
-    value: int = Field(gt=0, description="pods, or percent of what runs")
-    period_seconds: int = Field(gt=0, le=1800, description="the period in which so much may change")
+    value: Whole = Field(gt=0, description="pods, or percent of what runs")
+    period_seconds: Whole = Field(gt=0, le=1800, description="the period in which so much may change")
 
 
 class RulesSpec(Spec):
     """One direction of autoscaling/v2 `behavior`."""
 
-    stabilization_window_seconds: int | None = Field(
+    stabilization_window_seconds: WholeOrNone = Field(
         None, ge=0, le=3600, description="a change must have been wished for so long; none: 0 up, 300 down"
     )
     select_policy: Select = Field(Select.MAX, description="which of several policies counts; Disabled: no change")
@@ -268,7 +268,7 @@ class RulesSpec(Spec):
         None, description="at most so much in a period; none: as the HPA does"
     )
     tolerance: Quantity | None = Field(None, ge=0, description="share of the wanted level that is not worth a change")
-    single_step_window_seconds: int = Field(
+    single_step_window_seconds: Whole = Field(
         0, ge=0, le=3600, description="a change of one replica must have been wished for so long"
     )
 
@@ -291,7 +291,7 @@ class LimitsSpec(Spec):
     """How often; none of it blocks reactive need."""
 
     cooldown: CooldownSpec = Field(CooldownSpec(), description="time between two changes in one direction")
-    changes_per_hour: int = Field(60, ge=1, description="changes in any hour, in both directions")
+    changes_per_hour: Whole = Field(60, ge=1, description="changes in any hour, in both directions")
 
 
 class GuardrailSpec(Spec):
@@ -299,7 +299,7 @@ class GuardrailSpec(Spec):
 
     when: str = Field(min_length=1, description="CEL over signals, forecast, replicas, findings, incidents, time, cost")
     then: Then = Field(description="what it binds while the condition holds")
-    max_replicas: int | None = Field(None, ge=0, description="the ceiling of then: cap")
+    max_replicas: WholeOrNone = Field(None, ge=0, description="the ceiling of then: cap")
 
     @model_validator(mode="after")
     @in_cel("(self.then == 'cap') == has(self.maxReplicas)", "maxReplicas belongs to 'then: cap', which needs it")
@@ -321,7 +321,7 @@ class FallbackSpec(Spec):
     """What to rise to once every signal has been blind for a time; never below what runs."""
 
     after: Duration = Field(300.0, ge=180)
-    replicas: int = Field(ge=1, description="what a busy hour needs")
+    replicas: Whole = Field(ge=1, description="what a busy hour needs")
 
 
 class ScalingSpec(Spec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from aiops.core.decide.quantities import Duration, Quantity, Ratio
+from aiops.core.decide.quantities import Duration, NumberOrNone, Quantity, Ratio, Whole
 from aiops.core.decide.spec import Spec
 from aiops.core.detect import DETECTORS, TIERS, Tier
 from aiops.core.policies import Side
@@ -15,13 +15,13 @@ class WatchSpec(Spec):
 
     query: str = Field(min_length=1, description="PromQL that answers the series to watch")
     identity: tuple[str, ...] = Field((), description="labels that name a series across restarts; none: all labels")
-    max_series: int = Field(1000, ge=1, le=1_000_000, description="more than this is an error, not a bill")
+    max_series: Whole = Field(1000, ge=1, le=1_000_000, description="more than this is an error, not a bill")
     tier: Tier = Field(Tier.FLEET, description="signal: few series that matter most, by heavier models; fleet: many")
     detector: str | None = Field(
         None, json_schema_extra={"enum": [*sorted(DETECTORS)]}, description="none: the detector of the tier"
     )
     side: Side = Field(Side.BOTH, description="which deviations count")
-    false_alarms_per_week: float | None = Field(
+    false_alarms_per_week: NumberOrNone = Field(
         None, gt=0, le=1000, description="budget of false alarms for each series; none: 0.2, in the signal tier 1"
     )
     min_deviation: Quantity = Field(0.0, ge=0, description="smaller deviations are not worth an alarm")
