@@ -20,7 +20,7 @@ Made = Sequence[tuple[Document, ScalingPolicy | WatchPolicy]]
 
 def linted(made: Made, terms: Terms) -> tuple[Problem, ...]:
     """Return a warning for every rule that a policy breaks and does not silence, sorted by place."""
-    subjects = [Subject(policy=policy, data=document.data, asked=asked(policy)) for document, policy in made]
+    subjects = [Subject(policy=policy, asked=asked(policy)) for _, policy in made]
     found: dict[int, list[tuple[Explained, Remark]]] = {id(one): [] for one in subjects}
     for rule in RULES:
         for subject, remark in _broken(rule, subjects, terms):

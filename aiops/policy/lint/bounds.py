@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from aiops.core.policies import ScalingPolicy, Then
@@ -14,7 +14,7 @@ from aiops.policy.schedule import CronWindow
 LONG_S = 60.0
 _FROM = datetime(2027, 1, 1, tzinfo=UTC)
 _SPAN = timedelta(days=366)
-_MOST_STARTS = 12_000
+_MOST_STARTS = 60_000
 
 
 def nothing_to_scale(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
@@ -35,10 +35,11 @@ def window_above_max(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
 
 
 def window_never(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
-    """Find windows that never begin, such as one on 30 February."""
+    """Find windows that never begin, such as one on each Christmas that skips holidays."""
     for number, one in enumerate(policy.bounds.windows):
-        if isinstance(one.schedule, CronWindow) and not _starts(one.schedule, most=1):
-            message = f"{one.schedule.text!r} never comes"
+        if isinstance(one.schedule, CronWindow) and _never(one.schedule):
+            why = " on the days that holidays leave" if one.schedule.calendar is not None else ""
+            message = f"{one.schedule.text!r} never comes{why}"
             yield Remark(path=("spec", "bounds", "windows", number, "schedule"), message=message)
 
 
@@ -55,16 +56,29 @@ def window_always(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
             yield Remark(path=("spec", "bounds", "windows", number, "duration"), message=message, hint=hint)
 
 
+def _never(window: CronWindow) -> bool:
+    calendar = window.calendar
+    if calendar is None or calendar.country or not window.only:
+        return not _starts(window, most=1)
+    days = (datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(window.zone)) for day in calendar.days)
+    return not any(start.date() == day.date() for day in days for start in _from(window, day - timedelta(minutes=1), 1))
+
+
 def _starts(window: CronWindow, *, most: int) -> list[datetime]:
-    """Return the first starts, up to `most` of them; a year of them when more than one is asked for."""
+    """Return the first starts, up to `most` of them, holidays taken into account; a year of them at most."""
+    found: list[datetime] = []
+    for start in _from(window, _FROM.astimezone(ZoneInfo(window.zone)), _MOST_STARTS):
+        if len(found) >= most or start > _FROM + (_SPAN if found else 5 * _SPAN):
+            break
+        if window.calendar is None or window.calendar.has(start.date()) is window.only:
+            found.append(start.astimezone(UTC))
+    return found
+
+
+def _from(window: CronWindow, since: datetime, most: int) -> Iterator[datetime]:
     from cronsim import CronSim
 
-    found: list[datetime] = []
-    for start in CronSim(window.text, _FROM.astimezone(ZoneInfo(window.zone))):
-        if len(found) >= most or (found and start > _FROM + _SPAN):
-            break
-        found.append(start.astimezone(UTC))
-    return found
+    return islice(CronSim(window.text, since), most)
 
 
 def fallback_outside(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.policy import queries_per_tick
+from aiops.policy.lint.asked import asked
 from aiops.policy.lint.rule import Terms
 from aiops.policy.lint.trees import Selector, facts
 
@@ -17,7 +18,10 @@ DEFAULT_SUBQUERY_STEP_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most."""
+    """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most.
+
+    selectors: those that the author wrote; none for a query that is asked beside another.
+    """
 
     query: str
     selectors: tuple[str, ...]
@@ -46,17 +50,19 @@ class Bill:
 
 def bill(policies: Iterable[ScalingPolicy | WatchPolicy], terms: Terms) -> Bill:
     """Return what policies ask of Prometheus."""
-    by_policy = {policy.key: queries_per_tick(policy) for policy in policies}
-    texts = dict.fromkeys(query for asked in by_policy.values() for query in asked)
-    costs = {text: _cost(text, terms) for text in texts}
+    listed = tuple(policies)
+    by_policy = {policy.key: queries_per_tick(policy) for policy in listed}
+    texts = dict.fromkeys(query for queries in by_policy.values() for query in queries)
+    written = {one.expr for policy in listed for one in asked(policy)}
+    costs = {text: _cost(text, terms, written=text in written) for text in texts}
     return Bill(queries=costs, by_policy=by_policy, step_s=terms.step_s)
 
 
-def _cost(query: str, terms: Terms) -> Cost:
+def _cost(query: str, terms: Terms, *, written: bool) -> Cost:
     selectors = facts(query).selectors
     return Cost(
         query=query,
-        selectors=tuple(dict.fromkeys(one.text for one in selectors)),
+        selectors=tuple(dict.fromkeys(one.text for one in selectors)) if written else (),
         samples_per_series=sum(samples(one, terms.scrape_s) for one in selectors),
     )
 

@@ -58,6 +58,9 @@ ERRORS: tuple[Explained, ...] = (
         code="foreign-namespace", why="a policy reaches only its own namespace (S3)", mend="a policy in that namespace"
     ),
     Explained(code="bad-candidate", why="a policy cannot be a candidate for itself", mend="another name"),
+    Explained(code="bad-calendar", why="no country, region or date that is known", mend="the hint names what is near"),
+    Explained(code="not-a-default", why="a field that is each policy's own", mend="write it in the policy"),
+    Explained(code="two-defaults", why="two PolicyDefaults of one scope", mend="one of them"),
     Explained(code="duplicate-name", why="two policies of one kind, namespace and name", mend="another name"),
     Explained(
         code="two-actors", why="two policies on one target would undo each other (S4)", mend="one in mode: observe"

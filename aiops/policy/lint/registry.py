@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
     ),
     ScalingRule(
         code="window-never",
-        why="a schedule for a day that does not exist is a mistake",
+        why="a window that begins on no day that its holidays leave is a mistake",
         mend="another schedule: minute hour day month weekday",
         find=bounds.window_never,
     ),

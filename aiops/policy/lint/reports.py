@@ -47,9 +47,10 @@ def _result(problem: Problem, places: dict[str, int]) -> dict[str, Any]:
     location: dict[str, Any] = {"physicalLocation": physical}
     if problem.field:
         location["logicalLocations"] = [{"fullyQualifiedName": problem.field}]
+    index = {"ruleIndex": places[problem.code]} if problem.code in places else {}
     return {
         "ruleId": problem.code,
-        "ruleIndex": places[problem.code],
+        **index,
         "level": problem.severity,
         "message": {"text": _said(problem)},
         "locations": [location],

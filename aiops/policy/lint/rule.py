@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.policy.document import Path as FieldPath
@@ -36,10 +35,9 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A compiled policy beside the data of its document, and its queries."""
+    """A compiled policy and its queries."""
 
     policy: ScalingPolicy | WatchPolicy
-    data: Any
     asked: tuple[Asked, ...]
 
 

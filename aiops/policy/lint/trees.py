@@ -44,8 +44,8 @@ class Selector:
 
     @property
     def text(self) -> str:
-        """Return the selector as people write it, without its window."""
-        inside = ",".join(f'{one.name}{one.op}"{one.value}"' for one in self.matchers)
+        """Return the selector as people write it, without its window, its matchers in one order."""
+        inside = ",".join(f'{one.name}{one.op}"{one.value}"' for one in sorted(self.matchers, key=str))
         return f"{self.metric}{{{inside}}}" if inside else self.metric
 
 

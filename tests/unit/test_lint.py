@@ -1,0 +1,308 @@
+"""The linter: each rule speaks where it should, at its place, and is silent where it should be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from aiops.policy.checking import checked
+from aiops.policy.lint import RULES, RULES_OF_IGNORING, Terms, linted
+from aiops.policy.lint.errors import ERRORS
+from aiops.policy.lint.page import page
+
+ROOT = Path(__file__).parents[2]
+BASE = """\
+apiVersion: policy.aiops/v1alpha1
+kind: ScalingPolicy
+metadata: {name: shop, namespace: shop}
+spec:
+  mode: dry-run
+  target: {kind: Deployment, name: shop}
+  lever: hpa-floor
+  signals:
+    demand: {query: 'sum(rate(http_requests_total{service="shop"}[1m]))', unit: req/s, maxAge: 90s}
+    latency:
+      query: 'histogram_quantile(0.95, sum by (le) (rate(latency_seconds_bucket{service="shop"}[2m])))'
+      unit: s
+      whenNoTraffic: meets-slo
+  objective: {demand: demand, perReplica: 50, slo: {signal: latency, atMost: 250ms, target: 99.5%}}
+  forecast: {history: 14d, season: 1d, quantile: 0.95, leadTime: 60s}
+  bounds:
+    minReplicas: 3
+    maxReplicas: 40
+    windows: [{schedule: '0 8 * * 1-5', duration: 10h, minReplicas: 6}]
+  behavior: {scaleDown: {stabilizationWindowSeconds: 300}}
+  limits: {cooldown: {out: 0s, in: 60s}}
+  guardrails: [{when: 'signals.demand < 1.0', then: hold-scale-in}]
+  verify: {within: 5m}
+  fallback: {after: 5m, replicas: 12}
+"""
+WATCH = """\
+apiVersion: policy.aiops/v1alpha1
+kind: WatchPolicy
+metadata: {name: latency, namespace: shop}
+spec:
+  query: 'sum by (service) (rate(http_requests_total{namespace="shop"}[2m]))'
+  identity: [service]
+  history: 7d
+"""
+DEMAND = 'sum(rate(http_requests_total{service="shop"}[1m]))'
+TERMS = Terms(tested=frozenset())
+
+
+def found(*texts: str, terms: Terms = TERMS) -> list[str]:
+    made = checked([(f"{number}.yaml", text) for number, text in enumerate(texts)], terms.step_s)
+    assert made.errors == ()
+    return [one.code for one in linted(made.made, terms)]
+
+
+def put(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def asking(query: str, role: str = "x") -> str:
+    if role == "demand":
+        return put(BASE, (DEMAND, query))
+    added = f"    x: {{query: '{query}', unit: req/s}}\n  objective"
+    used = "[{when: 'signals.x > 1.0', then: hold}, {when: 'signals.demand < 1.0'"
+    return put(BASE, ("  objective", added), ("[{when: 'signals.demand < 1.0'", used))
+
+
+SLOW_OUT = (
+    "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, "
+    "scaleDown: {stabilizationWindowSeconds: 0}}"
+)
+DOWN = "behavior: {scaleDown: {stabilizationWindowSeconds: 300}}"
+WINDOW = "[{schedule: '0 8 * * 1-5', duration: 10h, minReplicas: 6}]"
+GUARD = "[{when: 'signals.demand < 1.0', then: hold-scale-in}]"
+ZERO = "unit: s\n      onAbsent: zero\n      presence: 'count(up{service=\"shop\"})'"
+ONLY = "onHolidays: only, holidays: {dates:"
+SAME = "unit: req/s, maxAge: 90s, onAbsent: zero, presence: 'count(http_requests_total{service=\"shop\"})'"
+
+BROKEN = [
+    ("scale-in-faster", [put(BASE, (DOWN, SLOW_OUT))]),
+    ("cooldown-inverted", [put(BASE, ("out: 0s", "out: 5m"))]),
+    ("no-fallback", [put(BASE, ("  fallback: {after: 5m, replicas: 12}\n", ""), ("hpa-floor", "replicas"))]),
+    ("enforce-without-tests", [put(BASE, ("dry-run", "approve"))]),
+    ("enforce-without-tests", [put(BASE, ("dry-run", "enforce"))]),
+    ("enforce-without-hpa", [put(BASE, ("dry-run", "enforce"), ("hpa-floor", "replicas"))]),
+    ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 1"))]),
+    ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 0"))]),
+    ("zero-is-good-news", [put(BASE, ("unit: s", ZERO))]),
+    ("presence-says-nothing", [put(BASE, ("unit: req/s, maxAge: 90s", SAME))]),
+    ("no-traffic", [put(BASE, ("      whenNoTraffic: meets-slo\n", ""))]),
+    ("unused-signal", [put(BASE, ("  objective", "    x: {query: 'sum(up{job=\"shop\"})'}\n  objective"))]),
+    ("short-lead", [put(BASE, ("leadTime: 60s", "leadTime: 0s"))]),
+    ("short-history", [put(BASE, ("history: 14d", "history: 36h"))]),
+    (
+        "short-season",
+        [put(BASE, ("season: 1d", "season: 1h"), ("leadTime: 60s", "leadTime: 20m"), ("within: 5m", "within: 1h"))],
+    ),
+    ("quantile-half", [put(BASE, ("quantile: 0.95", "quantile: 0.5"))]),
+    ("verify-too-soon", [put(BASE, ("within: 5m", "within: 1m"))]),
+    ("max-age-short", [put(BASE, ("maxAge: 90s", "maxAge: 20s"))]),
+    ("max-age-long", [put(BASE, ("maxAge: 90s", "maxAge: 10m"))]),
+    (
+        "nothing-to-scale",
+        [
+            put(
+                BASE,
+                (f"    windows: {WINDOW}\n", ""),
+                ("maxReplicas: 40", "maxReplicas: 3"),
+                ("replicas: 12", "replicas: 3"),
+            )
+        ],
+    ),
+    ("window-above-max", [put(BASE, ("minReplicas: 6", "minReplicas: 60"))]),
+    ("window-never", [put(BASE, ("'0 8 * * 1-5'", "'0 8 25 12 *', holidays: {country: DE}"))]),
+    ("window-never", [put(BASE, ("'0 8 * * 1-5'", f"'0 8 * * 1', {ONLY} ['2026-12-25']}}"))]),
+    ("window-always", [put(BASE, ("'0 8 * * 1-5', duration: 10h", "'0 */6 * * *', duration: 6h"))]),
+    ("window-always", [put(BASE, ("'0 8 * * 1-5', duration: 10h", "'0 8 * * 1-5', duration: 3d"))]),
+    ("fallback-outside", [put(BASE, ("replicas: 12", "replicas: 41"))]),
+    ("fallback-outside", [put(BASE, ("replicas: 12", "replicas: 3"))]),
+    ("cap-outside", [put(BASE, ("then: hold-scale-in", "then: cap, maxReplicas: 40"))]),
+    ("cap-outside", [put(BASE, ("then: hold-scale-in", "then: cap, maxReplicas: 2"))]),
+    ("odd-unit", [put(BASE, ("atMost: 250ms", "atMost: 250"))]),
+    ("odd-unit", [put(BASE, ("unit: s\n", "unit: ms\n"))]),
+    ("odd-unit", [put(BASE, ("unit: s\n", "unit: ratio\n"), ("atMost: 250ms", "atMost: 5"))]),
+    ("constant-condition", [put(BASE, ("signals.demand < 1.0", "1.0 < 2.0"))]),
+    ("constant-condition", [put(BASE, ("signals.demand < 1.0", "time.weekday == 7.0"))]),
+    ("constant-condition", [put(BASE, ("signals.demand < 1.0", "time.hour >= 0.0 && time.weekday < 7.0"))]),
+    ("no-matchers", [asking("sum(rate(http_requests_total[1m]))")]),
+    ("no-matchers", [asking('sum(rate(http_requests_total{service!=""}[1m]))')]),
+    ("wide-regex", [asking('sum(rate(http_requests_total{service="shop",pod=~".*"}[1m]))')]),
+    ("wide-regex", [asking('sum(rate(http_requests_total{service="shop",pod=~".*shop"}[1m]))')]),
+    ("many-series", [asking('sum by (pod) (rate(http_requests_total{service="shop"}[1m]))')]),
+    ("many-series", [asking('queue_length{service="shop"}')]),
+    ("many-series", [asking('topk(3, queue_length{service="shop"})')]),
+    ("many-series", [asking('sum(up{job="a"}) or sum by (x) (up{job="b"})')]),
+    ("wide-range", [asking('sum(rate(http_requests_total{service="shop"}[6h]))')]),
+    ("wide-range", [asking('max_over_time(sum(rate(http_requests_total{service="shop"}[1m]))[1h:1m])')]),
+    ("short-window", [asking('sum(rate(http_requests_total{service="shop"}[20s]))')]),
+    ("slow-signal", [asking('sum(rate(http_requests_total{service="shop"}[10m]))', "demand")]),
+    ("counter-as-gauge", [asking('sum(http_requests_total{service="shop"})')]),
+    ("rate-of-sum", [asking('rate(sum(http_requests_total{service="shop"})[5m:15s])')]),
+    ("no-le", [asking('histogram_quantile(0.9, sum(rate(x_bucket{service="shop"}[2m])))')]),
+    ("no-le", [asking('histogram_quantile(0.9, sum by (pod) (rate(x_bucket{service="shop"}[2m])))')]),
+    ("average-of-quantiles", [asking('avg(histogram_quantile(0.9, sum by (le, pod) (rate(x_bucket{pod="a"}[2m]))))')]),
+    ("average-of-quantiles", [asking('avg(rpc_seconds{service="shop",quantile="0.99"})')]),
+    ("shrinking-demand", [asking('avg(rate(http_requests_total{service="shop"}[1m]))', "demand")]),
+    ("shrinking-demand", [put(BASE, ("unit: req/s, maxAge", "unit: ratio, maxAge"))]),
+    ("passing-identity", [put(WATCH, ("by (service)", "by (service, pod)"), ("[service]", "[service, pod]"))]),
+    ("passing-identity", [put(WATCH, ("sum by (service) (rate(", "(rate("), ("  identity: [service]\n", ""))]),
+    ("identity-not-answered", [put(WATCH, ("[service]", "[deployment]"))]),
+    ("short-watch-history", [put(WATCH, ("history: 7d", "history: 1d"))]),
+    ("duplicate-signal", [asking('sum( rate(http_requests_total{service="shop"}[1m]) )')]),
+    (
+        "same-heavy-query",
+        [put(WATCH, ("[2m]", "[30m]")), put(WATCH, ("[2m]", "[30m]"), ("name: latency", "name: other"))],
+    ),
+    (
+        "same-in-other-words",
+        [WATCH, put(WATCH, ("sum by (service) (rate", "sum by (service)(rate"), ("name: latency", "name: other"))],
+    ),
+    ("candidate-for-nobody", [put(BASE, ("mode: dry-run", "candidateFor: nobody\n  mode: dry-run"))]),
+]
+
+
+def test_the_policies_that_are_broken_below_are_well_before():
+    assert found(BASE) == []
+    assert found(WATCH) == []
+
+
+@pytest.mark.parametrize(("code", "texts"), BROKEN, ids=[f"{code}-{number}" for number, (code, _) in enumerate(BROKEN)])
+def test_a_rule_speaks_where_it_is_broken(code, texts):
+    assert code in found(*texts)
+
+
+def test_every_rule_is_broken_above():
+    assert {code for code, _ in BROKEN} == {rule.code for rule in RULES}
+
+
+SILENT = [
+    put(BASE, ("dry-run", "observe"), ("  fallback: {after: 5m, replicas: 12}\n", ""), ("hpa-floor", "replicas")),
+    put(BASE, ("replicas: 12", "replicas: 40")),
+    put(BASE, ("'0 8 * * 1-5', duration: 10h", "'0 8 29 2 *', duration: 10h")),
+    put(BASE, ("'0 8 * * 1-5', duration: 10h", "'0 8 * * 1-5', duration: 20h")),
+    put(BASE, ("'0 8 * * 1-5'", f"'0 8 * * 5', {ONLY} ['2026-12-25']}}")),
+    put(BASE, ("'0 8 * * 1-5', duration: 10h", "'0 0 * * *', duration: 24h, holidays: {country: DE}")),
+    put(BASE, ("signals.demand < 1.0", "time.hour >= 22.0 || time.weekday > 4.0")),
+    put(BASE, ("signals.demand < 1.0", "incidents.exists(i, true)")),
+    put(BASE, (DOWN, "behavior: {scaleUp: {selectPolicy: Disabled}}")),
+    asking('sum(rate(a_total{service="shop"}[1m])) / sum(rate(b_total{service="shop"}[1m]))'),
+    asking('sum(rate(a_total{service="shop"}[1m])) / on () group_left () max(b{service="shop"})'),
+    asking('sum(rate(a_total{service="shop"}[1m])) or vector(0)'),
+    asking('1 - avg(free{service="shop",pod=~"shop-.*"})'),
+    asking('scalar(sum(up{job="shop"})) * vector(1)'),
+    asking('max(rpc_seconds{service="shop",quantile="0.99"})'),
+    asking('histogram_quantile(0.9, sum(rate(native{service="shop"}[2m])))'),
+    asking('count(http_requests_total{service="shop",code="500"})'),
+    asking('sum(job:http_requests_total:rate1m_sum{service="shop"})'),
+    asking('max_over_time(sum(rate(a_total{service="shop"}[1m]))[10m:1m])'),
+    asking("sum({__name__=\"queue_length\",service=\"shop\"})".replace("'", '"')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(SILENT)))
+def test_no_rule_speaks_where_none_is_broken(number):
+    assert found(SILENT[number]) == []
+
+
+def test_a_remark_has_its_place_its_field_its_code_and_a_hint():
+    text = put(BASE, ("out: 0s", "out: 5m"))
+    made = checked([("p.yaml", text)], 15.0)
+    (one,) = linted(made.made, TERMS)
+    assert (one.line, one.column, one.field, one.severity) == (21, 12, "spec.limits.cooldown", "warning")
+    assert str(one).startswith("p.yaml:21:12: spec.limits.cooldown: scale-in may come 60 s after the last one")
+    assert one.hint == "in: longer than out"
+
+
+def test_scraping_less_often_asks_for_wider_windows():
+    terms = Terms(step_s=60.0, scrape_s=60.0, tested=frozenset())
+    assert set(found(BASE, terms=terms)) == {"short-window", "max-age-short"} - {"short-window"} | {"short-window"}
+    assert (
+        found(asking('sum(rate(a_total{service="shop"}[4m]))'), terms=Terms(scrape_s=60.0)).count("short-window") == 1
+    )
+
+
+def test_a_policy_that_a_test_names_may_be_enforced(tmp_path):
+    text = put(BASE, ("dry-run", "enforce"))
+    path = tmp_path / "shop.yaml"
+    made = checked([(str(path), text)], 15.0)
+    assert [one.code for one in linted(made.made, TERMS)] == ["enforce-without-tests"]
+    assert linted(made.made, Terms(tested=frozenset({path.resolve()}))) == ()
+    assert linted(made.made, Terms(tested=None)) == (), "nobody looked for tests"
+
+
+def ignoring(codes: str, reason: str = "being late is no harm") -> str:
+    lines = f"    policy.aiops/lint-ignore: {codes}\n" + (f"    policy.aiops/lint-reason: {reason}\n" if reason else "")
+    annotated = f"metadata:\n  name: shop\n  namespace: shop\n  annotations:\n{lines}spec:"
+    return put(BASE, ("metadata: {name: shop, namespace: shop}\nspec:", annotated), ("out: 0s", "out: 5m"))
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (ignoring("cooldown-inverted"), []),
+        (ignoring("cooldown-inverted, cooldown-inverted"), []),
+        (ignoring("cooldown-inverted", reason=""), ["ignore-without-reason"]),
+        (ignoring("cooldown-inverted,no-le"), ["needless-ignore"]),
+        (ignoring("cooldown-invertd"), ["unknown-rule", "cooldown-inverted"]),
+        (ignoring("two-actors"), ["unknown-rule", "cooldown-inverted"]),
+    ],
+)
+def test_an_annotation_silences_a_rule_for_a_reason(text, codes):
+    assert found(text) == codes
+
+
+def test_what_compiles_is_linted_while_something_else_does_not():
+    made = checked([("a.yaml", put(BASE, ("out: 0s", "out: 5m"))), ("b.yaml", "kind: Nothing")], 15.0)
+    assert made.policies is None
+    assert [one.code for one in linted(made.made, TERMS)] == ["cooldown-inverted"]
+
+
+def test_the_shipped_policies_are_linted_without_false_alarms():
+    texts = [(str(path), path.read_text()) for path in sorted((ROOT / "policies").glob("*.yaml"))]
+    made = checked(texts, 15.0)
+    assert {one.code for one in linted(made.made, Terms())} <= {"no-fallback"}
+
+
+# -- documents and codes ---------------------------------------------------------------------------
+
+
+def test_the_page_of_rules_is_up_to_date():
+    """`aiops policy rules > docs/lint.md` writes it anew."""
+    assert (ROOT / "docs" / "lint.md").read_text() == page()
+
+
+def test_a_code_is_one_rule_and_says_why_and_what_instead():
+    every = (*RULES, *RULES_OF_IGNORING, *ERRORS)
+    codes = [one.code for one in every]
+    assert len(codes) == len(set(codes))
+    for one in every:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", one.code)
+        assert (bool(one.why), bool(one.mend)) == (True, True)
+
+
+def written_codes() -> set[str]:
+    """Return the texts that the language's source passes as `code`."""
+    codes: set[str] = set()
+    for path in (ROOT / "aiops" / "policy").rglob("*.py"):
+        if {"lint", "testing", "convert"} & set(path.parts):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                codes.add(str(node.value.value))
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "attempt" and len(node.args) > 2:
+                codes.add(str(ast.literal_eval(node.args[2])))
+    return codes
+
+
+def test_every_code_of_the_loader_is_on_the_page():
+    assert {"unknown-field", "bad-cel", "two-actors"} < written_codes() <= {one.code for one in ERRORS}
