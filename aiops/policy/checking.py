@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,9 @@ from aiops.policy.kinds import compiled, kinds
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 MAX_NAME = 253
 """As Kubernetes has it."""
+
+_REFERRED = ("slo", "demand", "utilisation", "backlog", "signal")
+"""Fields whose absence would be complained about elsewhere."""
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "namespace", "labels", "annotations")
@@ -142,8 +146,9 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
             problems.add(("metadata", key), f"{value!r} is no {key} that Kubernetes accepts", code="bad-name")
     for key in ("labels", "annotations"):
         _texts(metadata.get(key), ("metadata", key), problems)
-    if problems.fatal:
+    if kind not in known:
         return None
+    metadata = {} if problems.fatal else metadata
     labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
     return Envelope(kind=str(kind), name=str(name), namespace=str(namespace), labels=labels)
 
@@ -173,9 +178,37 @@ def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | N
     try:
         return model.model_validate(data)
     except ValidationError as err:
-        for one in err.errors(include_url=False)[:MAX_PROBLEMS]:
+        errors = err.errors(include_url=False)[:MAX_PROBLEMS]
+        for one in errors:
             note(one, model, problems)
+        return _without(data, errors, model)
+
+
+def _without(data: Mapping[str, Any], errors: Sequence[ErrorDetails], model: type[Spec]) -> Spec | None:
+    """Return the spec without the fields that are wrong, so that what is wrong beside them is found in the same pass.
+
+    None where nothing is left to be looked at: something required is wrong, or others refer to what is.
+    """
+    left = copy.deepcopy(dict(data))
+    for one in errors:
+        inside: Any = left
+        *way, last = one["loc"] or ("",)
+        for part in way:
+            known = inside[part] if _has(inside, part) else None
+            inside = inside if known is None and isinstance(part, str) else known
+        if one["type"] == "missing" or last in _REFERRED or not isinstance(inside, dict):
+            return None
+        inside.pop(last, None)
+    try:
+        return model.model_validate(left)
+    except ValidationError:
         return None
+
+
+def _has(inside: Any, part: str | int) -> bool:
+    if isinstance(inside, list):
+        return isinstance(part, int) and part < len(inside)
+    return isinstance(inside, dict) and part in inside
 
 
 def note(error: ErrorDetails, model: type[BaseModel], problems: Problems, root: Path = ("spec",)) -> None:

@@ -90,6 +90,34 @@ def test_all_mistakes_are_found_in_one_pass():
     assert len(found) == 2
 
 
+def test_what_is_wrong_beside_an_unknown_field_is_found_in_the_same_pass():
+    """One mistake in each layer: envelope, fields, queries, conditions, schedules, references."""
+    text = TEXT
+    for old, new in (
+        ("namespace: shop, labels", "namespace: Shop, labels"),
+        ("  lever: hpa-floor", "  levr: hpa-floor"),
+        ("maxAge: 90s", "maxAge: 90 parsecs"),
+        ('sum(rate(http_requests_total{service="checkout"}[1m]))', "sum(rate("),
+        ("signals.callers > 1.0", "signals.callers >"),
+        ("'0 8 * * 1-5'", "'0 99 * * 1-5'"),
+        ("signals.latency <= slo.atMost", "signals.latncy <= slo.atMost"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    found = mistakes(text)
+    said = (
+        "is no namespace",
+        "unknown field",
+        "no duration",
+        "PromQL",
+        "CEL: Syntax",
+        "no cron schedule",
+        "undeclared",
+    )
+    assert [[word in one for one in found].count(True) for word in said] == [1] * len(said), found
+    assert len(found) == len(said)
+
+
 def test_two_policies_that_act_on_one_target_are_refused_with_both_places():
     other = SMALL.replace("name: search, namespace", "name: second, namespace")
     found = mistakes(f"{SMALL}\n---\n{other}")
