@@ -95,6 +95,19 @@ def test_an_anomaly_stands_for_half_an_hour_and_a_new_level_is_usual_afterwards(
     assert scores[DAY // 4 :].max() <= 1
 
 
+def test_one_extreme_does_not_excuse_the_next_but_two_do() -> None:
+    rough = [*quiet(3), 500.0, *quiet(1, seed=2), 500.0, *quiet(1, seed=3), 500.0, *quiet(1, seed=4), 500.0]
+    first, second, *_, last = scores_of(rough)[[864, 1153, 1442, 1731]]
+    assert first > 2
+    assert second > 1
+    assert last < second
+
+
+def test_a_counter_of_rare_events_is_not_an_alarm_at_each_of_them() -> None:
+    rare = np.random.default_rng(8).poisson(0.02, 28 * DAY).astype(float)
+    assert (np.nan_to_num(scores_of(rare))[7 * DAY :] > 1).sum() <= 6
+
+
 def test_a_budget_of_more_false_alarms_scores_higher() -> None:
     values = [*quiet(5), 116.0]
     few, many = (

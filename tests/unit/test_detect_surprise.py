@@ -72,3 +72,14 @@ def test_what_is_absurd_teaches_no_more_than_one_in_a_million() -> None:
     assert record.surprises(record.capped(np.array([1e300])))[0] == pytest.approx(6.0, abs=0.05)
     assert record.capped(np.array([3.0]))[0] == 3.0
     assert taught(np.ones(5)).record(0).capped(np.array([1e300]))[0] == 1e300
+
+
+def test_where_no_distance_at_all_is_usual_the_first_one_is_as_rare_as_it_is_and_no_rarer() -> None:
+    surprise = taught(np.zeros(999))
+    assert of(surprise, 0.5) == of(surprise, 5e6) == pytest.approx(3.0, abs=0.01)
+    assert of(surprise, 0.0) < 0.1
+
+
+def test_counts_that_go_a_step_beyond_all_that_were_seen_are_no_wonder() -> None:
+    counted = taught(np.random.default_rng(7).poisson(0.05, 5000).astype(float))
+    assert 3.0 < of(counted, 4.0) < 6.0

@@ -36,9 +36,10 @@ CONTEXT_SHARE = 1.0 / 48.0
 """What came within this share of a season from the same time of it is its context."""
 
 RESOLUTION = 1e-4
-"""Distances below this share of the value say nothing."""
+"""Distances below this share of the value are none."""
 
 LEAST_VALUES, LEAST_CONTEXT = 8, 3
+_WIDTHS = np.array([1.0, SHAPE, 1.0])
 _GAP_STEPS = 3.5
 _FIRST_ROOM = 64
 _NEVER = -1e18
@@ -107,7 +108,7 @@ class Neighbours:
                 shape += np.abs(windows[lag] - sample)
         phase = np.abs(self._phases[row, :kept] - at % pace.season_s)
         context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
-        episodes = self._episodes[row, :kept]
+        episodes = self._episodes[row, :kept] if math.isfinite(value) else np.zeros(kept, np.int64)
         distances = np.array(
             [
                 _least(away, old, episodes, LEAST_VALUES),
@@ -116,8 +117,8 @@ class Neighbours:
             ]
         )
         known = np.count_nonzero(context) >= LEAST_CONTEXT
-        finest = RESOLUTION * abs(value) * np.array([1.0, SHAPE, 1.0])
-        return Near(distances=np.maximum(distances, finest), usual=values[context] if known else values[old])
+        distances[distances <= RESOLUTION * abs(value) * _WIDTHS] = 0.0
+        return Near(distances=distances, usual=values[context] if known else values[old])
 
     def note(self, row: int, at: Instant, value: float, pace: Pace, *, extreme: bool = False) -> None:
         """Remember a sample of a row; `extreme` ones are no examples of the usual until they come again, or stand."""

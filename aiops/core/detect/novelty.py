@@ -20,7 +20,7 @@ from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
 KINDS = 3
-TOGETHER = 9.0
+TOGETHER = 11.0
 """How many surprising samples come for one false alarm: neighbours share windows. Measured, see docs/detection.md."""
 
 EXTREME_DECADES = 1.0

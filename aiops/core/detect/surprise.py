@@ -20,11 +20,11 @@ from aiops.core.model import F64, Rows
 from aiops.core.protocols import Arrays
 
 TAIL_SHARE = 0.01
-PRIOR_PEAKS, PRIOR_TAIL, LEAST_TAIL = 5.0, 0.15, 0.05
-"""Tails are drawn to this one by so much evidence, and are never lighter than the last."""
+PRIOR_PEAKS, PRIOR_TAIL, LEAST_TAIL, LEAST_BESIDE_ATOM = 5.0, 0.15, 0.05, 0.3
+"""Tails are drawn to the second by so much evidence, and never lighter than the third, or the fourth beside an atom."""
 
-LEAST_ATOM = 2.5
-"""A bin that alone holds more than the tail is to hold, and so many, is an atom: the tail begins beyond it."""
+LEAST_ATOM, ATOM_EDGE = 2.5, 0.1
+"""A bin that alone holds the tail's share, and so many, and much more than the one below, is an atom."""
 
 TEACHES_MOST, LEAST_SEEN = 6.0, 50.0
 """Beyond this surprise a distance is no news of the tail, once so many were seen."""
@@ -95,11 +95,15 @@ class Surprise:
         beyond = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
         most = TAIL_SHARE * beyond[:, 0]
         first = np.maximum((beyond >= most[:, None]).sum(axis=1) - 1, 0)
-        first = np.minimum(first + (seen[kinds, first] > np.maximum(most, LEAST_ATOM)), BINS - 1)
+        held, below = seen[kinds, first], np.where(first > 0, seen[kinds, first - 1], 0.0)
+        atoms = (held > np.maximum(most, LEAST_ATOM)) & (below < ATOM_EDGE * held)
+        first = np.minimum(first + atoms, BINS - 1)
         tops, peaks = _EDGES[first], beyond[kinds, first]
         u, tail = tops.copy(), np.empty(len(tops))
         for kind, (begin, weight) in enumerate(zip(first.tolist(), peaks.tolist(), strict=True)):
             u[kind], tail[kind] = _tail(seen[kind, begin:], begin, weight)
+        # counts go in coarse steps: one more than ever is no proof of a light tail
+        tail = np.maximum(tail, np.where(atoms, LEAST_BESIDE_ATOM, LEAST_TAIL))
         return Record(seen=seen, beyond=beyond, top=tops, u=u, peaks=peaks, tail=tail)
 
     def learn(self, row: int, distances: F64, passed_s: float) -> None:
@@ -132,7 +136,7 @@ def _tail(seen: F64, begin: int, peaks: float) -> tuple[float, float]:
         return float(_EDGES[begin]), math.inf
     least = float(_EDGES[begin + int(np.argmax(seen > _TRACE))])
     excess = float(seen @ _CENTRES[begin:]) - peaks * least + PRIOR_PEAKS * PRIOR_TAIL
-    return least, max(excess / (peaks + PRIOR_PEAKS), LEAST_TAIL)
+    return least, excess / (peaks + PRIOR_PEAKS)
 
 
 def _logs(distances: F64) -> tuple[F64, Rows]:
