@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from aiops.policy import promql
@@ -73,8 +74,9 @@ class Facts:
     normal: str
 
 
+@lru_cache(maxsize=2048)
 def facts(expr: str) -> Facts:
-    """Return the facts of a query that is known to parse."""
+    """Return the facts of a query that is known to parse; several rules ask for those of one."""
     tree = promql.parsed(expr)
     reader = _Reader()
     reader.read(tree, _Around())
