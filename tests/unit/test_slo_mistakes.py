@@ -29,7 +29,7 @@ LEARNING = "    slo: {signal: latency, atMost: 250ms, target: 99.5%}\n    perRep
         ("target: 99.5%", "target: 100%", "target: 100%", "spec.objective.slo.target: 100% leaves no error budget"),
         ("history: 14d,", "history: 14d, season: 1h,", "season: 1h", "quantile: slo needs a season of 2h or more"),
         (LEARNING, "    perReplica: 50\n", "quantile: slo", "quantile: slo needs an objective.slo"),
-        ("quantile: slo", "quantile: sloo", "quantile: sloo", "did you mean 'slo'?"),
+        ("quantile: slo", "quantile: sloo", "quantile: sloo", "quantile is one of 0.5, 0.9, 0.95, 0.99 and slo"),
         ("WindowSeconds: 300 ", "WindowSeconds: -1 ", "singleStep", "singleStepWindowSeconds: Input should be greater"),
     ],
 )
