@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, tee
 from zoneinfo import ZoneInfo
 
 from aiops.core.policies import ScalingPolicy, Then
@@ -48,9 +48,10 @@ def window_always(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
     for number, one in enumerate(policy.bounds.windows):
         if not isinstance(one.schedule, CronWindow):
             continue
-        starts = _starts(one.schedule, most=_MOST_STARTS)
-        gaps_s = [(after - before).total_seconds() for before, after in pairwise(starts)]
-        if gaps_s and max(gaps_s) <= one.schedule.duration_s:
+        starts, again = tee(_starts(one.schedule))
+        gaps_s = ((after - before).total_seconds() for before, after in pairwise(starts))
+        # looked at one by one: the first gap that is long enough ends the search
+        if all(gap_s <= one.schedule.duration_s for gap_s in gaps_s) and len(tuple(islice(again, 2))) == 2:
             message = "the next window begins before this one ends, always: these bounds hold all the time"
             hint = "write them as the policy's own bounds, or a shorter duration"
             yield Remark(path=("spec", "bounds", "windows", number, "duration"), message=message, hint=hint)
@@ -59,20 +60,20 @@ def window_always(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
 def _never(window: CronWindow) -> bool:
     calendar = window.calendar
     if calendar is None or calendar.country or not window.only:
-        return not _starts(window, most=1)
+        return next(_starts(window), None) is None
     days = (datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(window.zone)) for day in calendar.days)
     return not any(start.date() == day.date() for day in days for start in _from(window, day - timedelta(minutes=1), 1))
 
 
-def _starts(window: CronWindow, *, most: int) -> list[datetime]:
-    """Return the first starts, up to `most` of them, holidays taken into account; a year of them at most."""
-    found: list[datetime] = []
+def _starts(window: CronWindow) -> Iterator[datetime]:
+    """Yield the starts of a year, holidays taken into account, or the first one of five years."""
+    until = _FROM + 5 * _SPAN
     for start in _from(window, _FROM.astimezone(ZoneInfo(window.zone)), _MOST_STARTS):
-        if len(found) >= most or start > _FROM + (_SPAN if found else 5 * _SPAN):
-            break
+        if start > until:
+            return
         if window.calendar is None or window.calendar.has(start.date()) is window.only:
-            found.append(start.astimezone(UTC))
-    return found
+            until = _FROM + _SPAN
+            yield start.astimezone(UTC)
 
 
 def _from(window: CronWindow, since: datetime, most: int) -> Iterator[datetime]:
