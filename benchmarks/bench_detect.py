@@ -7,8 +7,8 @@ shipped`: at the budget of false alarms that a policy has when it says none. The
 chance: the threshold chosen on half of the files of both corpora, and scored on the other half. The third is the
 calibration on series without anomalies.
 
-Run `python benchmarks/bench_detect.py [--data DIR] [--only signal|fleet|calibration]`; the corpora are not part of the
-repository: AIOPS_ANOMALIES or --data says where they are.
+Run `python benchmarks/bench_detect.py [--data DIR] [--only signal|fleet|rivals|calibration]`; the corpora are not part
+of the repository: AIOPS_ANOMALIES or --data says where they are.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def at(judged: Judged, threshold: float, profile: Profile) -> float:
 def quality(corpora: Mapping[str, Sequence[Labelled]], only: str | None) -> Kept:
     """Print the first table; return what is ours, by detector and corpus."""
     kept: dict[str, dict[str, Judged]] = {}
-    made = {name: make for name, make in (OURS | RIVALS).items() if only is None or name.startswith(only)}
+    chosen = RIVALS if only == "rivals" else {**OURS, **RIVALS}
+    made = {name: make for name, make in chosen.items() if only in (None, "rivals") or name.startswith(only)}
     head = f"{'best':>6s} {'low FP':>7s} {'low FN':>7s} {'threshold':>10s} {'as shipped':>11s} {'found':>8s}"
     for title, corpus in corpora.items():
         print(f"\n{title + ', ' + str(len(corpus)) + ' series':30s} {head} {'false a week':>13s} {'ms':>7s}")
@@ -187,7 +188,7 @@ def _by_threshold(judged: Judged, tried: F64) -> F64:
 def main() -> int:
     told = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     told.add_argument("--data", type=Path, default=os.environ.get("AIOPS_ANOMALIES", "../shared/data/anomaly"))
-    told.add_argument("--only", choices=("signal", "fleet", "calibration"), default=None)
+    told.add_argument("--only", choices=("signal", "fleet", "rivals", "calibration"), default=None)
     asked = told.parse_args()
     folder = Path(asked.data)
     if asked.only != "calibration":

@@ -114,12 +114,56 @@ def alarms(budget: float) -> float:
     return began / rows
 
 
+def beside(rows: int = 100_000, few: int = 200) -> None:
+    """Print what a tick of the fleet tier costs a series, beside loops over series and beside copying the values."""
+    from river.anomaly import GaussianScorer
+
+    chance = np.random.default_rng(5)
+    values = 100.0 + chance.normal(0, 3, (40, rows))
+    names = ("robust-seasonal", "novelty")
+    alone = {name: [DETECTORS[name](usual(1)) for _ in range(few)] for name in names}
+    scorers = [GaussianScorer(window_size=100) for _ in range(few)]
+    fleet, kept, one = DETECTORS["robust-seasonal"](usual(rows)), np.empty(rows), np.ones(1, np.bool_)
+
+    def whole(step: int) -> None:
+        fleet.score(START + step * TICK_S, values[step])
+        fleet.learn(START + step * TICK_S, values[step], np.ones(rows, np.bool_))
+
+    def by_series(name: str, step: int) -> None:
+        for place, model in enumerate(alone[name]):
+            model.score(START + step * TICK_S, values[step, place : place + 1])
+            model.learn(START + step * TICK_S, values[step, place : place + 1], one)
+
+    def of_river(step: int) -> None:
+        for place, model in enumerate(scorers):
+            model.score_one(None, float(values[step, place]))
+            model.learn_one(None, float(values[step, place]))
+
+    table = (
+        ("copy of the values", rows, lambda step: np.copyto(kept, values[step])),
+        ("fleet tier, arrays", rows, whole),
+        ("fleet tier, series by series", few, lambda step: by_series("robust-seasonal", step)),
+        ("signal tier (it is meant for few)", few, lambda step: by_series("novelty", step)),
+        ("river GaussianScorer in a loop", few, of_river),
+    )
+    print(f"\n{'a tick, processor time':34s} {'us a series':>12s} {'ms at ' + str(rows):>14s}")
+    for title, count, turn in table:
+        for step in range(20):
+            turn(step)
+        began = time.process_time()
+        for step in range(20, 40):
+            turn(step)
+        each = (time.process_time() - began) / 20 / count * 1e6
+        print(f"{title:34s} {each:12.4f} {each * rows / 1e3:14.1f}", flush=True)
+
+
 def main() -> None:
     sizes = [int(arg) for arg in sys.argv[1:]] or [3, 1000, 10_000, 100_000]
     print(f"{'series':>8} {'calm tick ms':>13} {'in trouble ms':>14} {'us a series':>12} {'first ms':>9} {'bytes':>6}")
     for rows in sizes:
         calm, trouble, first, size = tick(rows)
         print(f"{rows:>8} {calm:>13.3f} {trouble:>14.3f} {calm * 1e3 / rows:>12.3f} {first:>9.1f} {size:>6.0f}")
+    beside()
     backfill_ms, learn_us, paths_us = demand()
     print(
         f"\ndemand: two weeks learnt in {backfill_ms:.0f} ms, a sample in {learn_us:.1f} us, paths in {paths_us:.0f} us"

@@ -21,13 +21,13 @@ class WindowedGaussian:
         del timestamp
         if math.isnan(value):
             return 0.0
-        score = math.erf(abs(value - self._mean) / self._deviation / math.sqrt(2.0)) if len(self._past) > 30 else 0.0
+        away = abs(value - self._mean) / self._deviation if len(self._past) > 30 else 0.0
         self._past.append(value)
         self._since += 1
         if self._since >= self._refresh or len(self._past) < 100:
             self._since, known = 0, np.array(self._past)
             self._mean, self._deviation = float(known.mean()), max(float(known.std()), 1e-9)
-        return score
+        return away / (1.0 + away)  # as good as the tail's probability, which is 1 in floating point beyond eight
 
 
 class OfRiver:
@@ -54,8 +54,8 @@ class OfRiver:
         self._past.append(raw)
         if len(known) < 30:
             return 0.0
-        away = (raw - known.mean()) / max(float(known.std()), 1e-12)
-        return max(0.0, math.erf(away / math.sqrt(2.0)))
+        away = max((raw - float(known.mean())) / max(float(known.std()), 1e-12), 0.0)
+        return away / (1.0 + away)
 
 
 class RiverGaussian:
