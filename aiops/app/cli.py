@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.app.commands import daemon, forecast, look, people, policy, rehearse, store, why
+from aiops.app.commands import backtest, daemon, forecast, look, people, policy, record, rehearse, store, why
 from aiops.app.output import SESSION, Format, guarded
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 app.add_typer(policy.app, name="policy")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
-for module in (daemon, forecast, look, people, rehearse, why):
+for module in (backtest, daemon, forecast, look, people, record, rehearse, why):
     module.register(app)
 
 

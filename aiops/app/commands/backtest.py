@@ -1,0 +1,169 @@
+"""Rehearsing on recorded history: `aiops backtest POLICY... --data FILE.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aiops.app.commands.record import asked, span
+from aiops.app.output import SESSION, console, table
+from aiops.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from aiops.core.policies import PolicySet, ScalingPolicy
+    from simulators.backtest.recording import Recording
+    from simulators.backtest.run import Order, Result
+    from simulators.backtest.work import Job
+
+_STRIDE = 500
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(backtest)
+
+
+def backtest(
+    policies: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
+    data: Annotated[Path | None, typer.Option(help="A Parquet file, as `aiops record` makes it.")] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Ask the Prometheus at this URL in place of a file.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="A time (ISO 8601), or so long ago: 14d.")] = None,
+    to: Annotated[str | None, typer.Option(help="A time, so long ago, or now.")] = None,
+    step: Annotated[str, typer.Option(help="How fine Prometheus is asked.")] = "15s",
+    warmup: Annotated[
+        str | None, typer.Option(help="What is learnt from first and never scored; the first half, 14d at most.")
+    ] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="Only the policies of this name.")] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="objective.perReplica=40,50,60: try each; several are multiplied.")
+    ] = None,
+    baselines: Annotated[
+        str, typer.Option(help="Comma between, `hpa:0.6` sets the knob; or none.")
+    ] = "hpa,keda,static",
+    replica_usd_per_hour: Annotated[float | None, typer.Option(min=0.0, help="What a replica costs.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes for several policies or a grid.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report here.")] = None,
+) -> None:
+    """Replay recorded load under policies: what they would have done beside what ran, an HPA, KEDA, a fixed fleet."""
+    from aiops.policy import load
+    from simulators.backtest import run as runs
+    from simulators.backtest.report import write
+    from simulators.backtest.work import all_done
+
+    order = runs.Order(
+        baselines=runs.baselines(baselines),
+        warmup_s=None if warmup is None else _seconds(warmup),
+        replica_usd_per_hour=replica_usd_per_hour,
+        curves=report is not None,
+    )
+    loaded = load(policies)
+    chosen = _chosen(loaded, policy)
+    recording = _recording(loaded, (data, prometheus), (since, to, step))
+    work = _jobs(loaded, chosen, (recording, order), grid or ())
+    with _bar(work, jobs) as progress:
+        results = all_done(work, jobs, progress)
+    written = None if report is None else write(report, results)
+    SESSION.show(
+        {"results": [one.as_json() for one in results], "report": None if written is None else str(written)},
+        _text(results, written),
+    )
+
+
+def _seconds(text: str) -> float:
+    from aiops.core.decide.quantities import duration_s
+
+    try:
+        return duration_s(text)
+    except ValueError as err:
+        raise InvalidInput(f"--warmup {text}: {err}") from err
+
+
+def _chosen(loaded: PolicySet, names: Sequence[str] | None) -> tuple[ScalingPolicy, ...]:
+    chosen = [one for one in loaded.scaling if not names or one.key in names or one.key.rpartition("/")[2] in names]
+    if not loaded.scaling:
+        raise NotFound("there is no ScalingPolicy in these files; nothing else can be backtested")
+    if not chosen:
+        there = ", ".join(one.key.rpartition("/")[2] for one in loaded.scaling)
+        raise NotFound(f"--policy {', '.join(names or ())}: there is no such policy; there are {there}")
+    return tuple(chosen)
+
+
+def _recording(
+    loaded: PolicySet, where: tuple[Path | None, str | None], times: tuple[str | None, str | None, str]
+) -> Recording:
+    from simulators.backtest.recorder import ReplicaMetrics
+    from simulators.backtest.recording import read
+
+    data, prometheus = where
+    since, to, step = times
+    if data is not None and prometheus is not None:
+        raise InvalidInput("give either --data or --prometheus")
+    if data is None:
+        return asked(loaded, prometheus, span(since or "14d", to or "now", step), ReplicaMetrics())
+    recording = read(data)
+    if since is None and to is None:
+        return recording
+    wanted = span(since or "1970-01-02", to or "now", step)
+    part = recording.between(wanted.start, wanted.end)
+    if len(part.times) < 2:
+        raise InvalidInput(f"{data}: nothing was recorded between --from and --to")
+    return part
+
+
+def _jobs(
+    loaded: PolicySet, chosen: Sequence[ScalingPolicy], given: tuple[Recording, Order], grid: Sequence[str]
+) -> list[Job]:
+    from simulators.backtest.grid import axes, variants
+    from simulators.backtest.work import Job
+
+    tried = axes(grid)
+    watches = tuple(watch.document for watch in loaded.watches)
+    return [
+        Job(variant=variant, watches=watches, recording=given[0], order=given[1])
+        for one in chosen
+        for variant in variants(one.document, tried)
+    ]
+
+
+@contextmanager
+def _bar(work: Sequence[Job], processes: int) -> Iterator[Callable[[], None]]:
+    """Yield what is called after each step of each contender, or after each job where several processes work."""
+    from rich.progress import Progress
+
+    alone = processes <= 1 or len(work) <= 1
+    order = work[0].order
+    steps = len(work[0].recording.times) * (2 + len(order.baselines)) if alone else 1
+    stride = _STRIDE if alone else 1
+    screen = console(errors=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("backtest", total=steps * len(work))
+        waiting = 0
+
+        def progress() -> None:
+            nonlocal waiting
+            waiting += 1
+            if waiting == stride:
+                bar.advance(task, waiting)
+                waiting = 0
+
+        yield progress
+
+
+def _text(results: Sequence[Result], written: Path | None) -> str:
+    from simulators.backtest import told
+
+    lines: list[str] = []
+    for one in results:
+        lines += [told.head(one), *told.basis(one), *(f"WARNING: {warning}" for warning in one.warnings), ""]
+        lines += [table(told.COLUMNS, told.rows(one)), ""]
+        lines += ["the worst moments, and what was decided then:", *(f"  {at}  {s}" for at, s in told.worst(one)), ""]
+    if len(results) > 1:
+        lines += ["side by side:", table(*told.compared(results)), ""]
+    lines.append(told.LEGEND)
+    if written is not None:
+        lines.append(f"report: {written}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Backtests: policies on recorded history, through the very ControlLoop and the simulator's service model."""
