@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aiops.errors import Problem
-from aiops.policy.convert import hpa
+from aiops.policy.convert import hpa, keda
 from aiops.policy.convert.draft import Draft
 from aiops.policy.convert.manifest import Log, Manifest, manifests
 
@@ -21,10 +21,12 @@ class Source(StrEnum):
     """Where manifests come from."""
 
     HPA = "hpa"
+    KEDA = "keda"
 
 
 _SOURCES: Mapping[Source, Callable[[Sequence[Manifest], Log, bool], list[Draft]]] = {
     Source.HPA: hpa.converted,
+    Source.KEDA: keda.converted,
 }
 
 

@@ -59,7 +59,7 @@ class Manifest:
 
 @dataclass(slots=True)
 class Log:
-    """What is to be said of what was read. errors: nothing can be made of it. left: not carried over, or to be checked."""
+    """What is to be said of what was read. errors: no policy can be made. left: not carried over, or to be checked."""
 
     errors: list[Problem] = field(default_factory=list)
     left: list[Problem] = field(default_factory=list)

@@ -39,13 +39,9 @@ class Workload:
 
     @property
     def pods(self) -> str:
-        """Return the regular expression of its pods' names.
-
-        >>> Workload(namespace="a", api_version="apps/v1", kind="StatefulSet", name="db.x").pods
-        'db\\\\.x-[0-9]+'
-        """
+        """Return the regular expression of its pods' names, such as db-[0-9]+ of a StatefulSet."""
         tail = {"Deployment": "-[a-z0-9]+-[a-z0-9]{5}", "StatefulSet": "-[0-9]+"}.get(self.kind, "-.*")
-        return self.name.replace(".", r"\.") + tail
+        return self.name.replace(".", "[.]") + tail
 
     @property
     def ready(self) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.policy.convert.draft import Data, Draft
-from aiops.policy.convert.metrics import Demand, Workload
+from aiops.policy.convert.metrics import CPU, Demand, Workload, utilisation
 
 SYNCS_PER_HOUR = 240
 """An HPA may change something every 15 s."""
@@ -71,3 +71,14 @@ def draft(plan: Plan) -> Draft:
 
 def _plain(value: float) -> float | int:
     return int(value) if value == int(value) else value
+
+
+IDLE_CHECK = (
+    "Only the clock scales here: within the bounds below there is nothing to decide. Loosen them, and demand decides.",
+    "While this query answers nothing, the policy holds what runs (S1), and does not go down at night either.",
+)
+
+
+def idle(workload: Workload) -> Demand:
+    """Return the demand of what only the clock scales: the use of CPU, until bounds are loosened."""
+    return utilisation(workload, CPU, 0.7)

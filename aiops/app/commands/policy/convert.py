@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,10 +53,10 @@ def convert(
     parse(text, "the converted policy")
     for one in found.left:
         sys.stderr.write(f"{one} [{one.code}]\n")
-    data = {"policies": [one.data for one in found.drafts], "left": [asdict(one) for one in found.left]}
+    data: dict[str, Any] = {"policies": [one.data for one in found.drafts], "left": [asdict(one) for one in found.left]}
     if out is not None:
         write_new(out, text)
-        data |= {"written": [str(out)]}
+        data["written"] = [str(out)]
     SESSION.show(data, str(out) if out is not None else text)
     if strict and found.left:
         sys.exit(1)
