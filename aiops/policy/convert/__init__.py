@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aiops.errors import Problem
-from aiops.policy.convert import hpa, keda
+from aiops.policy.convert import downscaler, hpa, keda
 from aiops.policy.convert.draft import Draft
 from aiops.policy.convert.manifest import Log, Manifest, manifests
 
@@ -22,11 +22,13 @@ class Source(StrEnum):
 
     HPA = "hpa"
     KEDA = "keda"
+    KUBE_DOWNSCALER = "kube-downscaler"
 
 
 _SOURCES: Mapping[Source, Callable[[Sequence[Manifest], Log, bool], list[Draft]]] = {
     Source.HPA: hpa.converted,
     Source.KEDA: keda.converted,
+    Source.KUBE_DOWNSCALER: downscaler.converted,
 }
 
 

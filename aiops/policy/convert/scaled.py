@@ -50,9 +50,11 @@ def draft(plan: Plan) -> Draft:
         comments["forecast"] = (
             "What the HPA cannot do. leadTime is how long a pod takes to start until it is measured.",
         )
-    spec |= {"bounds": plan.bounds, "behavior": plan.behavior, "limits": {"changesPerHour": SYNCS_PER_HOUR}}
-    if not plan.keeps_hpa:
+    elif plan.checks != IDLE_CHECK:
         comments["bounds"] = ("To scale ahead of demand, add: forecast: {history: 14d, leadTime: 60s}",)
+    spec["bounds"] = plan.bounds
+    if plan.behavior:
+        spec |= {"behavior": plan.behavior, "limits": {"changesPerHour": SYNCS_PER_HOUR}}
     if work.kind != "Deployment":
         spec["scaleIn"] = "allowed"
         comments["scaleIn"] = (f"What a {work.kind} loses with a replica is yours to know; it was allowed before.",)
