@@ -60,6 +60,7 @@ MEMBERS = {one.name: one.members for one in VARIABLES if one.members}
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
 _MACRO = re.compile(rf"\b({'|'.join(LISTS)})\s*\.\s*(?:exists_one|exists|all|filter|map)\s*\(\s*(\w+)\s*,")
+_ITEM = re.compile(rf"\b({'|'.join(LISTS)})\s*\[[^\]]*\]\s*\.\s*(\w+)")
 _COUNTED = re.compile(r"\bsize\([^()]*\)\s*[<>=!]=?\s*$")
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
@@ -69,11 +70,11 @@ MAX_CHARACTERS = 10_000
 
 
 class InvalidCondition(ValueError):
-    """A condition that does not compile; line and column count from 1 inside its text."""
+    """A condition that does not compile; offset: of the character in its text, from 0."""
 
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+    def __init__(self, message: str, offset: int = 0) -> None:
         super().__init__(message)
-        self.line, self.column = line, column
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,14 @@ def _members_known(text: str) -> None:
         listed, name = macro[1], macro[2]
         for use in re.finditer(rf"(?<![\w.]){re.escape(name)}\s*\.\s*(\w+)", bare[macro.end() :]):
             if use[1] not in MEMBERS[listed]:
-                at = macro.end() + use.start(1)
-                line, column = bare.count("\n", 0, at) + 1, at - bare.rfind("\n", 0, at)
-                raise InvalidCondition(f"{listed} have {', '.join(MEMBERS[listed])}, and no {use[1]}", line, column)
+                raise _no_member(listed, use[1], macro.end() + use.start(1))
+    for use in _ITEM.finditer(bare):
+        if use[2] not in MEMBERS[use[1]]:
+            raise _no_member(use[1], use[2], use.start(2))
+
+
+def _no_member(listed: str, name: str, offset: int) -> InvalidCondition:
+    return InvalidCondition(f"{listed} have {', '.join(MEMBERS[listed])}, and no {name}", offset)
 
 
 def known_variables(signals: Sequence[str]) -> tuple[str, ...]:
@@ -150,15 +156,26 @@ def _compiled(env: Any, text: str) -> Any:
             try:
                 return env.compile(doubles)
             except Exception as second:  # the rewritten text's error, unless the text itself was broken
-                raise _invalid(second if "no matching overload" in str(first) else first) from second
-        raise _invalid(first) from first
+                if "no matching overload" in str(first):
+                    raise _invalid(second, doubles, _added(text)) from second
+                raise _invalid(first, text) from second
+        raise _invalid(first, text) from first
 
 
-def _invalid(err: Exception) -> InvalidCondition:
+def _added(text: str) -> tuple[int, ...]:
+    """Return where `.0` was put behind an integer, as offsets in the text without any."""
+    return tuple(one.end() for one in _TOKENS.finditer(text) if _as_double(one) != one[0])
+
+
+def _invalid(err: Exception, text: str, added: Sequence[int] = ()) -> InvalidCondition:
     match = _PLACE.search(str(err))
     if match is None:
         return InvalidCondition(f"CEL: {str(err).splitlines()[0]}")
-    return InvalidCondition(f"CEL: {match[3]}", int(match[1]), int(match[2]))
+    before = text.split("\n")[: int(match[1]) - 1]
+    offset = sum(len(line) + 1 for line in before) + int(match[2]) - 1
+    for at in added:
+        offset = max(at, offset - 2) if offset > at else offset
+    return InvalidCondition(f"CEL: {match[3]}", offset)
 
 
 def _used(text: str, variables: Sequence[str]) -> tuple[str, ...]:

@@ -27,8 +27,14 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 MAX_NAME = 253
 """As Kubernetes has it."""
 
-_REFERRED = ("slo", "demand", "utilisation", "backlog", "signal")
-"""Fields whose absence would be complained about elsewhere."""
+_REFERRED = {"slo", "demand", "utilisation", "backlog", "signal", "signals"}
+"""Fields whose absence would be complained about elsewhere, the signals among them."""
+
+_FIELDS = ("extra_forbidden", "missing")
+"""What pydantic says of one field; `input` is what it holds, or what holds it."""
+
+_FILLERS = (None, 1_000_000, 1, "x")
+"""What is put in the place of a wrong value: nothing, where that is allowed; a ceiling is best high."""
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "namespace", "labels", "annotations")
@@ -187,22 +193,33 @@ def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | N
 def _without(data: Mapping[str, Any], errors: Sequence[ErrorDetails], model: type[Spec]) -> Spec | None:
     """Return the spec without the fields that are wrong, so that what is wrong beside them is found in the same pass.
 
-    None where nothing is left to be looked at: something required is wrong, or others refer to what is.
+    What is required has something put in its place that nothing complains about. None where that cannot be done, or
+    where others refer to what is wrong.
     """
     left = copy.deepcopy(dict(data))
-    for one in errors:
-        inside: Any = left
-        *way, last = one["loc"] or ("",)
-        for part in way:
-            known = inside[part] if _has(inside, part) else None
-            inside = inside if known is None and isinstance(part, str) else known
-        if one["type"] == "missing" or last in _REFERRED or not isinstance(inside, dict):
-            return None
-        inside.pop(last, None)
-    try:
-        return model.model_validate(left)
-    except ValidationError:
+    wrong = [one["loc"] for one in errors]
+    whole = any(isinstance(one["input"], dict | list) and one["type"] not in _FIELDS for one in errors)
+    if whole or any(not loc or {*loc[-1:], *loc[-2:-1]} & _REFERRED for loc in wrong):
         return None
+    for filler in _FILLERS:
+        for loc in wrong:
+            _put(left, loc, filler)
+        try:
+            return model.model_validate(left)
+        except ValidationError as err:
+            wrong = [one["loc"] for one in err.errors(include_url=False)[:MAX_PROBLEMS]]
+    return None
+
+
+def _put(inside: Any, loc: Sequence[str | int], filler: object) -> None:
+    """Put a filler at a place, nothing for None. Words that pydantic adds for unions are no keys, and passed over."""
+    *way, last = loc
+    for part in way:
+        inside = inside[part] if _has(inside, part) else inside
+    if isinstance(inside, dict) and filler is None:
+        inside.pop(last, None)
+    elif isinstance(inside, dict):
+        inside[last] = filler
 
 
 def _has(inside: Any, part: str | int) -> bool:
@@ -276,6 +293,25 @@ def _across(found: _Found) -> None:
         names.setdefault(policy.key, document)
         if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE and not policy.candidate_for:
             _one_actor(policy, document, acting, found)
+    _candidates(found)
+
+
+def _candidates(found: _Found) -> None:
+    """Refuse candidates for a candidate, and for a policy of another target: there is nothing to compare."""
+    named = {policy.key: policy for _, policy in found.made if isinstance(policy, ScalingPolicy)}
+    for document, policy in found.made:
+        live = named.get(policy.candidate_for) if isinstance(policy, ScalingPolicy) else None
+        if live is None or not isinstance(policy, ScalingPolicy) or live is policy:
+            continue
+        path: Path = ("spec", "candidateFor")
+        if live.candidate_for:
+            message = f"{live.key} is a candidate itself, for {live.candidate_for}"
+            hint = f"name {live.candidate_for.rpartition('/')[2]}, which stands for itself"
+            found.problems.append(document.problem(path, message, hint=hint, code="bad-candidate"))
+        if live.target != policy.target:
+            message = f"{live.key} scales {live.target.kind} {live.target}, this is for {policy.target.kind}"
+            message, hint = f"{message} {policy.target}", "a candidate has the target of the policy that it names"
+            found.problems.append(document.problem(path, message, hint=hint, code="bad-candidate"))
 
 
 def _one_actor(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from aiops.core.decide.spec import Spec
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 from aiops.policy.document import Document, Path
+from aiops.policy.places import inside
 
 API_VERSION = "policy.aiops/v1alpha1"
 
@@ -53,6 +54,18 @@ class Problems:
         if self.full:
             return
         self.found.append(self.document.problem(path, message, hint=hint, severity=severity, code=code))
+
+    def add_inside(self, path: Path, at: tuple[str, int], message: str, *, hint: str = "", code: str) -> None:
+        """Note a problem with one place of a field's text. at: the text, and the offset in it."""
+        text, offset = at
+        place = inside(self.document, path, offset, text)
+        if place is None:
+            before = text[:offset]
+            line, column = before.count("\n") + 1, offset - before.rfind("\n")
+            self.add(path, f"{message} (at {line}:{column} of its text)", hint=hint, code=code)
+        elif not self.full:
+            problem = self.document.problem(path, message, hint=hint, code=code)
+            self.found.append(replace(problem, line=place[0], column=place[1]))
 
     def attempt(self, path: Path, make: Callable[[], T], code: str = "bad-value") -> T | None:
         """Return what `make` makes, or note the ValueError that it raises."""

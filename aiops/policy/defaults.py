@@ -122,8 +122,11 @@ def once(found: Iterable[Defaults]) -> Iterable[tuple[Defaults, str]]:
         by_scope.setdefault(one.scope, []).append(one)
     for some in by_scope.values():
         for one in some if len(some) > 1 else ():
-            others = ", ".join(f"{other.name} in {other.document.origin}" for other in some if other is not one)
-            yield one, f"these are defaults of the same scope as {others}"
+            other = some[1] if one is some[0] else some[0]
+            more = f", and {len(some) - 2} more" if len(some) > 2 else ""
+            line, _ = other.document.places[()]
+            where = f"{other.document.origin}:{line}"
+            yield one, f"these are defaults of the same scope as {other.name} in {where}{more}"
 
 
 def inherited(document: Document, envelope: Envelope, known: Sequence[Defaults]) -> Document:
@@ -156,7 +159,12 @@ class _Merge:
     def document(self) -> Document:
         data = {**self._of.data, "spec": self.spec}
         return Document(
-            origin=self._of.origin, data=data, places=self._places, values=self._values, sources=self._sources
+            origin=self._of.origin,
+            data=data,
+            places=self._places,
+            values=self._values,
+            sources=self._sources,
+            text=self._of.text,
         )
 
     def fill(self, into: dict[str, Any], part: Mapping[str, Any], paths: tuple[Path, Path], one: Defaults) -> None:
@@ -179,7 +187,8 @@ class _Merge:
 
     def _adopt(self, here: Path, there: Path, one: Defaults) -> None:
         """Keep the places of everything under a field of the defaults."""
-        source = Source(origin=one.document.origin, said=f"{one.level.value} defaults {one.name}")
+        said = f"{one.level.value} defaults {one.name}"
+        source = Source(origin=one.document.origin, said=said, text=one.document.text)
         for places, mine in ((one.document.places, self._places), (one.document.values, self._values)):
             for path, place in places.items():
                 if path[: len(there)] == there:

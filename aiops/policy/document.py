@@ -35,17 +35,18 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a value comes from that the document took over: the file, and what it is."""
+    """Where a value comes from that the document took over: the file, and what it is. text: of the whole file."""
 
     origin: str
     said: str
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One YAML document. places: line and column (from 1) of each field's key, or of a list's item.
 
-    sources: of the values that are not its own, whose places are in other files.
+    sources: of the values that are not its own, whose places are in other files. text: of the whole file.
     """
 
     origin: str
@@ -53,6 +54,7 @@ class Document:
     places: Mapping[Path, Place]
     values: Mapping[Path, Place]
     sources: Mapping[Path, Source] = field(default_factory=dict)
+    text: str = field(default="", repr=False, compare=False)
 
     def problem(
         self, path: Path, message: str, *, hint: str = "", severity: str = "error", code: str = "bad-value"
@@ -107,7 +109,7 @@ def documents(text: str, origin: str, *, fast: bool = yaml.__with_libyaml__) -> 
     found: list[Document] = []
     try:
         for node, loader in _nodes(text, fast):
-            found.append(_document(node, origin, loader))
+            found.append(_document(node, origin, loader, text))
     except _TooMuch as err:
         return found, [_at(origin, err.mark, str(err), code="too-large")]
     except _Unusable as err:
@@ -188,12 +190,12 @@ def _loader(text: str) -> Any:
     return yaml.CSafeLoader(text)
 
 
-def _document(node: yaml.Node, origin: str, loader: Any) -> Document:
+def _document(node: yaml.Node, origin: str, loader: Any, text: str) -> Document:
     places: dict[Path, Place] = {(): _place(node)}
     values: dict[Path, Place] = {(): _place(node)}
     budget = _Budget(origin, places, values, loader)
     data = budget.plain(node, ())
-    return Document(origin=origin, data=data, places=places, values=values)
+    return Document(origin=origin, data=data, places=places, values=values, text=text)
 
 
 class _Budget:

@@ -23,17 +23,34 @@ def test_the_fields_that_are_known_are_those_that_the_loop_gives():
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "word"),
     [
-        ('incidents.exists(i, i.knd == "upstream")', (1, 23)),
-        ("findings.filter(f,\n  f.sore > 1).size() > 0", (2, 5)),
-        ("replicas.current > 1 && findings.all(one, one.score > 1 || one.value > 2)", (1, 64)),
+        ('incidents.exists(i, i.knd == "upstream")', "knd"),
+        ("findings.filter(f,\n  f.sore > 1).size() > 0", "sore"),
+        ("replicas.current > 1 && findings.all(one, one.score > 1 || one.value > 2)", "value"),
+        ("findings.size() > 0 && findings[0].sore > 1.0", "sore"),
     ],
 )
-def test_a_field_that_entries_do_not_have_is_refused_at_its_place(text, place):
+def test_a_field_that_entries_do_not_have_is_refused_at_its_place(text, word):
     with pytest.raises(InvalidCondition, match="and no") as caught:
         condition(text, ["demand"])
-    assert (caught.value.line, caught.value.column) == place
+    assert caught.value.offset == text.index(word)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("signals.demnd > 5", "demnd"),
+        ("signals.demand > 5 && replicas.current > 10 && replicas.redy < 3", "replicas.redy"),
+        ("signals.demand > 5 &&\n  replicas.current > 10 && replicas.redy < 3", "replicas.redy"),
+        ("1 < 2 && time.hour > 'x'", "> 'x'"),
+    ],
+)
+def test_a_mistake_is_at_its_place_in_the_text_as_it_was_written(text, word):
+    with pytest.raises(InvalidCondition) as caught:
+        condition(text, ["demand"])
+    at = text.index(word)
+    assert at - len("signals.") <= caught.value.offset <= at + len("replicas."), text[caught.value.offset :]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,9 @@ def test_what_is_wrong_beside_an_unknown_field_is_found_in_the_same_pass():
         ("namespace: shop, labels", "namespace: Shop, labels"),
         ("  lever: hpa-floor", "  levr: hpa-floor"),
         ("maxAge: 90s", "maxAge: 90 parsecs"),
+        ("perReplica: 50", "perReplica: fifty"),
+        ("maxReplicas: 40", "maxReplicas: many"),
+        ("atMost: 250ms, ", ""),
         ('sum(rate(http_requests_total{service="checkout"}[1m]))', "sum(rate("),
         ("signals.callers > 1.0", "signals.callers >"),
         ("'0 8 * * 1-5'", "'0 99 * * 1-5'"),
@@ -106,14 +109,9 @@ def test_what_is_wrong_beside_an_unknown_field_is_found_in_the_same_pass():
         text = text.replace(old, new, 1)
     found = mistakes(text)
     said = (
-        "is no namespace",
-        "unknown field",
-        "no duration",
-        "PromQL",
-        "CEL: Syntax",
-        "no cron schedule",
-        "undeclared",
-    )
+        "is no namespace", "unknown field", "no duration", "no number or quantity", "'many'", "is required", "PromQL",
+        "CEL: Syntax", "no cron schedule", "undeclared",
+    )  # fmt: skip
     assert [[word in one for one in found].count(True) for word in said] == [1] * len(said), found
     assert len(found) == len(said)
 
@@ -212,3 +210,56 @@ def test_strange_yaml_is_refused_without_harm_s10(text):
 )
 def test_labels_and_annotations_that_are_no_texts_are_refused_not_dropped_with_their_policy(what, said):
     assert mistakes(SMALL.replace("namespace: shop}", f"namespace: shop, {what}}}")) == [said]
+
+
+CANDIDATES = """
+apiVersion: policy.aiops/v1alpha1
+kind: ScalingPolicy
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  target: {{name: {target}}}
+  {candidate}
+  signals: {{demand: {{query: 'sum(rate(http_requests_total[1m]))'}}}}
+  objective: {{demand: demand, perReplica: 50}}
+  bounds: {{maxReplicas: 9}}
+---
+"""
+
+
+def candidates(*written):
+    return "".join(
+        CANDIDATES.format(name=name, target=target, candidate=f"candidateFor: {of}" if of else "mode: dry-run")
+        for name, target, of in written
+    )
+
+
+def test_a_candidate_shares_its_target_and_reaches_no_further_than_dry_run_s4():
+    policies = parse(candidates(("live", "checkout", ""), ("bold", "checkout", "live")), "both.yaml")
+    bold = next(one for one in policies.scaling if one.candidate_for)
+    assert bold.candidate_for == "ScalingPolicy/shop/live"
+    assert bold.reach is Mode.DRY_RUN
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ([("live", "checkout", "live")], "a policy is no candidate for itself"),
+        (
+            [("live", "checkout", ""), ("bold", "checkout", "live"), ("bolder", "checkout", "bold")],
+            "ScalingPolicy/shop/bold is a candidate itself, for ScalingPolicy/shop/live",
+        ),
+        (
+            [("bold", "checkout", "bolder"), ("bolder", "checkout", "bold")],
+            "ScalingPolicy/shop/bolder is a candidate itself",
+        ),
+        (
+            [("live", "checkout", ""), ("bold", "search", "live")],
+            "scales Deployment shop/checkout, this is for Deployment shop/search",
+        ),
+    ],
+)
+def test_a_candidate_runs_beside_a_policy_of_its_target_that_stands_for_itself(written, said):
+    with pytest.raises(InvalidPolicy) as caught:
+        parse(candidates(*written), "both.yaml")
+    assert said in str(caught.value.problems[0].message)
+    assert {(one.field, one.code) for one in caught.value.problems} == {("spec.candidateFor", "bad-candidate")}

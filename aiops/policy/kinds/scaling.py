@@ -250,7 +250,7 @@ def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) 
         if "undeclared reference" in str(err):
             word = str(err).split("'")[1]
             hint = did_you_mean(word, cel.known_variables(names))
-        problems.add(path, f"{err} (at {err.line}:{err.column} of the condition)", hint=hint, code="bad-cel")
+        problems.add_inside(path, (text, err.offset), str(err), hint=hint, code="bad-cel")
         return None
 
 

@@ -57,7 +57,11 @@ ERRORS: tuple[Explained, ...] = (
     Explained(
         code="foreign-namespace", why="a policy reaches only its own namespace (S3)", mend="a policy in that namespace"
     ),
-    Explained(code="bad-candidate", why="a policy cannot be a candidate for itself", mend="another name"),
+    Explained(
+        code="bad-candidate",
+        why="a candidate runs beside another policy of its target, which stands for itself",
+        mend="name that one",
+    ),
     Explained(code="bad-calendar", why="no country, region or date that is known", mend="the hint names what is near"),
     Explained(code="not-a-default", why="a field that is each policy's own", mend="write it in the policy"),
     Explained(code="two-defaults", why="two PolicyDefaults of one scope", mend="one of them"),
