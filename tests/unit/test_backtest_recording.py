@@ -1,0 +1,122 @@
+"""A recording comes back from its file as it was, and a file that is none says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from aiops.core.model import SeriesIndex
+from aiops.core.policies import SignalQuery, WatchQuery
+from aiops.errors import InvalidInput
+from aiops.policy import parse
+from aiops.ports import Matrix
+from simulators.backtest.recorder import ReplicaMetrics, Span, record, without_data
+from simulators.backtest.recording import read, write
+from tests.unit.recorded import POLICY
+
+AT = 1_700_000_010.0 + 15.0 * np.arange(20)
+
+
+def parquet(folder: Path, columns: dict[str, Any]) -> Path:
+    pq.write_table(pa.table(columns), folder / "one.parquet")
+    return folder / "one.parquet"
+
+
+def test_a_hole_in_time_is_a_gap(tmp_path: Path) -> None:
+    kept = np.r_[0:5, 9:20]
+    one = read(parquet(tmp_path, {"at": AT[kept], "demand": np.arange(20.0)[kept]}))
+    assert len(one.times) == 20
+    assert np.isnan(one.columns["demand"]).tolist() == [5 <= place < 9 for place in range(20)]
+
+
+def test_timestamps_are_times_too(tmp_path: Path) -> None:
+    at = pa.array((AT * 1e3).astype(np.int64), pa.timestamp("ms", tz="UTC"))
+    one = read(parquet(tmp_path, {"at": at, "demand": np.arange(20)}))
+    assert one.times[0] == AT[0]
+    assert one.step_s == 15.0
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"time": AT}, "column `at`"),
+        ({"at": AT[::-1]}, "row 2 is earlier"),
+        ({"at": np.r_[AT, AT[-1]]}, "row 21 is the same time"),
+        ({"at": np.r_[AT, AT[-1] + 22.0]}, "steps are mixed"),
+        ({"at": AT[:1]}, "1 rows"),
+        ({"at": np.r_[AT, np.nan]}, "row 21 has no time"),
+        ({"at": AT * 7 / 15}, "a step of 7 s"),
+        ({"at": np.r_[AT, AT[-1] + 15e9]}, "at most"),
+        ({"at": AT, "demand": ["x"] * 20}, "numbers are needed"),
+    ],
+)
+def test_a_file_that_is_no_recording_says_why(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read(parquet(tmp_path, columns))
+
+
+@pytest.mark.parametrize("content", [b"", b"at,demand\n1,2\n", b"PAR1" * 10])
+def test_what_is_not_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "one.parquet").write_bytes(content)
+    with pytest.raises(InvalidInput, match="no Parquet file"):
+        read(tmp_path / "one.parquet")
+
+
+class Remembered:
+    """A metrics source that knows the demand, with a hole, and two series of a watch."""
+
+    def range(self, query: SignalQuery | WatchQuery, start: float, end: float, step_s: float) -> Matrix:
+        times = start + step_s * np.arange(int((end - start) / step_s + 1e-6) + 1)
+        if isinstance(query, WatchQuery):
+            keys = (f"{query.policy}#a", f"{query.policy}#b")
+            return Matrix(times=times, values=np.stack([times, -times]), index=SeriesIndex(keys=keys, labels=({}, {})))
+        if "http_requests_total" not in query.expr:
+            return Matrix(times=times, values=np.empty((0, len(times))), index=SeriesIndex(keys=(), labels=()))
+        values = np.where(times % 900.0 == 0.0, np.nan, times)
+        return Matrix(times=times, values=values[None, :], index=SeriesIndex(keys=("x",), labels=({},)))
+
+
+WATCH = """
+---
+apiVersion: policy.aiops/v1alpha1
+kind: WatchPolicy
+metadata: {name: requests, namespace: shop}
+spec: {query: 'sum by (service) (rate(http_requests_total[1m]))', identity: [service], history: 1h}
+"""
+
+
+def test_what_is_recorded_in_pieces_is_whole_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    policies = parse(POLICY + WATCH, "test")
+    made = record(
+        Remembered(), policies, Span(start=AT[0] + 3.0, end=AT[0] + 2 * 86_400.0, step_s=15.0), ReplicaMetrics()
+    )
+    demand = made.columns["ScalingPolicy/shop/checkout#demand"]
+    assert np.array_equal(demand, np.where(made.times % 900.0 == 0.0, np.nan, made.times), equal_nan=True)
+    assert np.array_equal(made.columns["watch:WatchPolicy/shop/requests#b"], -made.times)
+    assert "replicas:shop/checkout" in without_data(made)
+    again = read(write(made, tmp_path / "deep" / "one.parquet"))
+    assert set(again.columns) == set(made.columns)
+    assert np.array_equal(again.times, made.times)
+    for name, values in made.columns.items():
+        assert np.array_equal(again.columns[name], values, equal_nan=True)
+    assert again.about["queries"] == made.about["queries"]
+    found = again.signal(policies.scaling[0], "demand")
+    assert found is not None
+    assert np.array_equal(found, demand, equal_nan=True)
+
+
+def test_a_source_that_remembers_nothing_is_said(tmp_path: Path) -> None:
+    text = POLICY.replace("http_requests_total", "other_total")
+    with pytest.raises(InvalidInput, match="remembers nothing"):
+        record(Remembered(), parse(text, "test"), Span(start=0.0, end=3600.0, step_s=15.0), ReplicaMetrics())
+
+
+@pytest.mark.parametrize(("start", "end", "said"), [(10.0, 5.0, "--from is after --to"), (0.0, 20.0, "two steps")])
+def test_a_span_has_a_length(start: float, end: float, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Span(start=start, end=end, step_s=15.0)
