@@ -27,14 +27,23 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 MAX_NAME = 253
 """As Kubernetes has it."""
 
-_REFERRED = {"slo", "demand", "utilisation", "backlog", "signal", "signals"}
-"""Fields whose absence would be complained about elsewhere, the signals among them."""
+_REFERRED = (("slo",), ("demand",), ("utilisation",), ("backlog",), ("signal",))
+"""Fields whose absence would be complained about elsewhere, as the signals' would."""
 
 _FIELDS = ("extra_forbidden", "missing")
 """What pydantic says of one field; `input` is what it holds, or what holds it."""
 
 _FILLERS = (None, 1_000_000, 1, "x")
 """What is put in the place of a wrong value: nothing, where that is allowed; a ceiling is best high."""
+
+_REFUSED: Mapping[Path, tuple[str, str]] = {
+    ("target", "selector"): (
+        "a policy has one target, by its name",
+        "write one policy for each workload, and what they share into PolicyDefaults",
+    ),
+    ("forecast", "calendar"): ("forecasts know no holidays", "bounds.windows and freezes do"),
+}
+"""What people look for here, and where it is instead."""
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "namespace", "labels", "annotations")
@@ -199,9 +208,11 @@ def _without(data: Mapping[str, Any], errors: Sequence[ErrorDetails], model: typ
     left = copy.deepcopy(dict(data))
     wrong = [one["loc"] for one in errors]
     whole = any(isinstance(one["input"], dict | list) and one["type"] not in _FIELDS for one in errors)
-    if whole or any(not loc or {*loc[-1:], *loc[-2:-1]} & _REFERRED for loc in wrong):
+    if whole or any(loc[-1:] in _REFERRED or loc[-2:-1] == ("signals",) for loc in wrong):
         return None
     for filler in _FILLERS:
+        if not all(wrong):
+            break
         for loc in wrong:
             _put(left, loc, filler)
         try:
@@ -233,7 +244,10 @@ def note(error: ErrorDetails, model: type[BaseModel], problems: Problems, root: 
     path: Path = (*root, *error["loc"])
     where: Path = tuple(part for part in path if part in _parts(problems.document, path)) or path
     kind = error["type"]
-    if kind == "extra_forbidden":
+    if kind == "extra_forbidden" and path[-2:] in _REFUSED:
+        message, hint = _REFUSED[path[-2:]]
+        problems.add(where, message, hint=hint, code="unknown-field")
+    elif kind == "extra_forbidden":
         names = _fields(model, error["loc"][:-1])
         hint = did_you_mean(str(path[-1]), names) or f"known fields: {', '.join(names)}"
         problems.add(where, "unknown field", hint=hint, code="unknown-field")

@@ -55,7 +55,7 @@ def validate(
         tested=named_by_tests(policy_files(paths).files),
     )
     found = check(paths, terms.step_s)
-    problems = [*found.problems, *linted(found.made, terms)]
+    problems = sorted((*found.problems, *linted(found.made, terms)), key=lambda one: (one.file, one.line, one.column))
     if strict:
         problems = [replace(one, severity="error") for one in problems]
     failed = any(one.severity == "error" for one in problems)
