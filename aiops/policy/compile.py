@@ -13,8 +13,9 @@ from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 from aiops.policy.document import Document, Path
 from aiops.policy.places import inside
+from aiops.policy.resource import GROUP, VERSION, Resource
 
-API_VERSION = "policy.aiops/v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
 
 MAX_PROBLEMS = 100
 """Said of one document: who sends megabytes of mistakes is told the first hundred."""
@@ -88,10 +89,14 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """model: what people write. compile: makes a policy of (envelope, spec, canonical document, problems)."""
+    """model: what people write. compile: makes a policy of (envelope, spec, canonical document, problems).
+
+    resource: what it is as a custom resource.
+    """
 
     model: type[Spec]
     compile: Callable[[Envelope, Any, str, Problems], Compiled | None]
+    resource: Resource
 
 
 def canonical(envelope: Envelope, spec: Spec) -> str:

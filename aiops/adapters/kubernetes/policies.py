@@ -12,7 +12,8 @@ from aiops.adapters.kubernetes.http import APPLY_PATCH, USER_AGENT, Call, Http, 
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.core.model import Reason
 from aiops.errors import ClusterUnavailable
-from aiops.policy.crd import GROUP, RESOURCES, VERSION, Resource
+from aiops.policy.crd import RESOURCES
+from aiops.policy.resource import GROUP, VERSION, Resource
 from aiops.ports import PolicyResource, ResourcesReading
 
 PREFIX = f"/apis/{GROUP}/{VERSION}"

@@ -8,7 +8,8 @@ from typing import Any
 from aiops.adapters.kubernetes import knative
 from aiops.core.model import Mode
 from aiops.core.policies import Lever, PolicySet, ScalingPolicy
-from aiops.policy.crd import GROUP, RESOURCES
+from aiops.policy.crd import RESOURCES
+from aiops.policy.resource import GROUP
 
 NAME = "aiops"
 _READ = ["list", "watch"]

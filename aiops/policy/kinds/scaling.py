@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from aiops.core.decide.scaling.spec import CalendarSpec, FreezeSpec, GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
@@ -32,6 +32,8 @@ from aiops.core.versions import spec_hash
 from aiops.policy import cel, promql, schedule
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
+from aiops.policy.resource import AGE, COUNT, EVERY, TIME, VALID, WHY, WORD, Column, Resource, condition
+from aiops.policy.structural import Schema
 
 UP_WINDOW_S, DOWN_WINDOW_S = 0.0, 300.0
 UP_RATES = (
@@ -302,4 +304,35 @@ def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tole
     )
 
 
-KIND = Kind(ScalingSpec, compiled)
+STATUS: Mapping[str, Schema] = {
+    **EVERY,
+    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
+    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
+    "currentReplicas": {**COUNT, "description": "what the lever stood at"},
+    "wantedReplicas": {**COUNT, "description": "what the policy wants, before any guard"},
+    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
+    "lastDecisionTime": {**TIME, "description": "when that was decided"},
+}
+
+RESOURCE = Resource(
+    kind="ScalingPolicy",
+    plural="scalingpolicies",
+    short=("scpol",),
+    columns=(
+        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        Column(name="Target", path=".spec.target.name"),
+        VALID,
+        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
+        Column(name="Replicas", path=".status.currentReplicas", kind="integer"),
+        Column(name="Wanted", path=".status.wantedReplicas", kind="integer"),
+        Column(name="Acting", path=condition("Acting"), wide=True),
+        Column(name="Why", path=condition("Acting", "reason"), wide=True),
+        Column(name="Limit", path=condition("ScalingLimited", "reason"), wide=True),
+        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        WHY,
+        AGE,
+    ),
+    status=STATUS,
+)
+
+KIND = Kind(ScalingSpec, compiled, RESOURCE)

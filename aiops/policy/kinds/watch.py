@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiops.core.decide.watch.spec import WatchSpec
 from aiops.core.detect import TIERS
 from aiops.core.ids import digest
 from aiops.core.policies import WatchPolicy, WatchQuery
 from aiops.policy import promql
 from aiops.policy.compile import Envelope, Kind, Problems
+from aiops.policy.resource import AGE, COUNT, EVERY, VALID, WHY, Column, Resource
+from aiops.policy.structural import Schema
 
 
 def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
@@ -33,4 +37,24 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
     )
 
 
-KIND = Kind(WatchSpec, compiled)
+STATUS: Mapping[str, Schema] = {
+    **EVERY,
+    "findings": {**COUNT, "description": "how many series are out of the ordinary now"},
+}
+
+RESOURCE = Resource(
+    kind="WatchPolicy",
+    plural="watchpolicies",
+    short=("wpol",),
+    columns=(
+        Column(name="Detector", path=".spec.detector"),
+        VALID,
+        Column(name="Findings", path=".status.findings", kind="integer"),
+        Column(name="Query", path=".spec.query", wide=True),
+        WHY,
+        AGE,
+    ),
+    status=STATUS,
+)
+
+KIND = Kind(WatchSpec, compiled, RESOURCE)
