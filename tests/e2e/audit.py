@@ -30,6 +30,8 @@ rules:
         resources: [deployments, deployments/scale, statefulsets, statefulsets/scale]
       - group: autoscaling
         resources: [horizontalpodautoscalers]
+      - group: autoscaling.internal.knative.dev
+        resources: [podautoscalers]
   # all else that the daemon asks, its leases and Events included
   - level: Metadata
     userGroups: ["system:serviceaccounts:aiops"]
@@ -44,6 +46,9 @@ rules:
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 DAEMON = "aiops/"
 """How the daemon's user agents begin."""
+
+MIN_SCALE = "autoscaling.knative.dev/min-scale"
+"""Nothing written is a floor of 0."""
 
 _ACTION = re.compile(r"\baction/([0-9A-Za-z]+)")
 _EPOCH = re.compile(r"\bepoch/(\d+)")
@@ -108,7 +113,10 @@ class AuditEvent:
 
     @property
     def level(self) -> int | None:
-        """Return the replicas or the minReplicas that it asks for; None when it moves neither."""
+        """Return the replicas or the floor that it asks for; None when it moves neither."""
+        if self.resource == "podautoscalers":
+            notes = ((self.request or {}).get("metadata") or {}).get("annotations") or {}
+            return int(notes[MIN_SCALE] or 0) if MIN_SCALE in notes else None
         spec = (self.request or {}).get("spec")
         if not isinstance(spec, Mapping):
             return None
