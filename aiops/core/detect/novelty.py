@@ -46,7 +46,7 @@ class _Seen:
 
 
 class Novelty:
-    """State of n rows, owned by the bank and changed in place. A row costs a tenth of a millisecond a tick and 230 KiB.
+    """State of n rows, owned by the bank and changed in place. A row costs a quarter of a millisecond a tick and up to 280 KiB.
 
     state: float64[2, n], samples and seconds seen.
     """
