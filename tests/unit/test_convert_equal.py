@@ -18,8 +18,8 @@ from simulators.policy_tests.files import suite
 STEPS, STEP_S, TARGET = 960, 15.0, 0.7
 FIRST, LEAST, MOST = 8, 2, 40
 BAND = {"defaults": 0.1, "slow": 0.2}
-"""The controller cuts utilisation off to whole per cent and a policy does not: on the edge of the tolerance one moves and
-the other stays, so that they are apart by no more than the tolerance, until the load moves on."""
+"""The controller cuts utilisation off to whole per cent and a policy does not: on the edge of the tolerance one moves
+and the other stays, so that they are apart by no more than the tolerance, until the load moves on."""
 
 HPA = """\
 apiVersion: autoscaling/v2
