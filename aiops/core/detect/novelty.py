@@ -46,9 +46,9 @@ class _Seen:
 
 
 class Novelty:
-    """State of n rows, owned by the bank and changed in place. A row costs a quarter of a millisecond a tick and up to 280 KiB.
+    """State of n rows, owned by the bank and changed in place.
 
-    state: float64[2, n], samples and seconds seen.
+    A row costs a quarter of a millisecond a tick, and up to 280 KiB. state: float64[2, n], samples and seconds seen.
     """
 
     name = "novelty"
