@@ -69,6 +69,10 @@ MAX_CHARACTERS = 10_000
 """Of a condition: the library takes a hundred times the memory of a text."""
 
 
+SHORT = 500
+"""Characters of a condition that is kept: many policies have the same ones, and only an edited one is compiled."""
+
+
 class InvalidCondition(ValueError):
     """A condition that does not compile; offset: of the character in its text, from 0."""
 
@@ -107,8 +111,13 @@ def condition(text: str, signals: Sequence[str]) -> CelCondition:
     """Return the compiled condition; raise InvalidCondition with its place."""
     if len(text) > MAX_CHARACTERS:
         raise InvalidCondition(f"CEL: a condition of {len(text)} characters; at most {MAX_CHARACTERS} are read")
-    env = _environment(tuple(sorted(signals)))
-    variables = (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
+    made = _short if len(text) <= SHORT else _condition
+    return made(text, tuple(sorted(signals)))
+
+
+def _condition(text: str, signals: tuple[str, ...]) -> CelCondition:
+    env = _environment(signals)
+    variables = known_variables(signals)
     program = _compiled(env, text)
     from cel_expr_python import cel
 
@@ -117,6 +126,9 @@ def condition(text: str, signals: Sequence[str]) -> CelCondition:
     _members_known(text)
     used = _used(text, variables)
     return CelCondition(text=text, variables=variables, program=program, used=used)
+
+
+_short = lru_cache(maxsize=256)(_condition)
 
 
 def _members_known(text: str) -> None:

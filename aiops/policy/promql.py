@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 OWN_METRICS = "aiops_"
@@ -57,6 +58,7 @@ def parsed(expr: str) -> Any:
         raise ValueError(f"PromQL: {err}") from err
 
 
+@lru_cache(maxsize=1024)
 def checked(expr: str) -> Checked:
     """Return what is known of a query; raise ValueError, in a sentence, when it cannot be a signal."""
     import promql_parser as promql

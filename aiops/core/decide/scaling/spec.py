@@ -313,14 +313,14 @@ class GuardrailSpec(Spec):
 class VerifySpec(Spec):
     """By when an action must have taken effect, and what must hold then."""
 
-    within: Duration = Field(300.0, gt=0)
+    within: Duration = Field(300.0, gt=0, description="by when the change must be done, and expect hold")
     expect: str | None = Field(None, description="CEL that must hold in the end")
 
 
 class FallbackSpec(Spec):
     """What to rise to once every signal has been blind for a time; never below what runs."""
 
-    after: Duration = Field(300.0, ge=180)
+    after: Duration = Field(300.0, ge=180, description="how long every signal has been blind")
     replicas: Whole = Field(ge=1, description="what a busy hour needs")
 
 
