@@ -36,9 +36,11 @@ _SERVED_SHARE = 0.2
 _P95 = math.log(20.0)
 """The 95th percentile of an exponential time, in means."""
 
-_PLAINER = 0.005
-_ALIKE = 1.02
-"""What errs by 2 % more than the best is told apart from it by noise only."""
+_PLAINER = 0.02
+"""How much error the time on top has to save: a service time explains what it can before anything is put on top."""
+
+_ALIKE = 0.003
+"""What errs by so much more than the best explains the data as well."""
 
 _QUANTILE = re.compile(r"histogram_quantile\s*\(\s*(0?\.\d+|[01])")
 
@@ -202,7 +204,7 @@ def _fit(load: F64, ready: F64, latency: F64) -> tuple[float, tuple[float, float
                 tried.append(_best_on_top(load, ready, latency, (float(one), float(other), quiet)))
         best = min(tried)
         carried, served = _narrowed(carried, best[1]), _narrowed(served, best[2])
-    alike = [one[1] for one in tried if one[0] <= best[0] * _ALIKE]
+    alike = [one[1] for one in tried if one[0] <= best[0] + _ALIKE]
     return best[1], (min(alike), max(alike)), best[2], best[3]
 
 
@@ -214,7 +216,7 @@ def _thinned(load: F64, ready: F64, latency: F64) -> tuple[F64, F64, F64]:
         even = ranked[np.linspace(0, len(ranked) - 1, _POINTS // 2).astype(np.int64)]
         levels = np.linspace(each[ranked[0]], each[ranked[-1]], _POINTS // 2)
         spread = ranked[np.clip(np.searchsorted(each[ranked], levels), 0, len(ranked) - 1)]
-        ranked = np.concatenate([even, spread])
+        ranked = np.unique(np.concatenate([even, spread]))
     return load[ranked], ready[ranked], latency[ranked]
 
 
