@@ -146,4 +146,4 @@ def cron_windows(spans: Sequence[Minutes]) -> list[tuple[str, int]]:
 def _weekdays(days: Sequence[int]) -> str:
     if len(set(days)) == 7:
         return "*"
-    return ",".join(str((day + 1) % 7) for day in sorted(set(days)))
+    return ",".join(map(str, sorted({(day + 1) % 7 for day in days})))
