@@ -47,12 +47,12 @@ def convert(
     found = converted(Source(source), texts(files, unread), replace=replace)
     if unread or found.errors:
         raise InvalidPolicy([*unread, *found.errors])
+    for one in found.left:
+        sys.stderr.write(f"{one} [{one.code}]\n")
     if not found.drafts:
         raise InvalidInput(f"there is nothing to convert in {', '.join(map(str, files))}")
     text = _text(found.drafts, out)
     parse(text, "the converted policy")
-    for one in found.left:
-        sys.stderr.write(f"{one} [{one.code}]\n")
     data: dict[str, Any] = {"policies": [one.data for one in found.drafts], "left": [asdict(one) for one in found.left]}
     if out is not None:
         write_new(out, text)

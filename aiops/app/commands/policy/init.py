@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -50,7 +51,8 @@ def init(
 
     ask = _Asking()
     work = _named(ask.for_text(deployment or target, "--target", "Which Deployment (namespace/name)?"))
-    found = _looked(work, kubeconfig, context, prometheus) if deployment or prometheus else Found()
+    found = _seen_there(work, kubeconfig, context) if deployment else Found()
+    found = found if prometheus is None else _measured(work, prometheus, found)
     for line in found.said:
         sys.stderr.write(f"{line}\n")
     kind, asked = _demand(ask, work, demand or (None if query is None else "requests"), query, found)
@@ -119,14 +121,20 @@ def _named(text: str) -> Workload:
     return Workload(namespace=namespace, api_version="apps/v1", kind="Deployment", name=name)
 
 
-def _looked(work: Workload, kubeconfig: Path | None, context: str | None, prometheus: str | None) -> Found:
-    """Return what the cluster shows and, where one is named, Prometheus."""
+def _seen_there(work: Workload, kubeconfig: Path | None, context: str | None) -> Found:
+    """Return what the cluster shows."""
     from aiops.adapters.kubernetes import KubernetesOptions
+    from aiops.app import looking
+
+    return looking.workload(KubernetesOptions(kubeconfig=kubeconfig, context=context), work)
+
+
+def _measured(work: Workload, url: str, found: Found) -> Found:
+    """Return what was found with what Prometheus shows; it needs no cluster."""
     from aiops.adapters.prometheus import PrometheusOptions
     from aiops.app import looking
 
-    found = looking.workload(KubernetesOptions(kubeconfig=kubeconfig, context=context), work)
-    return found if prometheus is None else looking.metrics(PrometheusOptions(url=prometheus), work, found)
+    return looking.metrics(PrometheusOptions(url=url), work, found)
 
 
 def _demand(ask: _Asking, work: Workload, demand: str | None, query: str | None, found: Found) -> tuple[str, str]:
@@ -155,8 +163,8 @@ def _answers(work: Workload, said: _Numbers, startup: str, slo: tuple[str, str],
 
     if said.least < 1 or said.most < said.least:
         raise typer.BadParameter(f"{said.least} to {said.most} are no bounds", param_hint="--min, --max")
-    if said.each <= 0:
-        raise typer.BadParameter("one pod carries something", param_hint="--per-replica")
+    if not math.isfinite(said.each) or said.each <= 0:
+        raise typer.BadParameter(f"one pod carries more than nothing, not {said.each}", param_hint="--per-replica")
     try:
         startup_s = duration_s(startup)
     except ValueError as err:
