@@ -246,10 +246,12 @@ def _without_latency(policy: ScalingPolicy, past: Measured) -> tuple[float, Basi
             each = past.load / (past.ready * past.use_ratio)
         each = each[np.isfinite(each) & (each > 0.0)]
         if len(each) >= LEAST_POINTS:
-            note = "no latency was recorded: a replica is taken to carry load over utilisation"
+            note = "no latency to calibrate by: a replica is taken to carry load over utilisation"
             return float(np.median(each)), Basis.UTILISATION, note
     if stated is not None:
-        note = f"no latency was recorded: a replica is taken to carry the policy's perReplica ({stated:g}) and no more"
+        note = (
+            f"no latency to calibrate by: a replica is taken to carry the policy's perReplica ({stated:g}) and no more"
+        )
         return stated, Basis.POLICY, note
     raise _nothing(policy)
 

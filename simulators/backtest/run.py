@@ -250,6 +250,7 @@ def _warnings(past: Past) -> list[str]:
     model, out = past.calibration, []
     if not model.trusted:
         why = "no latency was recorded to judge it" if model.log_error is None else "it is off by too much"
+        why = "the policy has no SLO" if past.policy.objective.slo is None else why
         out.append(f"modelled latency and SLO misses are no facts: {why}; they are not shown")
     if model.note:
         out.append(model.note)
@@ -265,7 +266,7 @@ def _warnings(past: Past) -> list[str]:
         out.append("Knative's floor is replayed as replicas: no Knative runs in the past")
     silent = [name for name in past.policy.signals if past.recording.signal(past.policy, name) is None]
     if silent:
-        out.append(f"not recorded: {', '.join(silent)}")
+        out.append(f"not recorded: {', '.join(silent)}: absent throughout, and what guards on them may hold for ever")
     return out
 
 
