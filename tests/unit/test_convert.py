@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from aiops.app.cli import app
-from aiops.core.policies import Bounds, ScalingPolicy
+from aiops.core.policies import ScalingPolicy
 from aiops.policy import parse
 from aiops.policy.convert import Conversion, Source, convert
-from aiops.policy.convert.times import WEEK_MINUTES, cron_windows, merged, outside, times
 
 HPA = """\
 apiVersion: autoscaling/v2
@@ -45,10 +44,9 @@ CRON = (
 )
 RATE = "{type: rabbitmq, metadata: {queueName: bills, mode: MessageRate, value: '20'}}"
 LENGTH = "{type: rabbitmq, metadata: {queueName: bills, mode: QueueLength, value: '1200'}}"
-DEPLOYMENT = """\
-apiVersion: apps/v1
+SLEEPS = """\
 kind: Deployment
-metadata: {name: portal, namespace: dev, annotations: {ANNOTATIONS}}
+metadata: {name: a, annotations: {downscaler/uptime: 'Mon 08:00-09:00 UTC', downscaler/downtime-replicas: '1'}}
 spec: {replicas: 3}
 """
 MONDAY = 1_772_406_000.0
@@ -67,11 +65,6 @@ def hpa(metrics: str = CPU, **changes: str) -> str:
 
 def keda(*triggers: str, more: str = "") -> str:
     return KEDA.replace("TRIGGERS", ", ".join(triggers)) + more
-
-
-def annotated(**notes: str) -> str:
-    written = ", ".join(f"downscaler/{key.replace('_', '-')}: '{value}'" for key, value in notes.items())
-    return DEPLOYMENT.replace("ANNOTATIONS", written)
 
 
 def policy(source: Source, text: str, *, replace: bool = False) -> ScalingPolicy:
@@ -255,90 +248,6 @@ def test_what_is_left_behind_is_said_with_its_place(text: str, said: str) -> Non
     assert all(one.line > 0 and one.file == "in.yaml" for one in found.left)
 
 
-# -- kube-downscaler -------------------------------------------------------------------------------
-
-
-def levels(bounds: Bounds) -> list[tuple[int, int]]:
-    """Of Monday noon, Monday night, Friday noon, Saturday noon."""
-    return [bounds.at(MONDAY + hour * HOUR)[:2] for hour in (12, 22, 4 * 24 + 12, 5 * 24 + 12)]
-
-
-def test_up_the_floor_is_what_was_there_and_down_the_ceiling_is_what_is_left() -> None:
-    made = policy(Source.KUBE_DOWNSCALER, annotated(uptime="Mon-Fri 07:30-20:30 Europe/Berlin"))
-    assert levels(made.bounds) == [(3, 3), (1, 1), (3, 3), (1, 1)]
-
-
-def test_downtime_is_the_complement_and_has_its_own_replicas() -> None:
-    text = annotated(downtime="Sat-Sun 00:00-24:00 Europe/Berlin, Fri 10:00-14:00 Europe/Berlin", downtime_replicas="2")
-    assert levels(policy(Source.KUBE_DOWNSCALER, text).bounds) == [(3, 3), (3, 3), (2, 2), (2, 2)]
-
-
-def test_a_namespace_gives_its_times_to_its_policies_and_to_workloads_beside_it() -> None:
-    space = "kind: Namespace\nmetadata: {name: dev, annotations: {downscaler/uptime: Mon-Fri 08:00-18:00 UTC}}\n"
-    found = convert(Source.KUBE_DOWNSCALER, [("in.yaml", f"{space}---\n{DEPLOYMENT.replace('ANNOTATIONS', '')}")])
-    assert [one.kind for one in found.drafts] == ["PolicyDefaults", "ScalingPolicy"]
-    assert "only workloads with a policy are put to sleep" in left(found)
-    made = parse("---\n".join(one.text() for one in found.drafts), "out.yaml").scaling[0]
-    assert levels(made.bounds) == [(3, 3), (1, 1), (3, 3), (1, 1)]
-
-
-@pytest.mark.parametrize(
-    ("notes", "said"),
-    [
-        ({"uptime": "always", "exclude": "true"}, "it is never scaled down"),
-        ({"uptime": "always", "force_uptime": "true"}, "it is never scaled down"),
-        ({"uptime": "Mon-Fri 08:00-18:00 UTC"}, "downtime to 0 replicas is left behind: the policy keeps 1"),
-        (
-            {"downtime": "2026-12-24T00:00:00+01:00-2026-12-27T00:00:00+01:00"},
-            "2026-12-24T00:00:00+01:00 to 2026-12-27T00:00:00+01:00 is left behind",
-        ),
-        ({"uptime": "always", "grace_period": "60"}, "this annotation is not converted"),
-    ],
-)
-def test_what_a_window_cannot_say_is_said(notes: dict[str, str], said: str) -> None:
-    assert said in left(convert(Source.KUBE_DOWNSCALER, [("in.yaml", annotated(**notes))]))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Mon-Fri 20:00-08:00 UTC",
-        "Mon-Fri 8-20",
-        "Mon-Xyz 08:00-09:00 UTC",
-        "Mon 08:00-25:00 UTC",
-        "Mon 08:00-09:00 X/Y",
-    ],
-)
-def test_times_that_mean_nothing_are_refused_with_their_place(text: str) -> None:
-    said = refused(Source.KUBE_DOWNSCALER, annotated(uptime=text))
-    assert said.startswith("in.yaml:3:")
-    assert "metadata.annotations.downscaler/uptime" in said
-
-
-spans = st.lists(
-    st.tuples(st.integers(0, WEEK_MINUTES - 1), st.integers(1, 3000)).map(
-        lambda one: (one[0], min(WEEK_MINUTES, one[0] + one[1]))
-    ),
-    min_size=1,
-    max_size=6,
-)
-
-
-@given(spans)
-def test_every_minute_of_a_week_is_inside_or_outside(found: list[tuple[int, int]]) -> None:
-    inside = {minute for start, end in merged(found) for minute in range(start, end)}
-    rest = [minute % WEEK_MINUTES for start, end in outside(found) for minute in range(start, end)]
-    assert len(rest) == len(set(rest))
-    assert inside.isdisjoint(rest)
-    assert len(inside) + len(rest) == WEEK_MINUTES
-
-
-def test_days_with_the_same_hours_are_one_window() -> None:
-    spec = times("Sun-Mon 08:00-09:00 UTC")
-    assert isinstance(spec, tuple)
-    assert cron_windows(spec[0].spans) == [("0 8 * * 0,1", 60)]  # type: ignore[union-attr]
-
-
 # -- bad input -------------------------------------------------------------------------------------
 
 MAXLESS = "\n".join(one for one in hpa().split("\n") if "maxReplicas" not in one)
@@ -364,6 +273,12 @@ BROKEN: dict[str, tuple[Source, str, str]] = {
     "no trigger": (Source.KEDA, keda(), "spec.triggers: there is no trigger"),
     "a zone": (Source.KEDA, keda(CRON.replace("Europe/Berlin", "Mars")), "unknown time zone 'Mars'"),
     "a cron": (Source.KEDA, keda(CRON.replace("0 8 * * 1-5", "at eight")), "is no cron schedule"),
+    "a name": (Source.HPA, hpa().replace("name: web, namespace", "name: We b, namespace"), "no name that Kubernetes"),
+    "a query": (
+        Source.KEDA,
+        keda("{type: prometheus, metadata: {query: 'sum(', threshold: '5'}}"),
+        "spec.triggers[0].metadata.query: PromQL",
+    ),
     "a formula": (Source.KEDA, keda(KAFKA, more="  advanced: {scalingModifiers: {formula: a}}\n"), "a formula is not"),
 }
 
@@ -383,8 +298,12 @@ values = st.recursive(
 
 @given(st.sampled_from(list(Source)), st.data())
 def test_no_manifest_breaks_it(source: Source, data: st.DataObject) -> None:
-    texts = {Source.HPA: hpa(f"{CPU}, {MEMORY}"), Source.KEDA: keda(KAFKA, CRON, RATE)}
-    whole = yaml.safe_load(texts.get(source, annotated(uptime="always", downtime_replicas="1")))
+    texts = {
+        Source.HPA: hpa(f"{CPU}, {MEMORY}"),
+        Source.KEDA: keda(KAFKA, CRON, RATE),
+        Source.KUBE_DOWNSCALER: SLEEPS,
+    }
+    whole = yaml.safe_load(texts[source])
     at = whole
     for _ in range(data.draw(st.integers(1, 5))):
         keys = list(at) if isinstance(at, dict) else list(range(len(at)))

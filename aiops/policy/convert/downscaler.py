@@ -57,9 +57,7 @@ def _workload(manifest: Manifest, namespace: Manifest | None, log: Log) -> list[
     rule = _rule([manifest] if namespace is None else [manifest, namespace], log)
     if rule is None:
         return []
-    if not manifest.name:
-        log.wrong(manifest, ("metadata", "name"), "it is missing")
-        return []
+    log.named(manifest)
     full = Fields(manifest, ("spec",), log).whole("replicas", least=0)
     full = 1 if full is None else full
     if full <= rule.replicas:
@@ -93,9 +91,7 @@ def _defaults(manifest: Manifest, log: Log) -> list[Draft]:
     rule = _rule([manifest], log)
     if rule is None:
         return []
-    if not manifest.name:
-        log.wrong(manifest, ("metadata", "name"), "it is missing")
-        return []
+    log.named(manifest)
     message = "only workloads with a policy are put to sleep, and not the namespace whatever runs in it"
     log.leave(manifest, ("metadata", "annotations"), message, "write a policy for each, or keep kube-downscaler")
     down = [{**one, "maxReplicas": rule.replicas} for one in _windows(rule, log, wanted=False)]

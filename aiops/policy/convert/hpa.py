@@ -64,8 +64,7 @@ def _policy(manifest: Manifest, log: Log, replace: bool) -> Draft | None:
 def target(manifest: Manifest, spec: Fields, log: Log) -> Workload:
     """Return what a manifest scales; what is missing is noted."""
     named = spec.within("scaleTargetRef")
-    if not manifest.name:
-        log.wrong(manifest, ("metadata", "name"), "it is missing")
+    log.named(manifest)
     if not manifest.has_namespace:
         hint = "kubectl would take that of the context"
         log.look(manifest, ("metadata",), "no namespace is written; the policy is for 'default'", hint)

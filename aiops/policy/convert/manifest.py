@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from aiops.policy.document import Document, Path, documents
 
 TEMPLATE = "{{"
 DEFAULT_NAMESPACE = "default"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LONGEST = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,14 @@ class Log:
         """Note a mistake of the manifest."""
         at = (*manifest.root, *path)
         self.errors.append(manifest.document.problem(at, message, hint=hint, code="bad-manifest"))
+
+    def named(self, manifest: Manifest) -> None:
+        """Note a name that Kubernetes would not take, or none."""
+        name = manifest.name
+        if not name:
+            self.wrong(manifest, ("metadata", "name"), "it is missing")
+        elif len(name) > _LONGEST or not _NAME.fullmatch(name):
+            self.wrong(manifest, ("metadata", "name"), f"{name!r} is no name that Kubernetes accepts")
 
     def leave(self, manifest: Manifest, path: Path, message: str, hint: str = "") -> None:
         """Note what a policy does not do."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aiops.policy import schedule
+from aiops.policy import promql, schedule
 from aiops.policy.convert import metrics
 from aiops.policy.convert.draft import Data
 from aiops.policy.convert.manifest import Fields
@@ -52,6 +52,11 @@ def read(trigger: Fields, workload: Workload) -> Read | None:
 def _prometheus(trigger: Fields, metadata: Fields, workload: Workload) -> Read | None:
     query, threshold = metadata.text("query", needed=True), _positive(metadata, "threshold")
     if not query or threshold is None:
+        return None
+    try:
+        promql.checked(query)
+    except ValueError as err:
+        metadata.log.wrong(metadata.manifest, (*metadata.path, "query"), str(err))
         return None
     message = "it is asked of the Prometheus of the daemon's settings"
     metadata.log.look(metadata.manifest, (*metadata.path, "serverAddress"), message, "it must know the same metrics")
