@@ -79,8 +79,8 @@ def _chart(
 ) -> dict[str, object]:
     """Return a title, a key and an SVG of curves on one axis, which ends at `most` at the latest."""
     known = [v for values in lines.values() for v in values if math.isfinite(v)]
-    top = max(known, default=1.0) * 1.08 or 1.0
-    top = top if most is None else min(top, most)
+    top = max(known, default=1.0) or 1.0
+    top = _rounded_up(top if most is None else min(top, most))
     start, span = at[0], max(at[-1] - at[0], 1.0)
 
     def x(t: float) -> float:
@@ -97,6 +97,17 @@ def _chart(
     return {"title": title, "key": list(enumerate(lines)), "svg": "".join((*parts, "</svg>"))}
 
 
+def _rounded_up(value: float) -> float:
+    """Return the least number not below `value` whose quarters people read at a glance.
+
+    >>> _rounded_up(1461.0), _rounded_up(30.2), _rounded_up(0.26)
+    (1600.0, 32.0, 0.28)
+    """
+    size = 10.0 ** math.floor(math.log10(value))
+    steps = (1.0, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0, 4.8, 6.0, 8.0, 10.0)
+    return next((round(step * size, 12) for step in steps if step * size >= value * (1 - 1e-9)), 10.0 * size)
+
+
 def _axes(
     start: float, span: float, top: float, x: Callable[[float], float], y: Callable[[float], float]
 ) -> Iterator[str]:
@@ -104,7 +115,7 @@ def _axes(
         v, t = top * quarter / 4, start + span * quarter / 4
         anchor = {0: "start", 4: "end"}.get(quarter, "middle")
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y(v) + 4:.1f}" text-anchor="end">{v:.3g}</text>'
+        yield f'<text x="{LEFT - 6}" y="{y(v) + 4:.1f}" text-anchor="end">{v:,.6g}</text>'
         yield f'<text x="{x(t):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{told.clock(t)[5:16]}</text>'
 
 
