@@ -21,6 +21,7 @@ from aiops.core.model import (
     Scope,
     StepResult,
     StepStatus,
+    TargetState,
     VerdictWord,
 )
 from aiops.core.pipeline import Turn, decide, settled
@@ -126,9 +127,19 @@ def test_blind_the_loop_keeps_what_runs_and_still_rises_to_the_minimum_s2():
 
 def test_all_blind_for_long_falls_back_and_never_below_what_runs_s2():
     blind = snapshot(demand=NoSeries(), latency=NoSeries())
-    for replicas, acts in ((12, True), (4, False)):
+    for replicas, since_s, acts in ((12, 300.0, True), (12, 299.0, False), (4, 300.0, False)):
         back = Fallback(after_s=300.0, replicas=replicas)
-        assert bool(decide(LoopState(), turn(blind, fallback=back)).tick.actions) is acts
+        state = LoopState(targets={KEY: TargetState(uid="u", since=NOW - since_s)})
+        assert bool(decide(state, turn(blind, fallback=back)).tick.actions) is acts
+
+
+def test_nobody_has_been_blind_before_the_first_look_s2():
+    blind = snapshot(demand=NoSeries(), latency=NoSeries())
+    back = Fallback(after_s=300.0, replicas=12)
+    first = decide(LoopState(), turn(blind, fallback=back))
+    assert (first.tick.actions, first.state.targets[KEY].since) == ((), NOW)
+    afterwards = replace(blind, at=NOW + 300, workloads={TARGET.key: workload(as_of=NOW + 300)})
+    assert decide(first.state, turn(afterwards, fallback=back)).tick.actions[0].change.after == 12
 
 
 def test_a_broken_slo_with_saturated_replicas_asks_for_more_than_is_served_s1():

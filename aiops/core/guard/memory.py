@@ -38,6 +38,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         question=standing,
         settled=settled,
         drain_by=state.drain_by if ctx.workload is None else proposal.need.drain_by,
+        since=min(state.since, ctx.now),
         slo_broken_since=min(state.slo_broken_since, ctx.now) if proposal.need.slo_broken else math.inf,
     )
 
@@ -70,6 +71,7 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
         override_until=state.override_until - by_s,
         slo_broken_since=state.slo_broken_since - by_s,
         drain_by=state.drain_by - by_s,
+        since=state.since - by_s,
         signals={name: _earlier(memory, by_s) for name, memory in state.signals.items()},
     )
 

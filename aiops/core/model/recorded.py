@@ -64,6 +64,7 @@ class TargetState:
     owned: whether the field was last seen to be ours; yielded: the foreign write that we yield to, '' for none.
     slo_broken_since: when the SLO was first seen broken without a break since, infinite while it holds.
     drain_by: when the backlog that stands must be gone, infinite while none does.
+    since: when the target was first looked at, infinite before: nobody was blind before that.
     """
 
     uid: str = ""
@@ -77,6 +78,7 @@ class TargetState:
     yielded: str = ""
     slo_broken_since: Instant = math.inf
     drain_by: Instant = math.inf
+    since: Instant = math.inf
     question: Question | None = None
     settled: int | None = None
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)

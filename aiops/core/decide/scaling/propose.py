@@ -293,8 +293,9 @@ def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[in
     fallback = policy.fallback
     if fallback is None or any(other.usable for other in seen.signals.values()):
         return before, why
-    last_good = max((memory.last_good_at for memory in seen.state.signals.values()), default=-math.inf)
-    if fallback.replicas <= before or seen.now - last_good < fallback.after_s:
+    good = [memory.last_good_at for memory in seen.state.signals.values()]
+    blind_since = max(min(seen.state.since, seen.now), *good) if good else seen.now
+    if fallback.replicas <= before or seen.now - blind_since < fallback.after_s:
         return before, why
     return fallback.replicas, f"{why}; blind for {fallback.after_s:.0f} s, falls back to {fallback.replicas}"
 
