@@ -345,6 +345,14 @@ def test_strict_says_no_when_something_was_left_behind(manifest: str) -> None:
     assert invoked("keda", manifest, "--strict")[0] == 1
 
 
+def test_why_nothing_was_converted_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "in.yaml"
+    file.write_text(keda("{type: aws-sqs-queue}"))
+    code, out, err = invoked("keda", str(file))
+    assert (code, out) == (1, "")
+    assert f"{file}:8:15: spec.triggers[0].type: the trigger 'aws-sqs-queue' is not converted" in err
+
+
 def test_a_file_is_written_once(manifest: str, tmp_path: Path) -> None:
     out = tmp_path / "out.yaml"
     assert invoked("keda", manifest, "--out", str(out))[0] == 0
