@@ -304,17 +304,13 @@ def test_no_manifest_breaks_it(source: Source, data: st.DataObject) -> None:
         Source.KUBE_DOWNSCALER: SLEEPS,
     }
     whole = yaml.safe_load(texts[source])
-    at = whole
-    for _ in range(data.draw(st.integers(1, 5))):
-        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-        key = data.draw(st.sampled_from(keys))
-        if not isinstance(at[key], dict | list) or not at[key]:
+    parent, key = whole, data.draw(st.sampled_from(list(whole)))
+    for _ in range(data.draw(st.integers(0, 5))):
+        below = parent[key]
+        if not isinstance(below, dict | list) or not below:
             break
-        parent, at = at, at[key]
-    else:
-        key = next(iter(parent))
-        at = parent
-    at[key] = data.draw(values)
+        parent, key = below, data.draw(st.sampled_from(list(below) if isinstance(below, dict) else range(len(below))))
+    parent[key] = data.draw(values)
     found = convert(source, [("in.yaml", yaml.safe_dump(whole))])
     assert found.drafts or found.errors or found.left
 
