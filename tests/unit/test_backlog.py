@@ -145,3 +145,12 @@ def test_a_date_that_stands_is_kept_while_what_waits_is_not_known():
 def test_a_date_moves_along_with_a_clock_that_was_stepped_back():
     state = TargetState(uid="u", last_out_at=NOW, drain_by=NOW + 60.0)
     assert in_time(state, NOW - 3600.0).drain_by == NOW - 3540.0
+
+
+@pytest.mark.parametrize(("per_replica", "demand"), [(1e-300, 1e308), (50.0, 1.7e308), (1e-300, 390.0)])
+def test_a_demand_beyond_all_bounds_is_a_wish_like_any_other(per_replica, demand):
+    objective = Objective(demand="demand", per_replica=per_replica, backlog=MAILS)
+    signals = {name: make.spec(name) for name in ("demand", "waiting")}
+    endless = seen(1e308, demand=make.signal("demand", demand))
+    wish = proposal(make.policy(objective=objective, signals=signals), endless)
+    assert wish.change.after == 10**9

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiops.core.decide.scaling.backlog import shared, sharing
-from aiops.core.decide.scaling.need import carried_by, pods_of
+from aiops.core.decide.scaling.need import MOST, carried_by, pods_of
 from aiops.core.model import Capacity, Signal
 from aiops.core.policies import Objective
 
@@ -70,7 +70,7 @@ def replicas_for(demand: float, per_replica: float) -> int:
     >>> replicas_for(400.0, 50.0), replicas_for(401.0, 50.0), replicas_for(-1.0, 50.0)
     (8, 9, 0)
     """
-    return max(0, math.ceil(demand / per_replica - _FUZZ))
+    return max(0, math.ceil(min(demand / per_replica, MOST) - _FUZZ))
 
 
 def _partitions(objective: Objective, signals: Mapping[str, Signal]) -> int | None:

@@ -11,6 +11,8 @@ import numpy as np
 from aiops.core.model import F64, Rows
 
 _FUZZ = 1e-9
+MOST = 1e9
+"""More pods than anybody has: what demand is beyond all bounds is as much as that."""
 
 
 def pods_for(demand: F64, pods: F64, carried: F64) -> Rows:
@@ -45,7 +47,7 @@ def pods_of(demand: float, pods: Sequence[float], carried: Sequence[float]) -> i
     else:
         few, low = (pods[right - 1], carried[right - 1]) if right else (0.0, 0.0)
         exact = few + (pods[right] - few) / max(carried[right] - low, _FUZZ) * (demand - low)
-    return math.ceil(max(exact, 0.0) - _FUZZ)
+    return math.ceil(min(max(exact, 0.0), MOST) - _FUZZ)
 
 
 def carried_by(replicas: float, pods: Sequence[float], carried: Sequence[float]) -> float:
