@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiops.policy.convert import metrics
 from aiops.policy.convert.behavior import behavior
 from aiops.policy.convert.draft import Draft
-from aiops.policy.convert.manifest import Fields, Log, Manifest, kinds_of
+from aiops.policy.convert.manifest import Fields, Log, Manifest, of_kind
 from aiops.policy.convert.metrics import Demand, Workload
 from aiops.policy.convert.scaled import Plan, draft
 
@@ -22,11 +22,7 @@ _BY_KEDA = "keda-hpa-"
 
 def converted(found: Sequence[Manifest], log: Log, replace: bool) -> list[Draft]:
     """Return a policy for each HPA. replace: by the policy; else the HPA stays and its floor is moved."""
-    autoscalers = [one for one in found if one.kind == KIND]
-    if not autoscalers and not log.errors:
-        for one in found[:1]:
-            log.wrong(one, (), f"there is no {KIND} in this file, but {kinds_of(found)}")
-    made = [_policy(one, log, replace) for one in autoscalers]
+    made = [_policy(one, log, replace) for one in of_kind(found, KIND, log)]
     return [one for one in made if one is not None]
 
 

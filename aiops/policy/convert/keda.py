@@ -9,7 +9,7 @@ from aiops.policy.convert import metrics
 from aiops.policy.convert.behavior import behavior
 from aiops.policy.convert.draft import Data, Draft
 from aiops.policy.convert.hpa import target
-from aiops.policy.convert.manifest import Fields, Log, Manifest, kinds_of
+from aiops.policy.convert.manifest import Fields, Log, Manifest, of_kind
 from aiops.policy.convert.metrics import Demand, Workload
 from aiops.policy.convert.scaled import IDLE_CHECK, Plan, draft, idle
 from aiops.policy.convert.triggers import Read, read, window
@@ -40,11 +40,7 @@ def converted(found: Sequence[Manifest], log: Log, replace: bool) -> list[Draft]
 
     replace: that is what was asked for, and need not be said.
     """
-    objects = [one for one in found if one.kind == KIND]
-    if not objects and not log.errors:
-        for one in found[:1]:
-            log.wrong(one, (), f"there is no {KIND} in this file, but {kinds_of(found)}")
-    made = [_policy(one, log, replace) for one in objects]
+    made = [_policy(one, log, replace) for one in of_kind(found, KIND, log)]
     return [one for one in made if one is not None]
 
 

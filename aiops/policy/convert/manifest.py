@@ -239,6 +239,15 @@ def _template(origin: str, text: str) -> Problem | None:
     return None
 
 
+def of_kind(found: Sequence[Manifest], kind: str, log: Log) -> list[Manifest]:
+    """Return the manifests of a kind; that there is none is noted, unless something worse was."""
+    wanted = [one for one in found if one.kind == kind]
+    if not wanted and not log.errors:
+        for one in found[:1]:
+            log.wrong(one, (), f"there is no {kind} in this file, but {kinds_of(found)}")
+    return wanted
+
+
 def kinds_of(found: Sequence[Manifest]) -> str:
     """Return which kinds there are, for a sentence."""
     return ", ".join(dict.fromkeys(one.kind for one in found)) or "nothing"
