@@ -149,6 +149,10 @@ def test_a_policys_own_freeze_holds_as_the_settings_do_s9():
     frozen = context(policy=policy(freezes=(year_end,)))
     assert bound(verdict(proposal(8, 6), frozen))[1] is Reason.FROZEN
     assert verdict(proposal(8, 12), frozen).word is VerdictWord.ALLOW
+    both = context(
+        policy=policy(freezes=(year_end,)), snapshot=snapshot(freezes=(Freeze(name="friday", until=NOW + 1),))
+    )
+    assert verdict(proposal(8, 6), both).binding.ruling.until == NOW + 60
     over = context(policy=policy(freezes=(replace(year_end, schedule=Span(NOW - 60, NOW)),)))
     assert verdict(proposal(8, 6), over).word is VerdictWord.ALLOW
 

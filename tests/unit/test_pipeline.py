@@ -138,8 +138,14 @@ def test_nobody_has_been_blind_before_the_first_look_s2():
     back = Fallback(after_s=300.0, replicas=12)
     first = decide(LoopState(), turn(blind, fallback=back))
     assert (first.tick.actions, first.state.targets[KEY].since) == ((), NOW)
+    state = first.state
+    for seconds in (150, 285):
+        shot = replace(blind, at=NOW + seconds, workloads={TARGET.key: workload(as_of=NOW + seconds)})
+        made = decide(state, turn(shot, fallback=back))
+        assert made.tick.actions == ()
+        state = made.state
     afterwards = replace(blind, at=NOW + 300, workloads={TARGET.key: workload(as_of=NOW + 300)})
-    assert decide(first.state, turn(afterwards, fallback=back)).tick.actions[0].change.after == 12
+    assert decide(state, turn(afterwards, fallback=back)).tick.actions[0].change.after == 12
 
 
 def test_a_broken_slo_with_saturated_replicas_asks_for_more_than_is_served_s1():
