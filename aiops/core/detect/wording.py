@@ -42,7 +42,7 @@ def sentence(name: str, kind: FindingKind, value: float, band: tuple[float, floa
             return f"{name} is gone, {expected:.3g} was expected"
         case FindingKind.FLATLINE:
             return f"{name} does not move from {value:.3g} any more, {expected:.3g} was expected"
-        case FindingKind.POINT | FindingKind.LEVEL_SHIFT | FindingKind.DRIFT | FindingKind.SATURATION:
+        case _:
             pass
     usual = _usual(lower, upper)
     if lower <= value <= upper:
