@@ -15,8 +15,8 @@ class FindingKind(StrEnum):
 
     point: an odd sample. level-shift: one that has stood. trend: a row goes on rising or falling that did not.
     variance: a row scatters far more, or less, than it did. flatline: it does not move any more. absence: it is gone.
-    saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when. drift: what
-    its detector expects has ceased to hold. joint: the rows of a policy do together what they never did.
+    saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when.
+    drift: what its detector expects has ceased to hold. joint: rows of a policy do together what they never did.
     """
 
     POINT = "point"
