@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from aiops.core.model import (
     F64,
     Action,
+    Alert,
     Answer,
     Approval,
     Frame,
@@ -212,11 +213,12 @@ class PolicyResources(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlsReading:
-    """What people said: pauses in force, answers to questions, change freezes in force."""
+    """What people said: pauses in force, answers to questions, change freezes in force; and the alerts that fire."""
 
     pauses: tuple[Pause, ...] = ()
     approvals: tuple[Approval, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 class Controls(Protocol):

@@ -60,6 +60,7 @@ class Observer:
             pauses=controls.pauses,
             freezes=controls.freezes,
             approvals=controls.approvals,
+            alerts=controls.alerts,
             replica_usd_per_hour=self._prices(targets, now),
         )
         return snapshot, observation.frame

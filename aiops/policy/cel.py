@@ -50,6 +50,12 @@ VARIABLES = (
         meaning="findings that belong together",
         members=("id", "kind", "score", "labels"),
     ),
+    Variable(
+        name="alerts",
+        unit="list",
+        meaning="alerts that Alertmanager says fire now; since is in seconds since 1970",
+        members=("name", "labels", "since"),
+    ),
 )
 """Beside them `signals.NAME` of each signal of the policy, in its own unit. What is not known then is missing."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.core.model import Finding, FindingKind, Incident
-from aiops.core.observe.environment import of_percepts
+from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident
+from aiops.core.observe.environment import of_alerts, of_percepts
 from aiops.policy.cel import MEMBERS, VARIABLES, InvalidCondition, condition
 
 FINDING = Finding(
@@ -13,10 +13,14 @@ FINDING = Finding(
     score=3.0, p_value=0.001, value=9.0, expected=1.0, lower=0.0, upper=2.0, reason="",
 )  # fmt: skip
 INCIDENT = Incident(id="I", kind="point", since=0.0, labels={"zone": "a"}, series=("s",), peak_score=3.0)
+ALERT = Alert(
+    fingerprint="f", name="HighLatency", labels={"alertname": "HighLatency", "service": "checkout"},
+    status=AlertStatus.FIRING, starts_at=60.0, ends_at=90.0, seen_at=80.0,
+)  # fmt: skip
 
 
 def test_the_fields_that_are_known_are_those_that_the_loop_gives():
-    env = of_percepts([FINDING], [INCIDENT])
+    env = {**of_percepts([FINDING], [INCIDENT]), **of_alerts([ALERT])}
     assert {name: set(entries[0]) for name, entries in env.items()} == {
         name: set(some) for name, some in MEMBERS.items()
     }
@@ -68,3 +72,12 @@ def test_fields_that_entries_have_are_taken(text):
 
 def test_every_variable_says_what_it_means():
     assert all(one.meaning and one.unit for one in VARIABLES)
+
+
+def test_conditions_read_the_alerts_that_fire():
+    env = of_alerts([ALERT])
+    asked = 'alerts.exists(a, a.name == "HighLatency" && a.labels.service == "checkout" && a.since < 61.0)'
+    assert condition(asked, ()).holds(env)
+    assert not condition(asked, ()).holds(of_alerts([]))
+    with pytest.raises(InvalidCondition, match="alerts have name, labels, since, and no severity"):
+        condition("alerts.exists(a, a.severity == 'page')", ())

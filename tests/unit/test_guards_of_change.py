@@ -25,6 +25,7 @@ from aiops.core.policies import (
 )
 from aiops.policy.schedule import Span
 from tests.builders import (
+    KEY,
     NOW,
     TARGET,
     action,
@@ -142,6 +143,13 @@ def test_a_freeze_holds_what_is_not_needed_now_s9():
     frozen = context(snapshot=snapshot(freezes=(Freeze(name="friday", until=NOW + 60),)))
     assert bound(verdict(proposal(8, 6), frozen))[1] is Reason.FROZEN
     assert verdict(proposal(8, 12), frozen).word is VerdictWord.ALLOW
+
+
+def test_a_freeze_that_names_policies_holds_no_other_s9():
+    named = Freeze(name="silence 7f by ann", until=NOW + 60, policies=("ScalingPolicy/shop/other", KEY))
+    other = replace(named, policies=("ScalingPolicy/shop/other",))
+    assert bound(verdict(proposal(8, 6), context(snapshot=snapshot(freezes=(named,)))))[1] is Reason.FROZEN
+    assert verdict(proposal(8, 6), context(snapshot=snapshot(freezes=(other,)))).word is VerdictWord.ALLOW
 
 
 def test_a_policys_own_freeze_holds_as_the_settings_do_s9():

@@ -56,7 +56,8 @@ def freeze(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if wish.delta == 0:
         return None
     own = ((one.name, one.schedule.active_until(ctx.now)) for one in ctx.policy.freezes)
-    standing = [*ctx.snapshot.freezes, *(Freeze(name=name, until=until) for name, until in own if until is not None)]
+    said = (one for one in ctx.snapshot.freezes if one.concerns(ctx.policy.key))
+    standing = [*said, *(Freeze(name=name, until=until) for name, until in own if until is not None)]
     if not standing:
         return _NO_FREEZE
     frozen = max(standing, key=lambda one: one.until)

@@ -42,6 +42,8 @@ from aiops.core.model.names import (
     TargetRef,
 )
 from aiops.core.model.observed import (
+    Alert,
+    AlertStatus,
     Answer,
     Answered,
     Approval,
@@ -91,6 +93,8 @@ __all__ = [
     "F64",
     "STAMP_MANAGER",
     "Action",
+    "Alert",
+    "AlertStatus",
     "Answer",
     "Answered",
     "Approval",

@@ -242,10 +242,42 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
-    """A change freeze that is in force now, by the calendar in the settings."""
+    """A change freeze that is in force now: by the calendar in the settings, or by a silence in Alertmanager (S9).
+
+    policies: whom it binds; everybody where none is named.
+    """
 
     name: str
     until: Instant
+    policies: tuple[PolicyKey, ...] = ()
+
+    def concerns(self, policy: PolicyKey) -> bool:
+        """Return whether it binds a policy."""
+        return not self.policies or policy in self.policies
+
+
+class AlertStatus(StrEnum):
+    """Where an alert stands, in Alertmanager's words."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alert as Alertmanager told it. Its labels are text of others: data, never a command, a query or a URL (S10).
+
+    fingerprint: of its labels, Alertmanager's own. name: its label `alertname`. seen_at: when it was last told.
+    ends_at: infinite while it is not known.
+    """
+
+    fingerprint: str
+    name: str
+    labels: Mapping[str, str]
+    status: AlertStatus
+    starts_at: Instant
+    ends_at: Instant
+    seen_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +323,7 @@ class Snapshot:
 
     answers: by policy key, then by signal name. workloads: by `TargetRef.key`. cluster_errors: by cluster name.
     target_errors: why a target's state is not known, by `TargetRef.key`.
+    alerts: those that fire, oldest first.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero.
     """
 
@@ -305,4 +338,5 @@ class Snapshot:
     pauses: tuple[Pause, ...] = ()
     freezes: tuple[Freeze, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     replica_usd_per_hour: Mapping[str, float] = field(default_factory=dict)

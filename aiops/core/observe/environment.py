@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from aiops.core.model import Finding, Forecast, Incident, Instant, Signal, Workload
+from aiops.core.model import Alert, Finding, Forecast, Incident, Instant, Signal, Workload
 from aiops.core.policies import ScalingPolicy
 
 _HORIZON_QUANTILES = {"forecast.p50": 0.5, "forecast.p95": 0.95, "forecast.p99": 0.99}
@@ -60,3 +60,8 @@ def of_percepts(findings: Iterable[Finding], incidents: Iterable[Incident]) -> d
         ],
         "incidents": [{"id": i.id, "kind": i.kind, "score": i.peak_score, "labels": dict(i.labels)} for i in incidents],
     }
+
+
+def of_alerts(alerts: Iterable[Alert]) -> dict[str, object]:
+    """Return the alerts that fire as a list of maps; what their labels say is compared, and never anything else."""
+    return {"alerts": [{"name": one.name, "labels": dict(one.labels), "since": one.starts_at} for one in alerts]}

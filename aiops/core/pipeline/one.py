@@ -149,6 +149,7 @@ def _environment(
     env = environment.of_policy(policy, signals, snapshot.at)
     env.update(environment.of_workload(workload, snapshot.replica_usd_per_hour.get(policy.target.key)))
     env.update(environment.of_percepts(inputs.findings, inputs.incidents))
+    env.update(environment.of_alerts(snapshot.alerts))
     if workload is not None:
         lead_s, _ = lead_time(policy, workload)
         env.update(environment.of_forecast(inputs.forecast, snapshot.at + lead_s + inputs.tick_s))
