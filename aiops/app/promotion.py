@@ -146,9 +146,10 @@ def _edited(policy: ScalingPolicy, word: Promotion) -> _Made:
     standing = replace(
         _standing(policy, Place.EDITED, mode, ""), promotion=word, acting_hash=word.spec_hash, shadow=shadow.key
     )
-    before = _compiled(word)
+    before, added = _bound_too(_compiled(word.document), policy)
     if isinstance(before, ScalingPolicy) and before.key == policy.key:
-        notice = f"edited: {word.spec_hash[:8]} acts on, {policy.spec_hash[:8]} runs in its shadow; promote with: "
+        acts = f"{word.spec_hash[:8]} acts on" + (f", held by {added} too" if added else "")
+        notice = f"edited: {acts}, {policy.spec_hash[:8]} runs in its shadow; promote with: "
         before = in_mode(replace(before, origin=f"promoted by {word.by}"), mode)
         return _Made(policy, replace(standing, notice=notice + _command(policy)), before, shadow)
     # the name goes on in a mode that acts, so that nothing is handed back, and is held, so that nothing is done
@@ -207,17 +208,40 @@ def _lower(one: Mode, other: Mode) -> Mode:
     return min(one, other, key=lambda mode: mode.rank)
 
 
-def _compiled(word: Promotion) -> ScalingPolicy | str:
-    """Return the policy of a promotion, or why this program does not take it."""
+def _bound_too(before: ScalingPolicy | str, loaded: ScalingPolicy) -> tuple[ScalingPolicy | str, str]:
+    """Return a promoted version that the loaded one's change freezes bind, too, and which were added to it (S9).
+
+    A freeze binds once it is loaded and waits for nobody's word; one that was taken away or made shorter stands until
+    that is promoted. It stands in the document and the digest: what is recorded and replayed is what held.
+    """
+    if not isinstance(before, ScalingPolicy):
+        return before, ""
+    known = _freezes(before.document)
+    added = [one for one in _freezes(loaded.document) if one not in known]
+    if not added:
+        return before, ""
+    whole = json.loads(before.document)
+    whole["spec"]["freezes"] = [*known, *added]
+    names = ", ".join(str(one["name"]) for one in added)
+    return _compiled(json.dumps(whole)), f"the new freeze{'s' if len(added) > 1 else ''} {names}"
+
+
+def _freezes(document: str) -> list[dict[str, object]]:
+    """Return the change freezes of a canonical document: the same freeze is the same data."""
+    return list(json.loads(document)["spec"]["freezes"])
+
+
+def _compiled(document: str) -> ScalingPolicy | str:
+    """Return the policy of a stored document, or why this program does not take it."""
     try:
-        policy = recompile(word.document)
+        policy = recompile(document)
     except InvalidPolicy as err:
         return "; ".join(problem.message for problem in err.problems)
     return policy if isinstance(policy, ScalingPolicy) else f"{policy.key} is no ScalingPolicy"
 
 
 def _compiled_hash(word: Promotion) -> str:
-    policy = _compiled(word)
+    policy = _compiled(word.document)
     return policy.spec_hash if isinstance(policy, ScalingPolicy) else ""
 
 

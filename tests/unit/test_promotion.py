@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from aiops.core.model import Mode
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.versions import Promotion, in_mode, rules_hash, shadow_key, spec_hash
 from aiops.errors import StoreUnavailable
+from aiops.policy import parse, recompile
 from tests.builders import KEY, NOW, loaded
 
 FIRST = loaded()
@@ -204,6 +206,90 @@ def test_a_candidate_never_acts_whatever_was_promoted_s4():
         made = resolved(of(FIRST, candidate), (word(FIRST), word(candidate)), gate)
         assert modes(made) == {KEY: Mode.ENFORCE, candidate.key: Mode.DRY_RUN}
         assert place(made, candidate.key) is Place.CANDIDATE
+
+
+# -- change freezes ---------------------------------------------------------------------------------------------
+
+
+YEAR_END = {"name": "year-end", "from": "2026-12-20T00:00:00Z", "to": "2027-01-05T00:00:00Z"}
+NIGHTS = {"name": "nights", "schedule": "0 20 * * *", "duration": "10h"}
+DEFAULTS = """
+apiVersion: policy.aiops/v1alpha1
+kind: PolicyDefaults
+metadata: {name: everywhere, namespace: admin}
+spec:
+  scope: cluster
+  freezes: [{name: audit, from: 2026-12-01T00:00:00Z, to: 2026-12-09T00:00:00Z}]
+"""
+
+
+def acting_names(made: Resolved) -> list[str]:
+    return [one.name for one in next(one for one in made.policies.scaling if one.key == KEY).freezes]
+
+
+def test_a_freeze_that_an_edit_adds_binds_the_version_that_acts_too_s9():
+    edited = loaded(freezes=[YEAR_END], bounds={"minReplicas": 3, "maxReplicas": 50})
+    made = resolved(of(edited), [word()], Gate.EVIDENCE)
+    acting, shadow = made.policies.scaling
+    assert (acting.reach, shadow.reach) == (Mode.ENFORCE, Mode.DRY_RUN)
+    # of the edit, the freeze and nothing else
+    assert acting == replace(loaded(freezes=[YEAR_END]), origin="promoted by ann")
+    assert made.standings[KEY].acting_hash == FIRST.spec_hash
+    assert f"{FIRST.spec_hash[:8]} acts on, held by the new freeze year-end too, " in made.standings[KEY].notice
+
+
+def test_a_freeze_of_new_defaults_binds_the_version_that_acts_too_s9():
+    files = parse(f"{FIRST.document}\n---\n{DEFAULTS}", "test")
+    acting, _ = resolved(files, [word()], Gate.EVIDENCE).policies.scaling
+    assert [one.name for one in acting.freezes] == ["audit"]
+
+
+def test_what_is_replayed_of_a_frozen_version_is_what_held_s9():
+    edited = loaded(freezes=[NIGHTS], mode="approve", bounds={"maxReplicas": 50})
+    acting = resolved(of(edited), [word()], Gate.EVIDENCE).policies.scaling[0]
+    again = recompile(acting.document)
+    assert acting == replace(again, origin=acting.origin)
+    assert (again.mode, [one.name for one in again.freezes]) == (Mode.APPROVE, ["nights"])
+
+
+def test_a_freeze_that_an_edit_takes_away_stays_until_that_is_promoted_s9():
+    frozen, freed = loaded(freezes=[YEAR_END]), loaded(scaleIn="forbidden")
+    assert acting_names(resolved(of(freed), [word(frozen)], Gate.EVIDENCE)) == ["year-end"]
+    assert acting_names(resolved(of(freed), [word(frozen), word(freed, at=NOW + 60)], Gate.EVIDENCE)) == []
+
+
+def test_a_freeze_that_an_edit_makes_shorter_stays_as_long_as_it_was_and_one_made_longer_holds_s9():
+    for to in ("2026-12-24T00:00:00Z", "2027-02-01T00:00:00Z"):
+        made = resolved(of(loaded(freezes=[{**YEAR_END, "to": to}])), [word(loaded(freezes=[YEAR_END]))], Gate.EVIDENCE)
+        acting = made.policies.scaling[0]
+        day = 1_798_243_200.0  # 26 December
+        ends = {one.schedule.active_until(day) for one in acting.freezes} - {None}
+        assert max(ends) == max(1_799_107_200.0, parsed(to))
+
+
+def parsed(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_a_freeze_that_is_only_moved_in_the_list_is_no_second_one():
+    first = loaded(freezes=[YEAR_END, NIGHTS])
+    made = resolved(of(loaded(freezes=[NIGHTS, YEAR_END])), [word(first)], Gate.EVIDENCE)
+    assert acting_names(made) == ["year-end", "nights"]
+    assert "freeze" not in made.standings[KEY].notice
+
+
+def test_an_added_freeze_is_another_set_so_that_the_loop_takes_it_s9():
+    files, words = Files(FIRST), Words(word(FIRST))
+    made = source(files, words)
+    files.set = of(loaded(freezes=[YEAR_END]))
+    assert made.reload()
+    assert [one.name for one in made.current().scaling[0].freezes] == ["year-end"]
+
+
+def test_a_freeze_beside_a_version_that_cannot_be_read_is_held_all_the_same_s9():
+    made = resolved(of(loaded(freezes=[YEAR_END])), [unreadable(FIRST)], Gate.EVIDENCE)
+    assert place(made) is Place.HELD
+    assert acting_names(made) == ["year-end"]
 
 
 # -- the source --------------------------------------------------------------------------------------------------

@@ -134,6 +134,50 @@ def test_people_see_where_a_policy_stands(shop: Shop):
     assert [bool(one["candidate_for"]) for one in told["policies"]] == [False, True]
 
 
+FOREVER = [{"name": "sale", "from": "2020-01-01T00:00:00Z", "to": "2040-01-01T00:00:00Z"}]
+
+
+def test_a_freeze_in_the_file_holds_what_was_promoted_and_the_record_says_so_s9(shop: Shop):
+    shop.turn(4)
+    shop.promote()
+    shop.turn(1)
+    shop.edit(freezes=FOREVER, bounds={"minReplicas": 2, "maxReplicas": 4})
+    shop.turn(2)
+    assert shop.modes()[KEY] is Mode.ENFORCE
+    told = shop.web.get("/api/v1/why", params={"target": "shop/checkout"}).json()
+    acting = next(one for one in told["policies"] if one["policy"] == KEY)
+    assert "held by the new freeze sale too" in acting["notice"]
+    # it would not go down by a sale's quiet hour: that is what a freeze holds
+    assert "frozen" in {one["reason"] for one in acting["in_the_way_of_less"]}
+    made = [one for one in shop.service.decisions({"limit": 50}) if one["policy"] == KEY]
+    assert made
+    for one in made:
+        assert shop.service.replay(one["id"])["agreement"] == "identical"
+        assert shop.service.decision(one["id"])["text"]
+
+
+def test_a_freeze_in_the_defaults_of_the_cluster_holds_what_was_promoted_s9(shop: Shop):
+    shop.turn(4)
+    shop.promote()
+    defaults = {
+        "apiVersion": "policy.aiops/v1alpha1",
+        "kind": "PolicyDefaults",
+        "metadata": {"name": "everywhere", "namespace": "admin"},
+        "spec": {"scope": "cluster", "freezes": FOREVER},
+    }
+    before = shop.file.read_text()
+    shop.file.write_text(before + "\n---\n" + yaml.safe_dump(defaults))
+    shop.built.policies.reload(force=True)
+    acting = next(one for one in shop.built.policies.current().scaling if one.key == KEY)
+    assert (acting.reach, [one.name for one in acting.freezes]) == (Mode.ENFORCE, ["sale"])
+    shop.turn(2)
+    # nobody promoted the freeze, and taking it away again is what was promoted
+    shop.file.write_text(before)
+    shop.built.policies.reload(force=True)
+    (acting,) = shop.built.policies.current().scaling
+    assert (acting.reach, acting.freezes) == (Mode.ENFORCE, ())
+
+
 def test_whatif_answers_and_changes_nothing(shop: Shop):
     shop.turn(2)
     state, policies = shop.built.loop.state, shop.built.policies.current()
