@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 
-Policy: TypeAlias = ScalingPolicy | WatchPolicy
+Policy: TypeAlias = AnyPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

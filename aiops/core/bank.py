@@ -16,16 +16,22 @@ from numpy.typing import NDArray
 
 from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
-from aiops.core.detect.incidents import incidents
+from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
+from aiops.core.detect.suspects import Dependencies
+from aiops.core.detect.together import WINDOW_S, Population
 from aiops.core.forecast import FORECASTERS
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import F64, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey, SeriesIndex
 from aiops.core.policies import ForecastSpec, PolicySet, ScalingPolicy
 from aiops.core.protocols import Forecaster
+from aiops.core.record.codec import from_text, to_text
 from aiops.core.versions import kin
 
 FORMAT = 2
 HORIZON_STEPS = 30
+WINDOW_STEPS, QUIET_STEPS = 4.0, 2.0
+"""Where ticks are far apart, what opens within four of them opened together, and an incident ends after two."""
+
 STEP_S = 60.0
 """Forecasts are issued once a minute, for half an hour."""
 
@@ -45,9 +51,12 @@ class _Foreseen:
 
 
 class Bank:
-    """Detectors and forecasters of everything that policies watch or ask to foresee."""
+    """Detectors and forecasters of everything that policies watch or ask to foresee.
 
-    def __init__(self, policies: PolicySet) -> None:
+    dependencies: who depends on whom, for the suspects of incidents.
+    """
+
+    def __init__(self, policies: PolicySet, dependencies: Dependencies | None = None) -> None:
         self._policies = PolicySet(digest="")
         self._index = _NO_SERIES
         self._at: Instant = -math.inf
@@ -56,6 +65,8 @@ class Bank:
         self._lookahead = Lookahead()
         self._findings: tuple[Finding, ...] = ()
         self._incidents: tuple[Incident, ...] = ()
+        self._dependencies = dependencies or Dependencies()
+        self._population: Population | None = None
         self._follow_policies(policies)
 
     # -- the tick ------------------------------------------------------------------------------------
@@ -70,19 +81,36 @@ class Bank:
         found: list[Finding] = []
         for group in self._groups.values():
             found += group.detect(frame)
-        if found or self._findings:
-            self._findings, self._incidents = tuple(found), incidents(found, self._incidents)
+        self._findings, told = tuple(found), self._together(found, frame.at)
         forecasts = {}
         for key, foreseen in self._demands.items():
             forecasts[key] = self._foresee(key, foreseen, frame.at, demands.get(key))
         soon = self._lookahead.look(frame.at, demands)
         return Percepts(
             findings=self._findings,
-            incidents=self._incidents,
+            incidents=told,
             forecasts=forecasts,
             nowcasts=soon.nowcasts,
             capacities=soon.capacities,
         )
+
+    def _together(self, found: list[Finding], at: Instant) -> tuple[Incident, ...]:
+        """Return the incidents that are open, and those that end now; the former are kept."""
+        if not found and not self._incidents:
+            return ()
+        if self._population is None:
+            budgets = {policy.key: policy.false_alarms_per_week for policy in self._policies.watches}
+            self._population = Population.of(self._index, budgets)
+        step_s = self._policies.step_s
+        around = Around(
+            dependencies=self._dependencies,
+            population=self._population,
+            window_s=max(WINDOW_S, WINDOW_STEPS * step_s),
+            quiet_s=max(QUIET_S, QUIET_STEPS * step_s),
+        )
+        told = incidents(found, self._incidents, at, around)
+        self._incidents = still_open(told)
+        return told
 
     def _foresee(self, key: PolicyKey, foreseen: _Foreseen, at: Instant, demand: Demand | None) -> Forecast:
         if demand is not None:
@@ -161,14 +189,14 @@ class Bank:
             groups[name] = WatchGroup(DETECTORS[mine[0].detector], mine)
             if name in self._groups:
                 groups[name].adopt(self._groups[name], changed)
-        self._groups = groups
+        self._groups, self._population = groups, None
         if self._index is not _NO_SERIES:
             self._follow_rows(self._index, self._at)
 
     def _follow_rows(self, index: SeriesIndex, at: Instant) -> None:
         for group in self._groups.values():
             group.follow(index, at)
-        self._index = index
+        self._index, self._population = index, None
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
@@ -180,7 +208,7 @@ class Bank:
             "queries": {policy.key: policy.query.expr for policy in self._policies.watches},
             "groups": {name: [group.detector.version, group.keys] for name, group in self._groups.items()},
             "demands": {key: [one.asked, one.model.version] for key, one in self._demands.items()},
-            "incidents": [[i.id, i.kind, i.since, dict(i.labels), i.series, i.peak_score] for i in self._incidents],
+            "incidents": [to_text(one) for one in self._incidents],
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, group in self._groups.items():
@@ -217,7 +245,10 @@ class Bank:
         changed = frozenset(p.key for p in self._policies.watches if queries.get(p.key, "") != p.query.expr)
         self._at, self._index = at, _NO_SERIES
         self._regroup(self._policies, changed)
-        self._incidents = tuple(_incident(fields) for fields in about["incidents"])
+        try:
+            self._incidents = tuple(from_text(text, Incident) for text in about["incidents"])
+        except (TypeError, ValueError) as err:
+            refused.append(f"incidents: {err}")
         return tuple(refused)
 
 
@@ -249,11 +280,6 @@ def _expect(found: object, wanted: object) -> None:
 
 def _under(arrays: Learnt, prefix: str) -> Learnt:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _incident(fields: tuple[str, str, Instant, dict[str, str], list[str], float]) -> Incident:
-    number, kind, since, labels, series, peak = fields
-    return Incident(id=number, kind=kind, since=since, labels=labels, series=tuple(series), peak_score=peak)
 
 
 def _forecast(policy: PolicyKey, signal: str, model: Forecaster, at: Instant) -> Forecast:

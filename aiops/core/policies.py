@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
-from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef
+from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, Wanted
 from aiops.core.protocols import Condition, Schedule
 
 # -- what is asked of the metrics source ---------------------------------------------------------
@@ -33,6 +34,7 @@ class SignalQuery:
 
     age_exprs: the newest `timestamp()` per selector. coverage_exprs: `count()` per selector. up_exprs: `up` of each
     selector's targets, where its labels name them. presence_expr: answers something while what is measured is there.
+    source: which of the named metrics sources is asked, '' for the one that all policies ask.
     """
 
     policy: PolicyKey
@@ -42,6 +44,7 @@ class SignalQuery:
     coverage_exprs: tuple[str, ...]
     up_exprs: tuple[str, ...] = ()
     presence_expr: str | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +346,42 @@ class WatchPolicy:
     season_s: float
 
 
+# -- policies of plans -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPolicy:
+    """What every policy whose decisions are plans carries (FailoverPolicy, RemediationPolicy); the rest is its kind's.
+
+    approvers: how many people must say yes. ask_for_s: how long a proposal waits for them. wanted: the objects that it
+    looks at, whatever happens. conditions: by their text, for checks that name them.
+    """
+
+    key: PolicyKey
+    digest: str
+    document: str
+    origin: str
+    mode: Mode
+    signals: Mapping[str, SignalSpec]
+    freezes: tuple[CalendarFreeze, ...] = ()
+    approvers: int = 1
+    ask_for_s: float = 3600.0
+    wanted: Wanted = field(default_factory=Wanted)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    spec_hash: str = ""
+
+    @property
+    def reach(self) -> Mode:
+        """Return how far it may go."""
+        return self.mode
+
+
+Tested: TypeAlias = ScalingPolicy | WatchPolicy
+"""What a unit test of policies can drive; a plan needs a world in which it acts (a scenario)."""
+
+AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
     """Every policy in force, loaded all or nothing. digest: of all of them."""
@@ -350,10 +389,16 @@ class PolicySet:
     digest: str
     scaling: tuple[ScalingPolicy, ...] = ()
     watches: tuple[WatchPolicy, ...] = ()
+    plans: tuple[PlanPolicy, ...] = ()
     step_s: float = 15.0
     labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
 
     @property
-    def every(self) -> tuple[ScalingPolicy | WatchPolicy, ...]:
-        """Return the policies of every kind."""
+    def tested(self) -> tuple[Tested, ...]:
+        """Return the policies that unit tests can drive."""
         return (*self.scaling, *self.watches)
+
+    @property
+    def every(self) -> tuple[AnyPolicy, ...]:
+        """Return the policies of every kind."""
+        return (*self.scaling, *self.watches, *self.plans)

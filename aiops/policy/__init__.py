@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, PolicySet, WatchPolicy
 from aiops.errors import InvalidPolicy
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def parse(text: str, origin: str, step_s: float = STEP_S) -> PolicySet:
     return found.policies
 
 
-def recompile(document: str) -> ScalingPolicy | WatchPolicy:
+def recompile(document: str) -> AnyPolicy:
     """Return the policy of a stored document (`policy.document`); raise InvalidPolicy when this version refuses it."""
     policies = parse(document, "stored policy")
     return policies.scaling[0] if policies.scaling else policies.watches[0]
@@ -67,7 +67,7 @@ def schema() -> dict[str, Any]:
     return made()
 
 
-def queries_per_tick(policy: ScalingPolicy | WatchPolicy) -> tuple[str, ...]:
+def queries_per_tick(policy: AnyPolicy) -> tuple[str, ...]:
     """Return what the metrics source is asked for a policy each tick, each query once."""
     if isinstance(policy, WatchPolicy):
         return (policy.query.expr,)

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, did_you_mean
 from aiops.policy.defaults import KIND, Defaults, inherited, once
@@ -55,7 +55,7 @@ class Checked:
 
     policies: PolicySet | None
     problems: tuple[Problem, ...]
-    made: tuple[tuple[Document, ScalingPolicy | WatchPolicy], ...] = ()
+    made: tuple[tuple[Document, AnyPolicy], ...] = ()
     defaults: tuple[Defaults, ...] = ()
 
     @property
@@ -66,7 +66,7 @@ class Checked:
 
 @dataclass(slots=True)
 class _Found:
-    made: list[tuple[Document, ScalingPolicy | WatchPolicy]] = field(default_factory=list)
+    made: list[tuple[Document, AnyPolicy]] = field(default_factory=list)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     defaults: list[Defaults] = field(default_factory=list)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from aiops.core.decide.spec import Spec
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy
 from aiops.errors import Problem
 from aiops.policy.document import Document, Path
 from aiops.policy.places import inside
@@ -23,7 +23,7 @@ MAX_PROBLEMS = 100
 MAX_WORD = 64
 
 T = TypeVar("T")
-Compiled: TypeAlias = ScalingPolicy | WatchPolicy
+Compiled: TypeAlias = AnyPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy
 from aiops.policy.document import Document, Path, dotted
 
 BUILT_IN = "built-in default"
@@ -31,14 +31,14 @@ class Value:
         return f"{self.said}, {self.file}:{self.line}" if self.file else self.said
 
 
-def values(document: Document, policy: ScalingPolicy | WatchPolicy) -> Iterator[Value]:
+def values(document: Document, policy: AnyPolicy) -> Iterator[Value]:
     """Yield every value of the spec as it is in force. document: as it was merged."""
     whole = json.loads(policy.document)
     for path, value in _leaves(whole["spec"], ("spec",)):
         yield _value(document, path, value)
 
 
-def as_yaml(document: Document, policy: ScalingPolicy | WatchPolicy) -> str:
+def as_yaml(document: Document, policy: AnyPolicy) -> str:
     """Return the policy as YAML with a comment behind each value."""
     whole = json.loads(policy.document)
     metadata = {key: value for key, value in whole["metadata"].items() if value}
@@ -88,7 +88,7 @@ def _scalar(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def as_json(document: Document, policy: ScalingPolicy | WatchPolicy) -> dict[str, Any]:
+def as_json(document: Document, policy: AnyPolicy) -> dict[str, Any]:
     """Return the policy as data: its document, and where each value came from by dotted path."""
     told = {
         dotted(one.path): {"from": one.said, **({"file": one.file, "line": one.line} if one.file else {})}

@@ -64,7 +64,7 @@ def suite(paths: Sequence[Path]) -> Suite:
     if own:
         loaded, wrong = loader.load(own, 15.0)
         problems += [one for one in wrong if one.severity == "error"]
-        policies |= {} if loaded is None else {one.key: one for one in loaded.every}
+        policies |= {} if loaded is None else {one.key: one for one in loaded.tested}
     return Suite(
         files=tuple(files),
         cases=tuple(cases),

@@ -33,6 +33,7 @@ __all__ = [
     "action",
     "effect_key",
     "effect_of",
+    "left",
     "level",
     "recorded_effects",
     "release_action",
@@ -118,7 +119,7 @@ def stamps(policy: ScalingPolicy, workload: Workload, epoch: int) -> tuple[Stamp
 
 def release_stamp(effect: Effect, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
     """Return what writes the epoch on the object that holds an effect, before that is handed back (S6)."""
-    hpas = (hpa for hpa in (*workload.hpas, *workload.left) if hpa.name == effect.object.name)
+    hpas = (hpa for hpa in workload.autoscalers if set_floor.hpa_ref(workload, hpa) == effect.object)
     return tuple(Stamp(target=workload.ref, epoch=epoch, step=set_floor.stamp(workload, hpa, epoch)) for hpa in hpas)
 
 
@@ -126,22 +127,27 @@ def stamped(workload: Workload, step: Step, resource_version: str) -> Workload:
     """Return the workload as it is after a stamp: nothing has changed but the version of the object."""
     if step.target == workload.ref:
         return replace(workload, resource_version=resource_version)
-    hpas, left = (
+    hpas, former, beside = (
         tuple(replace(hpa, resource_version=resource_version) if hpa.uid == step.uid else hpa for hpa in some)
-        for some in (workload.hpas, workload.left)
+        for some in (workload.hpas, workload.left, workload.beside)
     )
-    return replace(workload, hpas=hpas, left=left)
+    return replace(workload, hpas=hpas, left=former, beside=beside)
 
 
 def recorded_effects(workload: Workload, now: Instant) -> tuple[Effect, ...]:
     """Return the effects that the restore records on the objects themselves tell of (S9)."""
-    found = (set_floor.recorded(workload, hpa, now) for hpa in (*workload.hpas, *workload.left))
+    found = (set_floor.recorded(workload, hpa, now) for hpa in workload.autoscalers)
     return tuple(effect for effect in found if effect is not None)
 
 
 def void(effect: Effect, workload: Workload) -> str:
     """Return why there is nothing left of an effect to hand back, '' while there is."""
     return set_floor.void(effect, workload)
+
+
+def left(effect: Effect, workload: Workload) -> bool:
+    """Return whether an effect stands on the autoscaler of a former revision, which serves no more."""
+    return any(set_floor.hpa_ref(workload, hpa) == effect.object for hpa in workload.left)
 
 
 def release_held(effect: Effect, workload: Workload) -> str:

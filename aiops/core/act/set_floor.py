@@ -88,7 +88,7 @@ def recorded(workload: Workload, hpa: Hpa, now: Instant) -> Effect | None:
 
 def void(effect: Effect, workload: Workload) -> str:
     """Return why there is nothing left to hand back, '' while there is."""
-    hpa = _named(workload, effect.object.name)
+    hpa = _of(workload, effect.object)
     if hpa is None:
         return f"{effect.object.kind} {effect.object.name} is gone"
     if RESTORE not in hpa.annotations and hpa.min_replicas != effect.written:
@@ -119,7 +119,7 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
 
 def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
     """Return the patch that gives the floor back and takes our notes away, while the floor is still ours."""
-    hpa = _named(workload, effect.object.name)
+    hpa = _of(workload, effect.object)
     if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is False:
         return ()
     gone = {RESTORE: None, ACTION: None, EPOCH: None}
@@ -129,7 +129,7 @@ def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
 
 def release_held(effect: Effect, workload: Workload) -> str:
     """Return why a floor that stands cannot be given back now, '' when it can or when it is not ours any more (S4)."""
-    hpa = _named(workload, effect.object.name)
+    hpa = _of(workload, effect.object)
     if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is not False:
         return ""
     return f"{hpa} cannot scale now, its floor of {effect.written} is all there is"
@@ -148,11 +148,15 @@ def hpa_ref(workload: Workload, hpa: Hpa) -> TargetRef:
 
 
 def _hpa(change: Change, workload: Workload) -> Hpa | None:
-    return _named(workload, change.hpa) if isinstance(change, SetFloor) else None
+    """Return the autoscaler that a change names: among those that steer the target before those that did once."""
+    if not isinstance(change, SetFloor):
+        return None
+    return next((one for one in workload.autoscalers if one.name == change.hpa), None)
 
 
-def _named(workload: Workload, name: str) -> Hpa | None:
-    return next((one for one in (*workload.hpas, *workload.left) if one.name == name), None)
+def _of(workload: Workload, ref: TargetRef) -> Hpa | None:
+    """Return the autoscaler that an effect stands on: of its name and of its kind."""
+    return next((one for one in workload.autoscalers if hpa_ref(workload, one) == ref), None)
 
 
 def _word(hpa: Hpa) -> str:

@@ -1,61 +1,85 @@
-"""Findings that belong together: open at the same time, and saying something of the same thing."""
+"""Incidents: findings that belong together, from the first of them to a moment after the last has closed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
+from aiops.core.detect.suspects import Dependencies, suspects
+from aiops.core.detect.together import WINDOW_S, Population, groups
 from aiops.core.ids import ulid
-from aiops.core.model import Finding, Incident
+from aiops.core.model import Finding, Incident, Instant
+from aiops.core.model.perceived import IncidentState
 
-NOT_IDENTIFYING = frozenset({"__name__", "job", "instance", "le", "quantile", "code", "cluster", "namespace"})
-"""Labels that many unrelated things share."""
+QUIET_S = 120.0
+"""An incident has ended when nothing of it has been open for so long; its end is when the last finding was open."""
 
 
-def incidents(findings: Sequence[Finding], before: Sequence[Incident] = ()) -> tuple[Incident, ...]:
-    """Return the open findings in groups that share an identifying label, oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is known beside the findings: who depends on whom, and how often chance alone opens a finding.
 
-    An incident goes on under its id while one of its series is still in the group; of several, the oldest goes on.
+    window_s: what opens within it opened together; quiet_s: see `QUIET_S`.
     """
-    standing = {name: incident for incident in reversed(before) for name in incident.series}
-    taken: set[str] = set()
-    out = []
-    for group in _groups(sorted(findings, key=lambda one: (one.since, one.series))):
-        old = [standing[one.series] for one in group if one.series in standing]
-        old = sorted((one for one in old if one.id not in taken), key=lambda one: (one.since, one.id))
-        out.append(_incident(group, old[0] if old else None))
-        taken.add(out[-1].id)
-    return tuple(out)
+
+    dependencies: Dependencies = field(default_factory=Dependencies)
+    population: Population = field(default_factory=Population)
+    window_s: float = WINDOW_S
+    quiet_s: float = QUIET_S
 
 
-def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Return findings joined by labels, by union over (label, value); order of first appearance."""
-    parent = list(range(len(findings)))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = place = parent[parent[place]]
-        return place
-
-    first: dict[tuple[str, str], int] = {}
-    for place, finding in enumerate(findings):
-        for label in finding.labels.items():
-            if label[0] not in NOT_IDENTIFYING:
-                one, other = root(first.setdefault(label, place)), root(place)
-                parent[max(one, other)] = min(one, other)
-    groups: dict[int, list[Finding]] = {}
-    for place, finding in enumerate(findings):
-        groups.setdefault(root(place), []).append(finding)
-    return list(groups.values())
+_NOTHING = Around()
 
 
-def _incident(group: Sequence[Finding], old: Incident | None) -> Incident:
-    oldest = group[0]
-    worst = max(group, key=lambda one: (one.score, one.series))
+def incidents(
+    findings: Sequence[Finding], before: Sequence[Incident], at: Instant, around: Around = _NOTHING
+) -> tuple[Incident, ...]:
+    """Return the incidents at `at`, oldest first: those that are open, and those of `before` that end or merge now.
+
+    before: what was open at the last look. An incident goes on under its id while anything of it is open; of several
+    that turn out to be one the oldest goes on.
+    """
+    ordered = sorted(findings, key=lambda one: (one.since, one.series))
+    out: list[Incident] = []
+    seen: set[str] = set()
+    for group, known in groups(ordered, before, around.population, around.window_s):
+        old = sorted(known, key=lambda one: (one.since, one.id))
+        made = _going_on(group, old, at, around)
+        out.append(made)
+        out += (replace(one, state=IncidentState.MERGED, standing=0, merged_into=made.id) for one in old[1:])
+        seen |= {one.id for one in old}
+    out += (_quiet(one, at, around.quiet_s) for one in before if one.id not in seen)
+    return tuple(sorted(out, key=lambda one: (one.since, one.id)))
+
+
+def still_open(every: Sequence[Incident]) -> tuple[Incident, ...]:
+    """Return those that are open."""
+    return tuple(one for one in every if one.state is IncidentState.OPEN)
+
+
+def _quiet(incident: Incident, at: Instant, quiet_s: float) -> Incident:
+    ended = at - incident.seen_at >= quiet_s
+    return replace(incident, standing=0, state=IncidentState.ENDED if ended else IncidentState.OPEN)
+
+
+def _going_on(group: Sequence[Finding], old: Sequence[Incident], at: Instant, around: Around) -> Incident:
+    oldest, worst = group[0], max(group, key=lambda one: (one.score, one.series))
+    peak, peak_at = max([(worst.score, -at), *((one.peak_score, -one.peak_at) for one in old)])
+    suspected = tuple(suspect for one in old for suspect in one.suspects)
+    labels = dict((old[0] if old else oldest).labels)
+    for other in (*old, *group):
+        labels = {name: value for name, value in labels.items() if other.labels.get(name) == value}
     return Incident(
-        id=old.id if old else ulid(oldest.since, "incident", oldest.series),
+        id=old[0].id if old else ulid(oldest.since, "incident", oldest.series),
         kind=worst.kind.value,
-        since=old.since if old else oldest.since,
-        labels={k: v for k, v in oldest.labels.items() if all(one.labels.get(k) == v for one in group)},
-        series=tuple(sorted(one.series for one in group)),
-        peak_score=max(worst.score, old.peak_score if old else 0.0),
+        since=min(oldest.since, *(one.since for one in old), math.inf),
+        labels=labels,
+        series=tuple(sorted({*(one.series for one in group), *(name for one in old for name in one.series)})),
+        peak_score=peak,
+        peak_at=-peak_at,
+        grew_at=max(group[-1].since, *(one.grew_at for one in old), -math.inf),
+        seen_at=at,
+        standing=len(group),
+        suspects=suspects(group, suspected, around.dependencies),
     )

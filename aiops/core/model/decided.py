@@ -197,12 +197,20 @@ class Verdict:
 # -- act --------------------------------------------------------------------------------------------
 
 
+class Verb(StrEnum):
+    """Which request it is. `create` posts the body to the collection, or to the subresource of the object."""
+
+    PATCH = "patch"
+    CREATE = "create"
+    DELETE = "delete"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One Kubernetes API request as data: a patch of an object or of its subresource.
+    """One Kubernetes API request as data: a patch of an object or of its subresource, a creation or a deletion.
 
-    `uid` and `resource_version` are preconditions: the object must still be that one. `summary` is for people.
-    apply_as: the field manager of a server-side apply; '' for a merge patch.
+    `uid` and `resource_version` are preconditions: the object must still be that one; '' where the request cannot carry
+    them. `summary` is for people. apply_as: the field manager of a server-side apply; '' for a merge patch.
     """
 
     target: TargetRef
@@ -212,6 +220,7 @@ class Step:
     resource_version: str
     summary: str
     apply_as: str = ""
+    verb: Verb = Verb.PATCH
 
 
 STAMP_MANAGER = "aiops-epoch-"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiops.core.model.names import F64, Bools, Instant, Mode, PolicyKey, Reason, TargetRef
+from aiops.core.model.planned import Looked, Order
 
 # -- what the metrics source said -----------------------------------------------------------------
 
@@ -185,7 +186,8 @@ class Workload:
 
     `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup_s` holds the measured
     times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
-    `left`: autoscalers of former revisions that still hold a floor of ours.
+    `left`: autoscalers of former revisions that still hold a floor of ours. `beside`: those of other revisions that
+    hold one, too, and still get a part of the traffic.
     """
 
     ref: TargetRef
@@ -203,8 +205,14 @@ class Workload:
     owners: tuple[FieldOwner, ...] = ()
     hpas: tuple[Hpa, ...] = ()
     left: tuple[Hpa, ...] = ()
+    beside: tuple[Hpa, ...] = ()
     pdb_min_available: int | None = None
     startup_s: tuple[float, ...] = ()
+
+    @property
+    def autoscalers(self) -> tuple[Hpa, ...]:
+        """Return every autoscaler on which a floor of ours may stand."""
+        return (*self.hpas, *self.beside, *self.left)
 
 
 # -- what people and the loop's surroundings said ------------------------------------------
@@ -323,7 +331,7 @@ class Snapshot:
 
     answers: by policy key, then by signal name. workloads: by `TargetRef.key`. cluster_errors: by cluster name.
     target_errors: why a target's state is not known, by `TargetRef.key`.
-    alerts: those that fire, oldest first.
+    alerts: those that fire, oldest first. looked: what plans and their policies look at. orders: people's, to plans.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero.
     """
 
@@ -340,3 +348,5 @@ class Snapshot:
     approvals: tuple[Approval, ...] = ()
     alerts: tuple[Alert, ...] = ()
     replica_usd_per_hour: Mapping[str, float] = field(default_factory=dict)
+    looked: Looked = field(default_factory=Looked)
+    orders: tuple[Order, ...] = ()

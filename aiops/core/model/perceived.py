@@ -54,9 +54,39 @@ class Finding:
     alarm: bool = False
 
 
+class IncidentState(StrEnum):
+    """Where an incident stands: open while a finding of it is, or was a moment ago."""
+
+    OPEN = "open"
+    ENDED = "ended"
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """What an incident may come from: a thing, and its series that deviates most.
+
+    kind, score: of that series at its worst. since: when the first of its findings opened. why: what speaks for it, in
+    a few words each. points: how it was ranked, from 0 to 3.
+    """
+
+    name: str
+    series: str
+    kind: str
+    since: Instant
+    score: float
+    points: float = 0.0
+    why: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Findings that belong together: same labels, same time. `labels` are those that all of them share."""
+    """Findings that belong together: same labels, same time. `labels` are those that all of them share.
+
+    kind: of its worst finding. series: all that were in it so far, in order; standing: how many of them have a finding
+    now. grew_at: when the newest finding opened. seen_at: when one was last open, which is its end once it has ended.
+    suspects: the likeliest first. merged_into: the older incident that it turned out to be a part of.
+    """
 
     id: str
     kind: str
@@ -64,6 +94,13 @@ class Incident:
     labels: Mapping[str, str]
     series: tuple[str, ...]
     peak_score: float
+    peak_at: Instant = 0.0
+    grew_at: Instant = 0.0
+    seen_at: Instant = 0.0
+    standing: int = 0
+    suspects: tuple[Suspect, ...] = ()
+    state: IncidentState = IncidentState.OPEN
+    merged_into: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aiops.core.model.decided import Action, Effect, Verdict
-from aiops.core.model.names import Instant, PolicyKey, TargetRef
+from aiops.core.model.decided import Action, Effect, Verdict, VerdictWord
+from aiops.core.model.names import Instant, PolicyKey, Reason, TargetRef
 from aiops.core.model.observed import Signal, SignalMemory, Snapshot
 from aiops.core.model.perceived import Capacity, Finding, Forecast, Incident, Nowcast
+from aiops.core.model.planned import Errand, Plan
+from aiops.core.model.remembered import GroupState, LadderState
 
 
 class OutcomeKind(StrEnum):
@@ -88,11 +90,19 @@ class TargetState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
-    """What is carried to the next tick. targets: by policy key. effects: by `object.key#attribute`."""
+    """What is carried to the next tick. targets: by policy key. effects: by `object.key#attribute`.
+
+    plans: by id, those that stand and those that ended lately. groups, ladders: by policy key. orders: by id, when
+    those that were followed or refused lose their force.
+    """
 
     targets: Mapping[PolicyKey, TargetState] = field(default_factory=dict)
     effects: Mapping[str, Effect] = field(default_factory=dict)
     ticks: int = 0
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    groups: Mapping[PolicyKey, GroupState] = field(default_factory=dict)
+    ladders: Mapping[PolicyKey, LadderState] = field(default_factory=dict)
+    orders: Mapping[str, Instant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +120,26 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a policy of plans decided at one tick. detail: one sentence. evidence: what was seen, line by line.
+
+    plan_id: the plan that it made or that stands for it, '' for none.
+    """
+
+    word: VerdictWord
+    detail: str
+    reason: Reason | None = None
+    evidence: tuple[str, ...] = ()
+    plan_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What the loop decided for one policy at one tick, a decision to do nothing included.
 
     `changed` says whether verdict, reasons or wish differ from the decision before: then a full record is written.
     `story` is one sentence for people. `bug` holds a traceback when the policy's own code failed. candidate_for: the
-    policy beside which this was decided, as its shadow.
+    policy beside which this was decided, as its shadow. judgement: of a policy of plans, which has no verdict.
     """
 
     id: str
@@ -132,11 +156,15 @@ class Decision:
     bug: str = ""
     sample: Sample | None = None
     candidate_for: PolicyKey = ""
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """One whole turn of the loop. waiting: what is to be handed back and cannot be now, in sentences."""
+    """One whole turn of the loop. waiting: what is to be handed back and cannot be now, in sentences.
+
+    errands: what plans ask for. plans: those that changed.
+    """
 
     id: str
     at: Instant
@@ -146,6 +174,8 @@ class Tick:
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
     waiting: tuple[str, ...] = ()
+    errands: tuple[Errand, ...] = ()
+    plans: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +200,6 @@ class Inputs:
     capacity: Capacity | None = None
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    group: GroupState | None = None
+    ladder: LadderState | None = None

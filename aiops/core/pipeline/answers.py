@@ -76,8 +76,9 @@ def _outcome(action: Action, kind: OutcomeKind, result: StepResult, what: str) -
 
 def _of(action: Action, effect: Effect) -> bool:
     """Return whether an effect stands on the very object that an action writes."""
-    change = action.change
-    return effect.target == action.target and isinstance(change, SetFloor) and effect.object.name == change.hpa
+    if effect.target != action.target or not isinstance(action.change, SetFloor):
+        return False
+    return any(step.target == effect.object for step in action.steps)
 
 
 def _note_effect(action: Action, snapshot: Snapshot, effects: dict[str, Effect]) -> None:

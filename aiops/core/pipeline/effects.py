@@ -111,7 +111,7 @@ def _gone(effect: Effect, at: Instant, why: str) -> Outcome:
 def _left(effect: Effect, snapshot: Snapshot) -> bool:
     """Return whether it stands on the autoscaler of a former revision, which serves no more."""
     workload = snapshot.workloads.get(effect.target.key)
-    return workload is not None and any(one.name == effect.object.name for one in workload.left)
+    return workload is not None and act.left(effect, workload)
 
 
 def _released(effect: Effect, snapshot: Snapshot) -> bool:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
 
 import numpy as np
 
-from aiops.core.model import Answer, Change, Ruling
+from aiops.core.model import Answer, Change, Check, Operation, Ruling
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
 
-UNIONS = (Answer, Change, Ruling)
+UNIONS = (Answer, Change, Ruling, Operation, Check)
 """The closed unions of the model; each is stored with a tag."""
 
 TAG = "type"

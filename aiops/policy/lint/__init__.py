@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, ScalingPolicy, WatchPolicy
 from aiops.errors import Problem
 from aiops.policy.document import Document
 from aiops.policy.lint.asked import asked
@@ -15,7 +15,7 @@ from aiops.policy.lint.rule import Explained, QueryRule, Remark, Rule, ScalingRu
 
 __all__ = ["RULES", "RULES_OF_IGNORING", "Terms", "linted"]
 
-Made = Sequence[tuple[Document, ScalingPolicy | WatchPolicy]]
+Made = Sequence[tuple[Document, AnyPolicy]]
 
 
 def linted(made: Made, terms: Terms) -> tuple[Problem, ...]:

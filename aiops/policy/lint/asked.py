@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiops.core.policies import ScalingPolicy, SignalSpec, WatchPolicy
+from aiops.core.policies import AnyPolicy, PlanPolicy, ScalingPolicy, SignalSpec, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.trees import Facts, facts
 
@@ -35,7 +35,7 @@ class Asked:
     lead_s: float = 0.0
 
 
-def asked(policy: ScalingPolicy | WatchPolicy) -> tuple[Asked, ...]:
+def asked(policy: AnyPolicy) -> tuple[Asked, ...]:
     """Return the queries of a policy, those that tell a presence behind their signals."""
     if isinstance(policy, WatchPolicy):
         expr = policy.query.expr
@@ -55,13 +55,14 @@ def role(policy: ScalingPolicy, name: str) -> Role:
     return Role.DEMAND if name == objective.demand else roles.get(name, Role.OTHER)
 
 
-def _of_signal(policy: ScalingPolicy, name: str, spec: SignalSpec) -> tuple[Asked, ...]:
+def _of_signal(policy: ScalingPolicy | PlanPolicy, name: str, spec: SignalSpec) -> tuple[Asked, ...]:
     path: FieldPath = ("spec", "signals", name)
-    lead_s = policy.forecast.lead_s if policy.forecast is not None else 0.0
+    scaling = policy if isinstance(policy, ScalingPolicy) else None
+    lead_s = scaling.forecast.lead_s if scaling is not None and scaling.forecast is not None else 0.0
     own = Asked(
         path=(*path, "query"),
         expr=spec.query.expr,
-        role=role(policy, name),
+        role=Role.OTHER if scaling is None else role(scaling, name),
         facts=facts(spec.query.expr),
         signal=name,
         unit=spec.unit,

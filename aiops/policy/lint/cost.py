@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy
 from aiops.policy import queries_per_tick
 from aiops.policy.lint.asked import asked
 from aiops.policy.lint.rule import Terms
@@ -48,7 +48,7 @@ class Bill:
         return self.queries if key is None else self.by_policy[key]
 
 
-def bill(policies: Iterable[ScalingPolicy | WatchPolicy], terms: Terms) -> Bill:
+def bill(policies: Iterable[AnyPolicy], terms: Terms) -> Bill:
     """Return what policies ask of Prometheus."""
     listed = tuple(policies)
     by_policy = {policy.key: queries_per_tick(policy) for policy in listed}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, ScalingPolicy, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.asked import Asked
 
@@ -37,7 +37,7 @@ class Remark:
 class Subject:
     """A compiled policy and its queries."""
 
-    policy: ScalingPolicy | WatchPolicy
+    policy: AnyPolicy
     asked: tuple[Asked, ...]
 
 

@@ -42,11 +42,11 @@ def read(text: str, origin: str, load: LoadPolicies) -> Reading:
     policies, wrong = load(spec.policies, spec.step)
     if policies is None:
         return Reading(problems=(*reader.problems, *wrong), policies_broken=True)
-    cases = [reader.case(number, spec, policies.every) for number in range(len(spec.tests))]
+    cases = [reader.case(number, spec, policies.tested) for number in range(len(spec.tests))]
     reader.unique(spec.tests)
     return Reading(
         cases=() if reader.problems else tuple(one for one in cases if one is not None),
-        policies=policies.every,
+        policies=policies.tested,
         problems=(*reader.problems, *(one for one in wrong if one.severity == "error")),
     )
 

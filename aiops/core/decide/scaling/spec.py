@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio, Whole, WholeOrNone
+from aiops.core.decide.scaling.target_spec import Target
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
 from aiops.core.model import Mode
@@ -16,16 +17,6 @@ from aiops.core.policies import Lever, NoTraffic, RateUnit, Reaction, Select, Th
 
 QUANTILES: tuple[float | str, ...] = (0.5, 0.9, 0.95, 0.99, "slo")
 """What the models issue, and what the SLO's budget allows."""
-
-
-class Target(Spec):
-    """The object that is scaled; always in the policy's own namespace (S3)."""
-
-    api_version: str = Field("apps/v1", description="group and version of the object")
-    kind: str = Field("Deployment", description="any kind with a scale subresource")
-    name: str = Field(min_length=1, description="the object's name")
-    namespace: str | None = Field(None, description="the policy's own namespace, and no other")
-    cluster: str = Field("default", description="a cluster's name in the settings")
 
 
 class SignalSpec(Spec):

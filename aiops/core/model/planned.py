@@ -1,0 +1,503 @@
+"""Plans: ordered steps, each with a precondition, a check and an undo (a saga), and what they look at (S6, S7, S9).
+
+A plan is a value that is journalled with the state at every tick. What it does is said by closed unions: an
+`Operation` is one thing that is done to one object or told to one person, a `Check` is what must be seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from aiops.core.model.decided import Step
+from aiops.core.model.names import Instant, PolicyKey, Reason, TargetRef
+
+# -- what plans look at ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenObject:
+    """An object as its cluster's API showed it at `as_of`. body: its JSON, without managed fields."""
+
+    ref: TargetRef
+    uid: str
+    resource_version: str
+    as_of: Instant
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Objects of one kind that are looked at together, such as the pods of a node. field: `spec.nodeName=n1`.
+
+    labels: equality only, as in a Service's selector. key: under which the snapshot holds what was found.
+    """
+
+    cluster: str
+    namespace: str
+    api_version: str
+    kind: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    field: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the text under which a snapshot holds what was found."""
+        labels = ",".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
+        return f"{self.cluster}/{self.namespace}/{self.api_version}/{self.kind}?{labels}&{self.field}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was there to see of plans' objects at one instant.
+
+    objects: by `TargetRef.key`; one that was asked for and is neither here nor in `errors` does not exist.
+    selections: by `Selection.key`. errors: by either key, why it is not known.
+    """
+
+    objects: Mapping[str, SeenObject] = field(default_factory=dict)
+    selections: Mapping[str, tuple[SeenObject, ...]] = field(default_factory=dict)
+    errors: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What plans and their policies want to look at."""
+
+    objects: tuple[TargetRef, ...] = ()
+    selections: tuple[Selection, ...] = ()
+
+
+# -- what a step does ------------------------------------------------------------------------------
+
+
+class TrafficLever(StrEnum):
+    """Which object steers traffic between sites, and how (S8: it lies outside of the failed domain)."""
+
+    HTTP_ROUTE = "http-route"
+    SERVICE_SELECTOR = "service-selector"
+    INGRESS_CANARY = "ingress-canary"
+    WEIGHT_ANNOTATION = "weight-annotation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftTraffic:
+    """Give each backend its share of traffic. weights: percent by backend, in the object's order; they add up to 100.
+
+    rule: which rule of an HTTPRoute. The object is that of the lever: HTTPRoute, Service or Ingress.
+    """
+
+    lever: TrafficLever
+    object: TargetRef
+    weights: tuple[tuple[str, int], ...]
+    rule: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleTo:
+    """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8)."""
+
+    target: TargetRef
+    replicas: int
+    only_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResources:
+    """Set requests and limits of one container of a workload's pod template, as Kubernetes quantities."""
+
+    target: TargetRef
+    container: str
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cordon:
+    """Make a node unschedulable (undo: schedulable), unless it is so already by somebody else."""
+
+    node: TargetRef
+    unschedulable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Evict every pod of a cordoned node through the Eviction API, within budgets; mirror and daemon pods stay."""
+
+    node: TargetRef
+    grace_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartWorkload:
+    """Roll a workload's pods as `kubectl rollout restart` does. mark: the restart's own id, written on the template."""
+
+    target: TargetRef
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack:
+    """Bring back the pod template of a Deployment's revision; 0 is the one before the present (as `rollout undo`)."""
+
+    target: TargetRef
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletePod:
+    """Delete one pod: through the Eviction API, so that budgets hold. uid: that pod and no successor."""
+
+    pod: TargetRef
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJob:
+    """Create a Job named `name` from the job template of a CronJob that an admin allows (S3), and wait for its end.
+
+    arguments: values of environment variables, typed fields only.
+    """
+
+    template: TargetRef
+    name: str
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendCronJob:
+    """Suspend a CronJob, or let it run again."""
+
+    target: TargetRef
+    suspend: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWebhook:
+    """Post fields as signed JSON to an endpoint that the settings allow by name."""
+
+    endpoint: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell people through a channel of the settings; '' is every channel."""
+
+    title: str
+    text: str
+    channel: str = ""
+
+
+Operation: TypeAlias = (
+    ShiftTraffic
+    | ScaleTo
+    | SetResources
+    | Cordon
+    | Drain
+    | RestartWorkload
+    | RollBack
+    | DeletePod
+    | RunJob
+    | SuspendCronJob
+    | CallWebhook
+    | Notify
+)
+
+
+# -- what must be seen -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What the step's own operation aims at is seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyAtLeast:
+    """So many replicas of a workload are ready."""
+
+    target: TargetRef
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteServes:
+    """A site of a failover group is known to be well, and has been for `for_s`."""
+
+    group: PolicyKey
+    site: str
+    for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalWithin:
+    """A signal of a policy is known and lies in [at_least, at_most]."""
+
+    policy: PolicyKey
+    signal: str
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """A condition that the policy carries under this text holds; a policy that carries it no more leaves it unknown."""
+
+    policy: PolicyKey
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calm:
+    """What a remediation was for is gone: its policy's trigger is not seen for the subject any more."""
+
+    policy: PolicyKey
+    subject: str
+
+
+Check: TypeAlias = Aim | ReadyAtLeast | SiteServes | SignalWithin | Holds | Calm
+
+
+# -- whether it helped -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a plan should better: `signal` of its policy in [at_least, at_most] within `within_s` of its last step."""
+
+    signal: str
+    within_s: float
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterfactual:
+    """What the goal's signal would do without the plan, forecast before it began (S7).
+
+    start, step_s: the grid; lower, middle, upper: the 10 %, 50 % and 90 % quantiles on it.
+    """
+
+    start: Instant
+    step_s: float
+    lower: tuple[float, ...]
+    middle: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+class Helped(StrEnum):
+    """How a plan's effect is judged against its counterfactual."""
+
+    HELPED = "helped"
+    NO_EFFECT = "no-effect"
+    HARMED = "harmed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effectiveness:
+    """The judgement of a plan: with the p-value of `no effect`, NaN where nothing could be tested."""
+
+    word: Helped
+    p_value: float
+    at: Instant
+    detail: str
+
+
+# -- plans -----------------------------------------------------------------------------------------
+
+
+class Otherwise(StrEnum):
+    """What a plan does when a step does not come to its check in time."""
+
+    UNDO = "undo"
+    ASK = "ask"
+    GO_ON = "go-on"
+
+
+class Stage(StrEnum):
+    """How far one step is."""
+
+    PENDING = "pending"
+    BEGUN = "begun"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One step: when all of `requires` holds it is begun, when all of `checks` held for `hold_s` it is done.
+
+    within_s: how long both together may take. undoable: whether anything can take it back; then `undo` is made from
+    what is seen when it begins. sent: errands so far. well_since: since when the checks hold, infinite while not.
+    """
+
+    name: str
+    operation: Operation
+    requires: tuple[Check, ...] = ()
+    checks: tuple[Check, ...] = (Aim(),)
+    hold_s: float = 0.0
+    within_s: float = 300.0
+    otherwise: Otherwise = Otherwise.UNDO
+    undoable: bool = True
+    undo: tuple[Operation, ...] = ()
+    stage: Stage = Stage.PENDING
+    since: Instant = math.inf
+    well_since: Instant = math.inf
+    sent: int = 0
+    sent_at: Instant = -math.inf
+    detail: str = ""
+
+
+class PlanKind(StrEnum):
+    """Why there is a plan."""
+
+    FAILOVER = "failover"
+    FAILBACK = "failback"
+    DRILL = "drill"
+    REMEDIATION = "remediation"
+
+
+class PlanStatus(StrEnum):
+    """How a plan stands. `asking`: a person must say how it goes on; `proposed`: whether it begins."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ASKING = "asking"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    ROLLED_BACK = "rolled-back"
+    FAILED = "failed"
+    REFUSED = "refused"
+    REHEARSED = "rehearsed"
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing more will be done for it."""
+        return self in _ENDED
+
+
+_ENDED = frozenset(
+    {PlanStatus.DONE, PlanStatus.ROLLED_BACK, PlanStatus.FAILED, PlanStatus.REFUSED, PlanStatus.REHEARSED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One thing that happened to a plan."""
+
+    at: Instant
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a policy does about one subject (a failover group, a target, a node), step by step.
+
+    subject: at most one plan that has not ended stands for it. by: the policy's key, or who ordered it. keeps: any of
+    these known to be false while it runs makes it roll back. dry_run: its steps are told, never sent. expires_at: when
+    a proposal that nobody answered is withdrawn. needed: how many people must say yes; approvals: who did. held: why
+    nothing is done for it now, '' when nothing stands against it. seen: what the goal's signal was since it began.
+    """
+
+    id: str
+    kind: PlanKind
+    policy: PolicyKey
+    subject: str
+    reason: str
+    created_at: Instant
+    steps: tuple[PlanStep, ...]
+    evidence: tuple[str, ...] = ()
+    keeps: tuple[Check, ...] = ()
+    status: PlanStatus = PlanStatus.PROPOSED
+    dry_run: bool = False
+    by: str = ""
+    expires_at: Instant = math.inf
+    ended_at: Instant = math.inf
+    goal: Goal | None = None
+    counterfactual: Counterfactual | None = None
+    seen: tuple[tuple[Instant, float], ...] = ()
+    effectiveness: Effectiveness | None = None
+    needed: int = 1
+    approvals: tuple[str, ...] = ()
+    held: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def current(self) -> int | None:
+        """Return the number of the step that is at work: forward the first not done, backward the last to undo."""
+        if self.status is PlanStatus.ROLLING_BACK:
+            back = [n for n, step in enumerate(self.steps) if step.stage in _TO_UNDO]
+            return back[-1] if back else None
+        ahead = [n for n, step in enumerate(self.steps) if step.stage not in (Stage.DONE, Stage.SKIPPED)]
+        return ahead[0] if ahead else None
+
+
+_TO_UNDO = frozenset({Stage.BEGUN, Stage.DONE, Stage.UNDOING, Stage.UNKNOWN, Stage.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is told to people or posted to an endpoint, as data. key: the same message has the same key (S6)."""
+
+    operation: Operation
+    key: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """The requests of one plan's step at one tick: written ahead, sent until `expires_at`.
+
+    id: also what travels in the User-Agent. back: whether the step is being taken back.
+    """
+
+    id: str
+    plan_id: str
+    step: int
+    back: bool
+    policy: PolicyKey
+    dry_run: bool
+    issued_at: Instant
+    expires_at: Instant
+    epoch: int
+    steps: tuple[Step, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+class OrderKind(StrEnum):
+    """What a person may ask of plans."""
+
+    START = "start"
+    BACK = "back"
+    DRILL = "drill"
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ROLL_BACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A person's word. subject: a plan's id for abort, pause, resume and rollback; a failover policy's key otherwise.
+
+    to: the site for start and drill, '' for the policy's choice.
+    """
+
+    id: str
+    kind: OrderKind
+    subject: str
+    by: str
+    at: Instant
+    reason: str
+    expires_at: Instant
+    to: str = ""

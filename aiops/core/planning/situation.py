@@ -1,0 +1,53 @@
+"""What a policy of plans is judged from, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from aiops.core.model import (
+    Finding,
+    Incident,
+    Instant,
+    Judgement,
+    Order,
+    Plan,
+    Signal,
+    Snapshot,
+)
+
+M = TypeVar("M")
+"""What the policy remembers: GroupState or LadderState."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One instant as a policy of plans sees it.
+
+    signals: the policy's own, by name, as read at this instant. plans: all that stand or ended lately, of every policy.
+    orders: people's words to this policy that nobody has followed yet.
+    """
+
+    now: Instant
+    tick_s: float
+    snapshot: Snapshot
+    signals: Mapping[str, Signal]
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Generic[M]):
+    """What came of it: what is remembered, what is said, and the plan that the policy wants, if any.
+
+    A wanted plan is `proposed`; whether it begins, waits for a person or is only told is decided by its guards and by
+    the policy's mode. followed: ids of the orders that were followed or refused.
+    """
+
+    memory: M
+    judgement: Judgement
+    plan: Plan | None = None
+    followed: tuple[str, ...] = field(default=())
