@@ -39,6 +39,7 @@ class Around:
 
 def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workload:
     """Return the workload of an object and what stands around it."""
+    shown = item
     if knative.serves(ref):
         item, around = knative.as_scalable(item, around.podautoscalers), replace(around, scale=None)
     metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
@@ -61,8 +62,9 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workloa
         deleting=bool(metadata.get("deletionTimestamp")),
         annotations=ours(metadata),
         owners=field_owners(item, "replicas"),
-        hpas=(*autoscalers, *knative.serving(item, around.podautoscalers)),
-        left=knative.left(item, around.podautoscalers),
+        hpas=(*autoscalers, *knative.serving(shown, around.podautoscalers)),
+        left=knative.left(shown, around.podautoscalers),
+        beside=knative.beside(shown, around.podautoscalers),
         pdb_min_available=_floor(around.pdbs, alive),
         startup_s=_startups(pods),
     )
