@@ -47,8 +47,9 @@ VARIABLES = (
     Variable(
         name="incidents",
         unit="list",
-        meaning="findings that belong together",
-        members=("id", "kind", "score", "labels"),
+        meaning="findings that belong together, while they are open; start is in seconds since 1970; the five "
+        "likeliest suspects, such as shop/db",
+        members=("id", "kind", "score", "labels", "start", "suspects"),
     ),
     Variable(
         name="alerts",

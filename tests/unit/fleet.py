@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.detect.suspects import Dependencies
 from aiops.core.lookahead import Demand
 from aiops.core.model import Frame, Mode, Percepts, SeriesIndex, TargetRef
 from aiops.core.policies import (
@@ -101,8 +102,16 @@ def a_frame(at: float, index: SeriesIndex, values: Sequence[float], *, learn: bo
 class Days:
     """A bank that is led through time, 15 s a step; `usual` is noise around what the rows usually are."""
 
-    def __init__(self, policies: PolicySet, index: SeriesIndex, *, seed: int = 1, step_s: float = 15.0) -> None:
-        self.bank, self.policies, self.index = Bank(policies), policies, index
+    def __init__(
+        self,
+        policies: PolicySet,
+        index: SeriesIndex,
+        *,
+        seed: int = 1,
+        step_s: float = 15.0,
+        dependencies: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.bank, self.policies, self.index = Bank(policies, Dependencies(dependencies)), policies, index
         self.now, self.step_s = START, step_s
         self.chance = np.random.default_rng(seed)
 

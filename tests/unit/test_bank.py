@@ -9,7 +9,7 @@ import pytest
 
 from aiops.core.bank import Bank
 from aiops.core.lookahead import Demand
-from aiops.core.model import FindingKind
+from aiops.core.model import FindingKind, IncidentState
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
 
 CHECKOUT = f"{WATCH}#service=checkout"
@@ -138,12 +138,35 @@ def test_findings_that_share_a_label_are_one_incident_that_keeps_its_id() -> Non
     assert both.id == first.id
     assert dict(both.labels) == {"service": "checkout"}
     assert len(both.series) == 2
-    for _ in range(5):
+    for _ in range(25):
         (left,) = days.tick([100.0, 190.0, 100.0]).incidents
-    assert (left.id, left.since) == (first.id, first.since)
-    assert left.series == (index.keys[1],)
-    two = days.tick([100.0, 190.0, 200.0]).incidents
-    assert len(two) == 2
+    assert (left.id, left.since, left.standing) == (first.id, first.since, 1)
+    assert left.series == (index.keys[0], index.keys[1])
+    _, other = days.tick([100.0, 190.0, 200.0]).incidents
+    assert other.series == (index.keys[2],), "another thing, and long after"
+
+
+def test_an_incident_ends_once_nothing_of_it_has_been_open_for_two_minutes() -> None:
+    days = taught("checkout", "cart")
+    days.tick([160.0, 100.0])
+    told = [days.tick([100.0, 100.0]).incidents for _ in range(14)]
+    states = [one.state for (one,) in filter(None, told)]
+    assert states == [IncidentState.OPEN] * (len(states) - 1) + [IncidentState.ENDED]
+    (last,) = told[len(states) - 1]
+    assert last.standing == 0
+    assert days.now - last.seen_at >= 120.0
+    assert told[-1] == ()
+
+
+def test_the_things_that_others_depend_on_lead_the_suspects() -> None:
+    days = Days(a_set(a_watch()), services("checkout", "db"), dependencies={"checkout": ["shop/db"]})
+    days.learn_history(1.5)
+    days.ticks(8)
+    (one,) = days.tick([400.0, 160.0]).incidents
+    assert [(s.name, s.why) for s in one.suspects] == [
+        ("shop/checkout", ("deviates most",)),
+        ("shop/db", ("1 of 1 others depend on it",)),
+    ]
 
 
 # -- forecasts -----------------------------------------------------------------------------------------
@@ -239,7 +262,9 @@ def test_a_policy_that_is_gone_takes_its_findings_along() -> None:
     assert days.tick([160.0]).findings != ()
     days.policies = a_set()
     percepts = days.tick([160.0])
-    assert (percepts.findings, percepts.incidents) == ((), ())
+    assert percepts.findings == ()
+    assert [one.standing for one in percepts.incidents] == [0]
+    assert days.ticks(12)[-1].incidents == ()
 
 
 def test_seasons_of_different_length_live_side_by_side() -> None:

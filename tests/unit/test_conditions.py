@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident
+from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident, IncidentState, Suspect
 from aiops.core.observe.environment import of_alerts, of_percepts
 from aiops.policy.cel import MEMBERS, VARIABLES, InvalidCondition, condition
 
@@ -81,3 +83,12 @@ def test_conditions_read_the_alerts_that_fire():
     assert not condition(asked, ()).holds(of_alerts([]))
     with pytest.raises(InvalidCondition, match="alerts have name, labels, since, and no severity"):
         condition("alerts.exists(a, a.severity == 'page')", ())
+
+
+def test_conditions_read_what_an_incident_is_suspected_to_come_from_while_it_is_open():
+    suspect = Suspect(name="shop/db", series="s", kind="point", since=60.0, score=3.0)
+    open_one = replace(INCIDENT, since=60.0, suspects=(suspect,))
+    asked = condition('incidents.exists(i, "shop/db" in i.suspects && i.start < 61 && i.kind == "point")', ())
+    assert asked.holds(of_percepts([], [open_one]))
+    assert not asked.holds(of_percepts([], [replace(open_one, suspects=())]))
+    assert not asked.holds(of_percepts([], [replace(open_one, state=IncidentState.ENDED)]))

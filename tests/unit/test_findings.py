@@ -1,4 +1,4 @@
-"""Incidents out of findings, and the sentences that findings say."""
+"""The sentences that findings say."""
 
 from __future__ import annotations
 
@@ -6,76 +6,8 @@ import math
 
 import pytest
 
-from aiops.core.detect.incidents import incidents
 from aiops.core.detect.wording import named, sentence, span
-from aiops.core.model import Finding, FindingKind
-
-
-def a_finding(series: str, *, since: float = 100.0, score: float = 2.0, **labels: str) -> Finding:
-    return Finding(
-        policy="WatchPolicy/shop/w",
-        series=series,
-        labels=labels,
-        kind=FindingKind.POINT,
-        at=since + 60.0,
-        since=since,
-        score=score,
-        p_value=1e-6,
-        value=5.0,
-        expected=1.0,
-        lower=0.0,
-        upper=2.0,
-        reason="",
-    )
-
-
-def test_nothing_found_is_no_incident() -> None:
-    assert incidents([]) == ()
-
-
-def test_a_chain_of_shared_labels_is_one_incident() -> None:
-    chain = [a_finding("a", service="x"), a_finding("b", service="x", node="n1"), a_finding("c", node="n1")]
-    (one,) = incidents(chain)
-    assert one.series == ("a", "b", "c")
-    assert dict(one.labels) == {}
-
-
-def test_labels_that_everything_shares_join_nothing() -> None:
-    apart = [a_finding("a", job="web", namespace="shop"), a_finding("b", job="web", namespace="shop")]
-    assert len(incidents(apart)) == 2
-
-
-def test_kind_and_peak_are_those_of_the_worst_and_the_beginning_that_of_the_oldest() -> None:
-    old, worst = a_finding("a", since=10.0, service="x"), a_finding("b", since=20.0, score=9.0, service="x")
-    (one,) = incidents([worst, old])
-    assert (one.kind, one.peak_score, one.since) == ("point", 9.0, 10.0)
-
-
-def test_the_peak_of_an_incident_is_remembered() -> None:
-    first = incidents([a_finding("a", score=9.0)])
-    (later,) = incidents([a_finding("a", score=1.5)], first)
-    assert (later.id, later.peak_score) == (first[0].id, 9.0)
-
-
-def test_incidents_that_grow_together_go_on_as_the_older_one() -> None:
-    one, other = a_finding("a", since=10.0, service="x"), a_finding("b", since=20.0, node="n1")
-    before = incidents([one, other])
-    (joined,) = incidents([one, other, a_finding("c", since=30.0, service="x", node="n1")], before)
-    assert joined.id == before[0].id
-
-
-def test_an_incident_that_falls_apart_goes_on_once() -> None:
-    bridge = a_finding("c", since=30.0, service="x", node="n1")
-    one, other = a_finding("a", since=10.0, service="x"), a_finding("b", since=20.0, node="n1")
-    before = incidents([one, other, bridge])
-    after = incidents([one, other], before)
-    assert len({incident.id for incident in after}) == 2
-    assert after[0].id == before[0].id
-
-
-def test_the_same_findings_make_the_same_ids_in_any_order() -> None:
-    found = [a_finding("b", service="x"), a_finding("a", service="y")]
-    assert incidents(found) == incidents(found[::-1])
+from aiops.core.model import FindingKind
 
 
 @pytest.mark.parametrize(

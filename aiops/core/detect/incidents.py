@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from aiops.core.detect.suspects import Dependencies, suspects
 from aiops.core.detect.together import WINDOW_S, Population, groups
 from aiops.core.ids import ulid
-from aiops.core.model import Finding, Incident, Instant
-from aiops.core.model.perceived import IncidentState
+from aiops.core.model import Finding, Incident, IncidentState, Instant
 
 QUIET_S = 120.0
 """An incident has ended when nothing of it has been open for so long; its end is when the last finding was open."""
@@ -68,8 +67,8 @@ def _going_on(group: Sequence[Finding], old: Sequence[Incident], at: Instant, ar
     peak, peak_at = max([(worst.score, -at), *((one.peak_score, -one.peak_at) for one in old)])
     suspected = tuple(suspect for one in old for suspect in one.suspects)
     labels = dict((old[0] if old else oldest).labels)
-    for other in (*old, *group):
-        labels = {name: value for name, value in labels.items() if other.labels.get(name) == value}
+    for others in (*(one.labels for one in old), *(one.labels for one in group)):
+        labels = {name: value for name, value in labels.items() if others.get(name) == value}
     return Incident(
         id=old[0].id if old else ulid(oldest.since, "incident", oldest.series),
         kind=worst.kind.value,

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from aiops.core.detect.together import things
 from aiops.core.detect.wording import named
-from aiops.core.model import Finding, Instant, PolicyKey
-from aiops.core.model.perceived import Suspect
+from aiops.core.model import Finding, Instant, PolicyKey, Suspect
 
 KEPT = 20
 """Suspects that an incident remembers, so that one whose findings have closed can still lead."""

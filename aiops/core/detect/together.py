@@ -127,12 +127,16 @@ def least(expected: float) -> int:
     >>> least(0.0), least(0.001), least(10.0)
     (2, 2, 24)
     """
-    count = max(2, math.ceil(expected) + 1)
-    if expected <= 0.0:
-        return count
-    while count - expected - count * math.log(count / expected) > math.log(BY_CHANCE):
-        count += max(1, count // 64)
-    return count
+    low, high = max(2, math.floor(expected) + 1), max(2, math.ceil(4.0 * expected) + 16)
+    while low < high:  # the bound falls with k beyond what is expected
+        middle = (low + high) // 2
+        unlikely = expected <= 0.0 or _tail(middle, expected) <= math.log(BY_CHANCE)
+        low, high = (low, middle) if unlikely else (middle + 1, high)
+    return low
+
+
+def _tail(count: int, expected: float) -> float:
+    return count - expected - count * math.log(count / expected)
 
 
 class _Joined:

@@ -74,8 +74,10 @@ from aiops.core.model.perceived import (
     FindingKind,
     Forecast,
     Incident,
+    IncidentState,
     Nowcast,
     Percepts,
+    Suspect,
 )
 from aiops.core.model.planned import (
     Aim,
@@ -185,6 +187,7 @@ __all__ = [
     "Holds",
     "Hpa",
     "Incident",
+    "IncidentState",
     "Inputs",
     "Instant",
     "Judgement",
@@ -248,6 +251,7 @@ __all__ = [
     "StepResult",
     "StepStatus",
     "SubjectState",
+    "Suspect",
     "SuspendCronJob",
     "TargetRef",
     "TargetState",

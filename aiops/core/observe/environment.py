@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from aiops.core.model import Alert, Finding, Forecast, Incident, Instant, Signal, Workload
+from aiops.core.model import Alert, Finding, Forecast, Incident, IncidentState, Instant, Signal, Workload
 from aiops.core.policies import ScalingPolicy
+
+TOLD = 5
+"""Suspects of an incident that conditions see, the likeliest."""
 
 _HORIZON_QUANTILES = {"forecast.p50": 0.5, "forecast.p95": 0.95, "forecast.p99": 0.99}
 
@@ -58,7 +61,18 @@ def of_percepts(findings: Iterable[Finding], incidents: Iterable[Incident]) -> d
             {"kind": f.kind.value, "series": f.series, "score": f.score, "policy": f.policy, "labels": dict(f.labels)}
             for f in findings
         ],
-        "incidents": [{"id": i.id, "kind": i.kind, "score": i.peak_score, "labels": dict(i.labels)} for i in incidents],
+        "incidents": [_incident(one) for one in incidents if one.state is IncidentState.OPEN],
+    }
+
+
+def _incident(one: Incident) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "score": one.peak_score,
+        "labels": dict(one.labels),
+        "start": one.since,
+        "suspects": [suspect.name for suspect in one.suspects[:TOLD]],
     }
 
 
