@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, Wanted
 from aiops.core.protocols import Condition, Schedule
+from aiops.core.selection import Selection
 
 # -- what is asked of the metrics source ---------------------------------------------------------
 
@@ -284,7 +285,8 @@ class ScalingPolicy:
     """A compiled ScalingPolicy. document: its canonical JSON, from which it can be compiled again. digest: its hash.
 
     spec_hash: of the document without mode, labels and annotations, by which it is promoted (S6). candidate_for: the
-    key of the policy that it runs beside, '' for one that stands for itself.
+    key of the policy that it runs beside, '' for one that stands for itself. selection: of a template, which is made
+    into a policy for each workload that matches; None for a policy.
     """
 
     key: PolicyKey
@@ -310,6 +312,7 @@ class ScalingPolicy:
     time_zone: str = "UTC"
     spec_hash: str = ""
     candidate_for: PolicyKey = ""
+    selection: Selection | None = None
 
     @property
     def reach(self) -> Mode:
@@ -353,8 +356,10 @@ class WatchPolicy:
 class PlanPolicy:
     """What every policy whose decisions are plans carries (FailoverPolicy, RemediationPolicy); the rest is its kind's.
 
-    approvers: how many people must say yes. ask_for_s: how long a proposal waits for them. wanted: the objects that it
-    looks at, whatever happens. conditions: by their text, for checks that name them.
+    target: what decisions are told of: the object that steers traffic, or what is remedied. approvers: how many people
+    must say yes. ask_for_s: how long a proposal waits for them. wanted: the objects that it looks at, whatever happens.
+    workloads: those whose replicas it reads. conditions: by their text, for checks that name them. every_s: how often it
+    is judged, 0 for at every tick.
     """
 
     key: PolicyKey
@@ -362,11 +367,14 @@ class PlanPolicy:
     document: str
     origin: str
     mode: Mode
+    target: TargetRef
     signals: Mapping[str, SignalSpec]
     freezes: tuple[CalendarFreeze, ...] = ()
     approvers: int = 1
     ask_for_s: float = 3600.0
     wanted: Wanted = field(default_factory=Wanted)
+    workloads: tuple[TargetRef, ...] = ()
+    every_s: float = 0.0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     spec_hash: str = ""
 
@@ -384,21 +392,25 @@ AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
-    """Every policy in force, loaded all or nothing. digest: of all of them."""
+    """Every policy in force, loaded all or nothing. digest: of all of them.
+
+    templates: scaling policies with a selection; what is made of them for their members stands in `scaling`.
+    """
 
     digest: str
     scaling: tuple[ScalingPolicy, ...] = ()
     watches: tuple[WatchPolicy, ...] = ()
     plans: tuple[PlanPolicy, ...] = ()
+    templates: tuple[ScalingPolicy, ...] = ()
     step_s: float = 15.0
     labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def tested(self) -> tuple[Tested, ...]:
         """Return the policies that unit tests can drive."""
-        return (*self.scaling, *self.watches)
+        return (*self.scaling, *self.templates, *self.watches)
 
     @property
     def every(self) -> tuple[AnyPolicy, ...]:
         """Return the policies of every kind."""
-        return (*self.scaling, *self.watches, *self.plans)
+        return (*self.scaling, *self.templates, *self.watches, *self.plans)

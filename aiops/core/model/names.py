@@ -121,3 +121,34 @@ class TargetRef:
     def __str__(self) -> str:
         """Return what people read: `namespace/name`."""
         return f"{self.namespace}/{self.name}"
+
+
+class OwnerKind(StrEnum):
+    """Who steers a field of an object (S4)."""
+
+    AIOPS = "aiops"
+    HPA = "hpa"
+    VPA = "vpa"
+    KEDA = "keda"
+    ARGO_CD = "argo-cd"
+    FLUX = "flux"
+    FLAGGER = "flagger"
+    ARGO_ROLLOUTS = "argo-rollouts"
+    KARPENTER = "karpenter"
+    CLUSTER_AUTOSCALER = "cluster-autoscaler"
+    CREATOR = "creator"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOwner:
+    """One manager of one field, from managedFields or from an object that points at the target.
+
+    `field` is `replicas` or `minReplicas` of a workload, a path such as `spec.rules` of what plans look at; `at` is the
+    time of the manager's last write, if known.
+    """
+
+    field: str
+    kind: OwnerKind
+    manager: str
+    at: Instant | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from aiops.core.model.names import F64, Bools, Instant, Mode, PolicyKey, Reason, TargetRef
+from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Looked, Order
 
 # -- what the metrics source said -----------------------------------------------------------------
@@ -120,36 +120,6 @@ class Frame:
 
 
 # -- what the cluster is -----------------------------------------------------------------
-
-
-class OwnerKind(StrEnum):
-    """Who steers a field of an object (S4)."""
-
-    AIOPS = "aiops"
-    HPA = "hpa"
-    VPA = "vpa"
-    KEDA = "keda"
-    ARGO_CD = "argo-cd"
-    FLUX = "flux"
-    FLAGGER = "flagger"
-    ARGO_ROLLOUTS = "argo-rollouts"
-    KARPENTER = "karpenter"
-    CLUSTER_AUTOSCALER = "cluster-autoscaler"
-    CREATOR = "creator"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldOwner:
-    """One manager of one field, from managedFields or from an object that points at the target.
-
-    `field` is `replicas` or `minReplicas`; `at` is the time of the manager's last write, if known.
-    """
-
-    field: str
-    kind: OwnerKind
-    manager: str
-    at: Instant | None = None
 
 
 class Autoscaler(StrEnum):

@@ -13,20 +13,24 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from aiops.core.model.decided import Step
-from aiops.core.model.names import Instant, PolicyKey, Reason, TargetRef
+from aiops.core.model.names import FieldOwner, Instant, PolicyKey, Reason, TargetRef
 
 # -- what plans look at ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenObject:
-    """An object as its cluster's API showed it at `as_of`. body: its JSON, without managed fields."""
+    """An object as its cluster's API showed it at `as_of`. body: its JSON, without managed fields.
+
+    owners: who else manages which part of it, from its managed fields.
+    """
 
     ref: TargetRef
     uid: str
     resource_version: str
     as_of: Instant
     body: Mapping[str, Any]
+    owners: tuple[FieldOwner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,8 +409,8 @@ class Plan:
 
     subject: at most one plan that has not ended stands for it. by: the policy's key, or who ordered it. keeps: any of
     these known to be false while it runs makes it roll back. dry_run: its steps are told, never sent. expires_at: when
-    a proposal that nobody answered is withdrawn. needed: how many people must say yes; approvals: who did. held: why
-    nothing is done for it now, '' when nothing stands against it. seen: what the goal's signal was since it began.
+    a proposal that nobody answered is withdrawn. needed: how many people must say yes; approvals: who did. answered: a
+    person said no, or none said anything in time. held: why nothing is done for it now, '' for nothing. seen: what the goal's signal was since it began.
     """
 
     id: str
@@ -429,8 +433,14 @@ class Plan:
     effectiveness: Effectiveness | None = None
     needed: int = 1
     approvals: tuple[str, ...] = ()
+    answered: bool = False
     held: str = ""
     notes: tuple[Note, ...] = ()
+
+    @property
+    def touches_back(self) -> bool:
+        """Return whether something of it stands in a cluster that it could take back (S9)."""
+        return any(step.sent and step.undo and step.stage is not Stage.UNDONE for step in self.steps)
 
     @property
     def current(self) -> int | None:
@@ -442,7 +452,7 @@ class Plan:
         return ahead[0] if ahead else None
 
 
-_TO_UNDO = frozenset({Stage.BEGUN, Stage.DONE, Stage.UNDOING, Stage.UNKNOWN, Stage.FAILED})
+_TO_UNDO = frozenset(Stage) - {Stage.PENDING, Stage.UNDONE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

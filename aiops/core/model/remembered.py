@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from aiops.core.model.names import Instant
 from aiops.core.model.observed import SignalMemory
+from aiops.core.model.planned import Wanted
 
 
 class Health(StrEnum):
@@ -30,11 +31,15 @@ class SiteState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
-    """What a FailoverPolicy carries. sites: by name. moved_at: when traffic was last moved between sites by a plan."""
+    """What a FailoverPolicy carries. sites: by name. moved_at: when traffic was last moved between sites by a plan.
+
+    wanted: what it must look at next time, beside what it always does.
+    """
 
     sites: Mapping[str, SiteState] = field(default_factory=dict)
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)
     moved_at: Instant = -math.inf
+    wanted: Wanted = field(default_factory=Wanted)
     fingerprint: str = ""
     decision_id: str = ""
 
@@ -51,10 +56,14 @@ class SubjectState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LadderState:
-    """What a RemediationPolicy carries. subjects: by name, those that are or lately were in trouble."""
+    """What a RemediationPolicy carries. subjects: by name, those that are or lately were in trouble.
+
+    wanted: what it must look at next time, beside what it always does.
+    """
 
     subjects: Mapping[str, SubjectState] = field(default_factory=dict)
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)
     breaker_until: Instant = -math.inf
+    wanted: Wanted = field(default_factory=Wanted)
     fingerprint: str = ""
     decision_id: str = ""

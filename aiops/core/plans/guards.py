@@ -1,0 +1,263 @@
+"""The guards of plans: whether one may begin, and whether one that runs may go on at this instant (S2, S3, S6, S9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiops.core.model import (
+    Ask,
+    Deny,
+    Direction,
+    Freeze,
+    Instant,
+    Mode,
+    Plan,
+    PlanKind,
+    PlanStatus,
+    Reason,
+    Snapshot,
+    TargetRef,
+    Wait,
+)
+from aiops.core.plans.operations import verbs
+from aiops.core.policies import PlanPolicy
+
+OPT_IN = "policy.aiops/managed"
+NODES = "Node"
+
+SETTLED_S = 3600.0
+"""How long a dry run's plan is not told again."""
+
+_FREEZE_BINDS = frozenset({PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION})
+"""What can wait for the end of a change freeze; users that fail cannot (S9)."""
+
+Held: TypeAlias = Wait | Deny | Ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a plan is ruled in: the policy that wants it, the world, and every plan there is."""
+
+    policy: PlanPolicy
+    snapshot: Snapshot
+    plans: tuple[Plan, ...]
+
+    @property
+    def now(self) -> Instant:
+        """Return the instant."""
+        return self.snapshot.at
+
+    @property
+    def mode(self) -> Mode:
+        """Return the stricter of the policy's mode and the global ceiling (S6)."""
+        return min(self.policy.reach, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+
+
+def ruling(plan: Plan, bounds: Bounds) -> Held | None:
+    """Return what keeps a proposed plan from beginning now, the first guard that speaks; None when nothing does."""
+    for guard in GUARDS:
+        said = guard(plan, bounds)
+        if said is not None:
+            return said
+    return None
+
+
+def stopped(plan: Plan, bounds: Bounds) -> str:
+    """Return why a plan that has begun must stand still now, '' when it may go on (S9: frozen between steps)."""
+    for guard in (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed):
+        said = guard(plan, bounds)
+        if said is not None:
+            return said.detail
+    return ""
+
+
+def touched(plan: Plan) -> tuple[TargetRef, ...]:
+    """Return every object that a plan's steps change, each once."""
+    return tuple(dict.fromkeys(ref for step in plan.steps for ref in verbs(step.operation).touches(step.operation)))
+
+
+# -- one guard each: what holds, or None -------------------------------------------------------------
+
+
+def _observing(_: Plan, bounds: Bounds) -> Held | None:
+    if bounds.mode is Mode.OBSERVE:
+        return Wait(reason=Reason.MODE_OBSERVE, detail="mode observe: nothing is planned")
+    return None
+
+
+def _leader(_: Plan, bounds: Bounds) -> Held | None:
+    leadership = bounds.snapshot.leadership
+    if not leadership.leader:
+        holder = f", {leadership.holder} is" if leadership.holder else ""
+        return Wait(reason=Reason.NOT_LEADER, detail=f"this process is not the leader{holder}")
+    if leadership.until <= bounds.now:
+        return Wait(reason=Reason.NOT_LEADER, detail="the lease has run out")
+    return None
+
+
+def _store(_: Plan, bounds: Bounds) -> Held | None:
+    if bounds.snapshot.store_ok:
+        return None
+    return Wait(reason=Reason.STORE_UNAVAILABLE, detail="the journal cannot be written, so nothing new is begun")
+
+
+def _unfenced(plan: Plan, bounds: Bounds) -> Held | None:
+    unfenced = bounds.snapshot.leadership.unfenced
+    for ref in touched(plan):
+        if ref.key in unfenced:
+            reason, detail = unfenced[ref.key]
+            return Wait(reason=reason, detail=detail)
+    return None
+
+
+def _subject(plan: Plan, bounds: Bounds) -> Held | None:
+    for other in bounds.plans:
+        if other.id != plan.id and other.subject == plan.subject and _stands(other):
+            detail = f"plan {other.id} ({other.kind.value}, {other.status.value}) stands for the same"
+            return Wait(reason=Reason.IN_FLIGHT, detail=detail)
+    return None
+
+
+def _shared(plan: Plan, bounds: Bounds) -> Held | None:
+    """Hold what would change an object that a plan of another subject is changing (S4)."""
+    mine = {ref.key for ref in touched(plan)}
+    for other in bounds.plans:
+        if other.id == plan.id or not _stands(other):
+            continue
+        both = next((ref for ref in touched(other) if ref.key in mine), None)
+        if both is not None:
+            return Wait(reason=Reason.IN_FLIGHT, detail=f"plan {other.id} of {other.policy} is changing {both}")
+    return None
+
+
+def _paused(plan: Plan, bounds: Bounds) -> Held | None:
+    targets = (bounds.policy.target, *touched(plan))
+    for pause in bounds.snapshot.pauses:
+        if pause.direction is not Direction.ALL:
+            continue
+        if any(pause.concerns(target, bounds.policy.key, bounds.now) for target in targets):
+            why = f": {pause.reason}" if pause.reason else ""
+            return Wait(reason=Reason.PAUSED, detail=f"paused by {pause.by}{why}")
+    return None
+
+
+def _frozen(plan: Plan, bounds: Bounds) -> Held | None:
+    if plan.kind not in _FREEZE_BINDS:
+        return None
+    own = ((one.name, one.schedule.active_until(bounds.now)) for one in bounds.policy.freezes)
+    standing = [
+        *(one for one in bounds.snapshot.freezes if one.concerns(bounds.policy.key)),
+        *(Freeze(name=name, until=until) for name, until in own if until is not None),
+    ]
+    if not standing:
+        return None
+    latest = max(standing, key=lambda one: one.until)
+    return Wait(reason=Reason.FROZEN, detail=f"change freeze {latest.name}", until=latest.until)
+
+
+def _allowed(plan: Plan, bounds: Bounds) -> Held | None:
+    """Deny what is protected always, and what nobody opted in to (S3)."""
+    for ref in touched(plan):
+        said = _allowed_object(ref, bounds)
+        if said is not None:
+            return said
+    return None
+
+
+def _allowed_object(ref: TargetRef, bounds: Bounds) -> Held | None:
+    scope, looked = bounds.snapshot.scope, bounds.snapshot.looked
+    if ref.key in scope.protected_targets or str(ref) in scope.protected_targets:
+        return Deny(reason=Reason.PROTECTED, detail=f"{ref.kind} {ref} is protected")
+    if ref.namespace in scope.protected_namespaces:
+        return Deny(reason=Reason.PROTECTED, detail=f"namespace {ref.namespace} is protected")
+    if bounds.mode.rank < Mode.APPROVE.rank or (ref.namespace and ref.namespace in scope.namespaces):
+        return None
+    bearer = ref if not ref.namespace else namespace_of(ref)
+    seen = looked.objects.get(bearer.key)
+    if seen is None:
+        why = looked.errors[bearer.key][1] if bearer.key in looked.errors else "not seen yet"
+        return Wait(reason=Reason.UNKNOWN_TARGET, detail=f"whether {bearer.kind} {bearer.name} opted in: {why}")
+    labels = (seen.body.get("metadata") or {}).get("labels") or {}
+    if labels.get(OPT_IN) == "true":
+        return None
+    return Deny(reason=Reason.NOT_OPTED_IN, detail=f"{bearer.kind} {bearer.name} has no label {OPT_IN}: 'true'")
+
+
+def _told(plan: Plan, bounds: Bounds) -> Held | None:
+    """Do not tell the same dry run every tick."""
+    if bounds.mode is not Mode.DRY_RUN:
+        return None
+    for other in bounds.plans:
+        if other.status is PlanStatus.REHEARSED and same(other, plan) and bounds.now - other.ended_at < SETTLED_S:
+            return Wait(reason=Reason.DRY_RUN_SETTLED, detail=f"dry-run: plan {other.id} was told and not begun")
+    return None
+
+
+def _rejected(plan: Plan, bounds: Bounds) -> Held | None:
+    """Do not ask again so soon what a person has said no to, or what nobody answered."""
+    for other in bounds.plans:
+        until = other.ended_at + bounds.policy.ask_for_s
+        if other.status is PlanStatus.REFUSED and same(other, plan) and bounds.now < until and other.answered:
+            return Wait(reason=Reason.APPROVAL_REJECTED, detail=f"plan {other.id}: {other.notes[-1].text}", until=until)
+    return None
+
+
+def _asked(plan: Plan, bounds: Bounds) -> Held | None:
+    """Ask a person in mode approve, and for what nothing can take back (S6)."""
+    expires_at = bounds.now + bounds.policy.ask_for_s
+    missing = plan.needed - len(set(plan.approvals))
+    if plan.approvals and missing <= 0:
+        return None
+    ordered = plan.by != plan.policy
+    if ordered and plan.needed <= 1:
+        return None  # the order of a person is that person's yes
+    if bounds.mode is Mode.APPROVE or ordered:
+        detail = f"{plan.reason}: needs a yes" if missing <= 1 else f"{plan.reason}: needs {missing} people's yes"
+        return Ask(reason=Reason.APPROVAL_NEEDED, detail=detail, expires_at=expires_at)
+    lasting = [step.name for step in plan.steps if not step.undoable]
+    if lasting and bounds.mode is Mode.ENFORCE:
+        detail = f"nothing can take back {', '.join(lasting)}: needs a yes"
+        return Ask(reason=Reason.NOT_UNDOABLE, detail=detail, expires_at=expires_at)
+    return None
+
+
+_Guard: TypeAlias = Callable[[Plan, Bounds], Held | None]
+
+GUARDS: tuple[_Guard, ...] = (
+    _observing,
+    _leader,
+    _store,
+    _unfenced,
+    _subject,
+    _shared,
+    _paused,
+    _frozen,
+    _allowed,
+    _told,
+    _rejected,
+    _asked,
+)
+"""In order: what forbids all, what stands in the way, what people said, what is touched, what was asked."""
+
+
+# -- two plans ---------------------------------------------------------------------------------------
+
+
+def same(one: Plan, other: Plan) -> bool:
+    """Return whether two plans would do the same to the same subject."""
+    return one.subject == other.subject and one.kind is other.kind and _does(one) == _does(other)
+
+
+def _does(plan: Plan) -> Iterable[str]:
+    return [verbs(step.operation).says(step.operation) for step in plan.steps]
+
+
+def _stands(plan: Plan) -> bool:
+    return not plan.status.ended and plan.status is not PlanStatus.PROPOSED
+
+
+def namespace_of(ref: TargetRef) -> TargetRef:
+    """Return the Namespace that an object lies in, whose label says whether it may be changed (S3)."""
+    return TargetRef(cluster=ref.cluster, namespace="", api_version="v1", kind="Namespace", name=ref.namespace)
