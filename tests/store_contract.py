@@ -5,6 +5,7 @@ Whoever runs it subclasses `StoreContract` and gives it a fixture `url` of an em
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -13,13 +14,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Column, MetaData, Table, event, inspect, text
 
 from aiops.adapters.store import Asked, Store
 from aiops.adapters.store.database import connect, migrate, writing
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.tables import METADATA, REVISION
-from aiops.core.model import Approval, Direction, LoopState, Mode, Pause, Percepts, StepResult, StepStatus
+from aiops.core.model import (
+    Alert,
+    AlertStatus,
+    Approval,
+    Direction,
+    Finding,
+    FindingKind,
+    Incident,
+    IncidentState,
+    LoopState,
+    Mode,
+    Pause,
+    Percepts,
+    StepResult,
+    StepStatus,
+    Suspect,
+)
 from aiops.core.pipeline import Turn, decide, settled
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
@@ -29,6 +46,25 @@ from tests.builders import KEY, NOW, answer, loaded, policy, snapshot
 from tests.unit.test_pipeline import later
 
 Opened = Callable[..., Store]
+FIRST = {
+    "meta", "ticks", "decisions", "inputs", "documents", "actions", "outcomes", "findings", "incidents", "state",
+    "effects", "samples", "pauses", "approvals",
+}  # fmt: skip
+"""The tables of the first version."""
+
+FINDING = Finding(
+    policy="WatchPolicy/shop/errors", series="WatchPolicy/shop/errors#service=checkout", labels={"service": "checkout"},
+    kind=FindingKind.POINT, at=NOW, since=NOW, score=2.0, p_value=1e-9, value=9.0, expected=1.0, lower=0.0, upper=2.0,
+    reason="",
+)  # fmt: skip
+INCIDENT = Incident(
+    id="01INCIDENT0000000000000000", kind="point", since=NOW, labels={"zone": "a"}, series=("s",), peak_score=3.0,
+    peak_at=NOW + 5, seen_at=NOW, suspects=(Suspect(name="shop/db", series="s", kind="point", since=NOW, score=3.0),),
+)  # fmt: skip
+ALERT = Alert(
+    fingerprint="f1", name="HighLatency", labels={"alertname": "HighLatency", "quote": "'; DROP TABLE alerts"},
+    status=AlertStatus.FIRING, starts_at=NOW, ends_at=math.inf, seen_at=NOW,
+)  # fmt: skip
 
 
 def made(state=None, shot=None):
@@ -81,14 +117,21 @@ def rows_of(store: Store) -> dict[str, list[str]]:
         }
 
 
+def first_tables(connection) -> list[Table]:
+    """Return the tables of the first version as they were, in the types of today."""
+    there = inspect(connection)
+    kept = [table for table in METADATA.sorted_tables if there.has_table(table.name)]
+    names = {table.name: {column["name"] for column in there.get_columns(table.name)} for table in kept}
+    anew = MetaData()
+    return [Table(t.name, anew, *(Column(c.name, c.type) for c in t.columns if c.name in names[t.name])) for t in kept]
+
+
 def as_of_first_version(url: str) -> None:
     """Make the store that the first version of the program left, with one row in each table."""
     engine = connect(url)
     with writing(engine) as connection:
         migrate(connection, "0001")
-        for table in METADATA.sorted_tables:
-            if table.name in ("claims", "promotions"):
-                continue
+        for table in first_tables(connection):
             values = {"meta": {"key": "ticks", "value": "7"}}.get(table.name) or {
                 column.name: b"x" if "BLOB" in str(column.type) else column.type.python_type(1)
                 for column in table.columns
@@ -226,7 +269,7 @@ class StoreContract:
         assert (migrated.found, created.found) == ("0001", None)
         assert shape(migrated.engine) == shape(created.engine)
         assert {name: len(rows) for name, rows in rows_of(migrated).items()} == {
-            name: {"claims": 0, "promotions": 0, "meta": 2}.get(name, 1) for name in METADATA.tables
+            name: {"meta": 2}.get(name, int(name in FIRST)) for name in METADATA.tables
         }
         assert migrated.journal.epoch() == created.journal.epoch() == 0
         assert rows_of(created)["meta"] == ["('fence', '0')"]  # to be locked by the first two claims
@@ -248,6 +291,64 @@ class StoreContract:
         (adopted,) = opened().promotions.every()
         assert (adopted.policy, adopted.mode, adopted.by) == (acted.key, Mode.ENFORCE, "upgrade")
         assert (adopted.spec_hash, adopted.document) == (acted.spec_hash, acted.document)
+
+    # -- what was found, and what Alertmanager told -----------------------------------------------------
+
+    def test_a_finding_keeps_what_was_said_of_it_at_its_worst(self, opened):
+        store, turn = opened(), made()
+        for seconds, score in ((0, 2.0), (15, 9.0), (30, 3.0)):
+            finding = replace(FINDING, at=NOW + seconds, score=score, value=score * 10)
+            store.journal.begin(replace(turn.tick, id=f"T{seconds}", decisions=(), findings=(finding,)), turn.state)
+        ((worst, until),) = store.reader.findings_of("service=checkout", None)
+        assert (worst.score, worst.value, worst.at, until) == (9.0, 90.0, NOW + 15, NOW + 30)
+        assert store.reader.findings_of("service=checkout", NOW + 31) == []
+        assert store.reader.findings_of("service%", None) == [], "a part of a name, and no pattern"
+        (row,) = store.reader.findings(0.0)
+        assert (row["peak"], row["until"]) == (9.0, NOW + 30)
+
+    def test_an_incident_comes_back_with_its_suspects_and_its_end(self, opened):
+        store, turn = opened(), made()
+        opened_then = replace(INCIDENT, standing=1)
+        ended = replace(INCIDENT, state=IncidentState.ENDED, seen_at=NOW + 15)
+        for number, one in enumerate((opened_then, ended)):
+            tick = replace(turn.tick, id=f"T{number}", at=NOW + number * 60, decisions=(), incidents=(one,))
+            store.journal.begin(tick, turn.state)
+            found = store.reader.incident(INCIDENT.id[:6].lower())
+            assert found["state"] == one.state.value
+        assert (found["until"], found["peak_at"], found["labels"]) == (NOW + 15, NOW + 5, {"zone": "a"})
+        assert [one["name"] for one in found["suspects"]] == ["shop/db"]
+        assert store.reader.incidents(0.0) == [found]
+        with pytest.raises(NotFound, match=f"the newest are {INCIDENT.id}"):
+            store.reader.incident("01X")
+
+    def test_an_incident_that_nobody_took_up_again_is_lost_and_not_open(self, opened):
+        store, turn = opened(), made()
+        store.journal.begin(replace(turn.tick, id="T0", decisions=(), incidents=(INCIDENT,)), turn.state)
+        store.journal.begin(replace(turn.tick, id="T1", at=NOW + 86_400, decisions=()), turn.state)
+        assert store.reader.incident(INCIDENT.id)["state"] == "lost"
+
+    def test_an_alert_told_twice_is_one_and_ends_when_it_is_resolved(self, opened):
+        alerts = opened().alerts
+        assert alerts.note([ALERT, ALERT]) == {"new": 1, "again": 1, "resolved": 0}
+        again = replace(ALERT, seen_at=NOW + 60)
+        alerts.note([again])
+        assert opened().alerts.firing(NOW + 60) == (again,), "after a restart, too"
+        assert alerts.firing(NOW + 61) == (), "what was not told since is not known to fire"
+        resolved = replace(again, status=AlertStatus.RESOLVED, ends_at=NOW + 90)
+        assert alerts.note([resolved]) == {"new": 0, "again": 0, "resolved": 1}
+        assert (alerts.firing(0.0), alerts.newest()) == ((), (resolved,))
+        assert alerts.note([replace(again, seen_at=NOW + 99)])["again"] == 1
+        assert alerts.firing(0.0) == (), "a message that comes late opens nothing again"
+
+    def test_of_one_alert_only_the_newest_fires(self, opened):
+        alerts = opened().alerts
+        later_one = replace(ALERT, starts_at=NOW + 600, seen_at=NOW + 600)
+        alerts.note([ALERT, later_one])
+        assert alerts.firing(0.0) == (later_one,)
+        assert [(one.status, one.ends_at) for one in alerts.newest()][1] == (AlertStatus.RESOLVED, NOW + 600)
+        early = replace(ALERT, starts_at=NOW - 600)
+        assert alerts.note([early]) == {"new": 0, "again": 0, "resolved": 1}
+        assert alerts.firing(0.0) == (later_one,)
 
     def test_the_newest_promotion_of_a_policy_is_surely_the_newest_s6(self, opened):
         store = opened()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from aiops.adapters.store.alerts import Alerts
 from aiops.adapters.store.copying import Copied, backup, restore
 from aiops.adapters.store.database import (
     connect,
@@ -45,6 +46,7 @@ class Store:
     reader: Reader
     promotions: Promotions
     versions: Versions
+    alerts: Alerts
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -70,8 +72,8 @@ class Store:
             if lock is not None:
                 lock.close()
             raise
-        roles = (JournalWriter(engine, batch), People(engine), Reader(engine), Promotions(engine), Versions(engine))
-        return cls(url, engine, *roles, lock, found)
+        roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine))
+        return cls(url, engine, JournalWriter(engine, batch), *roles, lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:

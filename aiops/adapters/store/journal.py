@@ -141,7 +141,7 @@ class JournalWriter:
         # how older actions ended is written with the state that has forgotten them, or a death in between would lose it
         batch.outcomes += [outcome_row(outcome) for outcome in tick.outcomes]
         self._note_findings(tick)
-        batch.incidents.update({incident.id: incident_row(incident, at) for incident in tick.incidents})
+        batch.incidents.update({incident.id: incident_row(incident) for incident in tick.incidents})
         self._latest = state
         if len(batch.ticks) >= self._every or any(not action.dry_run for action in tick.actions):
             self.flush()
@@ -150,11 +150,10 @@ class JournalWriter:
         """Keep each open finding with its peak, and what was said of it then."""
         still: dict[tuple[str, float], Row] = {}
         for finding in tick.findings:
-            key, row = (finding.series, finding.since), finding_row(finding)
+            key = (finding.series, finding.since)
             known = self._open.get(key)
-            if known is not None and known["peak"] > row["peak"]:
-                row = {**known, "until": row["until"]}
-            still[key] = row
+            past = known is not None and known["peak"] >= finding.score
+            still[key] = {**known, "until": finding.at} if known is not None and past else finding_row(finding)
         self._open = still
         self._batch.findings.update(still)
 

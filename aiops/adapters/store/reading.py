@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,17 @@ from aiops.adapters.store.tables import (
     STATE,
     TICKS,
 )
-from aiops.core.model import Action, Decision, Effect, Instant, Outcome, OutcomeKind, TargetState
+from aiops.core.model import (
+    Action,
+    Decision,
+    Effect,
+    Finding,
+    IncidentState,
+    Instant,
+    Outcome,
+    OutcomeKind,
+    TargetState,
+)
 from aiops.core.record.codec import from_text
 from aiops.errors import NotFound
 
@@ -54,6 +65,9 @@ class Asked:
     reason: str | None = None
     limit: int = 50
 
+
+LOST_S = 7200.0
+"""An open incident of which no tick has seen anything for so long is taken up by none any more."""
 
 _LISTED = ("id", "at", "until", "ticks", "policy", "target", "verdict", "reason", "before", "after", "dry_run", "story")
 
@@ -136,15 +150,53 @@ class Reader:
 
     def findings(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
         """Return findings that were open since, newest first."""
+        columns = [column for column in FINDINGS.columns if column.name != "body"]
         return self._rows(
-            select(FINDINGS).where(FINDINGS.c.until >= since).order_by(FINDINGS.c.since.desc()).limit(limit)
+            select(*columns).where(FINDINGS.c.until >= since).order_by(FINDINGS.c.since.desc()).limit(limit)
         )
 
+    def findings_of(self, series: str, at: Instant | None, limit: int = 1000) -> list[tuple[Finding, Instant]]:
+        """Return findings of a series, newest first, as they were at their worst, each with when it was last open.
+
+        series: its key, or any part of it. at: only those that were open then.
+        """
+        escaped = FINDINGS.c.series.contains(series, autoescape=True)
+        query = select(FINDINGS.c.body, FINDINGS.c.until).where(escaped, FINDINGS.c.body.is_not(None))
+        if at is not None:
+            query = query.where(FINDINGS.c.since <= at, FINDINGS.c.until >= at)
+        with translated("the findings cannot be read"), self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(FINDINGS.c.since.desc()).limit(limit))
+            return [(from_text(unpacked(row.body), Finding), float(row.until)) for row in rows]
+
     def incidents(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
-        """Return incidents that were open since, newest first."""
-        return self._rows(
-            select(INCIDENTS).where(INCIDENTS.c.until >= since).order_by(INCIDENTS.c.since.desc()).limit(limit)
-        )
+        """Return incidents that were open since, newest first, as plain values."""
+        query = select(INCIDENTS).where(INCIDENTS.c.until >= since).order_by(INCIDENTS.c.since.desc())
+        return self._incidents(query.limit(limit))
+
+    def incident(self, prefix: str) -> dict[str, Any]:
+        """Return one incident by its id or the unambiguous beginning of it; raise NotFound."""
+        found = self._incidents(select(INCIDENTS).where(INCIDENTS.c.id.startswith(prefix.upper())).limit(3))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"{prefix} could be {', '.join(one['id'] for one in found)}: give more of the id")
+        newest = [one["id"] for one in self.incidents(-math.inf, limit=3)]
+        known = f"; the newest are {', '.join(newest)}" if newest else ""
+        raise NotFound(f"there is no incident {prefix}{known}")
+
+    def _incidents(self, query: Select[Any]) -> list[dict[str, Any]]:
+        """Return incidents, the suspects and labels of which an older program did not keep."""
+        with translated("the incidents cannot be read"), self._engine.connect() as connection:
+            newest = connection.execute(select(func.max(TICKS.c.at))).scalar()
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows:
+            body = row.pop("body")
+            said = {} if body is None else json.loads(unpacked(body))
+            row["state"] = _state(row, newest)
+            row |= {"merged_into": said.get("merged_into", ""), "standing": said.get("standing", 0)}
+            row |= {"labels": said.get("labels", {}), "suspects": said.get("suspects", [])}
+            row["members"] = said.get("series", [])
+        return rows
 
     def series(self, policy: str, since: Instant, until: Instant) -> dict[str, list[Any]]:
         """Return the curves of a policy: a list for each column, on one grid of ticks."""
@@ -182,7 +234,8 @@ class Reader:
             for row in connection.execute(select(ACTIONS).order_by(ACTIONS.c.id)):
                 yield _line("action", status=row.status, body=json.loads(unpacked(row.body)))
             for table in (OUTCOMES, FINDINGS, SAMPLES):
-                for record in connection.execute(select(table).order_by(*table.primary_key.columns)).mappings():
+                columns = [column for column in table.columns if column.name != "body"]
+                for record in connection.execute(select(*columns).order_by(*table.primary_key.columns)).mappings():
                     yield _line(table.name, **dict(record))
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
@@ -192,6 +245,14 @@ class Reader:
     def _first(self, query: Select[Any]) -> Any:
         with translated("the store cannot be read"), self._engine.connect() as connection:
             return connection.execute(query).first()
+
+
+def _state(row: Mapping[str, Any], newest: Instant | None) -> str:
+    """Return where an incident stands: `lost` is one that was open when a daemon stopped that did not take it up."""
+    if row["state"] != IncidentState.OPEN.value:
+        return str(row["state"] or IncidentState.ENDED.value)
+    seen = newest is None or newest - row["until"] <= LOST_S
+    return IncidentState.OPEN.value if seen else "lost"
 
 
 def _line(record: str, /, **fields: Any) -> str:

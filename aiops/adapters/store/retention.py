@@ -9,6 +9,7 @@ from sqlalchemy import delete, exists, func, select, text
 from aiops.adapters.store.database import translated
 from aiops.adapters.store.tables import (
     ACTIONS,
+    ALERTS,
     APPROVALS,
     CLAIMS,
     DECISIONS,
@@ -109,6 +110,7 @@ def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
         OUTCOMES.name: _delete(connection, delete(OUTCOMES).where(OUTCOMES.c.at < cut)),
         FINDINGS.name: _delete(connection, delete(FINDINGS).where(FINDINGS.c.until < cut)),
         INCIDENTS.name: _delete(connection, delete(INCIDENTS).where(INCIDENTS.c.until < cut)),
+        ALERTS.name: _delete(connection, delete(ALERTS).where(ALERTS.c.seen_at < cut)),
         APPROVALS.name: _delete(connection, delete(APPROVALS).where(APPROVALS.c.at < cut)),
         PAUSES.name: _delete(connection, delete(PAUSES).where(PAUSES.c.ended_at < cut)),
         # an intent without an answer is kept until somebody has looked at it

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from aiops.core.model import Action, Decision, Finding, Incident, Outcome, Pass, StepResult, VerdictWord
 from aiops.core.record.codec import to_text
 
 Row = dict[str, Any]
+
+SERIES_KEPT = 500
+"""Series of an incident that are kept by name; a storm has thousands."""
 
 
 def packed(text: str) -> bytes:
@@ -120,16 +124,21 @@ def finding_row(finding: Finding) -> Row:
         "kind": finding.kind.value,
         "peak": finding.score,
         "reason": finding.reason,
+        "body": packed(to_text(finding)),
     }
 
 
-def incident_row(incident: Incident, at: float) -> Row:
-    """Return one open incident as it is now."""
+def incident_row(incident: Incident) -> Row:
+    """Return one incident as it is now, with no more than so many of its series by name."""
+    named = replace(incident, series=incident.series[:SERIES_KEPT])
     return {
         "id": incident.id,
         "since": incident.since,
-        "until": at,
+        "until": incident.seen_at,
         "kind": incident.kind,
         "series": len(incident.series),
         "peak": incident.peak_score,
+        "peak_at": incident.peak_at,
+        "state": incident.state.value,
+        "body": packed(to_text(named)),
     }

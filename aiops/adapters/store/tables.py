@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
-REVISION = "0003"
+REVISION = "0005"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
@@ -100,6 +100,7 @@ FINDINGS = Table(
     Column("kind", String(16), nullable=False),
     Column("peak", Float, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("body", LargeBinary),
 )
 
 INCIDENTS = Table(
@@ -111,6 +112,21 @@ INCIDENTS = Table(
     Column("kind", String(16), nullable=False),
     Column("series", Integer, nullable=False),
     Column("peak", Float, nullable=False),
+    Column("peak_at", Float),
+    Column("state", String(16)),
+    Column("body", LargeBinary),
+)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("starts_at", Float, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("ends_at", Float),
+    Column("seen_at", Float, nullable=False),
 )
 
 STATE = Table("state", METADATA, Column("policy", _KEY, primary_key=True), Column("body", Text, nullable=False))
