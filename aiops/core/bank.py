@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,21 @@ from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Population
 from aiops.core.forecast import FORECASTERS
 from aiops.core.lookahead import Demand, Lookahead
-from aiops.core.model import F64, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey, SeriesIndex
+from aiops.core.model import (
+    F64,
+    Finding,
+    Forecast,
+    Frame,
+    Incident,
+    IncidentState,
+    Instant,
+    Percepts,
+    PolicyKey,
+    SeriesIndex,
+    Suspect,
+)
 from aiops.core.policies import ForecastSpec, PolicySet, ScalingPolicy
 from aiops.core.protocols import Forecaster
-from aiops.core.record.codec import from_text, to_text
 from aiops.core.versions import kin
 
 FORMAT = 2
@@ -208,7 +220,7 @@ class Bank:
             "queries": {policy.key: policy.query.expr for policy in self._policies.watches},
             "groups": {name: [group.detector.version, group.keys] for name, group in self._groups.items()},
             "demands": {key: [one.asked, one.model.version] for key, one in self._demands.items()},
-            "incidents": [to_text(one) for one in self._incidents],
+            "incidents": [asdict(one) for one in self._incidents],
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, group in self._groups.items():
@@ -246,9 +258,9 @@ class Bank:
         self._at, self._index = at, _NO_SERIES
         self._regroup(self._policies, changed)
         try:
-            self._incidents = tuple(from_text(text, Incident) for text in about["incidents"])
-        except (TypeError, ValueError) as err:
-            refused.append(f"incidents: {err}")
+            self._incidents = tuple(_incident(fields) for fields in about["incidents"])
+        except (KeyError, TypeError, ValueError) as err:
+            refused.append(f"incidents: {err!r}")
         return tuple(refused)
 
 
@@ -280,6 +292,12 @@ def _expect(found: object, wanted: object) -> None:
 
 def _under(arrays: Learnt, prefix: str) -> Learnt:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _incident(fields: Mapping[str, Any]) -> Incident:
+    suspects = tuple(Suspect(**{**one, "why": tuple(one["why"])}) for one in fields["suspects"])
+    state, series = IncidentState(fields["state"]), tuple(fields["series"])
+    return Incident(**{**fields, "suspects": suspects, "state": state, "series": series})
 
 
 def _forecast(policy: PolicyKey, signal: str, model: Forecaster, at: Instant) -> Forecast:
