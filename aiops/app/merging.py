@@ -14,6 +14,7 @@ from typing import TypeAlias
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey
 from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.versions import template_key
 from aiops.errors import Problem
 
 Policy: TypeAlias = AnyPolicy
@@ -61,7 +62,7 @@ def standing(made: Merged, stood: Mapping[PolicyKey, Policy], why: Mapping[str, 
         key: policy
         for key, policy in stood.items()
         if policy.key.partition("/")[0] in why
-        and key not in have
+        and not have.keys() & {key, template_key(key)}
         and not (isinstance(policy, ScalingPolicy) and policy.target.key in taken)
     }
     if not mine:
@@ -87,7 +88,8 @@ def _claimed(policy: Policy) -> list[str]:
     """Return what is nobody else's: its name, and as an acting policy its target among those of its kind."""
     kind = policy.key.partition("/")[0]
     claims = [f"name {policy.key}"]
-    if isinstance(policy, ScalingPolicy) and acting(policy):
+    # what a template acts on is known where the workloads are: see expanding.py
+    if isinstance(policy, ScalingPolicy) and policy.selection is None and acting(policy):
         claims.append(f"target {kind} {policy.target.key}")
     return claims
 
@@ -111,7 +113,8 @@ def _set(base: PolicySet, policies: Iterable[Policy], labels: Mapping[PolicyKey,
     return replace(
         base,
         digest=digest("".join(policy.digest for policy in ordered)),
-        scaling=tuple(policy for policy in ordered if isinstance(policy, ScalingPolicy)),
+        scaling=tuple(one for one in ordered if isinstance(one, ScalingPolicy) and one.selection is None),
+        templates=tuple(one for one in ordered if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in ordered if isinstance(policy, WatchPolicy)),
         labels={key: said for key, said in labels.items() if key in keys},
     )

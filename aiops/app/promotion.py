@@ -78,7 +78,7 @@ class _Made:
 def resolved(loaded: PolicySet, promotions: Sequence[Promotion], gate: Gate) -> Resolved:
     """Return what runs of a set. promotions: all of them, the oldest first."""
     words = standing_words(promotions)
-    made = [_of(policy, words.get(policy.key, ()), gate) for policy in loaded.scaling]
+    made = [_of(policy, words.get(policy.key, ()), gate) for policy in (*loaded.scaling, *loaded.templates)]
     made = _one_actor(made)
     scaling = [one.policy for one in made] + [one.shadow for one in made if one.shadow is not None]
     return Resolved(
@@ -168,7 +168,8 @@ def _edited(policy: ScalingPolicy, word: Promotion) -> _Made:
 def _one_actor(made: Sequence[_Made]) -> list[_Made]:
     """Let earlier versions go of targets that another policy acts on now; of several the newest word counts (S4)."""
     earlier = {Place.EDITED, Place.HELD}
-    acting = [one for one in made if one.policy.reach.rank >= Mode.APPROVE.rank]
+    # on which targets a template acts is known where the workloads are: see expanding.py
+    acting = [one for one in made if one.policy.reach.rank >= Mode.APPROVE.rank and one.policy.selection is None]
     taken = {one.policy.target.key for one in acting if one.standing.place not in earlier}
     let_go = set()
     for one in sorted((one for one in acting if one.standing.place in earlier), key=_word_at, reverse=True):
@@ -249,6 +250,8 @@ def _target_of(word: Promotion, policy: ScalingPolicy) -> TargetRef:
     """Return what the promoted document acts on, as far as it can be read: what stands there is not handed back."""
     try:
         said = json.loads(word.document)["spec"]["target"]
+        if said.get("selector") is not None:
+            return policy.target
         return TargetRef(
             cluster=str(said.get("cluster", policy.target.cluster)),
             namespace=policy.target.namespace,
@@ -264,4 +267,10 @@ def _set(base: PolicySet, scaling: Iterable[ScalingPolicy], watches: tuple[Watch
     ordered = sorted(scaling, key=lambda policy: policy.key)
     parts = [f"{policy.key} {policy.digest} {policy.target.key}" for policy in ordered]
     parts += [f"{watch.key} {watch.digest}" for watch in watches]
-    return replace(base, digest=digest("\n".join(parts)), scaling=tuple(ordered), watches=watches)
+    return replace(
+        base,
+        digest=digest("\n".join(parts)),
+        scaling=tuple(one for one in ordered if one.selection is None),
+        templates=tuple(one for one in ordered if one.selection is not None),
+        watches=watches,
+    )

@@ -14,9 +14,16 @@ from dataclasses import dataclass, replace
 from aiops.core.ids import digest
 from aiops.core.model import Instant, Mode, PolicyKey, TargetState
 from aiops.core.policies import ScalingPolicy
+from aiops.core.selection import Member
 
 MARK = "@"
 """Between a policy's key and the hash of a version that runs beside it; no name of a policy can have it."""
+
+JOINT = "_"
+"""Between a template's name and a member's: no name can have it, and a label may, so that an HPA can select it."""
+
+MEMBER = "member"
+"""Where the metadata of a document say for which member of a template it is; no author can write it."""
 
 HASH_CHARS = 8
 
@@ -41,10 +48,10 @@ class Promotion:
 
 
 def spec_hash(document: str) -> str:
-    """Return the digest of a canonical document without mode, labels and annotations (S6)."""
+    """Return the digest of a canonical document without mode, labels and annotations (S6): a member has its template's."""
     whole = json.loads(document)
     whole["spec"].pop("mode", None)
-    for name in ("labels", "annotations"):
+    for name in ("labels", "annotations", MEMBER):
         whole["metadata"].pop(name, None)
     return digest(_canonical(whole))
 
@@ -105,6 +112,49 @@ def base_key(key: PolicyKey) -> PolicyKey:
 def is_version(key: PolicyKey) -> bool:
     """Return whether a key is that of a version that runs beside its policy."""
     return MARK in key
+
+
+def member_key(key: PolicyKey, name: str) -> PolicyKey:
+    """Return the key of what a template, or a version of it, is for one member.
+
+    >>> member_key("ScalingPolicy/shop/web", "checkout"), member_key("ScalingPolicy/shop/web@01234567", "checkout")
+    ('ScalingPolicy/shop/web_checkout', 'ScalingPolicy/shop/web_checkout@01234567')
+    """
+    base, mark, version = key.partition(MARK)
+    return f"{base}{JOINT}{name}{mark}{version}"
+
+
+def template_key(key: PolicyKey) -> PolicyKey:
+    """Return the key under which a policy is promoted: its own, or that of the template of which it is a member.
+
+    >>> template_key("ScalingPolicy/shop/web_checkout@01234567"), template_key("ScalingPolicy/shop/checkout")
+    ('ScalingPolicy/shop/web', 'ScalingPolicy/shop/checkout')
+    """
+    return base_key(key).partition(JOINT)[0]
+
+
+def is_member(key: PolicyKey) -> bool:
+    """Return whether a key is that of a template's member."""
+    return JOINT in key
+
+
+def template_document(document: str) -> str:
+    """Return the document of a member's template; every other document is its own."""
+    whole = json.loads(document)
+    return document if whole["metadata"].pop(MEMBER, None) is None else _canonical(whole)
+
+
+def member_document(document: str, member: Member) -> str:
+    """Return the document of a template for one member."""
+    whole = json.loads(document)
+    whole["metadata"][MEMBER] = {"name": member.name, "labels": dict(member.labels)}
+    return _canonical(whole)
+
+
+def member_of(document: str) -> Member | None:
+    """Return for which member a document is, None for one that is for no member."""
+    said = json.loads(document)["metadata"].get(MEMBER)
+    return None if said is None else Member(name=said["name"], labels=said["labels"])
 
 
 def label(key: PolicyKey) -> str:

@@ -56,8 +56,12 @@ def parse(text: str, origin: str, step_s: float = STEP_S) -> PolicySet:
 
 def recompile(document: str) -> AnyPolicy:
     """Return the policy of a stored document (`policy.document`); raise InvalidPolicy when this version refuses it."""
-    policies = parse(document, "stored policy")
-    return policies.scaling[0] if policies.scaling else policies.watches[0]
+    from aiops.policy.checking import checked
+
+    found = checked([("stored policy", document)], STEP_S, stored=True)
+    if found.policies is None or not found.policies.every:
+        raise InvalidPolicy(found.errors)
+    return found.policies.every[0]
 
 
 def schema() -> dict[str, Any]:

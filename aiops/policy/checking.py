@@ -16,6 +16,8 @@ from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
 from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.selection import Member
+from aiops.core.versions import MEMBER
 from aiops.errors import Problem
 from aiops.policy.compile import API_VERSION, MAX_PROBLEMS, Envelope, Problems, did_you_mean
 from aiops.policy.defaults import KIND, Defaults, inherited, once
@@ -37,9 +39,9 @@ _FILLERS = (None, 1_000_000, 1, "x")
 """What is put in the place of a wrong value: nothing, where that is allowed; a ceiling is best high."""
 
 _REFUSED: Mapping[Path, tuple[str, str]] = {
-    ("target", "selector"): (
-        "a policy has one target, by its name",
-        "write one policy for each workload, and what they share into PolicyDefaults",
+    ("target", "namespaceSelector"): (
+        "a policy selects in its own namespace, and in no other (S3)",
+        "one policy for each namespace; what they share goes into PolicyDefaults",
     ),
     ("forecast", "calendar"): ("forecasts know no holidays", "bounds.windows and freezes do"),
 }
@@ -47,11 +49,16 @@ _REFUSED: Mapping[Path, tuple[str, str]] = {
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "namespace", "labels", "annotations")
+_STORED = (*_METADATA, MEMBER)
+"""What the metadata of a document hold that this program wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What checking found. policies: None when there are errors. made: each that compiled, with its document."""
+    """What checking found. policies: None when there are errors. made: each that compiled, with its document.
+
+    A template is among them as it is written; who its members are is known where the workloads are.
+    """
 
     policies: PolicySet | None
     problems: tuple[Problem, ...]
@@ -66,18 +73,22 @@ class Checked:
 
 @dataclass(slots=True)
 class _Found:
+    stored: bool = False
     made: list[tuple[Document, AnyPolicy]] = field(default_factory=list)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     defaults: list[Defaults] = field(default_factory=list)
 
 
-def checked(texts: Iterable[tuple[str, str]], step_s: float, defaults: Sequence[Defaults] = ()) -> Checked:
+def checked(
+    texts: Iterable[tuple[str, str]], step_s: float, defaults: Sequence[Defaults] = (), *, stored: bool = False
+) -> Checked:
     """Return the policies of (origin, text) pairs and everything that is wrong with them.
 
-    defaults: what they take over beside the defaults among them.
+    defaults: what they take over beside the defaults among them. stored: they were written by this program, which
+    says of a member for whom it is.
     """
-    found = _Found(defaults=list(defaults))
+    found = _Found(stored=stored, defaults=list(defaults))
     read: list[Document] = []
     for origin, text in texts:
         some, problems = documents(text, origin)
@@ -104,7 +115,8 @@ def _set(found: _Found, step_s: float) -> PolicySet:
     policies = sorted((policy for _, policy in found.made), key=lambda policy: policy.key)
     return PolicySet(
         digest=digest("".join(policy.digest for policy in policies)),
-        scaling=tuple(policy for policy in policies if isinstance(policy, ScalingPolicy)),
+        scaling=tuple(one for one in policies if isinstance(one, ScalingPolicy) and one.selection is None),
+        templates=tuple(one for one in policies if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in policies if isinstance(policy, WatchPolicy)),
         step_s=step_s,
         labels=found.labels,
@@ -126,7 +138,7 @@ def _defaults(document: Document, found: _Found) -> None:
 
 def _one(document: Document, found: _Found) -> None:
     problems = Problems(document)
-    envelope = _envelope(document, problems)
+    envelope = _envelope(document, problems, _STORED if found.stored else _METADATA)
     if envelope is not None:
         document = inherited(document, envelope, found.defaults)
         problems.document = document
@@ -138,7 +150,7 @@ def _one(document: Document, found: _Found) -> None:
     found.problems += problems.found
 
 
-def _envelope(document: Document, problems: Problems) -> Envelope | None:
+def _envelope(document: Document, problems: Problems, known_metadata: Sequence[str] = _METADATA) -> Envelope | None:
     data = document.data
     if not isinstance(data, dict):
         problems.add((), "a policy is a mapping with apiVersion, kind, metadata and spec", code="bad-envelope")
@@ -154,7 +166,7 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
     if not isinstance(metadata, dict):
         problems.add(("metadata",), "metadata with a name is missing", code="bad-envelope")
         return None
-    _known_keys(metadata, _METADATA, ("metadata",), problems)
+    _known_keys(metadata, known_metadata, ("metadata",), problems)
     name, namespace = metadata.get("name"), metadata.get("namespace", "default")
     for key, value in (("name", name), ("namespace", namespace)):
         if not isinstance(value, str) or len(value) > MAX_NAME or not _NAME.fullmatch(value):
@@ -165,7 +177,18 @@ def _envelope(document: Document, problems: Problems) -> Envelope | None:
         return None
     metadata = {} if problems.fatal else metadata
     labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
-    return Envelope(kind=str(kind), name=str(name), namespace=str(namespace), labels=labels)
+    member = _member(metadata.get(MEMBER), problems)
+    return Envelope(kind=str(kind), name=str(name), namespace=str(namespace), labels=labels, member=member)
+
+
+def _member(said: Any, problems: Problems) -> Member | None:
+    """Return for which member a stored document is; its texts are looked at again where they become part of a query."""
+    if said is None:
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("name"), str) or not isinstance(said.get("labels"), dict):
+        problems.add(("metadata", MEMBER), "a member has a name and labels")
+        return None
+    return Member(name=said["name"], labels={str(key): str(value) for key, value in said["labels"].items()})
 
 
 def _texts(value: Any, path: Path, problems: Problems) -> None:
@@ -322,15 +345,21 @@ def _candidates(found: _Found) -> None:
             message = f"{live.key} is a candidate itself, for {live.candidate_for}"
             hint = f"name {live.candidate_for.rpartition('/')[2]}, which stands for itself"
             found.problems.append(document.problem(path, message, hint=hint, code="bad-candidate"))
-        if live.target != policy.target:
+        if (live.target, _labels(live)) != (policy.target, _labels(policy)):
             message = f"{live.key} scales {live.target.kind} {live.target}, this is for {policy.target.kind}"
             message, hint = f"{message} {policy.target}", "a candidate has the target of the policy that it names"
             found.problems.append(document.problem(path, message, hint=hint, code="bad-candidate"))
 
 
+def _labels(policy: ScalingPolicy) -> str:
+    return "" if policy.selection is None else str(policy.selection.labels)
+
+
 def _one_actor(
     policy: ScalingPolicy, document: Document, acting: dict[str, tuple[str, Document]], found: _Found
 ) -> None:
+    if policy.selection is not None:
+        return  # of whom a selector is the second actor is known where the workloads are
     target = policy.target.key
     other = acting.get(target)
     if other is not None and other[0] != policy.key:

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from aiops.core.decide.spec import Spec
 from aiops.core.policies import AnyPolicy
+from aiops.core.selection import Member
+from aiops.core.versions import MEMBER, member_key
 from aiops.errors import Problem
 from aiops.policy.document import Document, Path
 from aiops.policy.places import inside
@@ -28,17 +30,23 @@ Compiled: TypeAlias = AnyPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """The part of a policy that every kind has."""
+    """The part of a policy that every kind has. member: of a template, for which this is one; see `members.py`."""
 
     kind: str
     name: str
     namespace: str
     labels: dict[str, str]
+    member: Member | None = None
+
+    @property
+    def template_key(self) -> str:
+        """Return `Kind/namespace/name`, of a member's template."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
 
     @property
     def key(self) -> str:
-        """Return `Kind/namespace/name`."""
-        return f"{self.kind}/{self.namespace}/{self.name}"
+        """Return the key of the policy."""
+        return self.template_key if self.member is None else member_key(self.template_key, self.member.name)
 
 
 @dataclass(slots=True)
@@ -101,10 +109,13 @@ class Kind:
 
 def canonical(envelope: Envelope, spec: Spec) -> str:
     """Return the policy as JSON with every default filled in, from which it can be compiled again."""
+    metadata: dict[str, Any] = {"name": envelope.name, "namespace": envelope.namespace, "labels": envelope.labels}
+    if envelope.member is not None:
+        metadata[MEMBER] = {"name": envelope.member.name, "labels": dict(envelope.member.labels)}
     whole: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": envelope.kind,
-        "metadata": {"name": envelope.name, "namespace": envelope.namespace, "labels": envelope.labels},
+        "metadata": metadata,
         "spec": spec.model_dump(mode="json", by_alias=True),
     }
     return json.dumps(whole, sort_keys=True, separators=(",", ":"))

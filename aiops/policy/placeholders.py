@@ -7,15 +7,17 @@ to be a DNS label, and nothing else (S10).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from aiops.core.selection import Member, is_dns_label
-from aiops.policy.lint.trees import facts
+from aiops.policy import promql
 
 NAME, NAMESPACE, LABELS = "target.name", "target.namespace", "target.labels."
 KNOWN = "$(target.name), $(target.namespace) and $(target.labels.KEY)"
 
 _PLACEHOLDER = re.compile(r"\$\(\s*(target\b[^()]*?|[A-Za-z]+\.[^()]*?)\s*\)")
+_MATCHER = re.compile(r'(=~|!~|!=|=)"([^"]*\$\([^"]*)"')
+"""A matcher whose value has a placeholder, as the parser writes it."""
+
 _SENTINEL = "aiops0placeholder{}x"
 
 
@@ -30,6 +32,11 @@ def used(expr: str) -> tuple[str, ...]:
         if name not in (NAME, NAMESPACE) and not (name.startswith(LABELS) and len(name) > len(LABELS)):
             raise ValueError(f"$({name}) is no placeholder; there are {KNOWN}")
     return found
+
+
+def any_in(expr: str) -> bool:
+    """Return whether a query has a placeholder, known or not."""
+    return _PLACEHOLDER.search(expr) is not None
 
 
 def labels_used(expr: str) -> tuple[str, ...]:
@@ -52,31 +59,48 @@ def check(expr: str) -> None:
 
     marked = _PLACEHOLDER.sub(mark, expr)
     try:
-        selectors = facts(marked).selectors
+        matchers = promql.matchers(marked)
     except ValueError:
-        selectors = ()
-    matchers = [one for selector in selectors for one in selector.matchers]
+        matchers = ()
     for sentinel in numbered:
         inside = [one for one in matchers if sentinel in one.value]
         if len(inside) != 1:
             raise ValueError('a placeholder stands inside the value of a label matcher: {app="$(target.name)"}')
-        if inside[0].op in ("=~", "!~") and _in_class(inside[0].value, inside[0].value.index(sentinel)):
+        if inside[0].regular and _in_class(inside[0].value, inside[0].value.index(sentinel)):
             raise ValueError("a placeholder inside [...] of a regular expression would stand for its characters")
 
 
-def filled(expr: str, namespace: str, member: Member) -> str:
+def filled(expr: str, namespace: str, member: Member | None) -> str:
     """Return the query for one target; raise ValueError for a value that is no DNS label, or a label that is missing.
+
+    member: None for a template, of which the namespace alone is known.
 
     >>> filled('up{job="$(target.namespace)/$(target.name)"}', "shop", Member(name="checkout"))
     'up{job="shop/checkout"}'
     """
-    values = {name: _value(name, namespace, member) for name in used(expr)}
-    return _PLACEHOLDER.sub(lambda found: values[found.group(1)], expr)
+    known = used(expr) if member is not None else (NAMESPACE,)
+    values = {name: _value(name, namespace, member or Member(name="")) for name in known}
+    return _PLACEHOLDER.sub(lambda found: values.get(found.group(1), found.group()), expr)
 
 
-def values_of(names: tuple[str, ...], labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels of an object that placeholders name; those that are missing are left out."""
-    return {name: labels[name] for name in names if name in labels}
+def widened(expr: str) -> str:
+    """Return a query for all targets there may be at once, by which its cost is measured; one without is itself.
+
+    >>> widened('sum(rate(http_requests_total{app="$(target.name)"}[1m]))')
+    'sum(rate(http_requests_total{app=~".+"}[1m]))'
+    """
+    if not any_in(expr):
+        return expr
+    return _MATCHER.sub(_any_value, promql.normal(expr))
+
+
+def _any_value(found: re.Match[str]) -> str:
+    op, value = found.group(1), found.group(2)
+    parts = _PLACEHOLDER.split(value)[::2]
+    # what the parser writes is a text between quotes, in which each backslash stands twice
+    literal = (re.escape(part).replace("\\", "\\\\") for part in parts)
+    pattern = ".+".join(parts if op.endswith("~") else literal)
+    return f'{"!~" if op.startswith("!") else "=~"}"{pattern}"'
 
 
 def _value(name: str, namespace: str, member: Member) -> str:

@@ -36,6 +36,15 @@ class Checked:
     metrics: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One matcher of a selector. regular: whether its value is a regular expression."""
+
+    name: str
+    value: str
+    regular: bool
+
+
 def parsed(expr: str) -> Any:
     """Return the tree of a query; raise ValueError, in a sentence, for what is no PromQL or too deep to be read.
 
@@ -95,6 +104,28 @@ def _selectors(tree: Any, promql: Any) -> dict[str, tuple[str, str]]:
 
     promql.walk(tree, visit)
     return found
+
+
+def matchers(expr: str) -> tuple[Matched, ...]:
+    """Return the matchers of every selector of a query, but that of a metric's name; raise ValueError."""
+    import promql_parser as promql
+
+    found: list[Matched] = []
+
+    def visit(node: Any) -> bool:
+        if isinstance(node, promql.VectorSelector):
+            named = [one for one in node.matchers.matchers if one.name != "__name__"]
+            regular = (promql.MatchOp.Re, promql.MatchOp.NotRe)
+            found.extend(Matched(one.name, one.value, regular=one.op in regular) for one in named)
+        return True
+
+    promql.walk(parsed(expr), visit)
+    return tuple(found)
+
+
+def normal(expr: str) -> str:
+    """Return a query as the parser writes it; raise ValueError."""
+    return str(parsed(expr).prettify())
 
 
 def _up(labels: list[tuple[str, Any, str]], promql: Any) -> str:

@@ -42,6 +42,26 @@ GUARDRAILS = st.fixed_dictionaries(
     optional={"maxReplicas": REPLICAS},
 )
 
+REQUIREMENTS = st.fixed_dictionaries(
+    {"key": st.just("tier"), "operator": st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"])},
+    optional={"values": st.lists(st.just("web"), max_size=2)},
+)
+SELECTORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "matchLabels": st.dictionaries(st.just("tier"), st.just("web"), max_size=1),
+        "matchExpressions": st.lists(st.just({"key": "tier", "operator": "Exists"}), max_size=1),
+    },
+)
+CHOICES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("checkout"),
+        "selector": st.just({"matchLabels": {"tier": "web"}}),
+        "maxTargets": st.integers(1, 9),
+        "maxGrowth": st.integers(0, 9),
+    },
+)
 TARGETS = st.fixed_dictionaries(
     {"name": st.just("checkout")},
     optional={"apiVersion": st.sampled_from(["apps/v1", "serving.knative.dev/v1"]), "kind": st.just("Deployment")},

@@ -25,13 +25,24 @@ from aiops.core.decide.scaling.spec import (
     SignalSpec,
     WindowSpec,
 )
+from aiops.core.decide.scaling.target_spec import RequirementSpec, SelectorSpec, Target
 from aiops.core.decide.spec import CelRule, SchemaRule, ServerRule, Spec, in_cel, server_rules
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.kinds import kinds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
 from tests.structural_rules import bounded, violations
-from tests.unit.documents import BOUNDS, FREEZES, GUARDRAILS, SIGNALS, SPECS, WINDOWS
+from tests.unit.documents import (
+    BOUNDS,
+    CHOICES,
+    FREEZES,
+    GUARDRAILS,
+    REQUIREMENTS,
+    SELECTORS,
+    SIGNALS,
+    SPECS,
+    WINDOWS,
+)
 from tests.unit.test_cli import aiops
 
 COMMITTED = Path(__file__).parents[2] / "config/deploy/crds"
@@ -194,6 +205,9 @@ OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     BoundsSpec: BOUNDS,
     GuardrailSpec: GUARDRAILS,
     ScalingSpec: SPECS,
+    Target: CHOICES,
+    SelectorSpec: SELECTORS,
+    RequirementSpec: REQUIREMENTS,
 }
 """Documents of each model that has rules in CEL, valid but for them."""
 

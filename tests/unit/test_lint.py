@@ -85,6 +85,13 @@ ZERO = "unit: s\n      onAbsent: zero\n      presence: 'count(up{service=\"shop\
 ONLY = "onHolidays: only, holidays: {dates:"
 SAME = "unit: req/s, maxAge: 90s, onAbsent: zero, presence: 'count(http_requests_total{service=\"shop\"})'"
 
+CHOSEN = put(
+    BASE,
+    ("name: shop}\n  lever", "selector: {matchLabels: {tier: web}}, maxTargets: 9}\n  lever"),
+    (DEMAND, DEMAND.replace("shop", "$(target.name)")),
+)
+LATENCY = 'latency_seconds_bucket{service="shop"}'
+
 BROKEN = [
     ("scale-in-faster", [put(BASE, (DOWN, SLOW_OUT))]),
     ("cooldown-inverted", [put(BASE, ("out: 0s", "out: 5m"))]),
@@ -95,6 +102,7 @@ BROKEN = [
     ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 1"))]),
     ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 0"))]),
     ("zero-is-good-news", [put(BASE, ("unit: s", ZERO))]),
+    ("shared-by-targets", [CHOSEN]),
     ("presence-says-nothing", [put(BASE, ("unit: req/s, maxAge: 90s", SAME))]),
     ("no-traffic", [put(BASE, ("      whenNoTraffic: meets-slo\n", ""))]),
     ("unused-signal", [put(BASE, ("  objective", "    x: {query: 'sum(up{job=\"shop\"})'}\n  objective"))]),
@@ -138,6 +146,8 @@ BROKEN = [
     ("no-matchers", [asking('sum(rate(http_requests_total{service!=""}[1m]))')]),
     ("wide-regex", [asking('sum(rate(http_requests_total{service="shop",pod=~".*"}[1m]))')]),
     ("wide-regex", [asking('sum(rate(http_requests_total{service="shop",pod=~".*shop"}[1m]))')]),
+    ("wide-placeholder", [put(CHOSEN, ('service="$(target.name)"', 'pod=~"$(target.name).*"'))]),
+    ("wide-placeholder", [put(CHOSEN, ('service="$(target.name)"', 'pod=~"$(target.name)-.+"'))]),
     ("many-series", [asking('sum by (pod) (rate(http_requests_total{service="shop"}[1m]))')]),
     ("many-series", [asking('queue_length{service="shop"}')]),
     ("many-series", [asking('topk(3, queue_length{service="shop"})')]),
@@ -198,6 +208,11 @@ SILENT = [
     asking('sum(rate(a_total{service="shop"}[1m])) / sum(rate(b_total{service="shop"}[1m]))'),
     asking('sum(rate(a_total{service="shop"}[1m])) / on () group_left () max(b{service="shop"})'),
     asking('sum(rate(a_total{service="shop"}[1m])) or vector(0)'),
+    put(
+        CHOSEN,
+        (LATENCY, LATENCY.replace("shop", "$(target.name)")),
+        ('total{service="$(target.name)"', 'total{pod=~"$(target.name)-[a-z0-9]+-[a-z0-9]{5}"'),
+    ),
     asking('1 - avg(free{service="shop",pod=~"shop-.*"})'),
     asking('scalar(sum(up{job="shop"})) * vector(1)'),
     asking('max(rpc_seconds{service="shop",quantile="0.99"})'),

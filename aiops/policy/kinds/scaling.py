@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from aiops.core.decide.scaling.spec import CalendarSpec, FreezeSpec, GuardrailSpec, RulesSpec, ScalingSpec, SignalSpec
+from aiops.core.decide.scaling.spec import CalendarSpec, FreezeSpec, GuardrailSpec, RulesSpec, ScalingSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import (
@@ -22,17 +22,17 @@ from aiops.core.policies import (
     RateUnit,
     ScalingPolicy,
     ScalingRules,
-    SignalQuery,
     Slo,
     Verification,
 )
-from aiops.core.policies import SignalSpec as CompiledSignal
 from aiops.core.protocols import Schedule
-from aiops.core.versions import spec_hash
-from aiops.policy import cel, promql, schedule
+from aiops.core.selection import EVERYTHING, LabelSelector, Member, Requirement, Selection
+from aiops.core.versions import member_key, spec_hash
+from aiops.policy import cel, placeholders, schedule
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
 from aiops.policy.resource import AGE, COUNT, EVERY, TIME, VALID, WHY, WORD, Column, Resource, condition
+from aiops.policy.signals import Whose, signal
 from aiops.policy.structural import Schema
 
 UP_WINDOW_S, DOWN_WINDOW_S = 0.0, 300.0
@@ -53,7 +53,8 @@ LEAST_SEASON_S = 7200.0
 def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Problems) -> ScalingPolicy | None:
     """Return the compiled policy, None when problems with errors were noted."""
     names = tuple(spec.signals)
-    signals = {name: _signal(envelope.key, name, one, problems) for name, one in spec.signals.items()}
+    whose = Whose(envelope.key, envelope.namespace, _meant(envelope, spec))
+    signals = {name: signal(whose, name, one, problems) for name, one in spec.signals.items()}
     _known_signal(spec.objective.demand, names, ("spec", "objective", "demand"), problems)
     if spec.objective.slo is not None:
         _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
@@ -62,6 +63,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     _backlog_signals(spec, names, problems)
     _by_slo(spec, problems)
     _scope(envelope, spec, problems)
+    _told_apart(envelope, spec, problems)
     windows = _windows(spec, problems)
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
     freezes = tuple(_freeze(number, one, problems) for number, one in enumerate(spec.freezes))
@@ -98,12 +100,15 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         time_zone=spec.time_zone,
         spec_hash=spec_hash(document),
         candidate_for=_candidate_for(envelope, spec),
+        selection=None if envelope.member is not None else _selection(envelope, spec),
     )
 
 
 def _candidate_for(envelope: Envelope, spec: ScalingSpec) -> str:
-    name = spec.candidate_for
-    return "" if name is None else f"{envelope.kind}/{envelope.namespace}/{name}"
+    if spec.candidate_for is None:
+        return ""
+    key = f"{envelope.kind}/{envelope.namespace}/{spec.candidate_for}"
+    return key if envelope.member is None else member_key(key, envelope.member.name)
 
 
 def _backlog_signals(spec: ScalingSpec, names: Sequence[str], problems: Problems) -> None:
@@ -142,8 +147,47 @@ def _target(envelope: Envelope, spec: ScalingSpec) -> TargetRef:
         namespace=envelope.namespace,
         api_version=spec.target.api_version,
         kind=spec.target.kind,
-        name=spec.target.name,
+        name=_name(envelope, spec),
     )
+
+
+def _name(envelope: Envelope, spec: ScalingSpec) -> str:
+    meant = _meant(envelope, spec)
+    return EVERYTHING if meant is None else meant.name
+
+
+def _meant(envelope: Envelope, spec: ScalingSpec) -> Member | None:
+    """Return the one target, by which placeholders are filled; None for a template."""
+    return envelope.member if spec.target.name is None else Member(name=spec.target.name)
+
+
+def _selection(envelope: Envelope, spec: ScalingSpec) -> Selection | None:
+    said, most = spec.target.selector, spec.target.max_targets
+    if said is None or most is None:
+        return None
+    growth = spec.target.max_growth
+    labels = LabelSelector(
+        match_labels=tuple(sorted(said.match_labels.items())),
+        match_expressions=tuple(
+            Requirement(key=one.key, operator=one.operator, values=one.values) for one in said.match_expressions
+        ),
+    )
+    return Selection(
+        kind=_target(envelope, spec),
+        labels=labels,
+        max_targets=most,
+        max_growth=max(1, most // 4) if growth is None else growth,
+    )
+
+
+def _told_apart(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
+    """Refuse a selector whose members would all be scaled by one number."""
+    demand = spec.signals.get(spec.objective.demand)
+    if spec.target.selector is None or demand is None or placeholders.any_in(demand.query):
+        return
+    message = "every target of the selector would be scaled by the same number: the query names none of them"
+    hint = 'a matcher such as app="$(target.name)"'
+    problems.add(("spec", "signals", spec.objective.demand, "query"), message, hint=hint, code="same-for-all")
 
 
 def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
@@ -155,36 +199,6 @@ def _scope(envelope: Envelope, spec: ScalingSpec, problems: Problems) -> None:
     if spec.candidate_for == envelope.name:
         message = "a policy is no candidate for itself"
         problems.add(("spec", "candidateFor"), message, hint="give it another name", code="bad-candidate")
-
-
-def _signal(key: str, name: str, spec: SignalSpec, problems: Problems) -> CompiledSignal | None:
-    path: Path = ("spec", "signals", name)
-    if not name.isidentifier():
-        problems.add(path, f"a signal's name is a word such as demand, not {name!r}")
-    checked = problems.attempt((*path, "query"), lambda: promql.checked(spec.query), "bad-promql")
-    if spec.presence is not None:
-        presence = spec.presence
-        problems.attempt((*path, "presence"), lambda: promql.checked(presence), "bad-promql")
-    if checked is None:
-        return None
-    return CompiledSignal(
-        query=SignalQuery(
-            policy=key,
-            name=name,
-            expr=spec.query,
-            age_exprs=checked.companions.age,
-            coverage_exprs=checked.companions.coverage,
-            up_exprs=checked.companions.up,
-            presence_expr=spec.presence,
-        ),
-        unit=spec.unit,
-        max_age_s=spec.max_age,
-        on_absent=spec.on_absent,
-        on_nan=spec.on_na_n,
-        on_stale=spec.on_stale,
-        on_partial=spec.on_partial,
-        when_no_traffic=spec.when_no_traffic,
-    )
 
 
 def _known_signal(name: str, names: Sequence[str], path: Path, problems: Problems) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from aiops.core.policies import AnyPolicy
+from aiops.core.policies import AnyPolicy, ScalingPolicy
 from aiops.policy import queries_per_tick
 from aiops.policy.lint.asked import asked
 from aiops.policy.lint.rule import Terms
 from aiops.policy.lint.trees import Selector, facts
+from aiops.policy.placeholders import any_in
 
 DEFAULT_SUBQUERY_STEP_S = 60.0
 """Prometheus' evaluation interval, where a subquery does not say its step."""
@@ -20,12 +21,14 @@ DEFAULT_SUBQUERY_STEP_S = 60.0
 class Cost:
     """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most.
 
-    selectors: those that the author wrote; none for a query that is asked beside another.
+    selectors: those that the author wrote; none for a query that is asked beside another. times: for how many targets
+    it is asked each turn, at most: those that selectors may match.
     """
 
     query: str
     selectors: tuple[str, ...]
     samples_per_series: int
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,12 @@ class Bill:
 
     def queries_per_minute(self, key: str | None = None) -> float:
         """Return the queries a minute of a policy, or of all together, shared ones once."""
-        return len(self._asked(key)) * 60.0 / self.step_s
+        return sum(self.queries[one].times for one in self._asked(key)) * 60.0 / self.step_s
 
     def samples_per_minute(self, key: str | None = None) -> float:
         """Return the samples a minute for each series that a selector matches, at most."""
-        return sum(self.queries[one].samples_per_series for one in self._asked(key)) * 60.0 / self.step_s
+        costs = (self.queries[one] for one in self._asked(key))
+        return sum(one.samples_per_series * one.times for one in costs) * 60.0 / self.step_s
 
     def _asked(self, key: str | None) -> Collection[str]:
         return self.queries if key is None else self.by_policy[key]
@@ -54,7 +58,8 @@ def bill(policies: Iterable[AnyPolicy], terms: Terms) -> Bill:
     by_policy = {policy.key: queries_per_tick(policy) for policy in listed}
     texts = dict.fromkeys(query for queries in by_policy.values() for query in queries)
     written = {one.expr for policy in listed for one in asked(policy)}
-    costs = {text: _cost(text, terms, written=text in written) for text in texts}
+    times = {text: _times(text, [one for one in listed if text in by_policy[one.key]]) for text in texts}
+    costs = {text: replace(_cost(text, terms, written=text in written), times=times[text]) for text in texts}
     return Bill(queries=costs, by_policy=by_policy, step_s=terms.step_s)
 
 
@@ -65,6 +70,14 @@ def _cost(query: str, terms: Terms, *, written: bool) -> Cost:
         selectors=tuple(dict.fromkeys(one.text for one in selectors)) if written else (),
         samples_per_series=sum(samples(one, terms.scrape_s) for one in selectors),
     )
+
+
+def _times(query: str, policies: Sequence[AnyPolicy]) -> int:
+    """Return for how many targets a query is asked: for each of a selector's, unless it is the same for all of them."""
+    if not any_in(query):
+        return 1
+    selections = [one.selection for one in policies if isinstance(one, ScalingPolicy)]
+    return max(1, sum(one.max_targets for one in selections if one is not None))
 
 
 def samples(selector: Selector, scrape_s: float) -> int:

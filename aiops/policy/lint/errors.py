@@ -42,6 +42,16 @@ ERRORS: tuple[Explained, ...] = (
         mend="try it in Prometheus first",
     ),
     Explained(
+        code="bad-placeholder",
+        why="a target's name and labels are somebody else's text: they become part of a label matcher's value (S10)",
+        mend='{app="$(target.name)"}, $(target.namespace) or $(target.labels.KEY)',
+    ),
+    Explained(
+        code="same-for-all",
+        why="a selector's targets would all be scaled by one number",
+        mend='a matcher that tells them apart: {app="$(target.name)"}',
+    ),
+    Explained(
         code="bad-cel",
         why="the condition does not parse, does not type-check, or is neither true nor false",
         mend="the message has line and column within the condition, and the nearest name",

@@ -12,6 +12,7 @@ from aiops.policy.lint.trees import COUNTER_FUNCTIONS, EVENTS, SMOOTHED, Selecto
 WIDE_S = 3600.0
 SLOW_S = 300.0
 _ANYTHING = (".*", ".+", "^.*$", "^.+$")
+_BEGINS_ALIKE = re.compile(r"\$\(target\.[^)]*\)-?\.[*+]")
 _COUNTERS = re.compile(r".*(_total|_bucket|_count|_sum)")
 
 
@@ -32,6 +33,15 @@ def wide_regex(asked: Asked, terms: Terms) -> Iterator[Remark]:
             elif match.op == "=~" and match.value.startswith((".*", ".+")):
                 message = f'{match.name}=~"{match.value}" begins with a wildcard: Prometheus tries every value of it'
                 yield Remark(path=asked.path, message=message, hint="name the beginning, or match a label by =")
+
+
+def wide_placeholder(asked: Asked, terms: Terms) -> Iterator[Remark]:
+    """Find regular expressions by which one target reads the series of others, too."""
+    for one in _selectors(asked):
+        for match in one.matchers:
+            if match.op == "=~" and _BEGINS_ALIKE.search(match.value):
+                message = f'{match.name}=~"{match.value}" matches every target whose name begins with this one\'s, too'
+                yield Remark(path=asked.path, message=message, hint="= on a label, or pods by -[a-z0-9]+-[a-z0-9]{5}")
 
 
 def many_series(asked: Asked, terms: Terms) -> Iterator[Remark]:

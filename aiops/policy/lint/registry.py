@@ -49,6 +49,12 @@ RULES: tuple[Rule, ...] = (
         find=safety.zero_is_good_news,
     ),
     ScalingRule(
+        code="shared-by-targets",
+        why="a latency or backlog that all targets of a selector share says nothing about one of them",
+        mend='a matcher that tells them apart: {app="$(target.name)"}',
+        find=safety.shared_by_targets,
+    ),
+    ScalingRule(
         code="presence-says-nothing",
         why="a presence query that reads the same series is absent together with them: zero is never taken",
         mend="a presence query over something that is there without events",
@@ -167,6 +173,12 @@ RULES: tuple[Rule, ...] = (
         why="a regular expression that begins with a wildcard is tried on every value of the label",
         mend="= in place of =~, or a fixed beginning",
         find=queries.wide_regex,
+    ),
+    QueryRule(
+        code="wide-placeholder",
+        why="a target named web would be scaled by the load of web-admin, too",
+        mend="= on a label, or what follows the name of a deployment in its pods' names: -[a-z0-9]+-[a-z0-9]{5}",
+        find=queries.wide_placeholder,
     ),
     QueryRule(
         code="many-series",

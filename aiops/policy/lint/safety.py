@@ -10,6 +10,7 @@ from aiops.core.policies import Lever, NoTraffic, Reaction, ScalingPolicy
 from aiops.policy.lint.asked import Role, role
 from aiops.policy.lint.rule import Remark, Terms
 from aiops.policy.lint.trees import facts
+from aiops.policy.placeholders import any_in
 
 
 def no_fallback(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
@@ -49,6 +50,15 @@ def single_replica(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
             else "no replica: nothing measures demand then"
         )
         yield Remark(path=("spec", "bounds", "minReplicas"), message=f"scale-in may leave {what}", hint="2 or more")
+
+
+def shared_by_targets(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
+    """Find latencies, utilisations and backlogs of a template that are the same for all of its targets."""
+    for name, spec in policy.signals.items() if policy.selection is not None else ():
+        if role(policy, name) in (Role.SLO, Role.UTILISATION, Role.BACKLOG) and not any_in(spec.query.expr):
+            message = f"{name} is the same for every target of the selector: one slow target holds all of them"
+            hint = 'a matcher such as app="$(target.name)"'
+            yield Remark(path=("spec", "signals", name, "query"), message=message, hint=hint)
 
 
 def zero_is_good_news(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:

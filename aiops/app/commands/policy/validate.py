@@ -91,12 +91,13 @@ def _measured(url: str, costs: Bill) -> Measured:
     from aiops.adapters.prometheus import PrometheusOptions
     from aiops.adapters.prometheus.costs import measured
     from aiops.app.surroundings import prometheus_options
+    from aiops.policy.placeholders import widened
 
     own = SESSION.settings().prometheus
     same = own is not None and own.url.rstrip("/") == url.rstrip("/")
     options = prometheus_options(own) if own is not None and same else PrometheusOptions(url=url)
-    selectors = (selector for one in costs.queries.values() for selector in one.selectors)
-    return measured(options, costs.queries, selectors)
+    selectors = (widened(selector) for one in costs.queries.values() for selector in one.selectors)
+    return measured(options, map(widened, costs.queries), selectors)
 
 
 def _for_hosts(report: Report, problems: Sequence[Problem]) -> str:
@@ -133,13 +134,17 @@ def _text(problems: Sequence[Problem], costs: Bill, measured: Measured | None) -
 
 def _costs(key: str | None, costs: Bill, measured: Measured | None) -> list[str]:
     queries = costs.queries if key is None else costs.by_policy[key]
+    times = sum(costs.queries[one].times for one in queries)
     touched = costs.samples_per_minute(key) if measured is None else _touched(queries, costs, measured)
     bound = "at most " if measured is None else ""
-    return [str(len(tuple(queries))), f"{costs.queries_per_minute(key):g}", f"{bound}{touched:,.0f}"]
+    return [str(times), f"{costs.queries_per_minute(key):g}", f"{bound}{touched:,.0f}"]
 
 
 def _touched(queries: Any, costs: Bill, measured: Measured) -> float:
-    return sum(measured.samples.get(one) or 0 for one in queries) * 60.0 / costs.step_s
+    """Return the samples a minute; a query of a template was measured for all of its targets at once."""
+    from aiops.policy.placeholders import widened
+
+    return sum(measured.samples.get(widened(one)) or 0 for one in queries) * 60.0 / costs.step_s
 
 
 def _unmeasured(measured: Measured) -> list[str]:
