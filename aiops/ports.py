@@ -116,6 +116,17 @@ class Cluster(Protocol):
         ...
 
 
+class Roster(Protocol):
+    """Which objects there are of a kind, for selectors; the clusters fill it, too."""
+
+    def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every object of a kind in its namespace, by name; the name in `kind` counts for nothing.
+
+        Raises ClusterUnavailable or NoPermission while it is not known: what cannot be read is never taken for gone.
+        """
+        ...
+
+
 class Journal(Protocol):
     """The record. What was begun is on disk before the first request leaves (S6)."""
 

@@ -172,6 +172,13 @@ class SimCluster:
                 found[ref.key] = self._workload(ref, key, at)
         return Inventory(workloads=found)
 
+    def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of the services in a namespace: those of the scenario, and app, their name."""
+        services = [one.spec for one in self._world.services.values() if one.spec.namespace == kind.namespace]
+        if kind.kind != "Deployment":
+            return {}
+        return {one.name: {"app": one.name, **one.labels} for one in services}
+
     def _workload(self, ref: TargetRef, key: str, at: Instant) -> Workload:
         pods = self._world.services[key].sim.pods
         deployment, floor = self._deployments[key], self._floors.get(key)

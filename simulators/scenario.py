@@ -108,6 +108,7 @@ class Scenario:
             slo_s=entry.slo,
             error_ratio=entry.error_ratio,
             replicas=entry.replicas,
+            labels=entry.labels,
             startup=Startup(median_s=entry.startup.median, p95_s=entry.startup.p95),
             usd_per_hour=entry.price if pool is None else pool.price / pool.pods_per_node,
             warm_up=None if warm is None else WarmUp(factor=warm.factor, over_s=warm.over),

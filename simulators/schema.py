@@ -150,6 +150,7 @@ class ServiceEntry(Spec):
     calls: tuple[CallSpec, ...] = ()
     retries: RetriesSpec | None = None
     hpa: HpaSpec | None = None
+    labels: dict[str, str] = Field(default_factory=dict, description="beside app, its name: for selectors")
 
 
 class BadReleaseSpec(Spec):

@@ -11,7 +11,8 @@ against events drawn one by one (tests/unit/test_service.py).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,7 @@ class ServiceSpec:
     calls: tuple[Call, ...] = ()
     retries: RetrySpec | None = None
     pool: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Served(NamedTuple):

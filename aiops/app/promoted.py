@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiops.app.policies import FolderPolicySource, MergedPolicySource
-from aiops.app.promotion import Gate, Resolved, Standing, resolved
+from aiops.app.promotion import Gate, Resolved, Standing, resolved, standing_words
 from aiops.core.model import Instant, Mode, PolicyKey
 from aiops.core.policies import PolicySet
 from aiops.core.versions import Promotion
@@ -45,7 +45,10 @@ class Promoting:
 
 
 class PromotedPolicySource:
-    """Resolves what is loaded when that changes or a promotion is added; while the store is away, all stays."""
+    """Resolves what is loaded when that changes or a promotion is added; while the store is away, all stays.
+
+    confirmed_at: when policies were promoted last, by their keys.
+    """
 
     def __init__(self, loaded: FolderPolicySource | MergedPolicySource, records: Records, promoting: Promoting) -> None:
         self.loaded = loaded
@@ -54,6 +57,7 @@ class PromotedPolicySource:
         self._lock = threading.Lock()
         self._known: tuple[str, object] = ("", None)
         self._made = Resolved(policies=PolicySet(digest=""))
+        self.confirmed_at: Mapping[PolicyKey, Instant] = {}
         self._take()
 
     @property
@@ -98,7 +102,8 @@ class PromotedPolicySource:
         if self._promoting.gate is Gate.FILE:
             self._note_files(loaded)
             known = (loaded.digest, self._records.newest())
-        made = resolved(loaded, self._records.every(), self._promoting.gate)
+        every = self._records.every()
+        made = resolved(loaded, every, self._promoting.gate)
         changed = made.policies.digest != self._made.policies.digest
         if changed:
             self._promoting.adopted(made.policies)
@@ -106,11 +111,12 @@ class PromotedPolicySource:
             if standing.notice and standing != self._made.standings.get(key):
                 _LOG.warning("policy_stands", extra={"policy": key, "notice": standing.notice})
         self._known, self._made = known, made
+        self.confirmed_at = {key: words[0].at for key, words in standing_words(every).items() if words}
         return changed
 
     def _note_files(self, loaded: PolicySet) -> None:
         """Write down what acts because it is loaded: whoever asks for evidence later finds it promoted."""
-        for policy in loaded.scaling:
+        for policy in (*loaded.scaling, *loaded.templates):
             if policy.reach.rank >= Mode.APPROVE.rank:
                 word = Promotion(
                     policy=policy.key,

@@ -14,7 +14,7 @@ from aiops.app.settings import PrometheusSettings, Settings
 from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
-from aiops.ports import Cluster, History, Lease, PolicyResources, Prices, Source
+from aiops.ports import Cluster, History, Lease, PolicyResources, Prices, Roster, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,11 @@ class Surroundings(Protocol):
     @property
     def cluster(self) -> Cluster:
         """Return what is acted on."""
+        ...
+
+    @property
+    def roster(self) -> Roster:
+        """Return what lists the workloads there are."""
         ...
 
     @property
@@ -129,7 +134,7 @@ class Live:
         self._clusters: Clusters = clusters(settings)
         self._url = settings.prometheus.url
         self.source = self.history = self._metrics
-        self.cluster = self._clusters
+        self.cluster = self.roster = self._clusters
         self.dry = DryRunCluster(self._clusters)
         self._settings = settings
         self._lease: KubernetesLease | None = None
@@ -199,7 +204,7 @@ class Simulated:
             raise ConfigurationError(f"step is {settings.step:g} s, but the scenario's step is {step:g} s")
         self.world, self._hpas = self._scenario.world(simulation.seed)
         self.source = self.history = SimSource(self.world)
-        self.cluster = SimCluster(self.world, self._hpas)
+        self.cluster = self.roster = SimCluster(self.world, self._hpas)
         self.dry = DryRunCluster(self.cluster)
         self.prices = SimPrices(self.world)
         self.tick_every_s = settings.step / simulation.acceleration

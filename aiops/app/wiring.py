@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiops.app.controls import HeldControls, StoreControls
+from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.ledger import Ledger
 from aiops.app.policies import MergedPolicySource
 from aiops.app.promoted import PromotedPolicySource, Promoting
@@ -19,8 +21,9 @@ from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
-from aiops.core.model import Scope
+from aiops.core.model import Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
+from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.engine import local
 from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
@@ -50,7 +53,7 @@ class Built:
 
     settings: Settings
     store: Store
-    policies: PromotedPolicySource
+    policies: ExpandedPolicySource
     world: Surroundings
     metrics: LoopMetrics
     loop: ControlLoop
@@ -64,8 +67,13 @@ class Built:
 
     def tick(self) -> str:
         """Turn the loop once, and return its sentence."""
+        at = self.world.next_at()
+        joined = self._expand(at)
         with self.lock:
-            sentence = self.loop.run_once(self.world.next_at())
+            sentence = self.loop.run_once(at)
+        if joined and self.learnt and not self.world.virtual:
+            # the models of who joined are there since this turn
+            threading.Thread(target=self._learn_of, args=(joined, at), name="learn-members", daemon=True).start()
         if not self.loop.held:
             self.turned_at = time.monotonic()
         if self.statuses is not None:
@@ -75,6 +83,27 @@ class Built:
         cost = self.ledger.sentence()
         self.sentence = f"{sentence} · {cost}" if cost else sentence
         return self.sentence
+
+    def _expand(self, at: Instant) -> tuple[ScalingPolicy, ...]:
+        """Make the members of templates those of this turn, and return who joined; what fails changes nothing (S10)."""
+        try:
+            return self.policies.expand(at)
+        except PortError as err:
+            _LOG.warning("members_unknown", extra={"reason": str(err)})
+        except Exception:
+            _LOG.exception("expansion_failed")
+            self.loop.ports.telemetry.failure("bug")
+        return ()
+
+    def _learn_of(self, joined: Sequence[ScalingPolicy], now: Instant) -> None:
+        """Let the models of new members learn from history, beside the loop; the next minutes are learnt by living."""
+        late = tuple(
+            one if one.forecast is None else replace(one, forecast=replace(one.forecast, by_slo=False))
+            for one in joined
+        )
+        policies = PolicySet(digest="", scaling=late)
+        for one in backfill(self.loop.bank, policies, self.world.history, (0.0, now), self.lock):
+            _LOG.warning("history_missed", extra={"reason": one})
 
     def learn(self) -> None:
         """Restore what was learnt, and learn what has been since: without it the loop is reactive."""
@@ -90,6 +119,10 @@ class Built:
         for one in missed:
             _LOG.warning("history_missed", extra={"reason": one})
         self.learnt = True
+        known = {one.key for one in policies.scaling}
+        late = tuple(one for one in self.policies.current().scaling if one.key not in known)
+        if late:
+            self._learn_of(late, now)
         _LOG.info("history_learnt", extra={"missed": len(missed)})
 
     def checkpoint(self) -> None:
@@ -136,7 +169,7 @@ def build(settings: Settings) -> Built:
     world = surroundings(settings)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
-        policies = _promoted(settings, store, world)
+        policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
         bank = Bank(policies.current())
         ports = Ports(
@@ -169,6 +202,11 @@ def build(settings: Settings) -> Built:
     )
 
 
+def _expanded(settings: Settings, store: Store, world: Surroundings) -> ExpandedPolicySource:
+    expanding = Expanding(adopted=store.journal.note_policies, remembered=lambda: remembered(store, settings.step))
+    return ExpandedPolicySource(_promoted(settings, store, world), world.roster, expanding)
+
+
 def _promoted(settings: Settings, store: Store, world: Surroundings) -> PromotedPolicySource:
     # a virtual world begins anew each time: whoever does not ask for promotions there has nobody to wait for
     unasked = world.virtual and "promotion" not in settings.model_fields_set
@@ -177,14 +215,14 @@ def _promoted(settings: Settings, store: Store, world: Surroundings) -> Promoted
     return PromotedPolicySource(loaded, store.promotions, Promoting(gate=gate, adopted=store.journal.note_policies))
 
 
-def _controls(settings: Settings, store: Store, policies: PromotedPolicySource) -> Controls:
+def _controls(settings: Settings, store: Store, policies: ExpandedPolicySource) -> Controls:
     freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
     people = StoreControls(store.people, settings.pause_file, freezes, time.time)
     return HeldControls(people, lambda: policies.held)
 
 
 def _statuses(
-    settings: Settings, world: Surroundings, policies: PromotedPolicySource, loop: ControlLoop
+    settings: Settings, world: Surroundings, policies: ExpandedPolicySource, loop: ControlLoop
 ) -> Statuses | None:
     if not isinstance(policies.loaded, MergedPolicySource) or world.resources is None:
         return None

@@ -20,14 +20,10 @@ LEFT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """A member. since: when it was first seen; expected: it was there when the template was, and is no growth.
-
-    gone_since: since when it is not there any more, None while it is.
-    """
+    """A member. since: when it was first seen. gone_since: since when it is not there any more, None while it is."""
 
     member: Member
     since: Instant
-    expected: bool = False
     gone_since: Instant | None = None
 
 
@@ -35,13 +31,14 @@ class Joined:
 class Membership:
     """Who belongs to a template. selection: by which this was found, None before anything was.
 
-    members: by name. waiting: who matches and is not a member, since when. held: why no member may change, '' if it
-    may.
+    members: by name. waiting: who matches and is not a member, since when. grown: when those joined
+    lately who were not expected. held: why no member may change, '' if it may.
     """
 
     selection: Selection | None = None
     members: Mapping[str, Joined] = field(default_factory=dict)
     waiting: Mapping[str, Instant] = field(default_factory=dict)
+    grown: tuple[Instant, ...] = ()
     held: str = ""
 
 
@@ -65,22 +62,19 @@ def membership(
     kept = _kept(before, found, now)
     newcomers = sorted(found.keys() - kept.keys())
     waiting = {name: before.waiting.get(name, now) for name in newcomers}
-    same = replace(before, selection=selection, members=kept, waiting=waiting, held="")
+    grown = tuple(since for since in before.grown if now - since < GROWTH_S and since > consent.confirmed_at)
+    same = replace(before, selection=selection, members=kept, waiting=waiting, grown=grown, held="")
     if len(found) > selection.max_targets:
         count = f"{len(found)} {selection.kind.kind}s match {selection.labels}, maxTargets is {selection.max_targets}"
         return replace(same, held=f"{count}{_named(newcomers)}")
-    expected = before.selection != selection
-    if consent.acts and not expected:
-        lately = [one for one in kept.values() if _is_growth(one, consent, now)]
-        strange = [name for name, since in waiting.items() if since > consent.confirmed_at]
-        if strange and len(lately) + len(strange) > selection.max_growth:
-            grown = f"{len(lately) + len(strange)} {selection.kind.kind}s joined {selection.labels} within an hour"
-            return replace(same, held=f"{grown}, maxGrowth is {selection.max_growth}{_named(newcomers)}")
-    joined = {
-        name: Joined(member=found[name], since=waiting[name], expected=expected or not consent.acts)
-        for name in newcomers
-    }
-    return replace(same, members=dict(sorted({**kept, **joined}.items())), waiting={})
+    expected = before.selection != selection or not consent.acts
+    strange = () if expected else tuple(since for since in waiting.values() if since > consent.confirmed_at)
+    if strange and len(grown) + len(strange) > selection.max_growth:
+        count = f"{len(grown) + len(strange)} {selection.kind.kind}s joined {selection.labels} within an hour"
+        return replace(same, held=f"{count}, maxGrowth is {selection.max_growth}{_named(newcomers)}")
+    joined = {name: Joined(member=found[name], since=waiting[name]) for name in newcomers}
+    members = dict(sorted({**kept, **joined}.items()))
+    return replace(same, members=members, waiting={}, grown=(*grown, *(now for _ in strange)))
 
 
 def _kept(before: Membership, found: Mapping[str, Member], now: Instant) -> dict[str, Joined]:
@@ -93,10 +87,6 @@ def _kept(before: Membership, found: Mapping[str, Member], now: Instant) -> dict
         if now - since < LEFT_S:
             kept[name] = replace(joined, gone_since=since)
     return kept
-
-
-def _is_growth(one: Joined, consent: Consent, now: Instant) -> bool:
-    return not one.expected and one.since > consent.confirmed_at and now - one.since < GROWTH_S
 
 
 def _named(names: list[str], most: int = 5) -> str:

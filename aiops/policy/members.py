@@ -10,7 +10,7 @@ from aiops.core.selection import Member, is_dns_label
 from aiops.core.versions import as_shadow, is_version, member_document
 from aiops.errors import InvalidPolicy
 from aiops.policy import recompile
-from aiops.policy.placeholders import labels_used
+from aiops.policy.placeholders import filled, labels_used
 
 MOST_KEPT = 2048
 
@@ -25,13 +25,24 @@ def labels_named(template: ScalingPolicy) -> tuple[str, ...]:
     return tuple(sorted({key for text in texts for key in labels_used(text)}))
 
 
+def check(template: ScalingPolicy, member: Member) -> None:
+    """Raise NoMember when a name or a label would have to become part of a query, and cannot (S10)."""
+    if not is_dns_label(member.name):
+        raise NoMember(f"its name {member.name[:80]!r} is no DNS label, and becomes part of no query")
+    for one in template.signals.values():
+        try:
+            filled(one.query.expr, template.target.namespace, member)
+            filled(one.query.presence_expr or "", template.target.namespace, member)
+        except ValueError as err:
+            raise NoMember(str(err)) from err
+
+
 def member_policy(template: ScalingPolicy, member: Member) -> ScalingPolicy:
     """Return the policy of a member, from a version that runs beside another its shadow; raise NoMember.
 
     member: with all the labels that the queries name; a name or a label that is no DNS label is refused (S10).
     """
-    if not is_dns_label(member.name):
-        raise NoMember(f"its name {member.name[:80]!r} is no DNS label, and becomes part of no query")
+    check(template, member)
     made = _compiled(template.document, member.name, tuple(sorted(member.labels.items())))
     made = replace(made, origin=template.origin)
     return as_shadow(made) if is_version(template.key) else made

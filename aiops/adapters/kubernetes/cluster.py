@@ -102,6 +102,21 @@ class KubernetesCluster:
                     found[ref.key] = one
         return Inventory(workloads=found, refused=refused, nodes={self.name: self._nodes()})
 
+    def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every object of a kind in its namespace, by name; raise a PortError before it is known."""
+        try:
+            path = self._resource(kind).path(kind.namespace)
+        except NotServed as err:
+            raise ClusterUnavailable(str(err)) from err
+        informer = self._informer(path)
+        if not informer.synced.is_set() and informer.lists == 0:
+            informer.read.wait(FIRST_READ_S)
+        items, _ = self._items(path)
+        if informer.known() is None:
+            raise ClusterUnavailable(f"{path}: {informer.error or 'the API server has no such resource'}")
+        every = [one.get("metadata") or {} for one in items]
+        return {str(one.get("name", "")): dict(one.get("labels") or {}) for one in every}
+
     def _watch_around(self, targets: Sequence[TargetRef]) -> None:
         """Begin to watch everything that is needed of the targets at once, and wait a moment for what is new."""
         new = []
@@ -287,6 +302,13 @@ class Clusters:
             refused.update(shown.refused)
             nodes.update(shown.nodes)
         return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes)
+
+    def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
+        """Return the objects of a kind in its cluster; see `KubernetesCluster.listed`."""
+        cluster = self._clusters.get(kind.cluster)
+        if cluster is None:
+            raise ClusterUnavailable(f"the settings know no cluster {kind.cluster}; they know {', '.join(self.names)}")
+        return cluster.listed(kind, at)
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Send one step to its cluster."""

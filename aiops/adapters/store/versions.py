@@ -63,6 +63,13 @@ class Versions:
             for row in found.values()
         )
 
+    def since(self, policies: Sequence[PolicyKey]) -> dict[PolicyKey, Instant]:
+        """Return since when each policy has decided, as far as the record goes back."""
+        first = select(DECISIONS.c.policy, func.min(DECISIONS.c.at)).group_by(DECISIONS.c.policy)
+        with translated("the decisions cannot be read"), self._engine.connect() as connection:
+            rows = connection.execute(first.where(DECISIONS.c.policy.in_(policies)))
+            return {row[0]: float(row[1]) for row in rows}
+
     def documents(self, kind: str, namespace: str) -> dict[str, str]:
         """Return the documents of a kind in a namespace, by their digests."""
         theirs = DOCUMENTS.c.policy.startswith(f"{kind}/{namespace}/")
