@@ -17,8 +17,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP) ## run the daemon on an embedded simulated cluster (page on http://127.0.0.1:8080)
 	@$(VENV)/bin/aiops run --config config/demo.yaml
 
-test: $(STAMP) ## run the tests (installs Debian's prometheus when it is missing)
-	@scripts/need prometheus
+test: $(STAMP) ## run the tests (installs Debian's prometheus and alertmanager when they are missing)
+	@for package in prometheus prometheus-alertmanager; do scripts/need $$package; done
 	@$(PY) -m pytest -n auto --ignore tests/smoke --ignore tests/e2e
 
 check: $(STAMP) ## lint, types, contracts

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from aiops.app.alertmanager import webhook_token
 from aiops.app.exports import Export, started
 from aiops.app.settings import WebSettings
 from aiops.app.wiring import Built
@@ -92,12 +93,13 @@ class Daemon:
             from aiops.app.live import LiveService
             from aiops.web.server import WebServer
 
-            token = web_token(settings.web)
-            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), token)
+            tokens = web_token(settings.web), webhook_token(settings.alertmanager)
+            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), *tokens)
             self._web.start()
             _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
         started(settings, built.viewer, self._exports.append)
         built.world.start()
+        built.ties.start()
         # what has been read meanwhile is in force in the first turn
         self._guarded(built.policies.reload)()
         if built.world.virtual:
@@ -188,7 +190,7 @@ class Daemon:
             ("ticks", limits.tick, self._stop_ticks),
             ("models", limits.tick, lambda _: self._built.checkpoint()),
             ("page", limits.web, self._stop_servers),
-            ("adapters", limits.adapters, self._built.world.stop),
+            ("adapters", limits.adapters, self._stop_adapters),
             ("store", limits.tick, lambda _: self._built.store.close()),
         )
         for name, seconds, stage in stages:
@@ -202,6 +204,10 @@ class Daemon:
     def _stop_ticks(self, _: float) -> None:
         if self._scheduler is not None and self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+
+    def _stop_adapters(self, seconds: float) -> None:
+        self._built.ties.stop(seconds / 4)
+        self._built.world.stop(seconds * 3 / 4)
 
     def _stop_servers(self, seconds: float) -> None:
         for server in (*self._exports, self._web, self._telemetry):

@@ -43,6 +43,22 @@ class RemoteService:
         """Return findings and incidents."""
         return self._map("GET", "findings", params={"hours": hours})
 
+    def incidents(self, hours: float) -> list[dict[str, Any]]:
+        """Return incidents with their suspects, newest first."""
+        return self._list("GET", "incidents", params={"hours": hours})
+
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """Return one incident with everything that is known of it."""
+        return self._map("GET", f"incidents/{incident_id}")
+
+    def alerts(self) -> dict[str, Any]:
+        """Return the alerts that Alertmanager told of."""
+        return self._map("GET", "alerts")
+
+    def hear(self, message: Any) -> dict[str, Any]:
+        """Take a message of Alertmanager's webhook."""
+        return self._map("POST", "alerts", json=message)
+
     def actions(self, limit: int) -> list[dict[str, Any]]:
         """Return actions with their outcomes."""
         return self._list("GET", "actions", params={"limit": limit})
@@ -125,7 +141,7 @@ class RemoteService:
                 raise NoPermission(detail)
             case 404:
                 raise NotFound(detail)
-            case 422:
+            case 400 | 422:
                 raise InvalidInput(detail)
             case _:
                 raise CannotReach(f"{self._server}: {response.status_code} {detail}")

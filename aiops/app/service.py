@@ -123,6 +123,24 @@ class Service:
         since = self.now() - hours * HOUR_S
         return {"findings": self.store.reader.findings(since), "incidents": self.store.reader.incidents(since)}
 
+    def incidents(self, hours: float) -> list[dict[str, Any]]:
+        """Return incidents of the last hours with their suspects, newest first."""
+        return self.store.reader.incidents(self.now() - hours * HOUR_S)
+
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """Return one incident with everything that is known of it."""
+        return self.store.reader.incident(incident_id)
+
+    def alerts(self) -> dict[str, Any]:
+        """Return the alerts that Alertmanager told of, the newest first."""
+        return {"alerts": [to_jsonable(one) for one in self.store.alerts.newest()]}
+
+    def hear(self, message: Any) -> dict[str, Any]:
+        """Take a message of Alertmanager's webhook; raise InvalidInput when it is malformed."""
+        from aiops.adapters.alertmanager import OWN, alerts_of
+
+        return dict(self.store.alerts.note(alerts_of(message, time.time(), OWN)))
+
     def actions(self, limit: int) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first."""
         return self.store.reader.actions(limit)

@@ -10,9 +10,11 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aiops.app.alertmanager_settings import AlertmanagerSettings
+from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
 from aiops.errors import ConfigurationError
@@ -21,12 +23,6 @@ from aiops.policy.document import Path as FieldPath
 
 PREFIX = "AIOPS_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class Section(BaseModel):
-    """A group of settings; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PrometheusSettings(Section):
@@ -41,7 +37,7 @@ class PrometheusSettings(Section):
     cert_file: Path | None = None
     key_file: Path | None = None
     insecure_skip_verify: bool = False
-    headers: dict[str, SecretStr] = {}
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
     timeout: Duration = 10.0
     retries: int = Field(2, ge=0, le=10)
     concurrency: int = Field(8, ge=1, le=64)
@@ -234,7 +230,7 @@ class PriceSettings(Section):
     """What a replica costs, in USD per hour: by `namespace/name`, and otherwise."""
 
     default: float | None = Field(None, ge=0)
-    targets: dict[str, float] = {}
+    targets: dict[str, float] = Field(default_factory=dict)
 
 
 class LogSettings(Section):
@@ -272,6 +268,8 @@ class Settings(BaseSettings):
     telemetry: ListenSettings = ListenSettings()
     web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    depends_on: dict[str, tuple[str, ...]] = {}
     scope: ScopeSettings = ScopeSettings()
     promotion: PromotionSettings = PromotionSettings()
     freezes: tuple[FreezeSettings, ...] = ()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from aiops.app.alertmanager import Ties, ties
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.ledger import Ledger
@@ -21,6 +22,7 @@ from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
+from aiops.core.detect.suspects import Dependencies
 from aiops.core.model import Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -58,6 +60,7 @@ class Built:
     metrics: LoopMetrics
     loop: ControlLoop
     viewer: Viewer
+    ties: Ties
     lock: threading.RLock = field(default_factory=threading.RLock)
     ledger: Ledger = field(default_factory=Ledger)
     sentence: str = ""
@@ -76,6 +79,7 @@ class Built:
             threading.Thread(target=self._learn_of, args=(joined, at), name="learn-members", daemon=True).start()
         if not self.loop.held:
             self.turned_at = time.monotonic()
+            self.ties.note(() if self.loop.last is None else self.loop.last.incidents)
         if self.statuses is not None:
             self.statuses.note(self.loop.last)
         if not self.loop.held and self.loop.last is not None:
@@ -167,11 +171,12 @@ def build(settings: Settings) -> Built:
     from aiops.adapters.store import Store
 
     world = surroundings(settings)
+    tied = ties(settings.alertmanager, virtual=world.virtual)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
-        bank = Bank(policies.current())
+        bank = Bank(policies.current(), Dependencies(settings.depends_on))
         ports = Ports(
             policies=policies,
             source=world.source,
@@ -179,7 +184,7 @@ def build(settings: Settings) -> Built:
             dry=world.dry,
             journal=store.journal,
             lease=world.lease(store.journal.epoch),
-            controls=_controls(settings, store, policies),
+            controls=tied.controls(_controls(settings, store, policies), store, policies.current),
             prices=world.prices,
             telemetry=metrics,
             clock=MonotonicClock(),
@@ -198,6 +203,7 @@ def build(settings: Settings) -> Built:
         metrics=metrics,
         loop=loop,
         viewer=viewer,
+        ties=tied,
         statuses=_statuses(settings, world, policies, loop),
     )
 
@@ -233,7 +239,12 @@ def _statuses(
         except PortError:
             return False
 
-    telling = Telling(leads=leads, ceiling=settings.mode, promoted=lambda: policies.standings)
+    telling = Telling(
+        leads=leads,
+        ceiling=settings.mode,
+        promoted=lambda: policies.standings,
+        expanded=lambda: policies.made,
+    )
     return Statuses(policies.loaded, world.resources, telling)
 
 

@@ -212,3 +212,25 @@ def _environment(signals: tuple[str, ...]) -> Any:
         **{f"signals.{name}": cel.Type.DOUBLE for name in signals},
     }
     return cel.NewEnv(variables=variables)
+
+
+@lru_cache(maxsize=8192)
+def matched(pattern: str, text: str) -> bool | None:
+    """Return whether a text matches an RE2 pattern from end to end, None when there is no such pattern.
+
+    >>> matched("check(out|in)", "checkout"), matched("check", "checkout"), matched("(", "checkout")
+    (True, False, None)
+    """
+    try:
+        value = _matching().eval(data={"text": text, "pattern": f"^(?:{pattern})$"}).value()
+    except (RuntimeError, ValueError, TypeError):
+        return None
+    return value if isinstance(value, bool) else None
+
+
+@lru_cache(maxsize=1)
+def _matching() -> Any:
+    from cel_expr_python import cel
+
+    env = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING})
+    return env.compile("text.matches(pattern)")

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -28,18 +30,26 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 MAX_HOURS = 24 * 31
+ALERTS = "/api/v1/alerts"
+MOST_BYTES = 1 << 20
+"""Of a message of Alertmanager's webhook."""
+
+_NEEDED = "a bearer token is needed: Authorization: Bearer ..."
 Next = Callable[[Request], Awaitable[Response]]
 Wish = Annotated[Plain, Body()]
 
 
-def application(answers: Answers, token: str) -> FastAPI:
-    """Return the application; token '' serves without authentication, to loopback names only."""
+def application(answers: Answers, token: str, webhook_token: str = "") -> FastAPI:
+    """Return the application; token '' serves without authentication, to loopback names only.
+
+    webhook_token: may tell alerts and nothing else; '' is none.
+    """
     app = FastAPI(title="aiops", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     app.add_exception_handler(AiopsError, _refusal)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Next) -> Response:
-        refused = _refused(request, token)
+        refused = _refused(request, token, webhook_token)
         response = refused if refused is not None else await call_next(request)
         response.headers.update(HEADERS)
         return response
@@ -47,6 +57,8 @@ def application(answers: Answers, token: str) -> FastAPI:
     _looking(app, answers)
     _saying(app, answers)
     _versions(app, answers)
+    _perceived(app, answers)
+    _hearing(app, answers)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -82,10 +94,6 @@ def _looking(app: FastAPI, answers: Answers) -> None:
     def series(policy: str, hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 1.0) -> Plain:
         return answers.series(policy, hours)
 
-    @app.get("/api/v1/findings")
-    def findings(hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 24.0) -> Plain:
-        return answers.findings(hours)
-
     @app.get("/api/v1/actions")
     def actions(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Plain]:
         return answers.actions(limit)
@@ -93,6 +101,24 @@ def _looking(app: FastAPI, answers: Answers) -> None:
     @app.get("/api/v1/effects")
     def effects() -> list[Plain]:
         return answers.effects()
+
+
+def _perceived(app: FastAPI, answers: Answers) -> None:
+    @app.get("/api/v1/findings")
+    def findings(hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 24.0) -> Plain:
+        return answers.findings(hours)
+
+    @app.get("/api/v1/incidents")
+    def incidents(hours: Annotated[float, Query(gt=0, le=MAX_HOURS)] = 24.0) -> list[Plain]:
+        return answers.incidents(hours)
+
+    @app.get("/api/v1/incidents/{incident_id}")
+    def incident(incident_id: str) -> Plain:
+        return answers.incident(incident_id)
+
+    @app.get("/api/v1/alerts")
+    def alerts() -> Plain:
+        return answers.alerts()
 
 
 def _saying(app: FastAPI, answers: Answers) -> None:
@@ -143,20 +169,54 @@ def _versions(app: FastAPI, answers: Answers) -> None:
         return answers.whatif(wish)
 
 
-def _refused(request: Request, token: str) -> Response | None:
+def _hearing(app: FastAPI, answers: Answers) -> None:
+    @app.post(ALERTS)
+    async def hear(request: Request) -> Any:
+        body = await _bounded(request)
+        if body is None:
+            refusal = _problem(413, f"a message has at most {MOST_BYTES} bytes: set max_alerts in webhook_config")
+            refusal.headers["Connection"] = "close"  # what is still on its way is not read either
+            return refusal
+        try:
+            message = orjson.loads(body)
+        except orjson.JSONDecodeError as err:
+            return _problem(400, f"the message is no JSON: {err}")
+        try:
+            return await run_in_threadpool(answers.hear, message)
+        except InvalidInput as err:
+            return _problem(400, str(err))
+
+
+async def _bounded(request: Request) -> bytes | None:
+    """Return the body, None for one that is too large, of which no more than that is read."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _refused(request: Request, token: str, webhook_token: str) -> Response | None:
+    if webhook_token and request.url.path == ALERTS and request.method == "POST":
+        return None if _shows(request, webhook_token, token) else _problem(401, _NEEDED)
     if token:
         if request.url.path == "/" or request.url.path.startswith("/static/"):
             return None  # the page holds no data; it asks for the token itself
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.encode()):
-            return _problem(401, "a bearer token is needed: Authorization: Bearer ...")
-        return None
+        return None if _shows(request, token) else _problem(401, _NEEDED)
     host = request.headers.get("host", "").rsplit(":", 1)[0] if "]" not in request.headers.get("host", "") else "[::1]"
     if host not in LOCAL_HOSTS:
         return _problem(403, "without a token only loopback is served")
     if request.method in ("POST", "PUT", "PATCH") and "application/json" not in request.headers.get("content-type", ""):
         return _problem(415, "changes are sent as application/json")
     return None
+
+
+def _shows(request: Request, *tokens: str) -> bool:
+    """Return whether a request shows one of the tokens; compared in constant time."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+    return any(hmac.compare_digest(given, token.encode()) for token in tokens if token)
 
 
 async def _refusal(_: Request, err: Exception) -> Response:

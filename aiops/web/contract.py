@@ -34,6 +34,22 @@ class Answers(Protocol):
         """Return findings and incidents."""
         ...
 
+    def incidents(self, hours: float) -> list[Plain]:
+        """Return incidents with their suspects, newest first."""
+        ...
+
+    def incident(self, incident_id: str) -> Plain:
+        """Return one incident with everything that is known of it."""
+        ...
+
+    def alerts(self) -> Plain:
+        """Return the alerts that Alertmanager told of."""
+        ...
+
+    def hear(self, message: Any) -> Plain:
+        """Take a message of Alertmanager's webhook; raise InvalidInput when it is malformed."""
+        ...
+
     def actions(self, limit: int) -> list[Plain]:
         """Return actions with their outcomes."""
         ...

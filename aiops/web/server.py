@@ -47,10 +47,14 @@ class InThread:
 class WebServer(InThread):
     """The API and the page."""
 
-    def __init__(self, answers: Answers, address: tuple[str, int], token: str) -> None:
+    def __init__(self, answers: Answers, address: tuple[str, int], token: str, webhook_token: str = "") -> None:
         listener = listen(address, "web")
         config = uvicorn.Config(
-            application(answers, token), log_config=None, access_log=False, lifespan="off", server_header=False
+            application(answers, token, webhook_token),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
         )
         super().__init__(config, listener, "web")
 
