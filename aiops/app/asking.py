@@ -25,7 +25,7 @@ from aiops.core.pipeline import decide_one
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text
 from aiops.core.record.story import stamp
-from aiops.core.versions import MARK, under_key
+from aiops.core.versions import MARK, template_key, under_key
 from aiops.errors import AiopsError, InvalidInput, NotFound
 from aiops.policy import recompile
 
@@ -55,7 +55,7 @@ def in_record(store: Store, target: str) -> list[Known]:
     """Return what the record knows: inputs are kept when a decision changed, so they are as old as that."""
     found = []
     for latest in store.versions.latest():
-        if target not in (latest.target, *names(latest.policy)):
+        if target not in (latest.target, *names(latest.policy), *names(template_key(latest.policy))):
             continue
         text = store.versions.last_inputs(latest.policy)
         if text is None:
@@ -83,7 +83,7 @@ def why(known: Sequence[Known], target: str, now: Instant) -> dict[str, Any]:
     _there(known, target)
     newest = max(one.inputs.snapshot.at for one in known)
     return {
-        "target": str(known[0].policy.target),
+        "target": _target(known, target),
         "at": stamp(newest),
         "age_s": max(0.0, now - newest),
         "policies": [_why_of(one) for one in known],
@@ -103,7 +103,7 @@ def whatif(known: Sequence[Known], wish: dict[str, Any], now: Instant) -> dict[s
         )
     newest = max(one.inputs.snapshot.at for one in known)
     return {
-        "target": str(known[0].policy.target),
+        "target": _target(known, target),
         "at": stamp(newest),
         "age_s": max(0.0, now - newest),
         "supposed": {"signals": dict(what.signals), "replicas": what.replicas, "after_s": what.after_s},
@@ -116,6 +116,12 @@ def whatif(known: Sequence[Known], wish: dict[str, Any], now: Instant) -> dict[s
             for one in readers
         ],
     }
+
+
+def _target(known: Sequence[Known], asked: str) -> str:
+    """Return which target it is about: that of the policies, or what was asked for where there are several."""
+    targets = {str(one.policy.target) for one in known}
+    return targets.pop() if len(targets) == 1 else f"{asked} ({len(targets)} targets)"
 
 
 def _there(known: Sequence[Known], target: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiops.app.comparing import UNSENT
 from aiops.core.model import Instant, Mode
 from aiops.core.record.story import stamp
-from aiops.core.versions import rules_hash
+from aiops.core.versions import member_of, rules_hash
 
 if TYPE_CHECKING:
     from aiops.adapters.store import Tally
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """How a spec has done so far. ran_s: by mode; a shadow's time is one in dry-run.
+    """How a spec has done so far. ran_s: by mode; a shadow's time is one in dry-run, a template's that of one member.
 
     changes: that were decided, sent or not. held_ticks: in which a limit kept it from one. bugs: ticks that ended so.
     """
@@ -50,11 +50,14 @@ def saying_the_same(document: str, documents: Mapping[str, str]) -> dict[str, st
 
 def evidence(tallies: Sequence[Tally], documents: Mapping[str, str], step_s: float) -> Evidence:
     """Return what was decided by documents that say the same. step_s: what a tick stands for."""
-    ran_s: dict[str, float] = defaultdict(float)
+    by_member: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for one in tallies:
-        ran_s[_mode(one, documents[one.digest]).value] += one.ticks * step_s
+        document = documents[one.digest]
+        member = member_of(document)
+        by_member[None if member is None else member.name][_mode(one, document).value] += one.ticks * step_s
+    modes = sorted({mode for ran in by_member.values() for mode in ran})
     return Evidence(
-        ran_s=dict(sorted(ran_s.items())),
+        ran_s={mode: max(ran.get(mode, 0.0) for ran in by_member.values()) for mode in modes},
         first_at=min((one.first_at for one in tallies), default=None),
         last_at=max((one.last_at for one in tallies), default=None),
         ticks=sum(one.ticks for one in tallies),

@@ -42,12 +42,13 @@ class ExpandedPolicySource:
 
     def __init__(self, promoted: PromotedPolicySource, roster: Roster, expanding: Expanding) -> None:
         self.promoted = promoted
-        self._roster = roster
+        self.roster = roster
         self._expanding = expanding
         self._lock = threading.Lock()
         self._remembered = dict(expanding.remembered())
         self._unread: Mapping[PolicyKey, str] = {}
         self._at: Instant | None = None
+        self._confirmed: dict[PolicyKey, tuple[Instant, Instant]] = {}
         self._made = Expanded(policies=promoted.current())
 
     @property
@@ -112,7 +113,8 @@ class ExpandedPolicySource:
             policies = self.promoted.current()
             lists, unread = ({}, {}) if at is None else self._lists(policies.templates, at)
             before = {**self._remembered, **self._made.memberships}
-            seen = Seen(lists=lists, now=0.0 if at is None else at, confirmed_at=self.promoted.confirmed_at)
+            now = 0.0 if at is None else at
+            seen = Seen(lists=lists, now=now, confirmed_at=self._confirmed_at(now))
             made = expanded(policies, before, seen)
             known = {one.key for one in self._made.policies.scaling}
             if made.policies.digest != self._made.policies.digest:
@@ -128,10 +130,20 @@ class ExpandedPolicySource:
         lists, unread = {}, {}
         for template in templates:
             try:
-                lists[template.key] = self._roster.listed(template.target, at)
+                lists[template.key] = self.roster.listed(template.target, at)
             except PortError as err:
                 unread[template.key] = f"its targets cannot be listed: {err}"
         return lists, unread
+
+    def _confirmed_at(self, now: Instant) -> dict[PolicyKey, Instant]:
+        """Return when templates were promoted last, by the loop's clock.
+
+        That of people may be another, as in a simulation: a word counts from when it was given, or was first seen.
+        """
+        for key, said_at in self.promoted.confirmed_at.items():
+            if key not in self._confirmed or self._confirmed[key][0] != said_at:
+                self._confirmed[key] = (said_at, min(said_at, now))
+        return {key: known_at for key, (_, known_at) in self._confirmed.items() if key in self.promoted.confirmed_at}
 
     def _tell(self, made: Expanded) -> None:
         for key, now in made.memberships.items():

@@ -10,7 +10,10 @@ from aiops.app.asking import Known, names
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
+from aiops.core.membership import Membership
 from aiops.core.policies import ScalingPolicy
+from aiops.core.versions import is_member, template_key
+from aiops.policy.expansion import Expanded
 
 
 class LiveService(Service):
@@ -51,6 +54,7 @@ class LiveService(Service):
             "targets": self._targets(shadows=False),
             "shadows": self._targets(shadows=True),
             "standings": stands([*built.policies.standings.values()]),
+            "templates": templates(built.policies.made),
             "findings": 0 if tick is None else len(tick.findings),
             "pauses": self.pauses(),
             "questions": self.questions(),
@@ -82,8 +86,10 @@ class LiveService(Service):
             policy = policies.get(key)
             if policy is None or policy.digest != inputs.policy_digest:
                 continue  # another version is in force since
-            if target in (str(policy.target), *names(key), *names(policy.candidate_for or key)):
-                notice = standings[key].notice if key in standings else ""
+            called = (*names(key), *names(policy.candidate_for or key), *names(template_key(key)))
+            if target in (str(policy.target), *called):
+                promoted = template_key(key) if is_member(key) else key
+                notice = standings[promoted].notice if promoted in standings else ""
                 found.append(Known(policy=policy, inputs=inputs, notice=notice))
         return found or super()._known(target)
 
@@ -92,6 +98,25 @@ class LiveService(Service):
         by_key = {policy.key: policy for policy in self._built.policies.current().scaling}
         decisions = () if tick is None else tick.decisions
         return [_target(one, by_key.get(one.policy)) for one in decisions if bool(one.candidate_for) is shadows]
+
+
+def templates(made: Expanded) -> list[dict[str, Any]]:
+    """Return the policies that select their targets: who belongs to each, who was left out, and whether it is held."""
+    rows = []
+    for one in made.policies.templates:
+        now, selection = made.memberships.get(one.key, Membership()), one.selection
+        rows.append(
+            {
+                "policy": one.key,
+                "selector": "" if selection is None else str(selection.labels),
+                "max_targets": 0 if selection is None else selection.max_targets,
+                "targets": list(now.members),
+                "waiting": list(now.waiting),
+                "left_out": dict(made.left_out.get(one.key, {})),
+                "held": now.held,
+            }
+        )
+    return rows
 
 
 def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 from aiops.app.merging import Merged, Policy
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
-from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, Reason, Wait
+from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, PolicyKey, Reason, Wait
 from aiops.core.policies import ScalingPolicy, WatchPolicy
-from aiops.core.versions import spec_hash
+from aiops.core.versions import member_key, spec_hash
 from aiops.errors import Problem
+from aiops.policy.expansion import Expanded
 
 Status = dict[str, Any]
 PROBLEMS_SHOWN = 10
@@ -85,6 +86,7 @@ class Standing:
     """Where the loop stands. decided: the last decision of each policy; since: the one since which nothing changed.
 
     findings: of each WatchPolicy, how many series are out of the ordinary. promoted: where policies stand by promotion.
+    expanded: who the members of templates are.
     """
 
     ceiling: Mode
@@ -93,6 +95,17 @@ class Standing:
     since: Mapping[str, tuple[str, Instant]]
     findings: Mapping[str, int]
     promoted: Mapping[str, Promoted] = field(default_factory=dict)
+    expanded: Expanded | None = None
+
+    def members(self, policy: ScalingPolicy) -> list[PolicyKey]:
+        """Return the keys of what a template was made into."""
+        made = None if self.expanded is None else self.expanded.memberships.get(policy.key)
+        return [] if made is None else [member_key(policy.key, name) for name in made.members]
+
+    def held(self, policy: ScalingPolicy) -> str:
+        """Return why nothing of a template may change, '' for everything else."""
+        made = None if self.expanded is None else self.expanded.memberships.get(policy.key)
+        return "" if made is None else made.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +135,10 @@ def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> S
     if isinstance(policy, WatchPolicy):
         status["findings"] = standing.findings.get(resource.key, 0)
     if isinstance(policy, ScalingPolicy):
-        status |= _stands(policy, standing)
-        said += _conditions(policy, made.held.get(policy.key, ""), standing)
+        held = made.held.get(policy.key, "") or standing.held(policy)
+        status |= _stands(policy, standing) if policy.selection is None else _selects(policy, standing)
+        decided, why = _told(policy, standing)
+        said += _conditions(policy, held, standing, (decided, why))
     elif policy is None and resource.kind == "ScalingPolicy":
         nothing = "nothing is in force of it"
         said += [_Said(ABLE, False, valid.reason, nothing), _Said(ACTING, False, valid.reason, nothing)]
@@ -178,18 +193,44 @@ def _stands(policy: ScalingPolicy, standing: Standing) -> Status:
     return status | {"lastDecision": last, "lastDecisionTime": rfc3339(at)}
 
 
+def _selects(policy: ScalingPolicy, standing: Standing) -> Status:
+    """Return where a template stands: its members together."""
+    keys = standing.members(policy)
+    verdicts = [one.verdict for key in keys if (one := standing.decided.get(key)) is not None]
+    known = [one for one in verdicts if one is not None]
+    status: Status = {"mode": _mode(policy, standing).value, "targets": len(keys)}
+    if known:
+        status |= {
+            "currentReplicas": sum(one.change.before for one in known),
+            "wantedReplicas": sum(one.proposal.change.after for one in known),
+        }
+    return status
+
+
+def _told(policy: ScalingPolicy, standing: Standing) -> tuple[Decision | None, str]:
+    """Return the decision that speaks for a policy, and of which target; a template's is that of who is bound most."""
+    if policy.selection is None:
+        return standing.decided.get(policy.key), ""
+    found = [one for key in standing.members(policy) if (one := standing.decided.get(key)) is not None]
+    bound = [one for one in found if _bound(one)[0] is not None]
+    decision = next(iter((*bound, *found)), None)
+    return decision, "" if decision is None else f"{decision.target}: "
+
+
 def _mode(policy: ScalingPolicy, standing: Standing) -> Mode:
     promoted = standing.promoted.get(policy.key)
     mode = policy.reach if promoted is None else promoted.mode
     return min(mode, standing.ceiling, key=lambda mode: mode.rank)
 
 
-def _conditions(policy: ScalingPolicy, held: str, standing: Standing) -> list[_Said]:
-    decision = standing.decided.get(policy.key)
+def _conditions(policy: ScalingPolicy, held: str, standing: Standing, told: tuple[Decision | None, str]) -> list[_Said]:
+    decision, whose = told
     if decision is None:
-        waiting = "there was no turn yet"
-        return [_Said(kind, False, "NotYetDecided", waiting) for kind in (ABLE, ACTING, LIMITED)]
+        waiting = "there was no turn yet" if policy.selection is None else "nobody that it selects was decided for yet"
+        word, why = ("Held", held) if held else ("NotYetDecided", waiting)
+        return [_Said(kind, False, word, why) for kind in (ABLE, ACTING, LIMITED)]
     reason, detail = _bound(decision)
+    detail = f"{whose}{detail}"
     by = None if reason is None else SAID_BY[reason]
     able = _Said(ABLE, True, "ReadyToAct", "it may act when it must")
     limited = _Said(LIMITED, False, "NotLimited", "no change was limited")

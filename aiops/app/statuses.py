@@ -16,6 +16,7 @@ from aiops.app.resources import Entry
 from aiops.app.status_of import Standing, significant, status_of, urgent
 from aiops.core.model import Decision, Instant, Mode, Tick
 from aiops.errors import ClusterUnavailable, NoPermission
+from aiops.policy.expansion import Expanded
 from aiops.ports import PolicyResources
 
 _LOG = logging.getLogger("aiops.policies")
@@ -33,12 +34,13 @@ REFUSED_S, FAILED_S = 60.0, 5.0
 class Telling:
     """How statuses are told. leads: whether this process may write now. wall: for people; elapsed_s: for waiting.
 
-    promoted: where policies stand by promotions.
+    promoted: where policies stand by promotions. expanded: who the members of templates are.
     """
 
     leads: Callable[[], bool]
     ceiling: Mode
     promoted: Callable[[], Mapping[str, Promoted]] = dict
+    expanded: Callable[[], Expanded | None] = lambda: None
     wall: Callable[[], Instant] = time.time
     elapsed_s: Callable[[], float] = time.monotonic
 
@@ -88,6 +90,7 @@ class Statuses:
             since=self._since,
             findings=self._findings,
             promoted=self._telling.promoted(),
+            expanded=self._telling.expanded(),
         )
         entries = list(known.values())
         self._told = {uid: told for entry in entries if (told := self._told.get(uid := entry.resource.uid)) is not None}

@@ -13,7 +13,16 @@ from aiops.app.evidence import evidence, lacking, saying_the_same
 from aiops.app.promotion import Standing
 from aiops.core.model import Instant, Mode, PolicyKey
 from aiops.core.record.story import stamp
-from aiops.core.versions import MARK, Promotion, base_key, is_version, spec_hash
+from aiops.core.versions import (
+    MARK,
+    Promotion,
+    base_key,
+    is_member,
+    is_version,
+    spec_hash,
+    template_document,
+    template_key,
+)
 from aiops.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -45,6 +54,9 @@ class Versions:
         """Return the policy, or version, of a name: NAME, NAMESPACE/NAME or a key; raise NotFound or InvalidInput."""
         known = self.store.versions.latest()
         found = [one for one in known if name in names(one.policy)]
+        members = sorted(base_key(one.policy).partition("/")[2] for one in self._members(name))
+        if members and not found:
+            raise InvalidInput(f"{name} is for several targets: name one of {', '.join(dict.fromkeys(members))}")
         if len(found) == 1:
             return found[0]
         if found:
@@ -53,11 +65,30 @@ class Versions:
         raise NotFound(f"no policy {name} has decided anything yet; there are {have or 'none'}")
 
     def loaded(self, key: PolicyKey) -> Latest:
-        """Return the version of a policy that is loaded: the newest that runs beside it, or else itself."""
-        known = [one for one in self.store.versions.latest() if base_key(one.policy) == key]
+        """Return the version of a policy that is loaded: the newest that runs beside it, or else itself.
+
+        key: as it is promoted; of a template it is a member's.
+        """
+        known = [one for one in self.store.versions.latest() if template_key(one.policy) == key]
         last = max(one.until for one in known)
         fresh = [one for one in known if one.until >= last - STALE_TICKS * self.terms.step_s]
         return max(fresh, key=lambda one: (is_version(one.policy), one.until))
+
+    def _members(self, name: str) -> list[Latest]:
+        """Return the newest decisions of the members of a template of that name."""
+        known = self.store.versions.latest()
+        return [one for one in known if is_member(one.policy) and name in names(template_key(one.policy))]
+
+    def _promoted_as(self, name: str) -> PolicyKey:
+        """Return the key under which a policy of a name is promoted: a template's members all at once."""
+        keys = {template_key(one.policy) for one in self._members(name)}
+        if len(keys) == 1:
+            return keys.pop()
+        found = base_key(self.named(name).policy)
+        if is_member(found):
+            whole = template_key(found).partition("/")[2]
+            raise InvalidInput(f"{name} is a member of {whole}: promote that, for all of its targets")
+        return found
 
     # -- promoting ---------------------------------------------------------------------------------------
 
@@ -67,12 +98,12 @@ class Versions:
         Fields: policy, to, by, reason, force. What is refused is told with the evidence, and nothing is written.
         """
         mode = _mode(wish.get("to"))
-        policy = base_key(self.named(_word(wish, "policy")).policy)
+        policy = self._promoted_as(_word(wish, "policy"))
         by, reason = _word(wish, "by"), _word(wish, "reason")
         if mode.rank < Mode.APPROVE.rank:
             return self._write(policy, self.loaded(policy), mode, (by, reason, False, {}))
         latest = self.loaded(policy)
-        document = self.store.reader.policy_document(latest.digest)
+        document = template_document(self.store.reader.policy_document(latest.digest))
         whole = json.loads(document)
         candidate_for = whole["spec"].get("candidateFor")
         if candidate_for:
@@ -82,7 +113,7 @@ class Versions:
         same = saying_the_same(document, self.store.versions.documents("ScalingPolicy", whole["metadata"]["namespace"]))
         found = evidence(self.store.versions.tallies(list(same)), same, self.terms.step_s)
         missing, forced = lacking(found, mode, self.terms.needed_s), bool(wish.get("force"))
-        shown = {**found.as_plain(), "compared": self._beside(policy, latest)}
+        shown = {**found.as_plain(), "compared": self._beside(latest), **self._for_whom(policy)}
         if missing and not forced:
             return {
                 "promoted": False,
@@ -99,7 +130,7 @@ class Versions:
         self, policy: PolicyKey, latest: Latest, mode: Mode, said: tuple[str, str, bool, dict[str, Any]]
     ) -> dict[str, Any]:
         by, reason, forced, shown = said
-        document = self.store.reader.policy_document(latest.digest)
+        document = template_document(self.store.reader.policy_document(latest.digest))
         word = Promotion(
             policy=policy,
             spec_hash=spec_hash(document),
@@ -113,9 +144,17 @@ class Versions:
         )
         return {"promoted": True, **plain(self.store.promotions.add(word))}
 
-    def _beside(self, policy: PolicyKey, latest: Latest) -> dict[str, Any] | None:
+    def _for_whom(self, policy: PolicyKey) -> dict[str, Any]:
+        """Return who decided for a template lately, which is whom its promotion is known to be for."""
+        lately = [one for one in self.store.versions.latest() if template_key(one.policy) == policy]
+        last = max(one.until for one in lately)
+        targets = {one.target for one in lately if one.until >= last - STALE_TICKS * self.terms.step_s}
+        return {"targets": sorted(targets)} if any(is_member(one.policy) for one in lately) else {}
+
+    def _beside(self, latest: Latest) -> dict[str, Any] | None:
         """Return how a version did beside what acted meanwhile, None when it ran alone."""
-        if latest.policy == policy:
+        policy = base_key(latest.policy)
+        if latest.policy == policy or policy not in {one.policy for one in self.store.versions.latest()}:
             return None
         made = self.compare(policy, latest.policy, None)
         del made["differences"], made["definitions"]

@@ -33,6 +33,7 @@ from aiops.core.model import (
 from aiops.core.versions import spec_hash
 from aiops.errors import ClusterUnavailable, NoPermission, StoreUnavailable
 from aiops.policy.crd import crds
+from aiops.policy.expansion import Seen, expanded
 from aiops.ports import PolicyResource
 from tests.builders import NOW
 from tests.unit.resourced import BROKEN, KEY, Hand, World, bounded
@@ -220,9 +221,34 @@ def test_what_is_written_is_what_the_schema_knows(world: World):
     (schema,) = (one for one in crds() if one["spec"]["names"]["kind"] == "ScalingPolicy")
     known = schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     status = of(world, decision())
-    assert set(status) == set(known)
+    chosen = {"selector": {"matchLabels": {"tier": "web"}}, "maxTargets": 3}
+    world.resources.put(bounded(20, target=chosen, signals={"demand": {"query": 'sum(demand{app="$(target.name)"})'}}))
+    world.reload()
+    assert set(status) | set(of(world, decision())) == set(known)
     for condition in status["conditions"]:
         assert set(condition) == set(known["conditions"]["items"]["properties"])
+
+
+def test_a_template_says_where_its_members_stand_together(world: World):
+    chosen = {"selector": {"matchLabels": {"tier": "web"}}, "maxTargets": 2}
+    world.resources.put(bounded(20, target=chosen, signals={"demand": {"query": 'sum(demand{app="$(target.name)"})'}}))
+    world.reload()
+    (template,) = world.source.current().templates
+    listed = {"cart": {"tier": "web"}, "checkout": {"tier": "web"}}
+    made = expanded(world.source.current(), {}, Seen(lists={KEY: listed}, now=NOW))
+    calm = decision(policy=f"{KEY}_cart", target=replace(TARGET, name="cart"))
+    waits = decision(Wait(reason=Reason.COOLDOWN, detail="30 s left"), policy=f"{KEY}_checkout")
+    held = replace(standing(world, calm, waits), expanded=made)
+    status = status_of(world.source.book.entries[KEY], world.source.made, held, NOW)
+    assert (status["targets"], status["currentReplicas"], status["wantedReplicas"]) == (2, 8, 14)
+    assert said(status)["ScalingLimited"] == ("True", "Cooldown")
+    (limited,) = [one for one in status["conditions"] if one["type"] == "ScalingLimited"]
+    assert limited["message"] == "shop/checkout: 30 s left"
+    more = expanded(world.source.current(), made.memberships, Seen(lists={KEY: {**listed, "a": {"tier": "web"}}}, now=NOW))
+    stopped = status_of(world.source.book.entries[KEY], world.source.made, replace(held, expanded=more), NOW)
+    (acting,) = [one for one in stopped["conditions"] if one["type"] == "Acting"]
+    assert (acting["status"], acting["reason"]) == ("False", "Held")
+    assert acting["message"].startswith(f"3 {template.target.kind}s match tier=web, maxTargets is 2")
 
 
 # -- when it is told -------------------------------------------------------------------------------------------

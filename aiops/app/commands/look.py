@@ -26,6 +26,7 @@ def status() -> None:
         lines += [f"not well: {why}" for why in (*answer["unhealthy"], *answer["unready"])]
         lines += [f"policy refused: {problem}" for problem in answer["problems"]]
         lines += [f"{one['policy'].partition('/')[2]}: {one['notice']}" for one in answer["standings"] if one["notice"]]
+        lines += [_selected(one) for one in answer.get("templates", ())]
     else:
         lines.append(f"from the record; last tick {when(answer['last_tick_at'])} (ask the daemon with --server URL)")
     lines += [f"{one['target']}  {one['story']}" for one in (*answer["targets"], *answer.get("shadows", ()))]
@@ -33,6 +34,14 @@ def status() -> None:
     if answer["effects"]:
         lines.append(f"{answer['effects']} effects to hand back: aiops effects")
     SESSION.show(answer, "\n".join(lines))
+
+
+def _selected(one: dict[str, Any]) -> str:
+    """Return who belongs to a policy that selects its targets, and who does not though it matches."""
+    whom = ", ".join(one["targets"]) or "nobody"
+    said = f"{one['policy'].partition('/')[2]}: {one['selector']} selects {whom} (at most {one['max_targets']})"
+    out = [f"{name} ({why})" for name, why in one["left_out"].items()]
+    return said + (f"; not {', '.join(out)}" if out else "") + (f"; HELD: {one['held']}" if one["held"] else "")
 
 
 def decisions(

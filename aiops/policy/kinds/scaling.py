@@ -324,6 +324,7 @@ STATUS: Mapping[str, Schema] = {
     "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
     "currentReplicas": {**COUNT, "description": "what the lever stood at"},
     "wantedReplicas": {**COUNT, "description": "what the policy wants, before any guard"},
+    "targets": {**COUNT, "description": "of a selector: how many are scaled; replicas are those of all of them"},
     "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
     "lastDecisionTime": {**TIME, "description": "when that was decided"},
 }
@@ -335,6 +336,7 @@ RESOURCE = Resource(
     columns=(
         Column(name="Mode", path=".status.mode", about="the mode in force"),
         Column(name="Target", path=".spec.target.name"),
+        Column(name="Targets", path=".status.targets", kind="integer", about="of a selector", wide=True),
         VALID,
         Column(name="Verdict", path=".status.verdict", about="of the last decision"),
         Column(name="Replicas", path=".status.currentReplicas", kind="integer"),
