@@ -317,7 +317,8 @@ class StoreContract:
             assert found["state"] == one.state.value
         assert (found["until"], found["peak_at"], found["labels"]) == (NOW + 15, NOW + 5, {"zone": "a"})
         assert [one["name"] for one in found["suspects"]] == ["shop/db"]
-        assert store.reader.incidents(0.0) == [found]
+        assert store.reader.incidents(0.0) == [{name: v for name, v in found.items() if name != "members"}]
+        assert found["members"] == ["s"]
         with pytest.raises(NotFound, match=f"the newest are {INCIDENT.id}"):
             store.reader.incident("01X")
 

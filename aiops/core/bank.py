@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
 from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
+from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Population
 from aiops.core.forecast import FORECASTERS
@@ -131,6 +132,15 @@ class Bank:
         if issued is None or at // STEP_S != issued.issued_at // STEP_S:
             issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.model, at)
         return issued
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        """Return what the detectors said of their rows at the last tick."""
+        return tuple(group.sight for group in self._groups.values() if group.sight is not None)
+
+    def look(self, key: str) -> Look | None:
+        """Return what was said of one watched series at the last tick, None of one that was not in its frame."""
+        return next((found for group in self._groups.values() if (found := group.look(key)) is not None), None)
 
     def peak_demand(self, policy: PolicyKey) -> float | None:
         """Return the greatest demand that a policy's model remembers, None while it remembers nothing."""

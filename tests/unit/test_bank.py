@@ -354,3 +354,41 @@ def test_something_else_is_no_checkpoint() -> None:
         bank.restore({})
     with pytest.raises(ValueError, match="format 1"):
         bank.restore({"about": np.frombuffer(b'{"format": 1}', np.uint8)})
+
+
+# -- what is known of one series, flagged or not ---------------------------------------------------------
+
+
+def test_a_look_at_a_series_says_the_numbers_behind_its_score() -> None:
+    days = taught("checkout", "cart")
+    (finding,) = days.tick([160.0, 100.0]).findings
+    seen, calm = days.bank.look(CHECKOUT), days.bank.look(f"{WATCH}#service=cart")
+    assert seen is not None
+    assert calm is not None
+    assert (seen.value, seen.expected, seen.upper) == (160.0, finding.expected, finding.upper)
+    assert seen.score > 2 > calm.score
+    assert seen.evidence["alarm_at"] == days.now
+    away = abs(seen.value - seen.expected) / finding.evidence["scale"]
+    assert away == pytest.approx(finding.score * finding.evidence["allowed"], rel=1e-6)
+    assert calm.evidence["budget_per_week"] == days.policies.watches[0].false_alarms_per_week
+    assert days.bank.look(f"{WATCH}#service=none") is None
+
+
+def test_a_look_in_the_signal_tier_joins_its_surprises_to_the_score() -> None:
+    days = taught("checkout", detector="novelty")
+    (finding,) = days.tick([160.0]).findings
+    found = dict(finding.evidence)
+    surprises = np.array(
+        [found[f"surprise_{view}"] for view in ("value", "shape", "context") if f"surprise_{view}" in found]
+    )
+    assert found["surprise"] == pytest.approx(math.sqrt(float(surprises @ surprises) / len(surprises)))
+    assert finding.score == pytest.approx(2.0 ** (found["surprise"] - found["allowed"]), rel=1e-5)
+
+
+def test_sights_hold_every_row_of_the_frame() -> None:
+    days = taught("checkout", "cart")
+    days.tick([160.0, 101.0])
+    (sight,) = days.bank.sights
+    names = [sight.index.keys[place] for place in sight.places]
+    assert names == list(days.index.keys)
+    assert sight.values.tolist() == [160.0, 101.0]

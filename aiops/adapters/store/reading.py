@@ -171,7 +171,8 @@ class Reader:
     def incidents(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
         """Return incidents that were open since, newest first, as plain values."""
         query = select(INCIDENTS).where(INCIDENTS.c.until >= since).order_by(INCIDENTS.c.since.desc())
-        return self._incidents(query.limit(limit))
+        found = self._incidents(query.limit(limit))
+        return [{name: value for name, value in row.items() if name != "members"} for row in found]
 
     def incident(self, prefix: str) -> dict[str, Any]:
         """Return one incident by its id or the unambiguous beginning of it; raise NotFound."""

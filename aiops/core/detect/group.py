@@ -9,6 +9,7 @@ import numpy as np
 
 from aiops.core.detect.rest import Rest
 from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
+from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.tracker import Tracker
 from aiops.core.detect.wording import named, sentence
 from aiops.core.model import F64, Bools, Finding, Frame, Instant, Rows, SeriesIndex
@@ -39,6 +40,7 @@ class WatchGroup:
         self.detector = make(of_policies(self._specs, np.zeros(0, np.intp)))
         self.tracker = Tracker(0, self.detector.open_hits)
         self.rest = Rest(0)
+        self._sight: Sight | None = None
 
     # -- the tick ------------------------------------------------------------------------------------
 
@@ -48,6 +50,7 @@ class WatchGroup:
             return []
         values, learn = self._rows_of(frame)
         scores = self.detector.score(frame.at, values)
+        self._sight = Sight(at=frame.at, index=frame.index, places=self._places, values=values, scores=scores)
         rows = self.tracker.track(frame.at, values, learn, scores)
         found: list[Finding] = []
         if len(rows):
@@ -60,6 +63,34 @@ class WatchGroup:
             found = [replace(one, alarm=True) if now else one for one, now in zip(found, raised.tolist(), strict=True)]
         self.detector.learn(frame.at, values, learn)
         return found
+
+    @property
+    def sight(self) -> Sight | None:
+        """Return what was said of the rows at the last tick, None before the first."""
+        return self._sight
+
+    def look(self, key: str) -> Look | None:
+        """Return what was said of one series at the last tick, None of one that was not in its frame."""
+        sight = self._sight
+        row = self.keys.index(key) if key in self.keys else len(self._places)
+        if sight is None or row >= len(sight.places) or sight.places is not self._places:
+            return None
+        scores, place = sight.scores, int(sight.places[row])
+        expected, lower, upper, score = (
+            float(array[row]) for array in (scores.expected, scores.lower, scores.upper, scores.score)
+        )
+        return Look(
+            series=key,
+            labels=sight.index.labels[place],
+            at=sight.at,
+            value=float(sight.values[row]),
+            expected=expected,
+            lower=lower,
+            upper=upper,
+            score=score,
+            learned=bool(scores.learned[row]),
+            evidence=self._evidence(row),
+        )
 
     def learn_history(self, times: F64, values: F64, keys: Sequence[str], known_until: Instant) -> None:
         """Learn columns of values[n, t], whose rows are `keys`, in order.
@@ -190,7 +221,14 @@ class WatchGroup:
             lower=lower,
             upper=upper,
             reason=sentence(named(labels), kind, value, (lower, expected, upper), frame.at - since),
+            evidence=self._evidence(row),
         )
+
+    def _evidence(self, row: int) -> dict[str, float]:
+        """Return the detector's numbers of a row, its budget, and when people were last called for it."""
+        budget = float(self.detector.rules.false_alarms_per_week[row])
+        own = {"budget_per_week": budget, "step_s": self.detector.step_s}
+        return {**self.detector.evidence(row), **own, **self.rest.evidence(row)}
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

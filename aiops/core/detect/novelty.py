@@ -9,6 +9,7 @@ mean square. A surprise of s comes 10^-s times the samples of a week by chance, 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ from aiops.core.detect.surprise import Record, Surprise
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
-KINDS = 3
+VIEWS = ("value", "shape", "context")
+KINDS = len(VIEWS)
 TOGETHER = 11.0
 """How many surprising samples come for one false alarm: neighbours share windows. Measured, see docs/detection.md."""
 
@@ -42,6 +44,7 @@ class _Seen:
     value: float
     near: Near
     record: Record
+    surprises: F64
     surprise: float
 
 
@@ -64,6 +67,7 @@ class Novelty:
         self._state = np.zeros((2, rows))
         self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
         self._looked_at, self._looked = math.nan, dict[int, _Seen]()
+        self._told = self._looked
 
     @property
     def step_s(self) -> float:
@@ -78,6 +82,7 @@ class Novelty:
         score, expected, lower, upper = (np.full(len(values), math.nan) for _ in range(4))
         pace = self._pace(self._step_at(at))
         self._looked_at, self._looked = at, {}
+        self._told = self._looked
         limits = self._limits(pace.step_s)
         for row, value in enumerate(values.tolist()):
             near = self._neighbours.near(row, at, value if math.isfinite(value) else math.nan, pace)
@@ -123,6 +128,16 @@ class Novelty:
             self._state[_SEEN_S, row] += step_s
         self._looked = {}
 
+    def evidence(self, row: int) -> Mapping[str, float]:
+        """Return distances and surprises of a row at the last score, both joined, and what the budget allows."""
+        seen = self._told.get(row)
+        if seen is None:
+            return {}
+        found = {f"distance_{name}": far for name, far in zip(VIEWS, seen.near.distances.tolist(), strict=True)}
+        found |= {f"surprise_{name}": much for name, much in zip(VIEWS, seen.surprises.tolist(), strict=True)}
+        found |= {"surprise": seen.surprise, "allowed": float(self._limits(self._step_s)[row])}
+        return {name: number for name, number in found.items() if math.isfinite(number)}
+
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""
         self.rules = rules
@@ -134,7 +149,7 @@ class Novelty:
         self._surprise.take(rows)
         state = np.zeros((2, len(rows)))
         state[:, rows >= 0] = self._state[:, rows[rows >= 0]]
-        self._state, self._looked = state, {}
+        self._state, self._looked, self._told = state, {}, {}
 
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
@@ -200,7 +215,8 @@ class Novelty:
 
 
 def _seen(value: float, near: Near, record: Record) -> _Seen:
-    return _Seen(value=value, near=near, record=record, surprise=_joined(record.surprises(near.distances)))
+    surprises = record.surprises(near.distances)
+    return _Seen(value=value, near=near, record=record, surprises=surprises, surprise=_joined(surprises))
 
 
 def _joined(surprises: F64) -> float:

@@ -29,6 +29,12 @@ class Rest:
         self.raised_at[rows[out]], self.raised[rows[out]] = at, score[out]
         return np.asarray(out, np.bool_)
 
+    def evidence(self, row: int) -> dict[str, float]:
+        """Return when a row last raised an alarm, and its score then; nothing of one that never did."""
+        if self.raised_at[row] == _NEVER:
+            return {}
+        return {"alarm_at": float(self.raised_at[row]), "alarm_score": float(self.raised[row])}
+
     def take(self, rows: Rows) -> None:
         """Become the rest of other rows; -1 starts afresh."""
         fresh, old = Rest(len(rows)), rows >= 0

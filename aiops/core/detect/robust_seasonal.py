@@ -7,6 +7,7 @@ psi), an excursion beyond the limit teaches neither, and one that stays on its s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -100,6 +101,11 @@ class RobustSeasonal:
         """Return P(a sample of the row deviates at least so far) for some rows; NaN where the value is missing."""
         away = np.abs(values[rows] - scores.expected[rows]) / self._state[_SCALE, rows]
         return self._tail.p_values(away, rows)
+
+    def evidence(self, row: int) -> Mapping[str, float]:
+        """Return level and scale of a row, and by how many scales a sample may deviate."""
+        level, scale = self._state[:2, row].tolist()
+        return {"level": level, "scale": scale, "allowed": float(self._tail.limit[row])}
 
     def learn(self, at: Instant, values: F64, learn: Bools) -> None:
         """Learn from the rows where `learn` is True and the value is finite."""

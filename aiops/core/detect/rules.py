@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class RuledDetector(Detector, Protocol):
 
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""
+        ...
+
+    def evidence(self, row: int) -> Mapping[str, float]:
+        """Return the numbers behind what was said of a row at the last score, by name; finite ones, for people."""
         ...
 
 

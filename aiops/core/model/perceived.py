@@ -36,6 +36,7 @@ class Finding:
     """One series that is not normal now. `score` above 1 means anomalous; `since` is when this finding opened.
 
     alarm: whether people are to be called now; once for what goes on, and again when it has become much worse.
+    evidence: the numbers behind the score, by name, as the detector has them (docs/detection.md).
     """
 
     policy: PolicyKey
@@ -52,6 +53,7 @@ class Finding:
     upper: float
     reason: str
     alarm: bool = False
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 class IncidentState(StrEnum):

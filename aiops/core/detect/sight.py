@@ -1,0 +1,42 @@
+"""What a detector said of its rows at the last tick, for metrics and explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiops.core.model import F64, Instant, Rows, SeriesIndex
+from aiops.core.protocols import Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """One detector's rows in the frame: values float64[m], scores of at least m rows, their places in the index.
+
+    The arrays are those of the tick and are not changed any more.
+    """
+
+    at: Instant
+    index: SeriesIndex
+    places: Rows
+    values: F64
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One watched series at the last tick, whether it was flagged or not.
+
+    evidence: see `Finding`. learned: whether enough was seen of it to say anything.
+    """
+
+    series: str
+    labels: Mapping[str, str]
+    at: Instant
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    score: float
+    learned: bool
+    evidence: Mapping[str, float]
