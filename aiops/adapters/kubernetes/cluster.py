@@ -103,7 +103,7 @@ class KubernetesCluster:
         return Inventory(workloads=found, refused=refused, nodes={self.name: self._nodes()})
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
-        """Return the labels of every object of a kind in its namespace, by name; raise a PortError before it is known."""
+        """Return the labels of every object of a kind in its namespace, by name; raise a PortError while unknown."""
         try:
             path = self._resource(kind).path(kind.namespace)
         except NotServed as err:

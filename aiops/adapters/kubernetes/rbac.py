@@ -41,7 +41,8 @@ def rbac(
     that writes is granted.
     """
     instance = instance_of(service_namespace, lease)
-    namespaces = sorted({policy.target.namespace for policy in policies.scaling})
+    scaling = (*policies.scaling, *policies.templates)
+    namespaces = sorted({policy.target.namespace for policy in scaling})
     reads = [_rule("", ["nodes"], _READ)]
     if namespaces:
         # a list of one name is granted by that name
@@ -61,7 +62,7 @@ def rbac(
         objects.append({**role, "rules": rules})
         objects.append(_binding("RoleBinding", f"{instance}-lease", service_namespace, service_namespace))
     for namespace in namespaces:
-        mine = [policy for policy in policies.scaling if policy.target.namespace == namespace]
+        mine = [policy for policy in scaling if policy.target.namespace == namespace]
         role = _object("rbac.authorization.k8s.io/v1", "Role", instance, namespace)
         objects.append({**role, "rules": _rules(mine, ceiling)})
         objects.append(_binding("RoleBinding", instance, service_namespace, namespace))
@@ -89,7 +90,7 @@ def resource_roles(
 def guesses(policies: PolicySet) -> list[str]:
     """Return a sentence for each plural that was guessed: those of custom kinds, which only the API server knows."""
     found = {}
-    for policy in policies.scaling:
+    for policy in (*policies.scaling, *policies.templates):
         group, kind = policy.target.api_version.rpartition("/")[0], policy.target.kind
         if "." in group and not group.endswith(".k8s.io") and not knative.serves(policy.target):
             found[f"{plural(kind)}.{group}"] = (kind, group)
@@ -107,11 +108,13 @@ def _rules(policies: Iterable[ScalingPolicy], ceiling: Mode) -> list[dict[str, A
     ]
     for policy in policies:
         group, name = policy.target.api_version.rpartition("/")[0], plural(policy.target.kind)
+        # whom a selector selects is the cluster's to say; the namespace bounds it
+        targets = [policy.target.name] if policy.selection is None else None
         rules.append(_rule(group, [name], _READ))
         if knative.serves(policy.target):
             rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], _READ))
         elif group != "apps":
-            rules.append(_rule(group, [f"{name}/scale"], ["get"], [policy.target.name]))
+            rules.append(_rule(group, [f"{name}/scale"], ["get"], targets))
         if min(policy.mode.rank, ceiling.rank) < Mode.APPROVE.rank:
             continue
         rules.append(_rule("", ["events"], ["create"]))
@@ -122,7 +125,7 @@ def _rules(policies: Iterable[ScalingPolicy], ceiling: Mode) -> list[dict[str, A
             case Lever.KNATIVE_MIN_SCALE:
                 rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], ["patch"]))
             case Lever.REPLICAS:
-                rules.append(_rule(group, [f"{name}/scale"], ["patch"], [policy.target.name]))
+                rules.append(_rule(group, [f"{name}/scale"], ["patch"], targets))
     return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
 
 
@@ -138,7 +141,7 @@ def plural(kind: str) -> str:
 
 def _rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> dict[str, Any]:
     rule: dict[str, Any] = {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
-    return rule if names is None else {**rule, "resourceNames": names}
+    return rule if names is None else {**rule, "resourceNames": list(names)}
 
 
 def _object(version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:

@@ -38,6 +38,10 @@ def backtest(
         str | None, typer.Option(help="What is learnt from first and never scored; the first half, 14d at most.")
     ] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Only the policies of this name.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a policy with a selector: NAME, or NAME:LABEL=VALUE,..."),
+    ] = None,
     grid: Annotated[
         list[str] | None, typer.Option(help="objective.perReplica=40,50,60: try each; several are multiplied.")
     ] = None,
@@ -50,6 +54,7 @@ def backtest(
 ) -> None:
     """Replay recorded load under policies: what they would have done beside what ran, an HPA, KEDA, a fixed fleet."""
     from aiops.policy import load
+    from aiops.policy.members import of_targets
     from simulators.backtest import run as runs
     from simulators.backtest.report import write
     from simulators.backtest.work import all_done
@@ -60,7 +65,7 @@ def backtest(
         replica_usd_per_hour=replica_usd_per_hour,
         curves=report is not None,
     )
-    loaded = load(policies)
+    loaded = of_targets(load(policies), target or ())
     chosen = _chosen(loaded, policy)
     recording = _recording(loaded, (data, prometheus), (since, to, step))
     work = _jobs(loaded, chosen, (recording, order), grid or ())

@@ -101,11 +101,12 @@ def _reads_here(wanted: str | None, settings: Settings) -> bool:
 
 def _cluster(policies: PolicySet, wanted: str | None, settings: Settings) -> tuple[PolicySet, bool]:
     """Return the policies of one cluster, and whether the Lease lies there; raise InvalidInput when it is not said."""
-    named = sorted({policy.target.cluster for policy in policies.scaling})
+    named = sorted({policy.target.cluster for policy in (*policies.scaling, *policies.templates)})
     if wanted is None and len(named) > 1:
         raise InvalidInput(f"the targets lie in {', '.join(named)}: --cluster says whose roles are wanted")
     if wanted is None:
         return policies, True
     mine = tuple(policy for policy in policies.scaling if policy.target.cluster == wanted)
+    chosen = tuple(policy for policy in policies.templates if policy.target.cluster == wanted)
     lies_in = settings.lease.cluster or min(settings.clusters, default="default")
-    return replace(policies, scaling=mine), lies_in == wanted
+    return replace(policies, scaling=mine, templates=chosen), lies_in == wanted

@@ -41,14 +41,19 @@ def record(
         str, typer.Option(help="Pods of the target; {kind} is `deployment`.")
     ] = "kube_{kind}_status_replicas",
     ready_metric: Annotated[str, typer.Option(help="Ready ones.")] = "kube_{kind}_status_replicas_ready",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a policy with a selector: NAME, or NAME:LABEL=VALUE,..."),
+    ] = None,
     spec_metric: Annotated[str, typer.Option(help="What was asked for.")] = "kube_{kind}_spec_replicas",
 ) -> None:
     """Write what Prometheus remembers of the policies' signals, and of the replicas that ran, to a Parquet file."""
     from aiops.policy import load
+    from aiops.policy.members import of_targets
     from simulators.backtest.recorder import ReplicaMetrics, without_data
     from simulators.backtest.recording import write
 
-    loaded = load(policies)
+    loaded = of_targets(load(policies), target or ())
     metrics = ReplicaMetrics(replicas=replicas_metric, ready=ready_metric, wanted=spec_metric)
     made = asked(loaded, prometheus, span(since, to, step), metrics)
     written = write(made, output)

@@ -40,9 +40,10 @@ def simulate(
     from simulators.scenario import load as load_scenario
     from simulators.scenario import policies_for
     from simulators.scorecard import sheet
+    from simulators.selected import expanded_in
 
     world = load_scenario(scenario)
-    rehearsed = load(policies or [policies_for(scenario)], world.spec.step)
+    rehearsed = expanded_in(world, load(policies or [policies_for(scenario)], world.spec.step))
     store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
     store.journal.note_policies(rehearsed)
     total = round(world.spec.duration / world.spec.step) * (3 if baselines else 1)
