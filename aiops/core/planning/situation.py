@@ -16,6 +16,7 @@ from aiops.core.model import (
     Signal,
     Snapshot,
 )
+from aiops.core.protocols import Env
 
 M = TypeVar("M")
 """What the policy remembers: GroupState or LadderState."""
@@ -25,14 +26,15 @@ M = TypeVar("M")
 class Situation:
     """One instant as a policy of plans sees it.
 
-    signals: the policy's own, by name, as read at this instant. plans: all that stand or ended lately, of every policy.
-    orders: people's words to this policy that nobody has followed yet.
+    signals: the policy's own, by name, as read at this instant. env: what its conditions see. plans: all that stand or
+    ended lately, of every policy. orders: people's words to this policy that nobody has followed yet.
     """
 
     now: Instant
     tick_s: float
     snapshot: Snapshot
     signals: Mapping[str, Signal]
+    env: Env = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     plans: tuple[Plan, ...] = ()

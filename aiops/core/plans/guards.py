@@ -38,9 +38,9 @@ Held: TypeAlias = Wait | Deny | Ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a plan is ruled in: the policy that wants it, the world, and every plan there is."""
+    """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is."""
 
-    policy: PlanPolicy
+    policy: PlanPolicy | None
     snapshot: Snapshot
     plans: tuple[Plan, ...]
 
@@ -52,7 +52,13 @@ class Bounds:
     @property
     def mode(self) -> Mode:
         """Return the stricter of the policy's mode and the global ceiling (S6)."""
-        return min(self.policy.reach, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+        ceiling = self.snapshot.scope.ceiling
+        return ceiling if self.policy is None else min(self.policy.reach, ceiling, key=lambda mode: mode.rank)
+
+    @property
+    def ask_for_s(self) -> float:
+        """Return how long a person has to answer."""
+        return 0.0 if self.policy is None else self.policy.ask_for_s
 
 
 def ruling(plan: Plan, bounds: Bounds) -> Held | None:
@@ -133,11 +139,11 @@ def _shared(plan: Plan, bounds: Bounds) -> Held | None:
 
 
 def _paused(plan: Plan, bounds: Bounds) -> Held | None:
-    targets = (bounds.policy.target, *touched(plan))
+    targets = touched(plan) if bounds.policy is None else (bounds.policy.target, *touched(plan))
     for pause in bounds.snapshot.pauses:
         if pause.direction is not Direction.ALL:
             continue
-        if any(pause.concerns(target, bounds.policy.key, bounds.now) for target in targets):
+        if any(pause.concerns(target, plan.policy, bounds.now) for target in targets):
             why = f": {pause.reason}" if pause.reason else ""
             return Wait(reason=Reason.PAUSED, detail=f"paused by {pause.by}{why}")
     return None
@@ -146,9 +152,10 @@ def _paused(plan: Plan, bounds: Bounds) -> Held | None:
 def _frozen(plan: Plan, bounds: Bounds) -> Held | None:
     if plan.kind not in _FREEZE_BINDS:
         return None
-    own = ((one.name, one.schedule.active_until(bounds.now)) for one in bounds.policy.freezes)
+    freezes = () if bounds.policy is None else bounds.policy.freezes
+    own = ((one.name, one.schedule.active_until(bounds.now)) for one in freezes)
     standing = [
-        *(one for one in bounds.snapshot.freezes if one.concerns(bounds.policy.key)),
+        *(one for one in bounds.snapshot.freezes if one.concerns(plan.policy)),
         *(Freeze(name=name, until=until) for name, until in own if until is not None),
     ]
     if not standing:
@@ -198,7 +205,7 @@ def _told(plan: Plan, bounds: Bounds) -> Held | None:
 def _rejected(plan: Plan, bounds: Bounds) -> Held | None:
     """Do not ask again so soon what a person has said no to, or what nobody answered."""
     for other in bounds.plans:
-        until = other.ended_at + bounds.policy.ask_for_s
+        until = other.ended_at + bounds.ask_for_s
         if other.status is PlanStatus.REFUSED and same(other, plan) and bounds.now < until and other.answered:
             return Wait(reason=Reason.APPROVAL_REJECTED, detail=f"plan {other.id}: {other.notes[-1].text}", until=until)
     return None
@@ -206,7 +213,7 @@ def _rejected(plan: Plan, bounds: Bounds) -> Held | None:
 
 def _asked(plan: Plan, bounds: Bounds) -> Held | None:
     """Ask a person in mode approve, and for what nothing can take back (S6)."""
-    expires_at = bounds.now + bounds.policy.ask_for_s
+    expires_at = bounds.now + bounds.ask_for_s
     missing = plan.needed - len(set(plan.approvals))
     if plan.approvals and missing <= 0:
         return None

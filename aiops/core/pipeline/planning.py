@@ -1,0 +1,377 @@
+"""Every policy of plans judged at one instant, and every plan moved by one: the half of a tick that acts step by step.
+
+`judge_one` is the literal function that both the tick and the replay of a stored decision call.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiops.core.ids import ulid
+from aiops.core.model import (
+    Decision,
+    Errand,
+    Finding,
+    GroupState,
+    Incident,
+    Inputs,
+    Instant,
+    Judgement,
+    LadderState,
+    Looked,
+    LoopState,
+    Order,
+    OrderKind,
+    Plan,
+    PolicyKey,
+    Signal,
+    SignalMemory,
+    Snapshot,
+    StepResult,
+    TargetState,
+    Wanted,
+)
+from aiops.core.observe import environment
+from aiops.core.observe.signals import reading
+from aiops.core.pipeline.planners import PLANNERS
+from aiops.core.planning import Judged, Situation
+from aiops.core.plans.changes import answered
+from aiops.core.plans.guards import Bounds, namespace_of
+from aiops.core.plans.lifecycle import Entered, confirmed, entered, expired, kept_still, ordered, to_forget, watched
+from aiops.core.plans.machine import advance
+from aiops.core.plans.operations import verbs
+from aiops.core.plans.world import World
+from aiops.core.policies import PlanPolicy
+from aiops.core.protocols import ConditionError, Env
+
+_FRESH = TargetState()
+_NEVER_SEEN = SignalMemory()
+_OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.
+
+    `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`.
+    """
+
+    policies: tuple[PlanPolicy, ...]
+    elsewhere: frozenset[PolicyKey]
+    snapshot: Snapshot
+    tick_id: str
+    tick_s: float
+    code: str = ""
+    platform: str = ""
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What came of it: decisions with their inputs, the state that is carried on, and what is to be sent."""
+
+    state: LoopState
+    decisions: tuple[Decision, ...] = ()
+    seen: Mapping[PolicyKey, Inputs] = field(default_factory=dict)
+    errands: tuple[Errand, ...] = ()
+    plans: tuple[Plan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedOne:
+    """One policy judged and ruled, from its inputs and nothing else. signals, env: what its plans' checks see, too."""
+
+    judged: Judged[Any]
+    entered: Entered
+    signals: Mapping[str, Signal]
+    env: Env
+
+
+@dataclass(slots=True)
+class _Made:
+    """What is gathered over the policies of one tick."""
+
+    plans: dict[str, Plan]
+    groups: dict[PolicyKey, GroupState]
+    ladders: dict[PolicyKey, LadderState]
+    orders: dict[str, Instant]
+    decisions: list[Decision] = field(default_factory=list)
+    seen: dict[PolicyKey, Inputs] = field(default_factory=dict)
+    signals: dict[PolicyKey, Mapping[str, Signal]] = field(default_factory=dict)
+    envs: dict[PolicyKey, Env] = field(default_factory=dict)
+
+
+def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
+    """Return every object that must be looked at: by the policies, by their memories, by plans that have not ended."""
+    asked = [policy.wanted for policy in policies]
+    asked += [one.wanted for one in state.groups.values()]
+    asked += [one.wanted for one in state.ladders.values()]
+    for plan in state.plans.values():
+        for step in plan.steps:
+            asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
+    objects = [ref for one in asked for ref in one.objects]
+    objects += [policy.target for policy in policies]
+    around = [*objects, *(ref for policy in policies for ref in policy.workloads)]
+    objects += [namespace_of(ref) for ref in around if ref.namespace]
+    selections = {one.key: one for some in asked for one in some.selections}
+    return Wanted(objects=tuple(dict.fromkeys(objects)), selections=tuple(selections.values()))
+
+
+def plan_turn(state: LoopState, lane: Lane) -> Planned:
+    """Return what is decided for every policy of a lane at this instant, and the next errands of their plans."""
+    snapshot = lane.snapshot
+    made = _Made(dict(state.plans), dict(state.groups), dict(state.ladders), _in_force(state.orders, snapshot.at))
+    for policy in lane.policies:
+        _judge(policy, lane, made)
+    _follow_orders(made, snapshot)
+    by_key = {policy.key: policy for policy in lane.policies}
+    world = _world(by_key, made, snapshot)
+    errands = []
+    for plan_id in sorted(made.plans):
+        plan = made.plans[plan_id]
+        if plan.policy in lane.elsewhere:
+            continue
+        bounds = Bounds(policy=by_key.get(plan.policy), snapshot=snapshot, plans=tuple(made.plans.values()))
+        advanced = advance(kept_still(confirmed(expired(plan, snapshot.at), bounds), bounds), world, lane.tick_s)
+        if advanced.errand is not None:
+            errands.append(advanced.errand)
+        made.plans[plan_id] = watched(advanced.plan, _goal_now(advanced.plan, made), snapshot.at)
+    return _planned(state, made, tuple(errands), snapshot)
+
+
+def _planned(state: LoopState, made: _Made, errands: tuple[Errand, ...], snapshot: Snapshot) -> Planned:
+    changed = tuple(plan for key, plan in made.plans.items() if state.plans.get(key) is not plan)
+    kept = {key: plan for key, plan in made.plans.items() if not to_forget(plan, snapshot)}
+    after = replace(state, plans=kept, groups=made.groups, ladders=made.ladders, orders=made.orders)
+    return Planned(state=after, decisions=tuple(made.decisions), seen=made.seen, errands=errands, plans=changed)
+
+
+def _in_force(orders: Mapping[str, Instant], now: Instant) -> dict[str, Instant]:
+    return {key: until for key, until in orders.items() if until > now}
+
+
+# -- one policy --------------------------------------------------------------------------------------
+
+
+def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
+    """Return what one policy makes of its inputs and nothing else."""
+    planner, snapshot = PLANNERS[type(policy)], inputs.snapshot
+    memory = inputs.group if isinstance(planner.fresh, GroupState) else inputs.ladder
+    memory = planner.fresh if memory is None else memory
+    signals, memories = _signals(policy, memory.signals, snapshot)
+    env = _environment(signals, inputs)
+    situation = Situation(
+        now=snapshot.at,
+        tick_s=inputs.tick_s,
+        snapshot=snapshot,
+        signals=signals,
+        env=env,
+        findings=inputs.findings,
+        incidents=inputs.incidents,
+        plans=inputs.plans,
+        orders=snapshot.orders,
+    )
+    judged = planner.judged(policy, situation, replace(memory, signals=memories))
+    bounds = Bounds(policy=policy, snapshot=snapshot, plans=inputs.plans)
+    return JudgedOne(judged=judged, entered=entered(judged.plan, judged.judgement, bounds), signals=signals, env=env)
+
+
+def _signals(
+    policy: PlanPolicy, before: Mapping[str, SignalMemory], snapshot: Snapshot
+) -> tuple[dict[str, Signal], dict[str, SignalMemory]]:
+    answers = snapshot.answers.get(policy.key, {})
+    read = {
+        name: reading(spec, answers.get(name), before.get(name, _NEVER_SEEN), 0, snapshot.at)
+        for name, spec in policy.signals.items()
+    }
+    return {name: one.signal for name, one in read.items()}, {name: one.memory for name, one in read.items()}
+
+
+def _environment(signals: Mapping[str, Signal], inputs: Inputs) -> Env:
+    env: dict[str, object] = {f"signals.{name}": one.value for name, one in signals.items() if one.usable}
+    env.update(environment.of_percepts(inputs.findings, inputs.incidents))
+    env.update(environment.of_alerts(inputs.snapshot.alerts))
+    return env
+
+
+def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
+    """Judge one policy and take what it wants; a bug in it holds that policy alone (S10)."""
+    key = policy.key
+    inputs = made.seen[key] = _inputs(policy, lane, made)
+    memory: GroupState | LadderState | None = inputs.group or inputs.ladder
+    try:
+        one = judge_one(policy, inputs)
+    except Exception:  # S10: a bug in one policy's path holds that policy alone
+        made.decisions.append(_decision(policy, inputs, memory, bug=traceback.format_exc()))
+        return
+    made.plans = dict(one.entered.plans)
+    made.signals[key], made.envs[key] = one.signals, one.env
+    orders = {order.id: order.expires_at for order in inputs.snapshot.orders}
+    made.orders.update({name: orders[name] for name in one.judged.followed if name in orders})
+    decision = _decision(policy, inputs, memory, judgement=one.entered.judgement)
+    made.decisions.append(decision)
+    fingerprint = _fingerprint(policy, one.entered.judgement)
+    after = replace(one.judged.memory, fingerprint=fingerprint, decision_id=decision.id)
+    if isinstance(after, GroupState):
+        made.groups[key] = after
+    else:
+        made.ladders[key] = after
+
+
+def _inputs(policy: PlanPolicy, lane: Lane, made: _Made) -> Inputs:
+    """Return the part of a lane's world that one policy is judged from; it is what is stored for replay."""
+    key, snapshot = policy.key, lane.snapshot
+    group, ladder = made.groups.get(key), made.ladders.get(key)
+    own = LoopState(
+        plans={one.id: one for one in made.plans.values() if one.policy == key},
+        groups={} if group is None else {key: group},
+        ladders={} if ladder is None else {key: ladder},
+    )
+    targets = {ref.key for ref in (policy.target, *policy.workloads)}
+    part = Snapshot(
+        at=snapshot.at,
+        answers={key: snapshot.answers.get(key, {})},
+        workloads={name: one for name, one in snapshot.workloads.items() if name in targets},
+        leadership=snapshot.leadership,
+        scope=snapshot.scope,
+        store_ok=snapshot.store_ok,
+        cluster_errors=snapshot.cluster_errors,
+        target_errors={name: one for name, one in snapshot.target_errors.items() if name in targets},
+        pauses=snapshot.pauses,
+        freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
+        approvals=snapshot.approvals,
+        alerts=snapshot.alerts,
+        looked=_part(snapshot.looked, wanted((policy,), own)),
+        orders=tuple(one for one in snapshot.orders if one.id not in made.orders and _concerns(one, policy)),
+    )
+    return Inputs(
+        tick_id=lane.tick_id,
+        tick_s=lane.tick_s,
+        policy=key,
+        policy_digest=policy.digest,
+        code=lane.code,
+        platform=lane.platform,
+        snapshot=part,
+        state=_FRESH,
+        findings=lane.findings,
+        incidents=lane.incidents,
+        plans=tuple(made.plans.values()),
+        group=group,
+        ladder=ladder,
+    )
+
+
+def _part(looked: Looked, asked: Wanted) -> Looked:
+    objects, selections = {ref.key for ref in asked.objects}, {one.key for one in asked.selections}
+    return Looked(
+        objects={key: one for key, one in looked.objects.items() if key in objects},
+        selections={key: one for key, one in looked.selections.items() if key in selections},
+        errors={key: one for key, one in looked.errors.items() if key in objects or key in selections},
+    )
+
+
+def _decision(
+    policy: PlanPolicy,
+    inputs: Inputs,
+    memory: GroupState | LadderState | None,
+    *,
+    judgement: Judgement | None = None,
+    bug: str = "",
+) -> Decision:
+    before = "" if memory is None else memory.fingerprint
+    known = "" if memory is None else memory.decision_id
+    changed = judgement is None or not known or _fingerprint(policy, judgement) != before
+    now = inputs.snapshot.at
+    story = f"hold: a bug in deciding, nothing is done ({bug.strip().splitlines()[-1]})" if bug else ""
+    if judgement is not None:
+        story = f"{judgement.word.value}: {judgement.detail}"
+    return Decision(
+        id=ulid(now, policy.key, inputs.tick_id) if changed else known,
+        tick_id=inputs.tick_id,
+        at=now,
+        policy=policy.key,
+        policy_digest=policy.digest,
+        target=policy.target,
+        verdict=None,
+        signals=(),
+        action_id=None,
+        changed=changed,
+        story=story,
+        bug=bug,
+        judgement=judgement,
+    )
+
+
+def _fingerprint(policy: PlanPolicy, judgement: Judgement) -> str:
+    reason = "" if judgement.reason is None else judgement.reason.value
+    return f"{policy.digest}|{judgement.word.value}|{reason}|{judgement.plan_id}"
+
+
+# -- people's words ------------------------------------------------------------------------------------
+
+
+def _concerns(order: Order, policy: PlanPolicy) -> bool:
+    return order.kind in _OF_POLICIES and order.subject == policy.key
+
+
+def _follow_orders(made: _Made, snapshot: Snapshot) -> None:
+    """Follow what people said to plans: by the plan's id, or by the policy for whatever stands for it."""
+    for order in snapshot.orders:
+        if order.id in made.orders or order.kind in _OF_POLICIES or order.expires_at <= snapshot.at:
+            continue
+        named = [plan for plan in made.plans.values() if order.subject == plan.id]
+        standing = [p for p in made.plans.values() if order.subject == p.policy and not p.status.ended]
+        for plan in named or standing:
+            made.plans[plan.id] = ordered(plan, order, snapshot.at)
+        if named or standing:
+            made.orders[order.id] = order.expires_at
+
+
+# -- the world of plans --------------------------------------------------------------------------------
+
+
+def _world(policies: Mapping[PolicyKey, PlanPolicy], made: _Made, snapshot: Snapshot) -> World:
+    def holds(key: PolicyKey, text: str) -> bool | None:
+        policy = policies.get(key)
+        condition = None if policy is None else policy.conditions.get(text)
+        if condition is None:
+            return None
+        try:
+            return condition.holds(made.envs.get(key, {}))
+        except ConditionError:
+            return None
+
+    return World(
+        now=snapshot.at,
+        snapshot=snapshot,
+        groups=made.groups,
+        ladders=made.ladders,
+        signals=made.signals,
+        holds=holds,
+    )
+
+
+def _goal_now(plan: Plan, made: _Made) -> float | None:
+    if plan.goal is None:
+        return None
+    signal = made.signals.get(plan.policy, {}).get(plan.goal.signal)
+    return signal.value if signal is not None and signal.usable else None
+
+
+# -- what was answered ---------------------------------------------------------------------------------
+
+
+def plans_answered(
+    state: LoopState, errands: tuple[Errand, ...], results: Mapping[str, tuple[StepResult, ...]]
+) -> LoopState:
+    """Return the state whose plans know what became of their errands, by errand id."""
+    plans = dict(state.plans)
+    for errand in errands:
+        plan = plans.get(errand.plan_id)
+        if plan is not None:
+            plans[plan.id] = answered(plan, errand, results.get(errand.id, ()))
+    return replace(state, plans=plans)

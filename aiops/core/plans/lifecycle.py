@@ -1,0 +1,200 @@
+"""The life of plans around their steps: proposed, begun, withdrawn, ordered about, held, and forgotten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from aiops.core.model import (
+    Ask,
+    Deny,
+    Instant,
+    Judgement,
+    Mode,
+    Order,
+    OrderKind,
+    Plan,
+    PlanStatus,
+    Reason,
+    Snapshot,
+    VerdictWord,
+    Wait,
+)
+from aiops.core.plans import effectiveness
+from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
+from aiops.core.plans.guards import Bounds, ruling, same, stopped
+from aiops.core.plans.operations import verbs
+
+KEPT_S = 3600.0
+"""How long a plan that ended is carried on: rulings look at it, the store keeps it longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """What became of a policy's wish: every plan there is now, and what is said of it."""
+
+    plans: Mapping[str, Plan]
+    judgement: Judgement
+
+
+def entered(plan: Plan | None, judgement: Judgement, bounds: Bounds) -> Entered:
+    """Return the plans after a policy said what it wants: what it wants no more is withdrawn, the rest is ruled."""
+    plans = {one.id: one for one in bounds.plans}
+    standing = _proposed(bounds, plan)
+    for one in _proposed(bounds, None):
+        if one not in standing:
+            why = "what it was for is gone" if plan is None else "something else is wanted now"
+            plans[one.id] = ended(one, PlanStatus.REFUSED, bounds.now, why)
+    if plan is None:
+        return Entered(plans=plans, judgement=_with_standing(judgement, bounds))
+    plan = standing[0] if standing else plan
+    fresh = Bounds(policy=bounds.policy, snapshot=bounds.snapshot, plans=tuple(plans.values()))
+    return _ruled(plan, judgement, fresh, plans)
+
+
+def _proposed(bounds: Bounds, like: Plan | None) -> list[Plan]:
+    """Return the policy's own proposals that wait for a person: all of them, or those that would do the same."""
+    key = "" if bounds.policy is None else bounds.policy.key
+    own = [one for one in bounds.plans if one.policy == key and one.by == one.policy]
+    waiting = [one for one in own if one.status is PlanStatus.PROPOSED]
+    return waiting if like is None else [one for one in waiting if same(one, like)]
+
+
+def _with_standing(judgement: Judgement, bounds: Bounds) -> Judgement:
+    """Return the judgement that names the plan which stands for its policy, if one does."""
+    if judgement.plan_id or bounds.policy is None:
+        return judgement
+    own = [one for one in bounds.plans if one.policy == bounds.policy.key and not one.status.ended]
+    return replace(judgement, plan_id=own[0].id) if own else judgement
+
+
+def _ruled(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Plan]) -> Entered:
+    plan = answered_by_people(plan, bounds.snapshot)
+    if plan.status is PlanStatus.REFUSED:
+        plans[plan.id] = plan
+        said = _said(judgement, VerdictWord.DENY, Reason.APPROVAL_REJECTED, plan.notes[-1].text)
+        return Entered(plans=plans, judgement=replace(said, plan_id=plan.id))
+    match ruling(plan, bounds):
+        case None:
+            return _begun(plan, judgement, bounds, plans)
+        case Ask(reason=reason, detail=detail, expires_at=expires_at):
+            if plan.id not in plans:
+                plan = noted(replace(plan, expires_at=expires_at), bounds.now, f"proposed: {detail}")
+            plans[plan.id] = plan
+            said = _said(judgement, VerdictWord.ASK, reason, detail)
+            return Entered(plans=plans, judgement=replace(said, plan_id=plan.id))
+        case Wait(reason=reason, detail=detail):
+            word = VerdictWord.WAIT
+        case Deny(reason=reason, detail=detail):
+            word = VerdictWord.DENY
+    if plan.id in plans:
+        plans[plan.id] = plan
+    return Entered(plans=plans, judgement=_said(judgement, word, reason, detail))
+
+
+def _begun(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Plan]) -> Entered:
+    if bounds.mode is Mode.DRY_RUN:
+        for number, step in enumerate(plan.steps, 1):
+            says = verbs(step.operation).says(step.operation)
+            plan = noted(plan, bounds.now, f"would {number}. {says}")
+        plan = ended(replace(plan, dry_run=True), PlanStatus.REHEARSED, bounds.now, "dry-run: nothing was sent")
+        detail = f"{plan.reason} (dry-run: not begun)"
+    else:
+        plan = begun(plan, bounds.now, plan.reason)
+        detail = plan.reason
+    plans[plan.id] = plan
+    said = replace(judgement, word=VerdictWord.ALLOW, reason=None, detail=detail, plan_id=plan.id)
+    return Entered(plans=plans, judgement=said)
+
+
+def _said(judgement: Judgement, word: VerdictWord, reason: Reason, detail: str) -> Judgement:
+    return replace(judgement, word=word, reason=reason, detail=detail)
+
+
+def answered_by_people(plan: Plan, snapshot: Snapshot) -> Plan:
+    """Return a proposed plan that knows what people said to it: each yes of another person counts, one no is enough."""
+    if plan.status is not PlanStatus.PROPOSED:
+        return plan
+    yes = list(plan.approvals)
+    for answer in snapshot.approvals:
+        if not (answer.ask_id == plan.id or answer.ask_id.startswith(f"{plan.id}/")) or answer.at > plan.expires_at:
+            continue
+        if not answer.approved:
+            why = f": {answer.reason}" if answer.reason else ""
+            refused = replace(plan, answered=True)
+            return ended(refused, PlanStatus.REFUSED, snapshot.at, f"{answer.by} said no{why}")
+        if answer.by not in yes:
+            yes.append(answer.by)
+    if tuple(yes) != plan.approvals:
+        plan = noted(replace(plan, approvals=tuple(yes)), snapshot.at, f"{', '.join(yes)} said yes")
+    return plan
+
+
+def expired(plan: Plan, now: Instant) -> Plan:
+    """Return the plan; a proposal whose time is over is withdrawn."""
+    if plan.status is PlanStatus.PROPOSED and now >= plan.expires_at:
+        return ended(replace(plan, answered=True), PlanStatus.REFUSED, now, "nobody answered in time")
+    return plan
+
+
+def confirmed(plan: Plan, bounds: Bounds) -> Plan:
+    """Return a plan that a person ordered and that waited for another person: begun once everything is said (S6)."""
+    if plan.status is not PlanStatus.PROPOSED or plan.by == plan.policy:
+        return plan
+    plan = answered_by_people(plan, bounds.snapshot)
+    if plan.status is PlanStatus.PROPOSED and ruling(plan, bounds) is None:
+        return begun(plan, bounds.now, f"{', '.join(plan.approvals)} said yes")
+    return plan
+
+
+def ordered(plan: Plan, order: Order, now: Instant) -> Plan:
+    """Return the plan after a person's word to it; what makes no sense for it as it stands is noted, and no more."""
+    why = f"{order.by}: {order.reason}" if order.reason else order.by
+    match order.kind:
+        case OrderKind.PAUSE if plan.status in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
+            return noted(replace(plan, status=PlanStatus.PAUSED), now, f"paused: {why}")
+        case OrderKind.RESUME if plan.status in (PlanStatus.PAUSED, PlanStatus.ASKING):
+            return resumed(plan, now, why)
+        case OrderKind.ROLL_BACK | OrderKind.ABORT if plan.status is PlanStatus.PROPOSED:
+            return ended(replace(plan, answered=True), PlanStatus.REFUSED, now, f"withdrawn: {why}")
+        case OrderKind.ROLL_BACK | OrderKind.ABORT if not plan.status.ended:
+            return rolling_back(plan, now, why)
+        case OrderKind.ROLL_BACK if plan.status is PlanStatus.DONE and plan.touches_back:
+            return rolling_back(replace(plan, ended_at=math.inf), now, why)
+        case _:
+            return noted(plan, now, f"{order.kind.value} by {order.by} has no meaning: the plan is {plan.status.value}")
+
+
+def kept_still(plan: Plan, bounds: Bounds) -> Plan:
+    """Return a plan that has begun, held while something stands against it going on (S9)."""
+    if plan.status not in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
+        return replace(plan, held="") if plan.held else plan
+    if bounds.policy is None and plan.status is PlanStatus.RUNNING:
+        return held(plan, f"{plan.policy} is not in force any more; it can be rolled back", bounds.now)
+    if bounds.mode.rank < Mode.APPROVE.rank and not plan.dry_run:
+        return held(plan, f"mode {bounds.mode.value} sends nothing", bounds.now)
+    return held(plan, stopped(plan, bounds), bounds.now)
+
+
+def watched(plan: Plan, value: float | None, now: Instant) -> Plan:
+    """Return the plan with the goal's signal as it is now, judged when the time for that has come (S7)."""
+    if plan.goal is None or plan.effectiveness is not None or plan.status is PlanStatus.PROPOSED:
+        return plan
+    if value is not None and (not plan.seen or plan.seen[-1][0] < now):
+        plan = replace(plan, seen=(*plan.seen, (now, value)))
+    judged = effectiveness.judged(plan, now)
+    if judged is None:
+        return plan
+    return noted(replace(plan, effectiveness=judged), now, f"{judged.word.value}: {judged.detail}")
+
+
+def to_forget(plan: Plan, snapshot: Snapshot) -> bool:
+    """Return whether a plan need not be carried on: ended long ago, judged, and nothing of it stands."""
+    if not plan.status.ended or snapshot.at - plan.ended_at < KEPT_S:
+        return False
+    if plan.status is not PlanStatus.DONE or not plan.touches_back:
+        return True
+    looked = snapshot.looked
+    stands = [step for step in plan.steps if step.sent and step.undo]
+    return all(verbs(step.operation).reached(step.operation, looked) is False for step in stands)
