@@ -9,6 +9,7 @@ from aiops.core.guard.chain import CHAIN
 from aiops.core.guard.ownership import FREE_KINDS
 from aiops.core.model import OutcomeKind, Pass, SignalState, Verdict
 from aiops.core.policies import Lever, ScalingPolicy, WatchPolicy
+from aiops.core.versions import template_key
 from aiops.policy.testing import Moment, Run
 
 _STATES = {
@@ -53,8 +54,8 @@ class Gathered:
     tests: dict[str, int] = field(default_factory=dict)
 
     def note(self, run: Run) -> None:
-        """Take what a run exercised."""
-        key = run.policy.key
+        """Take what a run exercised; of a template it is the same for all of its targets."""
+        key = template_key(run.policy.key)
         self.tests[key] = self.tests.get(key, 0) + 1
         hit = self.hits.setdefault(key, set())
         for moment in run.moments:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from aiops.core.model import (
     Action,
     Approval,
+    Direction,
     Freeze,
     Instant,
     Leadership,
@@ -48,13 +50,21 @@ class TestLease:
         return _LEADS
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the loop. question: the one that waits for an answer; held: why a selector's targets wait."""
+
+    question: Callable[[], Question | None]
+    held: Callable[[], str] = lambda: ""
+
+
 class TestControls:
-    """Pauses, freezes and answers at their times. question: returns the one that stands."""
+    """Pauses, freezes and answers at their times."""
 
     __test__ = False
 
-    def __init__(self, case: Case, faults: Faults, question: Callable[[], Question | None]) -> None:
-        self._faults, self._question = faults, question
+    def __init__(self, case: Case, faults: Faults, standing: Standing) -> None:
+        self._faults, self._standing = faults, standing
         self._key = case.policy.key
         self._pauses = Spans(case.spec.pauses, case.start)
         self._freezes = Spans(case.spec.freezes, case.start)
@@ -80,6 +90,9 @@ class TestControls:
             )
             for number, (since, until, one) in enumerate(self._pauses.active(at))
         ]
+        held = self._standing.held()
+        if held:
+            pauses.append(Pause(id="held", scope=self._key, direction=Direction.ALL, reason=held, by="aiops", since=at))
         # a freeze says when it ends; one without an end ends with the test
         freezes = [
             Freeze(name=one.name, until=until if math.isfinite(until) else at + 86_400.0)
@@ -90,7 +103,7 @@ class TestControls:
     def _answer(self, at: Instant) -> None:
         """Answer the question that stands; an answer waits until there is one."""
         due = [one for when, one in self._answers if when <= at]
-        question = self._question() if due else None
+        question = self._standing.question() if due else None
         if question is None:
             return
         self._answers = self._answers[1:] if self._answers else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aiops.core.model import Action, Outcome, Scope, TargetState, Tick
+from aiops.core.model import Action, Outcome, Question, Scope, TargetState, Tick
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
 from aiops.loop.lookout import Lookout, Seen
@@ -13,8 +13,9 @@ from aiops.policy.testing.expectations import is_open_ended, last_moment_s
 from simulators.policy_tests.cluster import NoCluster, TestCluster
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.observed import TestSource
-from simulators.policy_tests.people import TestControls, TestJournal, TestLease, TestPrices
+from simulators.policy_tests.people import Standing, TestControls, TestJournal, TestLease, TestPrices
 from simulators.policy_tests.percepts import bank_for
+from simulators.policy_tests.selected import Selected
 from simulators.ports import FixedPolicies, NoTelemetry, StillClock
 
 _FRESH = TargetState()
@@ -70,15 +71,19 @@ def record(case: Case, ticks: int) -> Run:
     policy = given_policy(case)
     policies = _set(policy, case)
     journal = TestJournal()
-    loop = _loop(case, policy, policies, journal)
+    selected = None if case.template is None else Selected(case, case.template, policies)
+    loop = _loop(case, policies, journal, selected)
     begun = case.start.timestamp()
     moments = []
     for number in range(ticks):
         at = begun + number * case.step_s
+        if selected is not None:
+            selected.look(at)
         said = loop.run_once(at)
         if loop.held or loop.last is None:
             raise RuntimeError(f"the loop did not turn at {number} of {case.spec.name!r}: {said}")
-        moments.append(_moment(loop, loop.last, policy, journal.ended()))
+        moment = _moment(loop, loop.last, policy, journal.ended())
+        moments.append(moment if selected is None else replace(moment, members=selected.members))
     return Run(policy=policy, start=begun, step_s=case.step_s, moments=moments)
 
 
@@ -100,19 +105,25 @@ def _set(policy: ScalingPolicy | WatchPolicy, case: Case) -> PolicySet:
     return PolicySet(digest=policy.digest, watches=(policy,), step_s=case.step_s)
 
 
-def _loop(case: Case, policy: ScalingPolicy | WatchPolicy, policies: PolicySet, journal: TestJournal) -> ControlLoop:
+def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selected | None) -> ControlLoop:
+    (policy,) = policies.tested
     faults = Faults(case)
     cluster = TestCluster(case, policy, faults) if isinstance(policy, ScalingPolicy) else NoCluster()
     key = policy.target.key if isinstance(policy, ScalingPolicy) else ""
     scope = case.spec.given.scope
+
+    def question() -> Question | None:
+        return loop.state.targets.get(policy.key, _FRESH).question
+
+    standing = Standing(question) if selected is None else Standing(question, lambda: selected.held)
     ports = Ports(
-        policies=FixedPolicies(policies),
+        policies=FixedPolicies(policies) if selected is None else selected,
         source=TestSource(case, faults),
         cluster=cluster,
         dry=DryRunCluster(cluster),
         journal=journal,
         lease=TestLease(key, faults),
-        controls=TestControls(case, faults, lambda: loop.state.targets.get(policy.key, _FRESH).question),
+        controls=TestControls(case, faults, standing),
         prices=TestPrices(case),
         telemetry=NoTelemetry(),
         clock=StillClock(),
@@ -128,10 +139,12 @@ def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy, 
     decision = tick.decisions[0] if tick.decisions else None
     inputs = loop.seen.get(policy.key)
     actions: dict[str, Action] = {one.id: one for one in tick.actions}
+    # without a decision something is handed back, or nothing is done
+    handed_back = next(iter(tick.actions), None)
     return Moment(
         at=tick.at,
         decision=decision,
-        action=actions.get(decision.action_id or "") if decision is not None else None,
+        action=actions.get(decision.action_id or "") if decision is not None else handed_back,
         outcomes=(*tick.outcomes, *ended),
         findings=tick.findings,
         workload=None if inputs is None else next(iter(inputs.snapshot.workloads.values()), None),

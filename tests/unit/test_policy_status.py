@@ -244,7 +244,8 @@ def test_a_template_says_where_its_members_stand_together(world: World):
     assert said(status)["ScalingLimited"] == ("True", "Cooldown")
     (limited,) = [one for one in status["conditions"] if one["type"] == "ScalingLimited"]
     assert limited["message"] == "shop/checkout: 30 s left"
-    more = expanded(world.source.current(), made.memberships, Seen(lists={KEY: {**listed, "a": {"tier": "web"}}}, now=NOW))
+    listed["a"] = {"tier": "web"}
+    more = expanded(world.source.current(), made.memberships, Seen(lists={KEY: listed}, now=NOW))
     stopped = status_of(world.source.book.entries[KEY], world.source.made, replace(held, expanded=more), NOW)
     (acting,) = [one for one in stopped["conditions"] if one["type"] == "Acting"]
     assert (acting["status"], acting["reason"]) == ("False", "Held")

@@ -213,6 +213,9 @@ def test_the_shipped_policies_pass_their_tests_and_every_rule_is_exercised():
         ("checkout", "changesPerHour: 30", "changesPerHour: 60"),
         ("storefront", "singleStepWindowSeconds: 300", "singleStepWindowSeconds: 0"),
         ("storefront", "atMost: 250ms", "atMost: 900ms"),
+        ("web-tier", "maxGrowth: 2", "maxGrowth: 3"),
+        ("web-tier", "perReplica: 60", "perReplica: 120"),
+        ("web-tier", "operator: DoesNotExist", "operator: Exists"),
     ],
 )
 def test_a_policy_that_is_broken_fails_its_shipped_tests(tmp_path, policy, old, new):

@@ -17,6 +17,7 @@ from aiops.policy.testing.spec import TestSpec
 class Case:
     """One test. ticks: how many decisions are made. forecast: None is the policy's own, () is none.
 
+    template: of which the policy is what is made for the test's target, None for a policy of its own.
     places: line and column of each field, by its path inside the test.
     """
 
@@ -32,6 +33,7 @@ class Case:
     desired: tuple[Entry, ...] = (0.0,)
     forecast: tuple[Entry, ...] | None = None
     history: tuple[Entry, ...] = ()
+    template: ScalingPolicy | None = None
     places: Mapping[Path, Place] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:

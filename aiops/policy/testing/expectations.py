@@ -215,6 +215,10 @@ def _finding(one: Pattern, moment: Moment) -> bool:
     return any(finding.kind is one.finding for finding in moment.findings)
 
 
+def _members(one: Pattern, moment: Moment) -> bool:
+    return moment.members is not None and one.members is not None and set(moment.members) == set(one.members)
+
+
 _CHECKS: Mapping[str, Callable[[Pattern, Moment], bool]] = {
     "action": _action,
     "replicas": _replicas,
@@ -229,6 +233,7 @@ _CHECKS: Mapping[str, Callable[[Pattern, Moment], bool]] = {
     "story": _story,
     "outcome": _outcome,
     "finding": _finding,
+    "members": _members,
 }
 
 
@@ -242,12 +247,21 @@ def _written(one: Pattern) -> str:
         if name == "change":
             start, end = ("?" if end is None else end for end in (value.from_, value.to))
             value = f"{start} -> {end}"
+        elif name == "members":
+            value = ", ".join(value) or "none"
         parts.append(f"{name} {getattr(value, 'value', value)}")
     return ", ".join(parts)
 
 
 def described(moment: Moment) -> str:
     """Return a tick in the words of expectations."""
+    if moment.members is None:
+        return _of_decision(moment)
+    selected = f"members {', '.join(moment.members) or 'none'}"
+    return selected if moment.decision is None else f"{selected}; {_of_decision(moment)}"
+
+
+def _of_decision(moment: Moment) -> str:
     if moment.decision is None:
         return "findings " + (", ".join(one.kind.value for one in moment.findings) or "none")
     verdict = moment.decision.verdict

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.selection import Member
 from aiops.errors import Problem
 from aiops.policy.compile import did_you_mean
 from aiops.policy.document import Document, Path, documents
+from aiops.policy.members import NoMember, labels_named, member_policy
 from aiops.policy.testing.cases import Case, Reading
 from aiops.policy.testing.expectations import last_moment_s
 from aiops.policy.testing.notation import MAX_SAMPLES, Entry, InvalidNotation, series
@@ -97,7 +99,14 @@ class _Reader:
         policy = self._policy(path, test, policies)
         if policy is None:
             return None
-        before = len(self.problems)
+        before, template = len(self.problems), None
+        if isinstance(policy, ScalingPolicy) and policy.selection is not None:
+            template = policy
+            policy = self._for_target(path, test, template)
+            if policy is None:
+                return None
+        elif test.targets or test.target is not None:
+            self.add((*path, "targets" if test.targets else "target"), f"{policy.key} does not select its targets")
         signals = {name: self._notation((*path, "series", name), text) for name, text in test.series.items()}
         presence = {name: self._notation((*path, "presence", name), text) for name, text in test.presence.items()}
         if isinstance(policy, WatchPolicy):
@@ -122,6 +131,7 @@ class _Reader:
             ready=self._notation((*path, "inventory", "ready"), inventory.ready),
             desired=self._notation((*path, "inventory", "hpa", "desired"), "0" if hpa is None else hpa.desired),
             forecast=None if given.forecast is None else self._forecast((*path, "given", "forecast"), given.forecast),
+            template=template,
             history=()
             if history is None
             else self._notation((*path, "given", "history", "series"), history.series) * history.repeat,
@@ -148,6 +158,30 @@ class _Reader:
             hint = did_you_mean(test.policy, names) or f"policies are {', '.join(names)}"
             self.add((*path, "policy"), f"there is no policy {test.policy!r}", hint)
         return None
+
+    def _for_target(self, path: Path, test: TestSpec, template: ScalingPolicy) -> ScalingPolicy | None:
+        """Return what a template is made into for the target of a test."""
+        names = [one.name for one in test.targets]
+        if not names:
+            hint = "targets: [{name: checkout, labels: {tier: web}}]"
+            self.add(path, f"{template.key} selects its targets: which are there?", hint)
+            return None
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                self.add((*path, "targets", number, "name"), f"{name!r} is there already")
+        name = names[0] if test.target is None else test.target
+        if name not in names:
+            hint = did_you_mean(name, names) or f"targets are {', '.join(names)}"
+            self.add((*path, "target"), f"there is no target {name!r}", hint)
+            return None
+        place = names.index(name)
+        given, keys = test.targets[place], labels_named(template)
+        try:
+            labels = {key: given.labels[key] for key in keys if key in given.labels}
+            return member_policy(template, Member(name=name, labels=labels))
+        except NoMember as err:
+            self.add((*path, "targets", place), f"{name}: {err}")
+            return None
 
     def _forecast(self, path: Path, text: str) -> tuple[Entry, ...]:
         return () if text == "off" else self._notation(path, text)
@@ -188,7 +222,7 @@ class _Reader:
     def _times(self, path: Path, test: TestSpec, start: datetime) -> None:
         """Refuse intervals that end before they begin."""
         spans: list[tuple[Path, Any]] = []
-        for name in ("expect", "never", "faults", "findings", "incidents", "pauses", "freezes"):
+        for name in ("targets", "expect", "never", "faults", "findings", "incidents", "pauses", "freezes"):
             spans += [((*path, name, number), one) for number, one in enumerate(getattr(test, name))]
         for name in ("rollout", "gone", "deleting"):
             inside = getattr(test.inventory, name)

@@ -13,7 +13,10 @@ from aiops.core.record.story import Told, explanation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One tick. decision: None for a WatchPolicy. workload: None while the target is not known."""
+    """One tick. decision: None for a WatchPolicy, and while a selector does not select the target.
+
+    workload: None while the target is not known. members: whom a selector selects, None without one.
+    """
 
     at: Instant
     decision: Decision | None
@@ -22,6 +25,7 @@ class Moment:
     findings: tuple[Finding, ...]
     workload: Workload | None
     forecast: Forecast | None
+    members: tuple[str, ...] | None = None
 
     @property
     def bound(self) -> Ruled | None:
@@ -57,6 +61,8 @@ class Run:
 
 def story_of(run: Run, moment: Moment) -> str:
     """Return the explanation of the decision of a tick, as `aiops explain` writes it."""
+    if moment.decision is None and moment.members is not None:
+        return f"the selector selects {', '.join(moment.members) or 'nobody'}"
     if moment.decision is None:
         said = [f"{one.kind.value} {one.series}: {one.reason}" for one in moment.findings]
         return "\n".join(said) or "no finding is open"

@@ -22,6 +22,7 @@ from aiops.policy.testing.surroundings import (
     PricesSpec,
     ScopeSpec,
     Span,
+    WorkloadSpec,
 )
 from aiops.policy.testing.times import Compared, Moment, Notation, Start
 
@@ -102,6 +103,7 @@ class Pattern(Spec):
     story: str | None = Field(None, min_length=1, description="a part of the decision's sentence")
     outcome: OutcomeKind | None = Field(None, description="how an earlier action ended, as this tick saw it")
     finding: FindingKind | None = Field(None, description="an open finding, for a WatchPolicy")
+    members: tuple[str, ...] | None = Field(None, description="for a selector: the names of all whom it scales")
 
     @field_validator("guard")
     @classmethod
@@ -159,6 +161,12 @@ class TestSpec(Spec):
 
     name: str = Field(min_length=1, max_length=200, description="what is so, as a sentence")
     policy: str | None = Field(None, description="which policy, by name or key, where the files have several")
+    targets: tuple[WorkloadSpec, ...] = Field(
+        (), max_length=1000, description="of a policy with a selector: the workloads there are in its namespace"
+    )
+    target: str | None = Field(
+        None, description="of which of them series, replicas and expectations are; the first where it is left out"
+    )
     replicas: int = Field(1, ge=0, le=100_000, description="how many run and are ready at the start")
     given: GivenSpec = GivenSpec()
     series: dict[str, Notation] = Field(default_factory=dict, description="by signal: a sample for each step")

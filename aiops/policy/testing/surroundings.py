@@ -57,6 +57,13 @@ class InventorySpec(Spec):
     annotations: dict[str, str] = Field(default_factory=dict, description="such as policy.aiops/paused: in")
 
 
+class WorkloadSpec(Span):
+    """One of the workloads that a selector may select: from when to when it is there."""
+
+    name: str = Field(min_length=1, description="its name")
+    labels: dict[str, str] = Field(default_factory=dict, description="its own labels: tier: web")
+
+
 class FaultKind(StrEnum):
     """What goes wrong."""
 

@@ -131,7 +131,9 @@ class _How:
 
 
 def _untested(found: Suite) -> list[str]:
-    tested = {case.policy.key for case in found.cases}
+    from aiops.core.versions import template_key
+
+    tested = {template_key(case.policy.key) for case in found.cases}
     return [policy.key for policy in found.policies if policy.key not in tested]
 
 
