@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.app.commands import backtest, daemon, forecast, look, people, policy, record, rehearse, store, why
+from aiops.app.commands import (
+    backtest,
+    daemon,
+    detect,
+    forecast,
+    incidents,
+    look,
+    people,
+    policy,
+    record,
+    rehearse,
+    store,
+    watch,
+    why,
+)
 from aiops.app.output import SESSION, Format, guarded
 
 app = typer.Typer(
@@ -22,7 +36,9 @@ app = typer.Typer(
 app.add_typer(policy.app, name="policy")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
-for module in (backtest, daemon, forecast, look, people, record, rehearse, why):
+app.add_typer(incidents.incidents, name="incidents")
+app.add_typer(watch.watch, name="watch")
+for module in (backtest, daemon, detect, forecast, incidents, look, people, record, rehearse, why):
     module.register(app)
 
 

@@ -80,10 +80,10 @@ def span(since: str, to: str, step: str) -> Span:
     from simulators.backtest.recorder import Span
 
     now = time.time()
-    fine = _duration("--step", step)
+    fine = duration("--step", step)
     if not 1.0 <= fine <= 300.0:
         raise InvalidInput(f"--step {step}: is not between 1s and 5m")
-    return Span(start=_instant("--from", since, now), end=_instant("--to", to, now), step_s=fine)
+    return Span(start=instant("--from", since, now), end=instant("--to", to, now), step_s=fine)
 
 
 def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMetrics) -> Recording:
@@ -95,7 +95,7 @@ def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMet
     from simulators.backtest.recorder import record as recorded
 
     screen = console(errors=True)
-    source = _source(url)
+    source = metrics_source(url)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("recording", total=None)
         try:
@@ -114,7 +114,8 @@ def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMet
     return replace(made, about=about)
 
 
-def _source(url: str | None) -> PrometheusSource:
+def metrics_source(url: str | None) -> PrometheusSource:
+    """Return the Prometheus of a URL, or of the configuration; raise InvalidInput or ConfigurationError."""
     from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
     from aiops.app.surroundings import prometheus
 
@@ -125,7 +126,8 @@ def _source(url: str | None) -> PrometheusSource:
     return PrometheusSource(PrometheusOptions(url=url, timeout_s=60.0))
 
 
-def _duration(option: str, text: str) -> float:
+def duration(option: str, text: str) -> float:
+    """Return the seconds of `90s` or `14d`; raise InvalidInput that names the option."""
     from aiops.core.decide.quantities import duration_s
 
     try:
@@ -134,7 +136,7 @@ def _duration(option: str, text: str) -> float:
         raise InvalidInput(f"{option} {text}: {err}") from err
 
 
-def _instant(option: str, text: str, now: float) -> float:
+def instant(option: str, text: str, now: float) -> float:
     """Return an instant: `now`, ISO 8601 (UTC when no zone is given), seconds since the epoch, or so long ago."""
     if text == "now":
         return now
@@ -149,7 +151,7 @@ def _instant(option: str, text: str, now: float) -> float:
         number = math.nan
     if number > 1e8 and math.isfinite(number):
         return number
-    ago = _duration(option, text)
+    ago = duration(option, text)
     if ago > OLDEST_S:
         raise InvalidInput(f"{option} {text}: more than {OLDEST_S / 86_400:g} days ago")
     return now - ago

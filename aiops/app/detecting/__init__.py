@@ -1,0 +1,1 @@
+"""Detecting offline, as the daemon would: a file or a range of a Prometheus through the shipped detectors."""
