@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiops
+from aiops.app import explaining
 from aiops.app.asking import Known, names
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
@@ -13,6 +14,7 @@ from aiops.app.wiring import Built
 from aiops.core.membership import Membership
 from aiops.core.policies import ScalingPolicy
 from aiops.core.versions import is_member, template_key
+from aiops.errors import NotFound
 from aiops.policy.expansion import Expanded
 
 
@@ -28,6 +30,23 @@ class LiveService(Service):
         """Return the time of the last tick, or the present."""
         last = self._built.loop.last
         return self._built.world.present() if last is None else last.at
+
+    def explain(self, series: str, at: float | None) -> dict[str, Any]:
+        """Return why a watched series is flagged now, or is not; at another time, as the record has it."""
+        if at is None:
+            built, last = self._built, self._built.loop.last
+            with built.lock:
+                found = explaining.now(built.loop.bank, series, () if last is None else last.findings)
+            if found is not None:
+                return found
+        try:
+            return super().explain(series, at)
+        except NotFound as err:
+            if at is not None:
+                raise
+            raise NotFound(
+                f"no series that is watched now has {series!r} in its name, nor has one in the record"
+            ) from err
 
     def status(self) -> dict[str, Any]:
         """Return where the loop stands."""

@@ -51,6 +51,10 @@ class RemoteService:
         """Return one incident with everything that is known of it."""
         return self._map("GET", f"incidents/{incident_id}")
 
+    def explain(self, series: str, at: float | None) -> dict[str, Any]:
+        """Return why a watched series was flagged, or was not: now, or at a time."""
+        return self._map("GET", "explain", params={"series": series} | ({} if at is None else {"at": at}))
+
     def alerts(self) -> dict[str, Any]:
         """Return the alerts that Alertmanager told of."""
         return self._map("GET", "alerts")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking
+from aiops.app import asking, explaining
 from aiops.app.asking import Known
 from aiops.app.replay import replay
 from aiops.app.versions import Terms, Versions
@@ -130,6 +130,10 @@ class Service:
     def incident(self, incident_id: str) -> dict[str, Any]:
         """Return one incident with everything that is known of it."""
         return self.store.reader.incident(incident_id)
+
+    def explain(self, series: str, at: float | None) -> dict[str, Any]:
+        """Return why a watched series was flagged, as the record has it: the last time, or at a time."""
+        return explaining.in_record(self.store, series, at)
 
     def alerts(self) -> dict[str, Any]:
         """Return the alerts that Alertmanager told of, the newest first."""

@@ -116,6 +116,10 @@ def _perceived(app: FastAPI, answers: Answers) -> None:
     def incident(incident_id: str) -> Plain:
         return answers.incident(incident_id)
 
+    @app.get("/api/v1/explain")
+    def explain(series: Annotated[str, Query(min_length=1, max_length=4096)], at: float | None = None) -> Plain:
+        return answers.explain(series, at)
+
     @app.get("/api/v1/alerts")
     def alerts() -> Plain:
         return answers.alerts()

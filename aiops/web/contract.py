@@ -42,6 +42,10 @@ class Answers(Protocol):
         """Return one incident with everything that is known of it."""
         ...
 
+    def explain(self, series: str, at: float | None) -> Plain:
+        """Return why a watched series was flagged, or was not: now, or at a time."""
+        ...
+
     def alerts(self) -> Plain:
         """Return the alerts that Alertmanager told of."""
         ...
