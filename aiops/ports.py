@@ -16,11 +16,15 @@ from aiops.core.model import (
     Alert,
     Answer,
     Approval,
+    Errand,
     Frame,
     Freeze,
     Instant,
     Leadership,
     LoopState,
+    Looked,
+    Message,
+    Order,
     Outcome,
     Pause,
     PolicyKey,
@@ -31,6 +35,7 @@ from aiops.core.model import (
     StepResult,
     TargetRef,
     Tick,
+    Wanted,
     Workload,
 )
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
@@ -113,6 +118,26 @@ class Cluster(Protocol):
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Emit an Event on the target; a failure is logged and lost."""
+        ...
+
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return what plans want to see, as it is now, in bounded time; what cannot be known says why by its key."""
+        ...
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Send one request of a plan before its errand expires; no answer is `unknown`, never sent again blindly.
+
+        What makes sending it again harmless counts as done: a creation that is there already, a deletion of what is
+        gone. An eviction for which a disruption budget has no room is refused with 429 and that reason.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """What is told to people and posted to endpoints that the settings allow."""
+
+    def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
+        """Tell one message once, in bounded time; what may have arrived without an answer is `unknown` (S6)."""
         ...
 
 
@@ -230,6 +255,7 @@ class ControlsReading:
     approvals: tuple[Approval, ...] = ()
     freezes: tuple[Freeze, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    orders: tuple[Order, ...] = ()
 
 
 class Controls(Protocol):

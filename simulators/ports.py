@@ -13,10 +13,12 @@ from aiops.core.model import (
     Answer,
     Answered,
     Coverage,
+    Errand,
     Failed,
     Frame,
     Instant,
     Leadership,
+    Looked,
     LoopState,
     NoSeries,
     PolicyKey,
@@ -28,6 +30,7 @@ from aiops.core.model import (
     StepStatus,
     TargetRef,
     Tick,
+    Wanted,
     Workload,
 )
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
@@ -234,6 +237,21 @@ class SimCluster:
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
+
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return that none of it is there: a world has workloads, and no objects of an API."""
+        return Looked(selections={one.key: () for one in wanted.selections})
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Refuse what has no object here."""
+        return StepResult(
+            action_id=errand.id,
+            status=StepStatus.REFUSED,
+            at=at,
+            code=404,
+            reason=Reason.UNKNOWN_TARGET,
+            message=f"{step.target.kind} {step.target} not found",
+        )
 
 
 def _annotate(one: _Object, notes: Mapping[str, str | None]) -> None:

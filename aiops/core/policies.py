@@ -406,6 +406,11 @@ class PolicySet:
     labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
 
     @property
+    def asking(self) -> tuple[ScalingPolicy | PlanPolicy, ...]:
+        """Return the policies that have signals of their own."""
+        return (*self.scaling, *self.plans)
+
+    @property
     def tested(self) -> tuple[Tested, ...]:
         """Return the policies that unit tests can drive."""
         return (*self.scaling, *self.templates, *self.watches)

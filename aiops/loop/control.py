@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from aiops.core.bank import Bank
 from aiops.core.model import (
     Action,
+    Errand,
     Frame,
     Inputs,
     Instant,
-    Leadership,
     LoopState,
+    Message,
     Outcome,
     OutcomeKind,
     Percepts,
     PolicyKey,
     Reason,
     Snapshot,
+    Step,
     StepResult,
     StepStatus,
-    TargetRef,
     TargetState,
     Tick,
 )
-from aiops.core.pipeline import Decisions, Settled, Turn, decide, demand_of, settled
+from aiops.core.pipeline import (
+    Decisions,
+    Settled,
+    Turn,
+    decide,
+    decide_plans,
+    demand_of,
+    plans_answered,
+    plans_followed,
+    settled,
+    touched,
+    wanted,
+)
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, PortError, StoreUnavailable
 from aiops.loop.lookout import Lookout, Seen
-from aiops.loop.observing import Observer
+from aiops.loop.observing import Asked, Observer
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
 from aiops.loop.sentence import spoken
 
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
+_NO_PERCEPTS = Percepts()
 
 
 class ControlLoop:
@@ -75,8 +89,19 @@ class ControlLoop:
         An expected failure holds and is tried again at the next turn, a bug is logged with its traceback and counted;
         FatalError is the caller's.
         """
+        return self._held_or(now, self._turn)
+
+    def run_plans(self, now: Instant) -> str:
+        """Turn once at `now` for the policies of plans alone that are judged more often than the others (S8).
+
+        It says and holds as `run_once` does, and says nothing when there are none.
+        """
+        fast = self._split(self.ports.policies.current())[1]
+        return self._held_or(now, self._turn_of_plans) if fast.plans else ""
+
+    def _held_or(self, now: Instant, turn: Callable[[Instant], str]) -> str:
         try:
-            sentence = self._turn(now)
+            sentence = turn(now)
             self.held = ""
             self.turns += 1
         except FatalError:
@@ -94,9 +119,9 @@ class ControlLoop:
         ports = self.ports
         started = ports.clock.elapsed_s()
         self._began = (now, started)
-        policies = ports.policies.current()
+        policies, elsewhere = self._split(ports.policies.current())
         leadership = self._observer.leadership(now)
-        snapshot, frame = self._observer.observe(policies, self._targets(policies), leadership, now)
+        snapshot, frame = self._observer.observe(self._asked(policies), leadership, now)
         observed = ports.clock.elapsed_s()
         percepts = self._perceive(policies, snapshot, frame)
         perceived = ports.clock.elapsed_s()
@@ -104,15 +129,9 @@ class ControlLoop:
         telemetry.stage("observe", observed - started)
         telemetry.stage("perceive", perceived - observed)
         if leadership.elected and not leadership.leader:
-            return self._stand_by(leadership, now)
+            return self._stand_by(self._turn_with(policies, elsewhere, snapshot, percepts))
         snapshot = self._led(policies, replace(snapshot, store_ok=snapshot.store_ok and self._store_ok))
-        turn = Turn(
-            snapshot=snapshot,
-            percepts=percepts,
-            policies=policies,
-            code=self.setup.code,
-            platform=self.setup.platform,
-        )
+        turn = self._turn_with(policies, elsewhere, snapshot, percepts)
         made = decide(self.state, turn)
         decided = ports.clock.elapsed_s()
         self._record_and_act(made, snapshot)
@@ -123,12 +142,51 @@ class ControlLoop:
         self.last, self.seen = made.tick, made.seen
         return spoken(made.tick)
 
-    def _targets(self, policies: PolicySet) -> tuple[TargetRef, ...]:
-        wanted = [policy.target for policy in policies.scaling]
-        if self.state.effects:
-            wanted += [effect.target for effect in self.state.effects.values()]
-        wanted += [action.target for action in self._reign.left]
-        return tuple(dict.fromkeys(wanted))
+    def _turn_of_plans(self, now: Instant) -> str:
+        started = self.ports.clock.elapsed_s()
+        self._began = (now, started)
+        rest, policies = self._split(self.ports.policies.current())
+        leadership = self._observer.leadership(now)
+        unanswered = self._observer.unanswered
+        snapshot, _ = self._observer.observe(self._asked(policies), leadership, now)
+        self._observer.unanswered = tuple(dict.fromkeys((*unanswered, *self._observer.unanswered)))
+        if leadership.elected and not leadership.leader:
+            return self._stand_by(self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
+        self.state = self._reign.begin(leadership, self.state, now)
+        snapshot = replace(snapshot, store_ok=snapshot.store_ok and self._store_ok)
+        snapshot = self._reign.fenced(policies, self.state, snapshot, self._present)
+        made = decide_plans(self.state, self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
+        self._record_and_act(made, snapshot)
+        self._report(made.tick)
+        self.ports.telemetry.stage("plans", self.ports.clock.elapsed_s() - started)
+        return spoken(made.tick)
+
+    def _split(self, policies: PolicySet) -> tuple[PolicySet, PolicySet]:
+        """Return what is judged in the ordinary turn, and what in the fast one."""
+        fast = tuple(one for one in policies.plans if self.setup.lane_s and one.every_s)
+        slow = tuple(one for one in policies.plans if one not in fast)
+        alone = replace(policies, scaling=(), watches=(), plans=fast, step_s=self.setup.lane_s or policies.step_s)
+        return replace(policies, plans=slow), alone
+
+    def _turn_with(self, policies: PolicySet, others: PolicySet, snapshot: Snapshot, percepts: Percepts) -> Turn:
+        return Turn(
+            snapshot=snapshot,
+            percepts=percepts,
+            policies=policies,
+            code=self.setup.code,
+            platform=self.setup.platform,
+            elsewhere=frozenset(one.key for one in others.plans),
+        )
+
+    def _asked(self, policies: PolicySet) -> Asked:
+        targets = [policy.target for policy in policies.scaling]
+        targets += [ref for policy in policies.plans for ref in policy.workloads]
+        if policies.scaling or not policies.plans:
+            targets += [effect.target for effect in self.state.effects.values()]
+            targets += [action.target for action in self._reign.left]
+        return Asked(
+            policies=policies, targets=tuple(dict.fromkeys(targets)), wanted=wanted(policies.plans, self.state)
+        )
 
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
         demands = {}
@@ -143,9 +201,10 @@ class ControlLoop:
 
     # -- leading ---------------------------------------------------------------------------------------
 
-    def _stand_by(self, leadership: Leadership, now: Instant) -> str:
-        """Decide and record nothing while another process leads; the models go on learning (S2)."""
-        self._reign.end()
+    def _stand_by(self, turn: Turn) -> str:
+        """Decide and record nothing while another process leads; the models and what plans need go on learning (S2)."""
+        leadership, now = turn.snapshot.leadership, turn.snapshot.at
+        self._reign.end(plans_followed(self._reign.followed, turn))
         self._answers, self._ends = (), ()  # whoever leads looks back at them
         self.last, self.seen = None, {}
         return f"{clock(now)} standing by: {leadership.holder} leads"
@@ -177,15 +236,17 @@ class ControlLoop:
         self.state = made.state
         results = {action.id: self._send(action) for action in made.tick.actions}
         after = settled(made.state, made.tick, results, snapshot) if results else Settled(state=made.state, outcomes=())
-        self.state = after.state
-        self._answers = (*self._answers, *results.values())
+        errands = {errand.id: self._run_errand(errand) for errand in made.tick.errands}
+        self.state = plans_answered(after.state, made.tick.errands, errands) if errands else after.state
+        self._answers = (*self._answers, *results.values(), *(one for some in errands.values() for one in some))
         self._ends = (*self._ends, *after.outcomes)
         if self._answers or self._ends:
             # what cannot be written down now is written down by a later turn
-            journal.settle(self._answers, self._ends, after.state)
+            journal.settle(self._answers, self._ends, self.state)
             self._answers, self._ends = (), ()
         if results:
             self._announce(made.tick, after.outcomes)
+        self._announce_plans(made.tick)
 
     def _send(self, action: Action) -> StepResult:
         """Send the steps in order, the lease checked right before each; the first that is not done ends it."""
@@ -211,6 +272,28 @@ class ControlLoop:
                 return result
         return result
 
+    def _run_errand(self, errand: Errand) -> tuple[StepResult, ...]:
+        """Send what a plan's step asks for, the lease checked right before each; each stands for itself."""
+        results, port = [], self.ports.dry if errand.dry_run else self.ports.cluster
+        requests: tuple[Step | Message, ...] = (*errand.steps, *errand.messages)
+        for one in requests:
+            at = self._present()
+            leadership = self._observer.leadership(at)
+            if not errand.dry_run and (not leadership.leader or leadership.epoch != errand.epoch):
+                refused = StepResult(action_id=errand.id, status=StepStatus.REFUSED, at=at)
+                results.append(replace(refused, reason=Reason.NOT_LEADER, message="lost the lease"))
+                break
+            due = replace(errand, expires_at=min(errand.expires_at, leadership.until))
+            try:
+                if isinstance(one, Message):
+                    results.append(self.ports.notifier.tell(due, one, at))
+                else:
+                    results.append(port.perform(due, one, at))
+            except PortError as err:
+                # what happened to the request is not known: the next look shows it (S6)
+                results.append(StepResult(action_id=errand.id, status=StepStatus.UNKNOWN, at=at, message=str(err)))
+        return tuple(results)
+
     def _announce(self, tick: Tick, outcomes: tuple[Outcome, ...]) -> None:
         """Emit an Event for each action that was accepted and for each that ended badly."""
         stories = {decision.action_id: decision.story for decision in tick.decisions if decision.action_id}
@@ -222,6 +305,16 @@ class ControlLoop:
             reason = "ScalingFailed" if outcome else "Scaled"
             text = outcome.detail if outcome else stories.get(action.id, "handed back")
             self.ports.cluster.announce(action.target, reason, text, action.id, tick.at)
+
+    def _announce_plans(self, tick: Tick) -> None:
+        """Emit an Event on what a plan changes whenever something happens to it."""
+        for plan in tick.plans:
+            told = plan.notes[-1] if plan.notes else None
+            if told is None or told.at != tick.at or plan.dry_run:
+                continue
+            for ref in touched(plan)[:1]:
+                status = plan.status.name.title().replace("_", "")
+                self.ports.cluster.announce(ref, f"Plan{status}", told.text, plan.id, tick.at)
 
     def _report(self, tick: Tick) -> None:
         for decision in tick.decisions:

@@ -13,10 +13,13 @@ from aiops.core.model import (
     Frame,
     Instant,
     Leadership,
+    Looked,
+    Reason,
     Scope,
     SeriesIndex,
     Snapshot,
     TargetRef,
+    Wanted,
 )
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
@@ -25,6 +28,15 @@ from aiops.ports import ControlsReading, Inventory, Observation
 
 _LOG = logging.getLogger("aiops.loop")
 _NO_SERIES = SeriesIndex(keys=(), labels=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one turn needs to see: for its policies, of the targets that are scaled, of the objects of plans."""
+
+    policies: PolicySet
+    targets: tuple[TargetRef, ...]
+    wanted: Wanted
 
 
 @dataclass(slots=True)
@@ -36,10 +48,9 @@ class Observer:
     unanswered: tuple[str, ...] = ()
     _index: SeriesIndex = field(default=_NO_SERIES)
 
-    def observe(
-        self, policies: PolicySet, targets: tuple[TargetRef, ...], leadership: Leadership, now: Instant
-    ) -> tuple[Snapshot, Frame]:
-        """Return what there is to see at `now`, of the targets."""
+    def observe(self, asked: Asked, leadership: Leadership, now: Instant) -> tuple[Snapshot, Frame]:
+        """Return what there is to see at `now`, of what is asked for."""
+        policies, targets = asked.policies, asked.targets
         self.unanswered = ()
         observation = self._read(policies, now)
         inventory = self._inventory(targets, now)
@@ -47,7 +58,8 @@ class Observer:
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
-        self._index = observation.frame.index
+        if policies.watches:
+            self._index = observation.frame.index
         snapshot = Snapshot(
             at=now,
             answers=observation.answers,
@@ -62,6 +74,8 @@ class Observer:
             approvals=controls.approvals,
             alerts=controls.alerts,
             replica_usd_per_hour=self._prices(targets, now),
+            looked=self._look(asked.wanted, now),
+            orders=controls.orders,
         )
         return snapshot, observation.frame
 
@@ -73,7 +87,7 @@ class Observer:
             return Leadership(leader=False, epoch=0, holder=f"nobody that is known of ({err})")
 
     def _read(self, policies: PolicySet, now: Instant) -> Observation:
-        signals = tuple(spec.query for policy in policies.scaling for spec in policy.signals.values())
+        signals = tuple(spec.query for policy in policies.asking for spec in policy.signals.values())
         watches = tuple(policy.query for policy in policies.watches)
         try:
             return self.ports.source.read(signals, watches, now)
@@ -87,7 +101,7 @@ class Observer:
         frame = Frame(at=now, index=self._index, values=np.full(rows, np.nan), learn=np.zeros(rows, np.bool_))
         failed = Failed(error=why)
         return Observation(
-            answers={policy.key: dict.fromkeys(policy.signals, failed) for policy in policies.scaling},
+            answers={policy.key: dict.fromkeys(policy.signals, failed) for policy in policies.asking},
             frame=frame,
             watch_errors={policy.key: why for policy in policies.watches},
         )
@@ -97,6 +111,16 @@ class Observer:
             return self.ports.cluster.inventory(targets, now)
         except PortError as err:
             return Inventory(workloads={}, errors={target.cluster: str(err) for target in targets})
+
+    def _look(self, wanted: Wanted, now: Instant) -> Looked:
+        """Return the objects of plans; what cannot be read is an error that is told with them."""
+        if not wanted.objects and not wanted.selections:
+            return Looked()
+        try:
+            return self.ports.cluster.look(wanted, now)
+        except PortError as err:
+            keys = (*(ref.key for ref in wanted.objects), *(one.key for one in wanted.selections))
+            return Looked(errors=dict.fromkeys(keys, (Reason.CLUSTER_UNAVAILABLE, str(err))))
 
     def _controls(self, now: Instant) -> tuple[ControlsReading, bool]:
         """Return people's wishes; while they cannot be read the store counts as gone, and nothing acts (S2, S9)."""

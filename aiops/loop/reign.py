@@ -20,7 +20,7 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
 )
-from aiops.core.pipeline import orphans, overdue, recovered, resumed, stamps, taken_over
+from aiops.core.pipeline import orphans, overdue, plan_stamps, recovered, resumed, stamps, taken_over, with_followed
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
 from aiops.loop.seams import Ports
@@ -32,11 +32,15 @@ STAMPS_A_TURN = 200
 
 @dataclass(slots=True)
 class Reign:
-    """One process's time as leader. left: actions that a predecessor began and nobody knows the end of."""
+    """One process's time as leader. left: actions that a predecessor began and nobody knows the end of.
+
+    followed: what it has seen of sites and subjects while another led.
+    """
 
     ports: Ports
     epoch: int = -1
     left: tuple[Action, ...] = ()
+    followed: LoopState = field(default_factory=LoopState)
     _stamped: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self, leadership: Leadership, state: LoopState, now: Instant) -> LoopState:
@@ -48,15 +52,17 @@ class Reign:
             return state
         if leadership.elected:
             state = taken_over(self.ports.journal.claim(leadership.epoch, leadership.holder, now))
+            state = with_followed(state, self.followed)
             _LOG.info("took_over", extra={"epoch": leadership.epoch, "holder": leadership.holder})
         self._stamped = set()
         state = self._look_back(resumed(state, now), now)
         self.epoch = leadership.epoch
         return state
 
-    def end(self) -> None:
-        """Forget the claim: leading again begins with the journal's state."""
+    def end(self, followed: LoopState) -> None:
+        """Forget the claim: leading again begins with the journal's state. followed: what standing by has taught."""
         self.epoch = -1
+        self.followed = followed
 
     def fenced(
         self, policies: PolicySet, state: LoopState, snapshot: Snapshot, clock: Callable[[], Instant]
@@ -64,8 +70,10 @@ class Reign:
         """Return the snapshot after the objects that may be written carry the epoch, and say which do not yet."""
         if not snapshot.leadership.elected or not snapshot.leadership.leader:
             return snapshot
-        workloads, unfenced, sent = dict(snapshot.workloads), {}, 0
-        for stamp in stamps(policies, state, snapshot):
+        workloads, objects = dict(snapshot.workloads), dict(snapshot.looked.objects)
+        unfenced: dict[str, tuple[Reason, str]] = {}
+        sent = 0
+        for stamp in (*stamps(policies, state, snapshot), *plan_stamps(state, snapshot)):
             if stamp.mark in self._stamped:
                 continue
             key = stamp.target.key
@@ -79,9 +87,13 @@ class Reign:
                 unfenced[key] = (result.reason if result.reason is Reason.NO_PERMISSION else Reason.UNFENCED, why)
                 continue
             self._stamped.add(stamp.mark)
-            workloads[key] = act.stamped(workloads[key], stamp.step, result.resource_version)
+            if key in workloads:
+                workloads[key] = act.stamped(workloads[key], stamp.step, result.resource_version)
+            if key in objects:
+                objects[key] = replace(objects[key], resource_version=result.resource_version)
         leadership = replace(snapshot.leadership, unfenced=unfenced)
-        return replace(snapshot, workloads=workloads, leadership=leadership)
+        looked = replace(snapshot.looked, objects=objects)
+        return replace(snapshot, workloads=workloads, leadership=leadership, looked=looked)
 
     def _stamp(self, stamp: Stamp, at: Instant) -> StepResult:
         refused = StepResult(action_id="", status=StepStatus.REFUSED, at=at)

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from aiops.core.model import Action, Instant, Scope, Stamp, Step, StepResult, StepStatus, TargetRef
+from aiops.core.model import (
+    Action,
+    Errand,
+    Instant,
+    Looked,
+    Message,
+    Reason,
+    Scope,
+    Stamp,
+    Step,
+    StepResult,
+    StepStatus,
+    TargetRef,
+    Wanted,
+)
 from aiops.ports import (
     Clock,
     Cluster,
@@ -13,11 +27,26 @@ from aiops.ports import (
     Inventory,
     Journal,
     Lease,
+    Notifier,
     PolicySource,
     Prices,
     Source,
     Telemetry,
 )
+
+
+class NoNotifier:
+    """Nobody can be told: there are neither channels nor endpoints."""
+
+    def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
+        """Refuse, and say what is missing."""
+        return StepResult(
+            action_id=errand.id,
+            status=StepStatus.REFUSED,
+            at=at,
+            reason=Reason.REFUSED,
+            message="the settings name no notify.channels and no notify.endpoints",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +63,7 @@ class Ports:
     prices: Prices
     telemetry: Telemetry
     clock: Clock
+    notifier: Notifier = field(default_factory=NoNotifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +87,24 @@ class DryRunCluster:
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Announce nothing: nothing has happened."""
 
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return what the cluster shows."""
+        return self.inner.look(wanted, at)
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Say that nothing was sent."""
+        return StepResult(action_id=errand.id, status=StepStatus.DRY_RUN, at=at, message=step.summary)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What does not change while the loop runs. code, platform: see `Inputs`. keep_inputs: for replay."""
+    """What does not change while the loop runs. code, platform: see `Inputs`. keep_inputs: for replay.
+
+    lane_s: how often the fast lane of plans turns; 0 when there is none, and every turn judges everything.
+    """
 
     scope: Scope = field(default_factory=Scope)
     code: str = ""
     platform: str = ""
     keep_inputs: bool = True
+    lane_s: float = 0.0

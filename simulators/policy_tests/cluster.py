@@ -9,9 +9,11 @@ from aiops.core.act.set_floor import MIN_SCALE
 from aiops.core.model import (
     Action,
     Autoscaler,
+    Errand,
     FieldOwner,
     Hpa,
     Instant,
+    Looked,
     OwnerKind,
     Reason,
     Stamp,
@@ -19,6 +21,7 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
     TargetRef,
+    Wanted,
     Workload,
 )
 from aiops.core.policies import Lever, ScalingPolicy
@@ -221,6 +224,21 @@ class TestCluster:
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
 
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return that none of it is there: a test says what workloads are like, and no objects."""
+        return Looked(selections={one.key: () for one in wanted.selections})
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Refuse what has no object here."""
+        return StepResult(
+            action_id=errand.id,
+            status=StepStatus.REFUSED,
+            at=at,
+            code=404,
+            reason=Reason.UNKNOWN_TARGET,
+            message=f"{step.target.kind} {step.target} not found",
+        )
+
 
 class NoCluster:
     """What a WatchPolicy needs of a cluster."""
@@ -239,6 +257,21 @@ class NoCluster:
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
+
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return that none of it is there: there is nothing."""
+        return Looked(selections={one.key: () for one in wanted.selections})
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Refuse what has no object here."""
+        return StepResult(
+            action_id=errand.id,
+            status=StepStatus.REFUSED,
+            at=at,
+            code=404,
+            reason=Reason.UNKNOWN_TARGET,
+            message=f"{step.target.kind} {step.target} not found",
+        )
 
 
 def _lead_s(case: Case, policy: ScalingPolicy) -> float:

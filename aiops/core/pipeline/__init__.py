@@ -5,10 +5,12 @@ decision call.
 """
 
 from aiops.core.pipeline.answers import Settled, settled
-from aiops.core.pipeline.effects import stamps
+from aiops.core.pipeline.effects import plan_stamps, stamps
 from aiops.core.pipeline.one import Decided, decide_one, demand_of
-from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over
-from aiops.core.pipeline.turn import Decisions, Turn, decide
+from aiops.core.pipeline.planning import judge_one, plans_answered, wanted
+from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over, with_followed
+from aiops.core.pipeline.turn import Decisions, Turn, decide, decide_plans, plans_followed
+from aiops.core.plans.guards import touched
 
 __all__ = [
     "Decided",
@@ -18,12 +20,20 @@ __all__ = [
     "Turn",
     "decide",
     "decide_one",
+    "decide_plans",
     "demand_of",
+    "judge_one",
     "orphans",
     "overdue",
+    "plan_stamps",
+    "plans_answered",
+    "plans_followed",
     "recovered",
     "resumed",
     "settled",
     "stamps",
     "taken_over",
+    "touched",
+    "wanted",
+    "with_followed",
 ]

@@ -7,20 +7,27 @@ from collections.abc import Iterator, Mapping
 from aiops.core import act, guard
 from aiops.core.decide.scaling.propose import nothing
 from aiops.core.model import (
+    STAMP_MANAGER,
     Effect,
     Instant,
     LoopState,
     Mode,
     Outcome,
     OutcomeKind,
+    SeenObject,
     Snapshot,
     Stamp,
+    Step,
     TargetState,
 )
+from aiops.core.plans.guards import touched
 from aiops.core.policies import PolicySet, ScalingPolicy
 
 SETTLE_S = 60.0
 """How long the caches of a cluster may take to show what was written."""
+
+EPOCH = "policy.aiops/epoch"
+"""The annotation that carries the epoch on an object of a plan."""
 
 _FRESH = TargetState()
 
@@ -83,6 +90,37 @@ def stamps(policies: PolicySet, state: LoopState, snapshot: Snapshot) -> tuple[S
         if workload is not None:
             made.update({stamp.mark: stamp for stamp in act.release_stamp(effect, workload, epoch)})
     return tuple(made.values())
+
+
+def plan_stamps(state: LoopState, snapshot: Snapshot) -> tuple[Stamp, ...]:
+    """Return what writes a new leader's epoch on every object that a plan which was begun may have asked for (S6)."""
+    epoch, made = snapshot.leadership.epoch, {}
+    for plan in state.plans.values():
+        if plan.status.ended or not any(step.sent for step in plan.steps):
+            continue
+        for ref in touched(plan):
+            seen = snapshot.looked.objects.get(ref.key)
+            if seen is not None:
+                stamp = Stamp(target=ref, epoch=epoch, step=_stamp(seen, epoch))
+                made[stamp.mark] = stamp
+    return tuple(made.values())
+
+
+def _stamp(seen: SeenObject, epoch: int) -> Step:
+    """Return the apply of an annotation with the epoch: it moves nothing, and the object's resourceVersion changes."""
+    ref = seen.ref
+    metadata = {"name": ref.name, "annotations": {EPOCH: str(epoch)}}
+    if ref.namespace:
+        metadata["namespace"] = ref.namespace
+    return Step(
+        target=ref,
+        subresource="",
+        body={"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata},
+        uid=seen.uid,
+        resource_version=seen.resource_version,
+        summary=f"{ref.kind} {ref}: epoch {epoch}",
+        apply_as=f"{STAMP_MANAGER}{epoch}",
+    )
 
 
 def acts(policy: ScalingPolicy, snapshot: Snapshot) -> bool:

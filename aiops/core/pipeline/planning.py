@@ -143,6 +143,17 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
     return _planned(state, made, tuple(errands), snapshot)
 
 
+def plans_judged(state: LoopState, lane: Lane) -> LoopState:
+    """Return the state of whoever stands by: it follows what there is to know, and neither wants nor moves anything.
+
+    So a successor knows how sites are when it begins to lead, even when the leader died with one of them (S8).
+    """
+    made = _Made({}, dict(state.groups), dict(state.ladders), {})
+    for policy in lane.policies:
+        _judge(policy, lane, made)
+    return replace(state, groups=made.groups, ladders=made.ladders)
+
+
 def _planned(state: LoopState, made: _Made, errands: tuple[Errand, ...], snapshot: Snapshot) -> Planned:
     changed = tuple(plan for key, plan in made.plans.items() if state.plans.get(key) is not plan)
     kept = {key: plan for key, plan in made.plans.items() if not to_forget(plan, snapshot)}

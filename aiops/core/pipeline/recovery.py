@@ -32,6 +32,21 @@ def taken_over(state: LoopState) -> LoopState:
     return replace(state, targets=targets)
 
 
+def with_followed(state: LoopState, followed: LoopState) -> LoopState:
+    """Return the state of a new leader with the health of sites as it has seen it itself, standing by (S8).
+
+    What was decided and moved is the journal's; what is seen is no older than the predecessor's last tick.
+    """
+    groups = dict(state.groups)
+    for key, seen in followed.groups.items():
+        known = groups.get(key)
+        if known is None:
+            groups[key] = replace(seen, fingerprint="", decision_id="")
+        else:
+            groups[key] = replace(known, sites=seen.sites, signals=seen.signals, wanted=seen.wanted)
+    return replace(state, groups=groups)
+
+
 def resumed(state: LoopState, now: Instant) -> LoopState:
     """Return the state of a process that follows another: what that one sent has arrived by now, or never will.
 

@@ -23,19 +23,24 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
+from aiops.core.pipeline.planning import Lane, plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.versions import beside, is_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What one tick is decided with, beside the state. code and platform: see `Inputs`."""
+    """What one tick is decided with, beside the state. code and platform: see `Inputs`.
+
+    elsewhere: the policies of plans that are judged in another lane, and so are not among `policies`.
+    """
 
     snapshot: Snapshot
     percepts: Percepts
     policies: PolicySet
     code: str
     platform: str
+    elsewhere: frozenset[PolicyKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +65,66 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
     returned, waiting = _hand_back(effects, turn, tick_id)
     actions = (*(one.action for one in made if one.action is not None), *returned)
+    planned = plan_turn(state, _lane(turn, tick_id))
     tick = Tick(
         id=tick_id,
         at=now,
-        decisions=tuple(one.decision for one in made),
+        decisions=(*(one.decision for one in made), *planned.decisions),
         actions=actions,
         outcomes=(*(outcome for one in made for outcome in one.outcomes), *voided),
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
         waiting=waiting,
+        errands=planned.errands,
+        plans=planned.plans,
     )
     # what is carried for a policy that is gone is kept while its set is away, so that a reload loses no window
     # of a version that runs beside no more, nothing is
     kept = {key: one for key, one in state.targets.items() if not is_version(key)}
     targets = {**kept, **{one.decision.policy: one.state for one in made}}
-    after = LoopState(targets=targets, effects=effects, ticks=state.ticks + 1)
-    changed = {d.decision.id: d.inputs for d in made if d.decision.changed}
-    return Decisions(tick=tick, state=after, inputs=changed, seen={d.decision.policy: d.inputs for d in made})
+    after = replace(planned.state, targets=targets, effects=effects, ticks=state.ticks + 1)
+    seen = {**{d.decision.policy: d.inputs for d in made}, **planned.seen}
+    changed = {one.id: seen[one.policy] for one in tick.decisions if one.changed}
+    return Decisions(tick=tick, state=after, inputs=changed, seen=seen)
+
+
+def decide_plans(state: LoopState, turn: Turn) -> Decisions:
+    """Return what is decided for the policies of plans alone, in a lane that is faster than the others' (S8)."""
+    tick_id = ulid(turn.snapshot.at, "lane", str(state.ticks))
+    planned = plan_turn(state, _lane(turn, tick_id))
+    tick = Tick(
+        id=tick_id,
+        at=turn.snapshot.at,
+        decisions=planned.decisions,
+        actions=(),
+        outcomes=(),
+        findings=(),
+        incidents=(),
+        errands=planned.errands,
+        plans=planned.plans,
+    )
+    changed = {one.id: planned.seen[one.policy] for one in tick.decisions if one.changed}
+    after = replace(planned.state, ticks=state.ticks + 1)
+    return Decisions(tick=tick, state=after, inputs=changed, seen=planned.seen)
+
+
+def plans_followed(state: LoopState, turn: Turn) -> LoopState:
+    """Return what somebody who stands by knows for policies of plans, after one more look; it decides nothing."""
+    return plans_judged(state, _lane(turn, ulid(turn.snapshot.at, "standing by")))
+
+
+def _lane(turn: Turn, tick_id: str) -> Lane:
+    return Lane(
+        policies=turn.policies.plans,
+        elsewhere=turn.elsewhere,
+        snapshot=turn.snapshot,
+        tick_id=tick_id,
+        tick_s=turn.policies.step_s,
+        code=turn.code,
+        platform=turn.platform,
+        findings=turn.percepts.findings,
+        incidents=turn.percepts.incidents,
+    )
 
 
 def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -> Inputs:

@@ -81,14 +81,16 @@ def noted(plan: Plan, now: Instant, text: str) -> Plan:
 
 
 def answered(plan: Plan, errand: Errand, results: Sequence[StepResult]) -> Plan:
-    """Return the plan that knows what became of an errand: the last of its results tells.
+    """Return the plan that knows what became of an errand: the first of its results that is not well tells.
 
     What the world shows needs no answer: it is looked at. What is only told is done when it was taken, and unknown
     when nobody knows (S6). A refusal that waiting will not change is the end of the step.
     """
     if not results or plan.status not in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
         return plan
-    last, step = results[-1], plan.steps[errand.step]
+    done = (StepStatus.DONE, StepStatus.DRY_RUN)
+    last = next((one for one in results if one.status not in done), results[-1])
+    step = plan.steps[errand.step]
     if step.sent_at != errand.issued_at:
         return plan  # that was an earlier attempt
     shown = verbs(step.operation).shown

@@ -118,7 +118,7 @@ def answered_by_people(plan: Plan, snapshot: Snapshot) -> Plan:
         return plan
     yes = list(plan.approvals)
     for answer in snapshot.approvals:
-        if not (answer.ask_id == plan.id or answer.ask_id.startswith(f"{plan.id}/")) or answer.at > plan.expires_at:
+        if answer.ask_id != plan.id:
             continue
         if not answer.approved:
             why = f": {answer.reason}" if answer.reason else ""
