@@ -22,6 +22,7 @@ from aiops.adapters.store.database import (
 )
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.people import People
+from aiops.adapters.store.plans import Plans
 from aiops.adapters.store.promotions import Promotions
 from aiops.adapters.store.reading import Asked, Reader, Stored
 from aiops.adapters.store.retention import live_bytes, prune, used_bytes
@@ -47,6 +48,7 @@ class Store:
     promotions: Promotions
     versions: Versions
     alerts: Alerts
+    plans: Plans
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -72,7 +74,7 @@ class Store:
             if lock is not None:
                 lock.close()
             raise
-        roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine))
+        roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine), Plans(engine))
         return cls(url, engine, JournalWriter(engine, batch), *roles, lock, found)
 
     @classmethod

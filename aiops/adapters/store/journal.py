@@ -7,12 +7,12 @@ several processes only the one whose epoch is in force commits anything: the fen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from aiops.adapters.store import fence
+from aiops.adapters.store.carried import Carried, loaded, put
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.rows import (
     Row,
@@ -30,30 +30,25 @@ from aiops.adapters.store.tables import (
     ACTIONS,
     DECISIONS,
     DOCUMENTS,
-    EFFECTS,
     FINDINGS,
     INCIDENTS,
     INPUTS,
-    META,
     OUTCOMES,
     SAMPLES,
-    STATE,
     TICKS,
 )
 from aiops.core.model import (
     Action,
-    Effect,
     Instant,
     LoopState,
     Outcome,
-    PolicyKey,
+    Plan,
     StepResult,
     StepStatus,
-    TargetState,
     Tick,
 )
 from aiops.core.policies import PolicySet
-from aiops.core.record.codec import from_text, to_text
+from aiops.core.record.codec import from_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -78,6 +73,7 @@ class _Batch:
         self.outcomes: list[Row] = []
         self.findings: dict[tuple[str, float], Row] = {}
         self.incidents: dict[str, Row] = {}
+        self.plans: dict[str, Plan] = {}
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -91,8 +87,7 @@ class JournalWriter:
         self._every = batch
         self._batch = _Batch()
         self._epoch: int | None = None
-        self._kept: Mapping[PolicyKey, TargetState] = {}
-        self._effects: Mapping[str, Effect] | None = None
+        self._stored: LoopState | None = LoopState()
         self._digests: set[str] = set()
         self._latest: LoopState | None = None
         self._open: dict[tuple[str, float], Row] = {}
@@ -102,8 +97,7 @@ class JournalWriter:
     def load(self) -> LoopState:
         """Return the state that the last committed tick carried on; an empty one at first."""
         with translated("the state cannot be read"), self._engine.connect() as connection:
-            state = _loaded(connection)
-        self._kept, self._effects = state.targets, state.effects
+            state = self._stored = loaded(connection)
         return state
 
     def epoch(self) -> int:
@@ -121,9 +115,9 @@ class JournalWriter:
         self._epoch = _NO_EPOCH
         with translated("the journal cannot be claimed"), writing(self._engine) as connection:
             fence.raise_to(connection, epoch, holder, at)
-            state = _loaded(connection)
+            state = loaded(connection)
         self._epoch = epoch
-        self._kept, self._effects = state.targets, state.effects
+        self._stored = state
         return state
 
     def begin(self, tick: Tick, state: LoopState) -> None:
@@ -143,7 +137,8 @@ class JournalWriter:
         self._note_findings(tick)
         batch.incidents.update({incident.id: incident_row(incident) for incident in tick.incidents})
         self._latest = state
-        if len(batch.ticks) >= self._every or any(not action.dry_run for action in tick.actions):
+        batch.plans.update({plan.id: plan for plan in tick.plans})
+        if len(batch.ticks) >= self._every or _must_be_written(tick):
             self.flush()
 
     def _note_findings(self, tick: Tick) -> None:
@@ -196,62 +191,26 @@ class JournalWriter:
         state, self._latest = self._latest, None
         if not batch and state is None:
             return
-        kept, effects = self._kept, self._effects
         # a commit of which the answer is lost may have happened: what is stored is unknown until one is answered
-        self._kept, self._effects = {}, None
+        stored, self._stored = self._stored, None
         # written out before the transaction begins: its locks are held no longer than they must be
-        carried = None if state is None else _Carried.of(state, kept, effects)
+        carried = None if state is None else Carried.of(state, stored, batch.plans)
         with translated("the journal cannot be written"), writing(self._engine) as connection:
             if self._epoch is not None:
                 fence.check(connection, self._epoch)
             _insert_all(connection, batch)
             _update_runs(connection, batch)
             _update_results(connection, batch)
-            _put(connection, FINDINGS, ("series", "since"), batch.findings.values())
-            _put(connection, INCIDENTS, ("id",), batch.incidents.values())
+            put(connection, FINDINGS, ("series", "since"), batch.findings.values())
+            put(connection, INCIDENTS, ("id",), batch.incidents.values())
             if carried is not None:
                 carried.write(connection)
-        self._kept, self._effects = (kept, effects) if state is None else (state.targets, state.effects)
+        self._stored = stored if state is None else state
 
 
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    """The rows in which a state differs from what is stored. effects: None when they do not."""
-
-    targets: list[Row]
-    effects: list[Row] | None
-    ticks: int
-    gone: list[PolicyKey]
-
-    @classmethod
-    def of(
-        cls, state: LoopState, kept: Mapping[PolicyKey, TargetState], effects: Mapping[str, Effect] | None
-    ) -> _Carried:
-        """Return what is to be written. kept, effects: what is stored; an empty mapping and None when unknown."""
-        changed = [key for key, one in state.targets.items() if kept.get(key) is not one]
-        held = None
-        if state.effects is not effects and state.effects != effects:
-            held = [{"key": key, "body": to_text(effect)} for key, effect in state.effects.items()]
-        gone = [key for key in kept if key not in state.targets]
-        return cls([{"policy": key, "body": to_text(state.targets[key])} for key in changed], held, state.ticks, gone)
-
-    def write(self, connection: Connection) -> None:
-        """Put the rows in the place of what is stored."""
-        _put(connection, STATE, ("policy",), self.targets)
-        if self.gone:
-            connection.execute(delete(STATE).where(STATE.c.policy.in_(self.gone)))
-        if self.effects is not None:
-            connection.execute(delete(EFFECTS))
-            if self.effects:
-                connection.execute(insert(EFFECTS), self.effects)
-        _put(connection, META, ("key",), [{"key": "ticks", "value": str(self.ticks)}])
-
-
-def _loaded(connection: Connection) -> LoopState:
-    targets = {row.policy: from_text(row.body, TargetState) for row in connection.execute(select(STATE))}
-    effects = {row.key: from_text(row.body, Effect) for row in connection.execute(select(EFFECTS))}
-    ticks = connection.execute(select(META.c.value).where(META.c.key == "ticks")).scalar()
-    return LoopState(targets=targets, effects=effects, ticks=int(ticks or 0))
+def _must_be_written(tick: Tick) -> bool:
+    """Return whether a tick must be on disk before anything is sent: it carries an intent, or a plan has moved."""
+    return bool(tick.plans or tick.errands) or any(not action.dry_run for action in tick.actions)
 
 
 def _insert_all(connection: Connection, batch: _Batch) -> None:
@@ -285,15 +244,3 @@ def _update_results(connection: Connection, batch: _Batch) -> None:
     if batch.results:
         statement = update(ACTIONS).where(ACTIONS.c.id == bindparam("b_id"))
         connection.execute(statement.values(status=bindparam("status"), message=bindparam("message")), batch.results)
-
-
-def _put(connection: Connection, table: Table, key: Sequence[str], rows: Any) -> None:
-    """Insert rows, in place of those of the same key; portable, for tables that are small."""
-    rows = list(rows)
-    if not rows:
-        return
-    gone = delete(table)
-    for name in key:
-        gone = gone.where(table.c[name] == bindparam(f"b_{name}"))
-    connection.execute(gone, [{f"b_{name}": row[name] for name in key} for row in rows])
-    connection.execute(insert(table), rows)

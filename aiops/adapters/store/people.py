@@ -68,8 +68,8 @@ class People:
                 for row in connection.execute(query)
             )
 
-    def answer(self, approval: Approval) -> None:
-        """Write an answer; a second one to the same question is refused."""
+    def answer(self, approval: Approval, *, several: bool = False) -> None:
+        """Write an answer; a second one to the same question is refused. several: another person may answer, too."""
         row = {
             "ask_id": approval.ask_id,
             "approved": approval.approved,
@@ -78,9 +78,13 @@ class People:
             "reason": approval.reason,
         }
         with translated("the answer cannot be written"), writing(self._engine) as connection:
-            if insert_absent(connection, APPROVALS, [row]):
+            query = select(APPROVALS).where(APPROVALS.c.ask_id == approval.ask_id).order_by(APPROVALS.c.at)
+            if several:
+                query = query.where(APPROVALS.c.by == approval.by)
+            known = connection.execute(query.limit(1)).first()
+            if known is None and insert_absent(connection, APPROVALS, [row]):
                 return
-            known = connection.execute(select(APPROVALS).where(APPROVALS.c.ask_id == approval.ask_id)).one()
+            known = known or connection.execute(query.limit(1)).one()
             said = "approved" if known.approved else "rejected"
             raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
 

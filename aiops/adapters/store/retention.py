@@ -17,8 +17,10 @@ from aiops.adapters.store.tables import (
     FINDINGS,
     INCIDENTS,
     INPUTS,
+    ORDERS,
     OUTCOMES,
     PAUSES,
+    PLANS,
     SAMPLES,
     TICKS,
 )
@@ -113,6 +115,8 @@ def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
         ALERTS.name: _delete(connection, delete(ALERTS).where(ALERTS.c.seen_at < cut)),
         APPROVALS.name: _delete(connection, delete(APPROVALS).where(APPROVALS.c.at < cut)),
         PAUSES.name: _delete(connection, delete(PAUSES).where(PAUSES.c.ended_at < cut)),
+        ORDERS.name: _delete(connection, delete(ORDERS).where(ORDERS.c.expires_at < cut)),
+        PLANS.name: _delete(connection, delete(PLANS).where(PLANS.c.ended_at < cut, ~PLANS.c.carried)),
         # an intent without an answer is kept until somebody has looked at it
         ACTIONS.name: _delete(connection, delete(ACTIONS).where(ACTIONS.c.at < cut, ACTIONS.c.status != "begun")),
         # the newest claim says whose the epoch in force is

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
@@ -168,10 +168,46 @@ APPROVALS = Table(
     "approvals",
     METADATA,
     Column("ask_id", _ID, primary_key=True),
+    Column("by", String(256), primary_key=True),
     Column("approved", Boolean, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+PLANS = Table(
+    "plans",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("policy", _KEY, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("ended_at", Float),
+    Column("carried", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""carried: whether the loop still carries it on from tick to tick."""
+
+MEMORIES = Table(
+    "memories",
+    METADATA,
+    Column("policy", _KEY, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject", _KEY, nullable=False),
     Column("by", String(256), nullable=False),
     Column("at", Float, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("to", String(256), nullable=False),
 )
 
 PROMOTIONS = Table(
