@@ -16,6 +16,7 @@ from aiops.ports import Controls
 
 if TYPE_CHECKING:
     from aiops.adapters.alertmanager import Alertmanager, IncidentSender, SilenceWatch
+    from aiops.adapters.metrics import AlertmanagerNumbers
     from aiops.adapters.store import Store
 
 
@@ -53,9 +54,16 @@ class Ties:
         if self.watch is not None:
             self.watch.stop(timeout_s / (len(self.senders) + 1))
 
-    def numbers(self) -> dict[str, dict[str, float]]:
-        """Return counters and gauges by Alertmanager, for metrics."""
-        return {one.client.url: {"sent": float(one.sent), "failures": float(one.failures)} for one in self.senders}
+    def numbers(self) -> AlertmanagerNumbers:
+        """Return what is told of it as metrics."""
+        from aiops.adapters.metrics import AlertmanagerNumbers
+
+        return AlertmanagerNumbers(
+            sent={one.client.url: one.sent for one in self.senders},
+            failed={one.client.url: one.failures for one in self.senders},
+            silences_failed=0 if self.watch is None else self.watch.failures,
+            silences_age_s=None if self.watch is None else self.watch.age_s,
+        )
 
     def unwell(self) -> list[str]:
         """Return what does not work now, for people."""

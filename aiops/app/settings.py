@@ -185,10 +185,22 @@ class KedaSettings(ListenSettings):
         return self
 
 
+class AnomaliesSettings(Section):
+    """What is seen and expected of each watched series, on /metrics. metric_format: `$VAR` is the variable.
+
+    max_series: of one policy; of one with more only those that are anomalous are told.
+    """
+
+    enabled: bool = True
+    metric_format: str = Field("$VAR", pattern=r"^[a-zA-Z_:]?[a-zA-Z0-9_:]*\$VAR[a-zA-Z0-9_:]*$")
+    max_series: int = Field(200, ge=1, le=10_000)
+
+
 class ExportSettings(Section):
     """Forecasts and anomaly scores for autoscalers that are not ours. max_age: what is older is told to nobody (S1)."""
 
     max_age: Duration = Field(180.0, ge=120)
+    anomalies: AnomaliesSettings = AnomaliesSettings()
     external_metrics: ExternalMetricsSettings = ExternalMetricsSettings()
     keda: KedaSettings = KedaSettings()
 

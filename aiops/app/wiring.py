@@ -167,7 +167,7 @@ class Built:
 
 def build(settings: Settings) -> Built:
     """Return the wired daemon; raise FatalError or InvalidPolicy when it cannot be."""
-    from aiops.adapters.metrics import LoopMetrics, OutlookCollector
+    from aiops.adapters.metrics import LoopMetrics
     from aiops.adapters.store import Store
 
     world = surroundings(settings)
@@ -194,7 +194,7 @@ def build(settings: Settings) -> Built:
         store.close()
         raise
     viewer = Viewer(newest=lambda: loop.lookout.outlook, present=world.present, max_age_s=settings.export.max_age)
-    metrics.registry.register(OutlookCollector(viewer))
+    _register(settings, metrics, viewer, (loop, tied))
     return Built(
         settings=settings,
         store=store,
@@ -211,6 +211,19 @@ def build(settings: Settings) -> Built:
 def _expanded(settings: Settings, store: Store, world: Surroundings) -> ExpandedPolicySource:
     expanding = Expanding(adopted=store.journal.note_policies, remembered=lambda: remembered(store, settings.step))
     return ExpandedPolicySource(_promoted(settings, store, world), world.roster, expanding)
+
+
+def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:
+    """Let /metrics tell of forecasts, of watched series and of Alertmanager."""
+    from aiops.adapters.metrics import AlertmanagerCollector, AnomalyCollector, Naming, OutlookCollector
+
+    loop, tied = parts
+    metrics.registry.register(OutlookCollector(viewer))
+    metrics.registry.register(AlertmanagerCollector(tied.numbers))
+    told, max_age_s = settings.export.anomalies, settings.export.max_age
+    if told.enabled:
+        naming = Naming(metric_format=told.metric_format, max_series=told.max_series, max_age_s=max_age_s)
+        metrics.registry.register(AnomalyCollector(lambda: loop.bank.sights, viewer.present, naming))
 
 
 def _promoted(settings: Settings, store: Store, world: Surroundings) -> PromotedPolicySource:

@@ -1,7 +1,17 @@
 """The daemon's own metrics, `aiops_*`, in base units and with bounded labels; and the telemetry port."""
 
+from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
+from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
 from aiops.adapters.metrics.outlook import OutlookCollector
 from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.server import TelemetryServer
 
-__all__ = ["LoopMetrics", "OutlookCollector", "TelemetryServer"]
+__all__ = [
+    "AlertmanagerCollector",
+    "AlertmanagerNumbers",
+    "AnomalyCollector",
+    "LoopMetrics",
+    "Naming",
+    "OutlookCollector",
+    "TelemetryServer",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from aiops.core.model import LoopState, Pass, Tick, VerdictWord
+from aiops.core.model import IncidentState, LoopState, Pass, Tick, VerdictWord
 from aiops.core.versions import label
 
 _BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
@@ -29,6 +29,7 @@ class LoopMetrics:
         self._outcomes = Counter("aiops_outcomes_total", "Ends of actions.", ["policy", "outcome"], registry=registry)
         self._replicas = Gauge("aiops_target_replicas", "Replicas by policy.", ["policy", "kind"], registry=registry)
         self._findings = Gauge("aiops_findings", "Open findings.", registry=registry)
+        self._incidents = Gauge("aiops_incidents", "Incidents that are open.", registry=registry)
         self._effects = Gauge("aiops_outstanding_effects", "What is to be handed back.", registry=registry)
         self._last = Gauge("aiops_last_tick_timestamp_seconds", "Time of the last turn.", registry=registry)
 
@@ -41,6 +42,7 @@ class LoopMetrics:
         self._ticks.inc()
         self._last.set(tick.at)
         self._findings.set(len(tick.findings))
+        self._incidents.set(sum(one.state is IncidentState.OPEN for one in tick.incidents))
         self._effects.set(len(state.effects))
         for decision in tick.decisions:
             verdict, policy = decision.verdict, label(decision.policy)
