@@ -13,7 +13,7 @@ from enum import StrEnum
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey, TargetRef
 from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
-from aiops.core.versions import Promotion, as_shadow, in_mode
+from aiops.core.versions import Promotion, as_shadow, in_mode, template_key
 from aiops.errors import InvalidPolicy
 from aiops.policy import recompile
 
@@ -78,7 +78,9 @@ class _Made:
 def resolved(loaded: PolicySet, promotions: Sequence[Promotion], gate: Gate) -> Resolved:
     """Return what runs of a set. promotions: all of them, the oldest first."""
     words = standing_words(promotions)
-    made = [_of(policy, words.get(policy.key, ()), gate) for policy in (*loaded.scaling, *loaded.templates)]
+    # a member is among them while its template cannot be read, and was promoted with that
+    every = (*loaded.scaling, *loaded.templates)
+    made = [_of(policy, words.get(template_key(policy.key), ()), gate) for policy in every]
     made = _one_actor(made)
     scaling = [one.policy for one in made] + [one.shadow for one in made if one.shadow is not None]
     return Resolved(

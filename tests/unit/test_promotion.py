@@ -13,10 +13,13 @@ from aiops.app.promotion import Gate, Place, Resolved, resolved
 from aiops.core.ids import digest
 from aiops.core.model import Mode
 from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.selection import Member
 from aiops.core.versions import Promotion, in_mode, rules_hash, shadow_key, spec_hash
 from aiops.errors import StoreUnavailable
 from aiops.policy import parse, recompile
+from aiops.policy.members import member_policy
 from tests.builders import KEY, NOW, loaded
+from tests.unit.chosen import template
 
 FIRST = loaded()
 EDITED = loaded(bounds={"minReplicas": 3, "maxReplicas": 50})
@@ -51,6 +54,25 @@ def place(made: Resolved, key: str = KEY) -> Place:
 
 
 # -- the hash ------------------------------------------------------------------------------------------------
+
+
+def test_a_member_whose_template_cannot_be_read_acts_on_by_the_templates_word_s9():
+    """Its kind may not be read now: what stood is kept under its own key, and is not handed back for want of a word."""
+    web = template()
+    member = member_policy(web, Member(name="checkout"))
+    made = resolved(of(member), [word(web)], Gate.EVIDENCE)
+    assert (modes(made), place(made, member.key)) == ({member.key: Mode.ENFORCE}, Place.PROMOTED)
+    assert modes(resolved(of(member), [], Gate.EVIDENCE)) == {member.key: Mode.DRY_RUN}
+
+
+def test_templates_are_resolved_as_policies_are_and_stand_apart_from_them_s6():
+    web, edited = template(), template(("maxReplicas: 10", "maxReplicas: 20"))
+    made = resolved(replace(of(), templates=(edited,)), [word(web)], Gate.EVIDENCE)
+    assert made.policies.scaling == ()
+    acting, beside = made.policies.templates
+    assert (acting.key, acting.reach, acting.bounds.max_replicas) == (web.key, Mode.ENFORCE, 10)
+    assert (beside.key, beside.reach) == (shadow_key(web.key, edited.spec_hash), Mode.DRY_RUN)
+    assert place(made, web.key) is Place.EDITED
 
 
 def test_the_hash_is_of_the_rules_and_not_of_the_mode_s6():
