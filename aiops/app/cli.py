@@ -17,6 +17,7 @@ from aiops.app.commands import (
     incidents,
     look,
     people,
+    plans,
     policy,
     record,
     rehearse,
@@ -36,6 +37,8 @@ app = typer.Typer(
 app.add_typer(policy.app, name="policy")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
+app.add_typer(plans.plans, name="plans")
+app.add_typer(plans.failover, name="failover")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(watch.watch, name="watch")
 for module in (backtest, daemon, detect, forecast, incidents, look, people, record, rehearse, why):

@@ -13,6 +13,7 @@ from aiops.ports import Controls, ControlsReading
 
 if TYPE_CHECKING:
     from aiops.adapters.store.people import People
+    from aiops.adapters.store.plans import Plans
 
 ANSWERS_S = 86_400.0
 
@@ -23,11 +24,13 @@ class StoreControls:
     def __init__(
         self,
         people: People,
+        plans: Plans,
         pause_file: Path | None,
         freezes: Sequence[tuple[str, CronWindow]],
         people_now: Callable[[], float],
     ) -> None:
         self._people = people
+        self._plans = plans
         self._file = pause_file
         self._freezes = tuple(freezes)
         self._people_now = people_now
@@ -40,6 +43,7 @@ class StoreControls:
         return ControlsReading(
             pauses=(*pauses, *self._filed(at)),
             approvals=self._people.approvals(now - ANSWERS_S),
+            orders=tuple(replace(one, expires_at=one.expires_at + shift) for one in self._plans.orders(now)),
             freezes=tuple(
                 Freeze(name=name, until=until)
                 for name, window in self._freezes

@@ -147,7 +147,7 @@ def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
         "decision": decision.id,
         "mode": None if policy is None else policy.reach.value,
         "story": decision.story,
-        "verdict": "bug" if verdict is None else verdict.word.value,
+        "verdict": "bug" if decision.word is None else decision.word.value,
         "current": None if verdict is None else verdict.change.before,
         "wanted": None if verdict is None else verdict.proposal.change.after,
         "ready": None if sample is None else sample.ready,

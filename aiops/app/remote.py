@@ -63,6 +63,18 @@ class RemoteService:
         """Take a message of Alertmanager's webhook."""
         return self._map("POST", "alerts", json=message)
 
+    def plans(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return plans, newest first."""
+        return self._list("GET", "plans", params=asked)
+
+    def plan(self, plan_id: str) -> dict[str, Any]:
+        """Return one plan whole."""
+        return self._map("GET", f"plans/{plan_id}")
+
+    def order(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Say something to a plan, or to a policy of plans."""
+        return self._map("POST", "orders", json=wish)
+
     def actions(self, limit: int) -> list[dict[str, Any]]:
         """Return actions with their outcomes."""
         return self._list("GET", "actions", params={"limit": limit})

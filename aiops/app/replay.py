@@ -22,8 +22,8 @@ import numpy as np
 import aiops
 from aiops.core.ids import digest
 from aiops.core.model import Decision, Inputs
-from aiops.core.pipeline import decide_one
-from aiops.core.policies import ScalingPolicy
+from aiops.core.pipeline import decide_one, judge_again
+from aiops.core.policies import PlanPolicy, ScalingPolicy, WatchPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.core.versions import under_key
 from aiops.errors import InvalidInput
@@ -93,10 +93,14 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
     except ValueError as err:
         raise InvalidInput(f"the inputs of decision {decision.id} cannot be read: {err}") from err
     policy = recompile(policy_document)
-    if not isinstance(policy, ScalingPolicy):
-        raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which is no ScalingPolicy")
-    again_by = under_key(policy, decision.policy)
-    stored, again = to_text(decision), to_text(decide_one(again_by, inputs).decision)
+    match policy:
+        case ScalingPolicy():
+            made = decide_one(under_key(policy, decision.policy), inputs).decision
+        case PlanPolicy():
+            made = judge_again(policy, inputs)
+        case WatchPolicy():
+            raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which decides nothing")
+    stored, again = to_text(decision), to_text(made)
     differences = tuple(_differences(json.loads(stored), json.loads(again), ""))[:_MOST_DIFFERENCES]
     return Replayed(
         decision_id=decision.id,

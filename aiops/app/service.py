@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking, explaining
+from aiops.app import asking, explaining, plan_desk
 from aiops.app.asking import Known
 from aiops.app.replay import replay
 from aiops.app.versions import Terms, Versions
@@ -194,15 +194,32 @@ class Service:
         """Return what waits for a person's yes."""
         now = self.now()
         answered = {one.ask_id for one in self.store.people.approvals(0.0)}
-        return [
+        scaling = [
             {"id": q.id, "policy": key, "after": q.after, "expires_at": q.expires_at}
             for key, state in self.store.reader.states().items()
             if (q := state.question) is not None and q.expires_at > now and q.id not in answered
         ]
+        planned = plan_desk.questions(self.store, now)
+        return [*scaling, *(one for one in planned if one["needed"] > 1 or one["id"] not in answered)]
+
+    # -- plans -------------------------------------------------------------------------------------------
+
+    def plans(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return plans, newest first. Fields: policy, standing."""
+        return plan_desk.listed(self.store, policy=str(asked.get("policy") or ""), standing=bool(asked.get("standing")))
+
+    def plan(self, plan_id: str) -> dict[str, Any]:
+        """Return one plan whole."""
+        return plan_desk.shown(self.store, plan_id)
+
+    def order(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Say something to a plan, or to a policy of plans; see `plan_desk.order` for the fields."""
+        return plan_desk.order(self.store, wish)
 
     def answer(self, ask_id: str, wish: dict[str, Any]) -> dict[str, Any]:
         """Say yes or no to a question."""
-        known = [one["id"] for one in self.questions()]
+        open_ = {one["id"]: one for one in self.questions()}
+        known = list(open_)
         matching = [one for one in known if one.startswith(ask_id.upper())]
         if len(matching) != 1:
             raise NotFound(f"there is no open question {ask_id}; open: {', '.join(known) or 'none'}")
@@ -213,12 +230,12 @@ class Service:
             at=time.time(),
             reason=str(wish.get("reason", "")),
         )
-        self.store.people.answer(approval)
+        self.store.people.answer(approval, several=open_[matching[0]].get("needed", 1) > 1)
         return asdict(approval)
 
     def effects(self) -> list[dict[str, Any]]:
         """Return what stands in the clusters until it is handed back (S9)."""
-        return [_plain_effect(one) for one in self.store.reader.effects()]
+        return [*(_plain_effect(one) for one in self.store.reader.effects()), *plan_desk.effects(self.store)]
 
     def release(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Pause a scope and hand back what stands there; the loop does it at its next tick (S9)."""

@@ -201,7 +201,7 @@ def _stands(policy: ScalingPolicy, standing: Standing) -> Status:
     if decision is None:
         return status
     verdict = decision.verdict
-    status["verdict"] = "bug" if verdict is None else verdict.word.value
+    status["verdict"] = "bug" if decision.word is None else decision.word.value
     if verdict is not None:
         status |= {"currentReplicas": verdict.change.before, "wantedReplicas": verdict.proposal.change.after}
     last, at = standing.since.get(policy.key, (decision.id, decision.at))
@@ -269,6 +269,8 @@ def _conditions(policy: ScalingPolicy, held: str, standing: Standing, told: tupl
 
 def _bound(decision: Decision) -> tuple[Reason | None, str]:
     """Return why a decision was not what the policy wished for."""
+    if decision.judgement is not None:
+        return decision.judgement.reason, decision.judgement.detail
     if decision.verdict is None:
         return Reason.BUG, decision.story
     binding = decision.verdict.binding

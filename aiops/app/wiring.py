@@ -236,7 +236,7 @@ def _promoted(settings: Settings, store: Store, world: Surroundings) -> Promoted
 
 def _controls(settings: Settings, store: Store, policies: ExpandedPolicySource) -> Controls:
     freezes = [(one.name, window(one.schedule, one.duration, one.time_zone)) for one in settings.freezes]
-    people = StoreControls(store.people, settings.pause_file, freezes, time.time)
+    people = StoreControls(store.people, store.plans, settings.pause_file, freezes, time.time)
     return HeldControls(people, lambda: policies.held)
 
 

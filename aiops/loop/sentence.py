@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiops.core.model import Decision, Tick, VerdictWord
+from aiops.core.model import Decision, Plan, Tick, VerdictWord
 from aiops.core.record.story import clock
 
 _SPOKEN = 3
@@ -22,6 +22,7 @@ def spoken(tick: Tick) -> str:
     if shadows:
         parts.append(f"{shadows} in the shadow")
     parts += tick.waiting
+    parts += [_plan(plan) for plan in tick.plans if plan.notes and plan.notes[-1].at == tick.at]
     if tick.findings:
         worst = max(tick.findings, key=lambda finding: finding.score)
         more = f" and {len(tick.findings) - 1} more" if len(tick.findings) > 1 else ""
@@ -29,9 +30,13 @@ def spoken(tick: Tick) -> str:
     return f"{clock(tick.at)} {'; '.join(parts)}"
 
 
+def _plan(plan: Plan) -> str:
+    return f"plan {plan.id[-6:]} {plan.notes[-1].text}"
+
+
 def _worth_saying(decisions: list[Decision]) -> list[Decision]:
     if len(decisions) <= _SPOKEN:
         return decisions
-    moving = [d for d in decisions if d.verdict is None or d.verdict.word is VerdictWord.ALLOW]
+    moving = [d for d in decisions if d.word in (None, VerdictWord.ALLOW)]
     changed = [d for d in decisions if d.changed and d not in moving]
     return (moving + changed)[:_SPOKEN]

@@ -59,6 +59,7 @@ def application(answers: Answers, token: str, webhook_token: str = "") -> FastAP
     _versions(app, answers)
     _perceived(app, answers)
     _hearing(app, answers)
+    _planned(app, answers)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -171,6 +172,20 @@ def _versions(app: FastAPI, answers: Answers) -> None:
     @app.post("/api/v1/whatif")
     def whatif(wish: Wish) -> Plain:
         return answers.whatif(wish)
+
+
+def _planned(app: FastAPI, answers: Answers) -> None:
+    @app.get("/api/v1/plans")
+    def plans(policy: str = "", standing: bool = False) -> list[Plain]:
+        return answers.plans({"policy": policy, "standing": standing})
+
+    @app.get("/api/v1/plans/{plan_id}")
+    def plan(plan_id: str) -> Plain:
+        return answers.plan(plan_id)
+
+    @app.post("/api/v1/orders", status_code=201)
+    def order(wish: Wish) -> Plain:
+        return answers.order(wish)
 
 
 def _hearing(app: FastAPI, answers: Answers) -> None:

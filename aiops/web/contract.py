@@ -78,6 +78,18 @@ class Answers(Protocol):
         """Say yes or no."""
         ...
 
+    def plans(self, asked: Plain) -> list[Plain]:
+        """Return plans, newest first."""
+        ...
+
+    def plan(self, plan_id: str) -> Plain:
+        """Return one plan whole."""
+        ...
+
+    def order(self, wish: Plain) -> Plain:
+        """Say something to a plan, or to a policy of plans."""
+        ...
+
     def effects(self) -> list[Plain]:
         """Return what is to be handed back."""
         ...

@@ -33,6 +33,12 @@ class Plans:
         with translated("the plans cannot be read"), self._engine.connect() as connection:
             return tuple(from_text(row.body, Plan) for row in connection.execute(query.limit(min(limit, MOST))))
 
+    def carried(self) -> tuple[Plan, ...]:
+        """Return the plans that the loop carries on: those that stand, ended lately, or left something standing."""
+        query = select(PLANS.c.body).where(PLANS.c.carried).order_by(PLANS.c.created_at)
+        with translated("the plans cannot be read"), self._engine.connect() as connection:
+            return tuple(from_text(row.body, Plan) for row in connection.execute(query))
+
     def one(self, plan_id: str) -> Plan:
         """Return a plan by its id or the beginning of it; raise NotFound, or InvalidInput when several begin so."""
         query = select(PLANS.c.body).where(PLANS.c.id.startswith(plan_id.upper(), autoescape=True)).limit(2)

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from aiops.core.model import Action, Decision, Finding, Incident, Outcome, Pass, StepResult, VerdictWord
+from aiops.core.model import Action, Decision, Finding, Incident, Outcome, Pass, Ruling, StepResult, VerdictWord
 from aiops.core.record.codec import to_text
 
 Row = dict[str, Any]
@@ -39,8 +39,8 @@ def decision_row(decision: Decision) -> Row:
         "ticks": 1,
         "policy": decision.policy,
         "target": str(decision.target),
-        "verdict": "bug" if verdict is None else word(decision),
-        "reason": "" if ruling is None or isinstance(ruling, Pass) else ruling.reason.value,
+        "verdict": word(decision),
+        "reason": _reason(decision, ruling),
         "before": None if verdict is None else verdict.change.before,
         "after": None if verdict is None else verdict.change.after,
         "dry_run": verdict is not None and verdict.dry_run,
@@ -51,11 +51,18 @@ def decision_row(decision: Decision) -> Row:
     }
 
 
+def _reason(decision: Decision, ruling: Ruling | None) -> str:
+    judged = None if decision.judgement is None else decision.judgement.reason
+    if judged is not None:
+        return judged.value
+    return "" if ruling is None or isinstance(ruling, Pass) else ruling.reason.value
+
+
 def word(decision: Decision) -> str:
     """Return the verdict as people filter by it: a wish of which limits leave nothing is a wait."""
     verdict = decision.verdict
     if verdict is None:
-        return "bug"
+        return "bug" if decision.word is None else decision.word.value
     held = verdict.word is VerdictWord.STEADY and verdict.proposal.delta != 0
     return VerdictWord.WAIT.value if held else verdict.word.value
 

@@ -158,6 +158,13 @@ class Decision:
     candidate_for: PolicyKey = ""
     judgement: Judgement | None = None
 
+    @property
+    def word(self) -> VerdictWord | None:
+        """Return the verdict's or the judgement's word, None for a bug."""
+        if self.verdict is not None:
+            return self.verdict.word
+        return None if self.judgement is None else self.judgement.word
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:

@@ -6,8 +6,9 @@ decision call.
 
 from aiops.core.pipeline.answers import Settled, settled
 from aiops.core.pipeline.effects import plan_stamps, stamps
+from aiops.core.pipeline.lane import wanted
 from aiops.core.pipeline.one import Decided, decide_one, demand_of
-from aiops.core.pipeline.planning import judge_one, plans_answered, wanted
+from aiops.core.pipeline.planning import judge_again, plans_answered
 from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over, with_followed
 from aiops.core.pipeline.turn import Decisions, Turn, decide, decide_plans, plans_followed
 from aiops.core.plans.guards import touched
@@ -22,7 +23,7 @@ __all__ = [
     "decide_one",
     "decide_plans",
     "demand_of",
-    "judge_one",
+    "judge_again",
     "orphans",
     "overdue",
     "plan_stamps",

@@ -14,17 +14,12 @@ from aiops.core.ids import ulid
 from aiops.core.model import (
     Decision,
     Errand,
-    Finding,
     GroupState,
-    Incident,
     Inputs,
     Instant,
     Judgement,
     LadderState,
-    Looked,
     LoopState,
-    Order,
-    OrderKind,
     Plan,
     PolicyKey,
     Signal,
@@ -32,42 +27,30 @@ from aiops.core.model import (
     Snapshot,
     StepResult,
     TargetState,
-    Wanted,
+    VerdictWord,
 )
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
+from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
 from aiops.core.pipeline.planners import PLANNERS
 from aiops.core.planning import Judged, Situation
 from aiops.core.plans.changes import answered
-from aiops.core.plans.guards import Bounds, namespace_of
+from aiops.core.plans.guards import Bounds
 from aiops.core.plans.lifecycle import Entered, confirmed, entered, expired, kept_still, ordered, to_forget, watched
 from aiops.core.plans.machine import advance
-from aiops.core.plans.operations import verbs
 from aiops.core.plans.world import World
 from aiops.core.policies import PlanPolicy
 from aiops.core.protocols import ConditionError, Env
 
 _FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
-_OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.
-
-    `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`.
-    """
-
-    policies: tuple[PlanPolicy, ...]
-    elsewhere: frozenset[PolicyKey]
-    snapshot: Snapshot
-    tick_id: str
-    tick_s: float
-    code: str = ""
-    platform: str = ""
-    findings: tuple[Finding, ...] = ()
-    incidents: tuple[Incident, ...] = ()
+_SPOKEN = {
+    VerdictWord.STEADY: "steady",
+    VerdictWord.ALLOW: "acts",
+    VerdictWord.WAIT: "hold",
+    VerdictWord.ASK: "asks",
+    VerdictWord.DENY: "denied",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +87,10 @@ class _Made:
     signals: dict[PolicyKey, Mapping[str, Signal]] = field(default_factory=dict)
     envs: dict[PolicyKey, Env] = field(default_factory=dict)
 
-
-def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
-    """Return every object that must be looked at: by the policies, by their memories, by plans that have not ended."""
-    asked = [policy.wanted for policy in policies]
-    asked += [one.wanted for one in state.groups.values()]
-    asked += [one.wanted for one in state.ladders.values()]
-    for plan in state.plans.values():
-        for step in plan.steps:
-            asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
-    objects = [ref for one in asked for ref in one.objects]
-    objects += [policy.target for policy in policies]
-    around = [*objects, *(ref for policy in policies for ref in policy.workloads)]
-    objects += [namespace_of(ref) for ref in around if ref.namespace]
-    selections = {one.key: one for some in asked for one in some.selections}
-    return Wanted(objects=tuple(dict.fromkeys(objects)), selections=tuple(selections.values()))
+    @property
+    def state(self) -> LoopState:
+        """Return what is carried so far."""
+        return LoopState(plans=self.plans, groups=self.groups, ladders=self.ladders, orders=self.orders)
 
 
 def plan_turn(state: LoopState, lane: Lane) -> Planned:
@@ -209,10 +181,17 @@ def _environment(signals: Mapping[str, Signal], inputs: Inputs) -> Env:
     return env
 
 
+def judge_again(policy: PlanPolicy, inputs: Inputs) -> Decision:
+    """Return the decision that a policy of plans makes from its stored inputs."""
+    return _decision(
+        policy, inputs, inputs.group or inputs.ladder, judgement=judge_one(policy, inputs).entered.judgement
+    )
+
+
 def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     """Judge one policy and take what it wants; a bug in it holds that policy alone (S10)."""
     key = policy.key
-    inputs = made.seen[key] = _inputs(policy, lane, made)
+    inputs = made.seen[key] = inputs_of(policy, lane, made.state)
     memory: GroupState | LadderState | None = inputs.group or inputs.ladder
     try:
         one = judge_one(policy, inputs)
@@ -233,58 +212,6 @@ def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
         made.ladders[key] = after
 
 
-def _inputs(policy: PlanPolicy, lane: Lane, made: _Made) -> Inputs:
-    """Return the part of a lane's world that one policy is judged from; it is what is stored for replay."""
-    key, snapshot = policy.key, lane.snapshot
-    group, ladder = made.groups.get(key), made.ladders.get(key)
-    own = LoopState(
-        plans={one.id: one for one in made.plans.values() if one.policy == key},
-        groups={} if group is None else {key: group},
-        ladders={} if ladder is None else {key: ladder},
-    )
-    targets = {ref.key for ref in (policy.target, *policy.workloads)}
-    part = Snapshot(
-        at=snapshot.at,
-        answers={key: snapshot.answers.get(key, {})},
-        workloads={name: one for name, one in snapshot.workloads.items() if name in targets},
-        leadership=snapshot.leadership,
-        scope=snapshot.scope,
-        store_ok=snapshot.store_ok,
-        cluster_errors=snapshot.cluster_errors,
-        target_errors={name: one for name, one in snapshot.target_errors.items() if name in targets},
-        pauses=snapshot.pauses,
-        freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
-        approvals=snapshot.approvals,
-        alerts=snapshot.alerts,
-        looked=_part(snapshot.looked, wanted((policy,), own)),
-        orders=tuple(one for one in snapshot.orders if one.id not in made.orders and _concerns(one, policy)),
-    )
-    return Inputs(
-        tick_id=lane.tick_id,
-        tick_s=lane.tick_s,
-        policy=key,
-        policy_digest=policy.digest,
-        code=lane.code,
-        platform=lane.platform,
-        snapshot=part,
-        state=_FRESH,
-        findings=lane.findings,
-        incidents=lane.incidents,
-        plans=tuple(made.plans.values()),
-        group=group,
-        ladder=ladder,
-    )
-
-
-def _part(looked: Looked, asked: Wanted) -> Looked:
-    objects, selections = {ref.key for ref in asked.objects}, {one.key for one in asked.selections}
-    return Looked(
-        objects={key: one for key, one in looked.objects.items() if key in objects},
-        selections={key: one for key, one in looked.selections.items() if key in selections},
-        errors={key: one for key, one in looked.errors.items() if key in objects or key in selections},
-    )
-
-
 def _decision(
     policy: PlanPolicy,
     inputs: Inputs,
@@ -299,7 +226,7 @@ def _decision(
     now = inputs.snapshot.at
     story = f"hold: a bug in deciding, nothing is done ({bug.strip().splitlines()[-1]})" if bug else ""
     if judgement is not None:
-        story = f"{judgement.word.value}: {judgement.detail}"
+        story = f"{_SPOKEN[judgement.word]}: {judgement.detail}"
     return Decision(
         id=ulid(now, policy.key, inputs.tick_id) if changed else known,
         tick_id=inputs.tick_id,
@@ -325,14 +252,10 @@ def _fingerprint(policy: PlanPolicy, judgement: Judgement) -> str:
 # -- people's words ------------------------------------------------------------------------------------
 
 
-def _concerns(order: Order, policy: PlanPolicy) -> bool:
-    return order.kind in _OF_POLICIES and order.subject == policy.key
-
-
 def _follow_orders(made: _Made, snapshot: Snapshot) -> None:
     """Follow what people said to plans: by the plan's id, or by the policy for whatever stands for it."""
     for order in snapshot.orders:
-        if order.id in made.orders or order.kind in _OF_POLICIES or order.expires_at <= snapshot.at:
+        if order.id in made.orders or order.kind in OF_POLICIES or order.expires_at <= snapshot.at:
             continue
         named = [plan for plan in made.plans.values() if order.subject == plan.id]
         standing = [p for p in made.plans.values() if order.subject == p.policy and not p.status.ended]

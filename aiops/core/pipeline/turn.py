@@ -22,8 +22,9 @@ from aiops.core.model import (
     Tick,
 )
 from aiops.core.pipeline.effects import reconciled, to_hand_back
+from aiops.core.pipeline.lane import Lane
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
-from aiops.core.pipeline.planning import Lane, plan_turn, plans_judged
+from aiops.core.pipeline.planning import plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.versions import beside, is_version
 

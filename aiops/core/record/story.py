@@ -16,6 +16,7 @@ from aiops.core.model import (
     Effect,
     Forecast,
     Instant,
+    Judgement,
     Mode,
     Need,
     Nowcast,
@@ -121,6 +122,9 @@ def explanation(told: Told) -> str:
 def _lines(told: Told) -> Iterator[str]:
     decision, verdict = told.decision, told.decision.verdict
     yield _headline(told)
+    if decision.judgement is not None:
+        yield from _judged(told, decision.judgement)
+        return
     if decision.bug or verdict is None:
         yield _line("bug", (decision.bug or "nothing was decided").strip().splitlines()[-1])
         return
@@ -142,6 +146,18 @@ def _lines(told: Told) -> Iterator[str]:
         yield _line("stood", f"{told.ticks} ticks, until {stamp(told.until)}")
 
 
+def _judged(told: Told, judgement: Judgement) -> Iterator[str]:
+    """Return what a policy of plans saw, and what it made of it."""
+    for number, seen in enumerate(judgement.evidence):
+        yield _line("" if number else "saw", seen)
+    reason = "" if judgement.reason is None else f" ({judgement.reason.value})"
+    yield _line("decides", f"{judgement.detail}{reason}")
+    if judgement.plan_id:
+        yield _line("plan", f"{judgement.plan_id}; aiops plans show {judgement.plan_id}")
+    if told.ticks > 1 and told.until is not None:
+        yield _line("stood", f"{told.ticks} ticks, until {stamp(told.until)}")
+
+
 def _line(label: str, text: str) -> str:
     return f"{label:<10} {text}"
 
@@ -150,7 +166,7 @@ def _headline(told: Told) -> str:
     decision, verdict = told.decision, told.decision.verdict
     start = f"decision {decision.id} {stamp(decision.at)} {decision.target} {decision.policy}"
     if verdict is None:
-        return f"{start}  BUG"
+        return f"{start}  {'BUG' if decision.word is None else _HEADLINES[decision.word]}"
     word = verdict.word
     # limits that leave nothing of a wish hold it: people do not read that as steady
     headline = "HOLD" if word is VerdictWord.STEADY and verdict.proposal.delta else _HEADLINES[word]

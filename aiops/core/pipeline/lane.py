@@ -1,0 +1,119 @@
+"""The policies of plans that are judged together at one instant, and the part of the world that each is judged from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiops.core.model import (
+    Finding,
+    Incident,
+    Inputs,
+    Looked,
+    LoopState,
+    Order,
+    OrderKind,
+    PolicyKey,
+    Snapshot,
+    TargetState,
+    Wanted,
+)
+from aiops.core.plans.guards import namespace_of
+from aiops.core.plans.operations import verbs
+from aiops.core.policies import PlanPolicy
+
+OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
+"""Orders that a policy follows; the others are for plans."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.
+
+    `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`.
+    """
+
+    policies: tuple[PlanPolicy, ...]
+    elsewhere: frozenset[PolicyKey]
+    snapshot: Snapshot
+    tick_id: str
+    tick_s: float
+    code: str = ""
+    platform: str = ""
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+
+def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
+    """Return every object that must be looked at: by the policies, by their memories, by plans that have not ended."""
+    asked = [policy.wanted for policy in policies]
+    asked += [one.wanted for one in state.groups.values()]
+    asked += [one.wanted for one in state.ladders.values()]
+    for plan in state.plans.values():
+        for step in plan.steps:
+            asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
+    objects = [ref for one in asked for ref in one.objects]
+    objects += [policy.target for policy in policies]
+    around = [*objects, *(ref for policy in policies for ref in policy.workloads)]
+    objects += [namespace_of(ref) for ref in around if ref.namespace]
+    selections = {one.key: one for some in asked for one in some.selections}
+    return Wanted(objects=tuple(dict.fromkeys(objects)), selections=tuple(selections.values()))
+
+
+def concerns(order: Order, policy: PlanPolicy) -> bool:
+    """Return whether an order is for a policy to follow, and not for a plan."""
+    return order.kind in OF_POLICIES and order.subject == policy.key
+
+
+def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
+    """Return the part of a lane's world that one policy is judged from; it is what is stored for replay.
+
+    state: with the plans, memories and followed orders as they are when its turn comes.
+    """
+    key, snapshot = policy.key, lane.snapshot
+    group, ladder = state.groups.get(key), state.ladders.get(key)
+    own = LoopState(
+        plans={one.id: one for one in state.plans.values() if one.policy == key},
+        groups={} if group is None else {key: group},
+        ladders={} if ladder is None else {key: ladder},
+    )
+    targets = {ref.key for ref in (policy.target, *policy.workloads)}
+    part = Snapshot(
+        at=snapshot.at,
+        answers={key: snapshot.answers.get(key, {})},
+        workloads={name: one for name, one in snapshot.workloads.items() if name in targets},
+        leadership=snapshot.leadership,
+        scope=snapshot.scope,
+        store_ok=snapshot.store_ok,
+        cluster_errors=snapshot.cluster_errors,
+        target_errors={name: one for name, one in snapshot.target_errors.items() if name in targets},
+        pauses=snapshot.pauses,
+        freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
+        approvals=snapshot.approvals,
+        alerts=snapshot.alerts,
+        looked=_part(snapshot.looked, wanted((policy,), own)),
+        orders=tuple(one for one in snapshot.orders if one.id not in state.orders and concerns(one, policy)),
+    )
+    return Inputs(
+        tick_id=lane.tick_id,
+        tick_s=lane.tick_s,
+        policy=key,
+        policy_digest=policy.digest,
+        code=lane.code,
+        platform=lane.platform,
+        snapshot=part,
+        state=TargetState(),
+        findings=lane.findings,
+        incidents=lane.incidents,
+        plans=tuple(state.plans.values()),
+        group=group,
+        ladder=ladder,
+    )
+
+
+def _part(looked: Looked, asked: Wanted) -> Looked:
+    objects, selections = {ref.key for ref in asked.objects}, {one.key for one in asked.selections}
+    return Looked(
+        objects={key: one for key, one in looked.objects.items() if key in objects},
+        selections={key: one for key, one in looked.selections.items() if key in selections},
+        errors={key: one for key, one in looked.errors.items() if key in objects or key in selections},
+    )
