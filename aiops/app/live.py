@@ -66,7 +66,7 @@ class LiveService(Service):
             "sentence": built.sentence,
             "held": built.loop.held,
             "unhealthy": built.unhealthy(),
-            "unready": built.unready(),
+            "unready": [*built.unready(), *built.ties.unwell()],
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
             "problems": self._problems(),

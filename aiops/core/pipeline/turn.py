@@ -134,6 +134,8 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
     workload = snapshot.workloads.get(target)
     price = snapshot.replica_usd_per_hour.get(target)
     refused = snapshot.target_errors.get(target)
+    # conditions alone see findings, incidents and alerts, of which a storm has thousands
+    asks = bool(policy.guardrails) or policy.verify.expect is not None
     return Inputs(
         tick_id=tick_id,
         tick_s=turn.policies.step_s,
@@ -153,7 +155,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             pauses=snapshot.pauses,
             freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
             approvals=snapshot.approvals,
-            alerts=snapshot.alerts,
+            alerts=snapshot.alerts if asks else (),
             replica_usd_per_hour={} if price is None else {target: price},
         ),
         state=_carried(policy, state),
@@ -161,8 +163,8 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         forecast=percepts.forecasts.get(key),
         nowcast=percepts.nowcasts.get(key),
         capacity=percepts.capacities.get(key),
-        findings=percepts.findings,
-        incidents=percepts.incidents,
+        findings=percepts.findings if asks else (),
+        incidents=percepts.incidents if asks else (),
     )
 
 
