@@ -24,14 +24,14 @@ receivers:
 
 
 @contextmanager
-def running_alertmanager(folder: Path, webhook: str, token: Path) -> Iterator[str]:
-    """Yield the URL of an Alertmanager that calls `webhook` with the token in a file."""
+def running_alertmanager(folder: Path, webhook: str, token: Path, port: int | None = None) -> Iterator[str]:
+    """Yield the URL of an Alertmanager that calls `webhook` with the token in a file. port: a free one without."""
     binary = shutil.which("prometheus-alertmanager")
     if binary is None:
         pytest.fail("Debian's prometheus-alertmanager is missing: make test installs it")
     config = folder / "alertmanager.yml"
     config.write_text(CONFIG.format(webhook=webhook, token=token))
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     flags = [f"--config.file={config}", f"--storage.path={folder / 'am'}", f"--web.listen-address={address}"]
     log = (folder / "alertmanager.log").open("w")
     process = subprocess.Popen([binary, *flags, "--cluster.listen-address="], stdout=log, stderr=log)
