@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, Wanted
-from aiops.core.protocols import Condition, Schedule
+from aiops.core.protocols import Condition, DayCalendar, Schedule
 from aiops.core.selection import Selection
 
 # -- what is asked of the metrics source ---------------------------------------------------------
@@ -179,7 +179,8 @@ class ForecastSpec:
     """Which model looks ahead, over how much history, and which quantile is served.
 
     lead_s is the start-up lead time used until it is measured. by_slo: what is served is the margin that the SLO's
-    error budget allows, above a forecast for the lead time itself; `quantile` serves until that has learnt.
+    error budget allows, above a forecast for the lead time itself; `quantile` serves until that has learnt. calendar:
+    of holidays, None without one.
     """
 
     model: str
@@ -188,6 +189,7 @@ class ForecastSpec:
     lead_s: float
     season_s: float
     by_slo: bool = False
+    calendar: DayCalendar | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

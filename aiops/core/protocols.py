@@ -47,6 +47,30 @@ class Schedule(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One day of a calendar, from midnight to midnight where it is kept. weekday: 0 is Monday."""
+
+    start: Instant
+    end: Instant
+    weekday: int
+    holiday: bool
+
+
+@runtime_checkable
+class DayCalendar(Protocol):
+    """Days that are like others, and holidays, which are not."""
+
+    @property
+    def text(self) -> str:
+        """Return what it is."""
+        ...
+
+    def day(self, at: Instant) -> Day:
+        """Return the day in which an instant lies."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
     """What a detector says of one frame, row by row. All arrays have the frame's length.

@@ -48,7 +48,7 @@ class Promotion:
 
 
 def spec_hash(document: str) -> str:
-    """Return the digest of a canonical document without mode, labels and annotations (S6): a member has its template's."""
+    """Return the digest of a canonical document without mode, labels, annotations and member (S6)."""
     whole = json.loads(document)
     whole["spec"].pop("mode", None)
     for name in ("labels", "annotations", MEMBER):

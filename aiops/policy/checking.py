@@ -43,7 +43,6 @@ _REFUSED: Mapping[Path, tuple[str, str]] = {
         "a policy selects in its own namespace, and in no other (S3)",
         "one policy for each namespace; what they share goes into PolicyDefaults",
     ),
-    ("forecast", "calendar"): ("forecasts know no holidays", "bounds.windows and freezes do"),
 }
 """What people look for here, and where it is instead."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiops.core.model import Instant
+from aiops.core.protocols import Day
 
 _FAR_S = 400 * 86_400.0
 _MOST_DAYS = 400
@@ -112,6 +113,29 @@ class Holidays:
         while self.calendar.has(day) and (day - first).days < _MOST_DAYS:
             day += timedelta(days=1)
         return None if day == first else datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Every day in a time zone, and which of them are holidays."""
+
+    calendar: Calendar
+    zone: str
+
+    @property
+    def text(self) -> str:
+        """Return what it is."""
+        return f"days in {self.zone}, {Holidays(self.calendar, self.zone).text}"
+
+    def day(self, at: Instant) -> Day:
+        """Return the day in which an instant lies; one on which the clock is set is shorter or longer."""
+        zone = ZoneInfo(self.zone)
+        today = datetime.fromtimestamp(at, UTC).astimezone(zone).date()
+        start, end = (
+            datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+            for day in (today, today + timedelta(days=1))
+        )
+        return Day(start=start, end=end, weekday=today.weekday(), holiday=self.calendar.has(today))
 
 
 def window(

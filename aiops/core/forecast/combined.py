@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aiops.core.forecast.fitting import Fitted, fit
 from aiops.core.forecast.fleet import Calendar, Fleet
 from aiops.core.forecast.grid import Grid
+from aiops.core.forecast.holidays import Resting
 from aiops.core.forecast.members import MEMBERS, Member
 from aiops.core.forecast.standing import QUANTILES
 from aiops.core.model import F64, Instant
@@ -50,6 +51,9 @@ class Combined:
         calendar: Calendar | None = None,
     ) -> None:
         grid, steps = Grid.of(STEP_S, spec.season_s), round(spec.history_s / STEP_S)
+        self._resting = None if spec.calendar is None else Resting(spec.calendar)
+        if calendar is None and self._resting is not None:
+            calendar = self._resting.mask
         self.fleet = Fleet(grid, 1, history_steps=steps, members=members, calendar=calendar)
         self._refits = refits
         self._first = self._minute = -1
@@ -85,6 +89,7 @@ class Combined:
         elif newest > self._minute:
             self._close_until(newest)
         self._merge(minutes, values)
+        self._weigh()
         self.refit()
 
     def refit(self) -> None:
@@ -151,7 +156,7 @@ class Combined:
         """Return the state for a checkpoint."""
         out: dict[str, NDArray[np.generic]] = dict(self.fleet.arrays())
         out["clock"] = np.array([float(getattr(self, name)) for name in _CLOCK])
-        return out
+        return out if self._resting is None else {**out, **self._resting.arrays()}
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
@@ -159,6 +164,8 @@ class Combined:
             raise ValueError(f"{self.name}: the checkpoint's clock does not fit {(len(_CLOCK),)}")
         try:
             self.fleet.restore(arrays)
+            if self._resting is not None:
+                self._resting.restore(arrays)
         except ValueError as err:
             raise ValueError(f"{self.name}: {err}") from err
         first, minute, self._sum, self._count, fit_at = (float(number) for number in arrays["clock"])
@@ -182,8 +189,15 @@ class Combined:
             for _ in range(silent):
                 self.fleet.update(np.array([math.nan]))
         self._minute = minute
-        if self._refits and self._due():
+        another = self._resting is not None and self._resting.due(minute) and self._weigh()
+        if self._refits and (another or self._due()):
             self.refit()
+
+    def _weigh(self) -> bool:
+        """Take the evidence of holidays; return whether they are like another weekday now."""
+        if self._resting is None:
+            return False
+        return self._resting.weigh(self.fleet.values[0], self.fleet.step - self.fleet.size)
 
     def _due(self) -> bool:
         """Return whether history has grown enough since the last fit: by a quarter, later by a season.

@@ -8,11 +8,13 @@ request-rate traces over 1 to 60 minutes. Before a season is known, it follows a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from aiops.core.forecast.holidays import REST_DAYS, Resting
 from aiops.core.forecast.track_record import HORIZONS, KEPT, MOST_AHEAD, QUANTILES, TrackRecord
-from aiops.core.model import F64, Instant, Rows
+from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.policies import ForecastSpec
 from aiops.core.protocols import Arrays
 
@@ -20,6 +22,7 @@ STEP_S = 60.0
 SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
 """How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
 
+_REST_SEASONS = tuple((days, 1.0) for days in range(1, REST_DAYS + 1))
 FADE_STEPS = 720.0
 RATIO_LIMITS = (0.25, 4.0)
 REFIT_STEPS = 20
@@ -55,6 +58,7 @@ class SeasonalNaive:
         self._size = max(round(spec.history_s / STEP_S), self._season * 2) + _SLACK
         self._values = np.full(self._size, np.nan)
         self._record = TrackRecord()
+        self._resting = None if spec.calendar is None else Resting(spec.calendar)
         self._block, self._block_from = np.full(_BLOCK, np.nan), -1
         self._seasonal = False
         self._first = self._minute = -1
@@ -153,11 +157,14 @@ class SeasonalNaive:
             "block": self._block,
             "clock": np.array([*clock, self._block_from, float(self._seasonal)]),
             **self._record.arrays(),
+            **({} if self._resting is None else self._resting.arrays()),
         }
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
         for name, array in self.arrays().items():
+            if name == "holidays":
+                continue  # a checkpoint of before there was a calendar has none
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
         self._values, self._block = np.array(arrays["values"]), np.array(arrays["block"])
@@ -167,6 +174,8 @@ class SeasonalNaive:
         self._first, self._minute, self._block_from = int(clock[0]), int(clock[1]), int(clock[-2])
         self._seasonal = bool(clock[-1])
         self._record.restore(arrays)
+        if self._resting is not None:
+            self._resting.restore(arrays)
 
     # -- inner ---------------------------------------------------------------------------------------
 
@@ -189,6 +198,8 @@ class SeasonalNaive:
         self._now = self._then = self._weight = self._slow = self._weight_slow = self._age = 0.0
         finite = self._values[np.isfinite(self._values)]
         self._floor = _NORM_RATIO * float(np.abs(finite).mean()) if len(finite) else 0.0
+        self._minute = opened
+        self._weigh()
         start = max(self._first, opened - KEPT - 2 * MOST_AHEAD)
         for minute in range(start, opened):
             self._minute = minute
@@ -218,6 +229,8 @@ class SeasonalNaive:
 
     def _close(self, minute: int, value: float, *, refit: bool) -> None:
         """Note how wrong the forecasts for a minute were, learn it, and foretell from its end."""
+        if self._resting is not None and self._resting.due(minute) and self._weigh():
+            self._block_from = -1
         season = float(self._profile(minute, 1)[0])
         if not self._seasonal and not math.isnan(season):
             self._record.forget()
@@ -286,14 +299,15 @@ class SeasonalNaive:
     def _of_seasons(self, minute: int, steps: int) -> F64:
         """Return the weighted mean of the same time in past seasons, smoothed over three minutes; gaps are bridged."""
         around = np.arange(minute - 1, minute + steps + 1)
-        total, weights = np.zeros(steps), np.zeros(steps)
-        for seasons, weight in SEASONS:
-            cells = self._at(around - seasons * self._season)
-            for shift in range(3):
-                part = cells[shift : shift + steps]
-                there = np.isfinite(part)
-                total += np.where(there, weight * part, 0.0)
-                weights += weight * there
+        rest = (
+            None if self._resting is None else self._resting.mask(int(around[0]) - self._back, self._back + len(around))
+        )
+        total, weights = self._summed(around, SEASONS, rest)
+        if rest is not None and rest[-steps - 1 : -1].any():
+            # days of rest are as others of their kind were; where none is known, as any day
+            other, others = self._summed(around, _REST_SEASONS, rest)
+            special = rest[-steps - 1 : -1] & (others > 0)
+            total, weights = np.where(special, other, total), np.where(special, others, weights)
         known = weights > 0
         if not known.any():
             return np.full(steps, np.nan)
@@ -302,6 +316,36 @@ class SeasonalNaive:
             places = np.arange(steps)
             out = np.interp(places, places[known], out[known])
         return np.asarray(out, np.float64)
+
+    @property
+    def _back(self) -> int:
+        """Return how many minutes back days of rest are looked for."""
+        return REST_DAYS * self._season
+
+    def _summed(self, around: Rows, lags: Sequence[tuple[int, float]], rest: Bools | None) -> tuple[F64, F64]:
+        """Return weighted sums over past seasons and over three minutes, and the weights; kinds of days do not mix.
+
+        rest: bool[back + len(around)], up to the last of the minutes.
+        """
+        steps = len(around) - 2
+        total, weights = np.zeros(steps), np.zeros(steps)
+        for seasons, weight in lags:
+            cells = self._at(around - seasons * self._season)
+            if rest is not None:
+                place = self._back - seasons * self._season
+                cells = np.where(rest[place : place + len(around)] == rest[self._back :], cells, np.nan)
+            for shift in range(3):
+                part = cells[shift : shift + steps]
+                there = np.isfinite(part)
+                total += np.where(there, weight * part, 0.0)
+                weights += weight * there
+        return total, weights
+
+    def _weigh(self) -> bool:
+        """Take the evidence of holidays; return whether they are like another weekday now."""
+        if self._resting is None or self._first < 0:
+            return False
+        return self._resting.weigh(self._at(np.arange(self._first, self._minute)), self._first)
 
     def _at(self, minutes: Rows) -> F64:
         """Return the values of minutes that are over; NaN outside of what is kept."""

@@ -48,6 +48,7 @@ SLO_QUANTILE = 0.95
 """What is served by a policy that follows its SLO, until the next minutes have been learnt."""
 
 LEAST_SEASON_S = 7200.0
+DAY_S = 86_400.0
 
 
 def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Problems) -> ScalingPolicy | None:
@@ -70,6 +71,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     expect = spec.verify.expect
     expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
     problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone), "bad-schedule")
+    days = _days(spec, problems)
     if problems.fatal:
         return None
     return ScalingPolicy(
@@ -82,7 +84,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         lever=spec.lever,
         signals={name: one for name, one in signals.items() if one is not None},
         objective=_objective(spec),
-        forecast=_forecast(spec),
+        forecast=_forecast(spec, days),
         bounds=Bounds(min_replicas=spec.bounds.min_replicas, max_replicas=spec.bounds.max_replicas, windows=windows),
         up=_rules(spec.behavior.scale_up, UP_WINDOW_S, UP_RATES, UP_TOLERANCE),
         down=_rules(spec.behavior.scale_down, DOWN_WINDOW_S, DOWN_RATES, DOWN_TOLERANCE),
@@ -288,7 +290,19 @@ def _objective(spec: ScalingSpec) -> Objective:
     )
 
 
-def _forecast(spec: ScalingSpec) -> ForecastSpec | None:
+def _days(spec: ScalingSpec, problems: Problems) -> schedule.Days | None:
+    """Return the calendar of the forecast; note what of it is not known, and a season of another length."""
+    said, path = None if spec.forecast is None else spec.forecast.calendar, ("spec", "forecast", "calendar")
+    if said is None or spec.forecast is None:
+        return None
+    if spec.forecast.season != DAY_S:
+        problems.add(path, "holidays are days: a calendar needs a season of 1d", code="bad-calendar")
+    days = _calendar(said, path, problems)
+    zone = problems.attempt((*path, "timeZone"), lambda: schedule.known_zone(said.time_zone), "bad-schedule")
+    return None if days is None or zone is None else schedule.Days(days, zone)
+
+
+def _forecast(spec: ScalingSpec, days: schedule.Days | None) -> ForecastSpec | None:
     one = spec.forecast
     if one is None:
         return None
@@ -299,6 +313,7 @@ def _forecast(spec: ScalingSpec) -> ForecastSpec | None:
         lead_s=one.lead_time,
         season_s=one.season,
         by_slo=one.quantile == "slo",
+        calendar=days,
     )
 
 

@@ -109,6 +109,20 @@ class ObjectiveSpec(Spec):
         return self
 
 
+class CalendarSpec(Spec):
+    """Days that are not like others."""
+
+    country: str = Field("", description="ISO 3166 code of a country, for its public holidays: DE")
+    subdivision: str = Field("", description="a part of the country with holidays of its own: BY")
+    dates: tuple[date, ...] = Field((), description="days of one's own: 2026-12-24")
+
+
+class DayCalendarSpec(CalendarSpec):
+    """Days that are not like others, and where they begin."""
+
+    time_zone: str = Field("UTC", description="of their midnights: Europe/Berlin")
+
+
 class ForecastSpec(Spec):
     """How demand is foreseen."""
 
@@ -124,6 +138,9 @@ class ForecastSpec(Spec):
     horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")
     lead_time: Duration = Field(60.0, description="start-up time until it is measured")
     season: Duration = Field(86400.0, ge=3600, description="the length of the season")
+    calendar: DayCalendarSpec | None = Field(
+        None, description="holidays, which are foreseen as the weekday that they were most like; needs a season of 1d"
+    )
 
     @field_validator("model")
     @classmethod
@@ -146,14 +163,6 @@ _ORDERED = (
     "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
     "minReplicas is greater than maxReplicas",
 )
-
-
-class CalendarSpec(Spec):
-    """Days that are not like others."""
-
-    country: str = Field("", description="ISO 3166 code of a country, for its public holidays: DE")
-    subdivision: str = Field("", description="a part of the country with holidays of its own: BY")
-    dates: tuple[date, ...] = Field((), description="days of one's own: 2026-12-24")
 
 
 class OnHolidays(StrEnum):
