@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from aiops.core.model import (
     Action,
+    Alert,
+    AlertStatus,
     Approval,
     Direction,
     Freeze,
@@ -59,7 +61,7 @@ class Standing:
 
 
 class TestControls:
-    """Pauses, freezes and answers at their times."""
+    """Pauses, freezes, alerts and answers at their times."""
 
     __test__ = False
 
@@ -68,6 +70,7 @@ class TestControls:
         self._key = case.policy.key
         self._pauses = Spans(case.spec.pauses, case.start)
         self._freezes = Spans(case.spec.freezes, case.start)
+        self._alerts = Spans(case.spec.alerts, case.start)
         begun = case.start.timestamp()
         self._answers = [(begun + one.at.after(case.start) - 1e-6, one) for one in case.spec.approvals]
         self._given: list[Approval] = []
@@ -98,7 +101,23 @@ class TestControls:
             Freeze(name=one.name, until=until if math.isfinite(until) else at + 86_400.0)
             for _, until, one in self._freezes.active(at)
         ]
-        return ControlsReading(pauses=tuple(pauses), approvals=tuple(self._given), freezes=tuple(freezes))
+        return ControlsReading(
+            pauses=tuple(pauses), approvals=tuple(self._given), freezes=tuple(freezes), alerts=self._firing(at)
+        )
+
+    def _firing(self, at: Instant) -> tuple[Alert, ...]:
+        return tuple(
+            Alert(
+                fingerprint=f"given-{number}",
+                name=one.name,
+                labels={**one.labels, "alertname": one.name},
+                status=AlertStatus.FIRING,
+                starts_at=since,
+                ends_at=math.inf,
+                seen_at=at,
+            )
+            for number, (since, _, one) in enumerate(self._alerts.active(at))
+        )
 
     def _answer(self, at: Instant) -> None:
         """Answer the question that stands; an answer waits until there is one."""

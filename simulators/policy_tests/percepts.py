@@ -10,7 +10,18 @@ import numpy as np
 
 from aiops.core.bank import Bank
 from aiops.core.lookahead import Demand
-from aiops.core.model import F64, Capacity, Finding, Forecast, Frame, Incident, Instant, Percepts, PolicyKey
+from aiops.core.model import (
+    F64,
+    Capacity,
+    Finding,
+    Forecast,
+    Frame,
+    Incident,
+    Instant,
+    Percepts,
+    PolicyKey,
+    Suspect,
+)
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.policy.testing import Case
 from simulators.policy_tests.observed import watched
@@ -119,9 +130,14 @@ class GivenBank(Bank):
                 labels=one.labels,
                 series=("a series",),
                 peak_score=one.score,
+                suspects=tuple(_suspect(name, since, one.score) for name in one.suspects),
             )
             for number, (since, _, one) in enumerate(self._grouped.active(at))
         )
+
+
+def _suspect(name: str, since: Instant, score: float) -> Suspect:
+    return Suspect(name=name, series="a series", kind="point", since=since, score=score)
 
 
 def _capacity(case: Case) -> Capacity | None:

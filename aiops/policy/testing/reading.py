@@ -222,7 +222,7 @@ class _Reader:
     def _times(self, path: Path, test: TestSpec, start: datetime) -> None:
         """Refuse intervals that end before they begin."""
         spans: list[tuple[Path, Any]] = []
-        for name in ("targets", "expect", "never", "faults", "findings", "incidents", "pauses", "freezes"):
+        for name in ("targets", "expect", "never", "faults", "findings", "incidents", "alerts", "pauses", "freezes"):
             spans += [((*path, name, number), one) for number, one in enumerate(getattr(test, name))]
         for name in ("rollout", "gone", "deleting"):
             inside = getattr(test.inventory, name)

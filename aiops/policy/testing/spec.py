@@ -12,6 +12,7 @@ from aiops.core.decide.spec import Spec
 from aiops.core.guard.chain import CHAIN
 from aiops.core.model import FindingKind, Mode, OutcomeKind, Reason, VerdictWord
 from aiops.policy.testing.surroundings import (
+    AlertSpec,
     ApprovalSpec,
     FaultSpec,
     FindingSpec,
@@ -178,6 +179,7 @@ class TestSpec(Spec):
     faults: tuple[FaultSpec, ...] = ()
     findings: tuple[FindingSpec, ...] = ()
     incidents: tuple[IncidentSpec, ...] = ()
+    alerts: tuple[AlertSpec, ...] = ()
     pauses: tuple[PauseSpec, ...] = ()
     approvals: tuple[ApprovalSpec, ...] = ()
     freezes: tuple[FreezeSpec, ...] = ()

@@ -114,8 +114,16 @@ class IncidentSpec(Span):
     """Findings that belong together."""
 
     kind: str = Field("point", min_length=1, description="as conditions read it: i.kind")
+    suspects: tuple[str, ...] = Field((), description="the likeliest first: shop/db")
     score: float = Field(2.0, ge=0, description="how unusual: 1 is the threshold of an alarm")
     labels: dict[str, str] = Field(default_factory=dict, description="of the series: service: checkout")
+
+
+class AlertSpec(Span):
+    """An alert fires, as Alertmanager would tell it."""
+
+    name: str = Field(min_length=1, description="its alertname")
+    labels: dict[str, str] = Field(default_factory=dict, description="beside its alertname: service: checkout")
 
 
 class PauseSpec(Span):
