@@ -95,6 +95,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def printable(text: str) -> str:
+    """Return a text of others without what a terminal would obey; lines stay lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+
+
 def guarded(run: Any) -> int:
     """Run the command line and return its exit code; an error is one message, a bug its traceback."""
     from aiops.errors import AiopsError

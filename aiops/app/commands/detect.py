@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aiops.app.commands.look import when
-from aiops.app.output import SESSION, console, table
+from aiops.app.output import SESSION, console, printable, table
 from aiops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _row(one: Found) -> tuple[str, ...]:
 def _named(labels: Any) -> str:
     from aiops.core.detect.wording import named
 
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in named(labels))
+    return printable(named(labels))
 
 
 def _number(value: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aiops.app.commands.look import when
-from aiops.app.output import SESSION, table
+from aiops.app.output import SESSION, printable, table
 
 incidents = typer.Typer(help="Findings that belong together, and what is suspected.", invoke_without_command=True)
 
@@ -49,14 +49,20 @@ def alerts(
     found = SESSION.answers().alerts()["alerts"]
     rows = [one for one in found if everything or one["status"] == "firing"]
     cells = [
-        (one["status"], when(one["starts_at"]), when(one["seen_at"]), one["name"] or "-", _labels(one["labels"]))
+        (
+            one["status"],
+            when(one["starts_at"]),
+            when(one["seen_at"]),
+            printable(one["name"]) or "-",
+            _labels(one["labels"]),
+        )
         for one in rows
     ]
     SESSION.show(rows, table(("STATUS", "SINCE", "TOLD", "NAME", "LABELS"), cells) if rows else "no alerts")
 
 
 def _line(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    names = [_plain(one["name"]) for one in row["suspects"]]
+    names = [printable(one["name"]) for one in row["suspects"]]
     more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
     return (
         row["id"],
@@ -81,17 +87,17 @@ def _told(row: Mapping[str, Any]) -> list[str]:
     out.append(f"shared     {_labels(row['labels']) or 'nothing that all of its series have'}")
     if row["suspects"]:
         cells = [
-            (number, _plain(one["name"]), when(one["since"]), f"{one['score']:.3g}", one["kind"], _why(one))
+            (number, printable(one["name"]), when(one["since"]), f"{one['score']:.3g}", one["kind"], _why(one))
             for number, one in enumerate(row["suspects"], 1)
         ]
         out += ["", table(("", "SUSPECT", "SINCE", "PEAK", "KIND", "WHY"), cells)]
     series = row["members"]
     out += ["", f"{row['series']} series, {row['standing']} with a finding when it was last seen"]
-    out += [f"  {_plain(name)}" for name in series[:_SHOWN_SERIES]]
+    out += [f"  {printable(name)}" for name in series[:_SHOWN_SERIES]]
     if row["series"] > _SHOWN_SERIES:
         out.append(f"  and {row['series'] - min(len(series), _SHOWN_SERIES)} more (-o json has the first 500)")
     if series:
-        out += ["", f"why one of them was flagged: aiops watch explain '{_plain(series[0])}'"]
+        out += ["", f"why one of them was flagged: aiops watch explain '{printable(series[0])}'"]
     return out
 
 
@@ -106,9 +112,4 @@ def _why(suspect: Mapping[str, Any]) -> str:
 
 
 def _labels(labels: Mapping[str, str]) -> str:
-    return " ".join(f"{_plain(name)}={_plain(value)}" for name, value in sorted(labels.items()))
-
-
-def _plain(text: str) -> str:
-    """Return a text of others without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return " ".join(f"{printable(name)}={printable(value)}" for name, value in sorted(labels.items()))

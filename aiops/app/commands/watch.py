@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aiops.app.output import SESSION
+from aiops.app.output import SESSION, printable
 
 watch = typer.Typer(help="Series that WatchPolicies watch.", no_args_is_help=True)
 
@@ -30,4 +30,4 @@ def explain(
 
     when = None if at is None else instant("--at", at, time.time())
     answer = SESSION.answers().explain(series, when)
-    SESSION.show(answer, answer["text"])
+    SESSION.show(answer, printable(answer["text"]))
