@@ -129,6 +129,9 @@ class Daemon:
         self._scheduler = scheduler
         every = built.world.tick_every_s
         scheduler.add_job(self._guarded(self._tick), "interval", seconds=every, executor="tick", id="tick")
+        if built.loop.setup.lane_s:
+            lane_s = built.loop.setup.lane_s
+            scheduler.add_job(self._guarded(built.turn_plans), "interval", seconds=lane_s, executor="tick", id="plans")
         jobs: tuple[tuple[str, Callable[[], object], float], ...] = (
             ("reload", built.policies.reload, RELOAD_S),
             ("checkpoint", built.checkpoint, settings.models.every),

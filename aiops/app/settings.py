@@ -270,6 +270,7 @@ class Settings(BaseSettings):
     mode: Mode = Mode.DRY_RUN
     policies: tuple[Path, ...] = (Path("policies"),)
     step: Duration = Field(15.0, ge=1)
+    lane: Duration = Field(5.0, ge=1)
     prometheus: PrometheusSettings | None = None
     clusters: dict[str, ClusterSettings] = {}
     lease: LeaseSettings = LeaseSettings()

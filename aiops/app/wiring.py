@@ -88,6 +88,13 @@ class Built:
         self.sentence = f"{sentence} · {cost}" if cost else sentence
         return self.sentence
 
+    def turn_plans(self) -> None:
+        """Judge the policies of plans that have a lane of their own, and move their plans (S8)."""
+        with self.lock:
+            sentence = self.loop.run_plans(self.world.present())
+        if sentence:
+            _LOG.info("plans", extra={"sentence": sentence})
+
     def _expand(self, at: Instant) -> tuple[ScalingPolicy, ...]:
         """Make the members of templates those of this turn, and return who joined; what fails changes nothing (S10)."""
         try:
@@ -269,4 +276,6 @@ def setup(settings: Settings) -> Setup:
         protected_namespaces=frozenset(settings.scope.protected_namespaces),
         protected_targets=frozenset(settings.scope.protected_targets),
     )
-    return Setup(scope=scope, code=code_version(), platform=platform_version())
+    # a virtual world's time is that of its ticks: there is no faster lane in it
+    lane_s = 0.0 if settings.simulation is not None else settings.lane
+    return Setup(scope=scope, code=code_version(), platform=platform_version(), lane_s=lane_s)

@@ -19,12 +19,13 @@ PEOPLE_NOW = NOW + 5000.0
 
 
 def controls(tmp_path: Path) -> StoreControls:
-    people = Store.open(f"sqlite:///{tmp_path / 'aiops.db'}").people
+    store = Store.open(f"sqlite:///{tmp_path / 'aiops.db'}")
+    people = store.people
     people.add_pause(
         Pause(id="", scope="shop", direction=Direction.IN, reason="r", by="s", since=PEOPLE_NOW, until=PEOPLE_NOW + 60)
     )
     freezes = [("nights", window("0 0 * * *", 86_400.0, "UTC"))]
-    return StoreControls(people, tmp_path / "pause", freezes, lambda: PEOPLE_NOW)
+    return StoreControls(people, store.plans, tmp_path / "pause", freezes, lambda: PEOPLE_NOW)
 
 
 def test_a_pause_of_peoples_clock_is_moved_to_the_loops_s9(tmp_path):

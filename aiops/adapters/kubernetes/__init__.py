@@ -1,6 +1,7 @@
 """Kubernetes' API through the official client: reads by informers, writes one step at a time."""
 
-from aiops.adapters.kubernetes.cluster import Clusters, KubernetesCluster
+from aiops.adapters.kubernetes.cluster import KubernetesCluster
+from aiops.adapters.kubernetes.clusters import Clusters
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.policies import KubernetesPolicies

@@ -13,14 +13,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiops.adapters.kubernetes import knative
-from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
 from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, workload
-from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
-from aiops.adapters.kubernetes.policies import KubernetesPolicies
+from aiops.adapters.kubernetes.objects import Objects
 from aiops.adapters.kubernetes.write import Writer
-from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus, TargetRef, Workload
+from aiops.core.model import (
+    Action,
+    Errand,
+    Instant,
+    Looked,
+    Reason,
+    Stamp,
+    Step,
+    StepResult,
+    StepStatus,
+    TargetRef,
+    Wanted,
+    Workload,
+)
 from aiops.errors import ClusterUnavailable, NoPermission, PortError
 from aiops.ports import Inventory, Nodes
 
@@ -45,7 +56,8 @@ class _Resource:
     own_scale: bool
 
     def path(self, namespace: str) -> str:
-        return f"{self.prefix}/namespaces/{namespace}/{self.plural}"
+        """Return where its objects lie: of a namespace, or of the whole cluster."""
+        return f"{self.prefix}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.prefix}/{self.plural}"
 
 
 class KubernetesCluster:
@@ -204,6 +216,14 @@ class KubernetesCluster:
             unschedulable=sum(1 for one in items if (one.get("spec") or {}).get("unschedulable")),
         )
 
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return the objects of plans as they are now."""
+        return Objects(self.name, self._http, self._collection).look(wanted, at)
+
+    def _collection(self, api_version: str, kind: str, namespace: str) -> str:
+        ref = TargetRef(cluster=self.name, namespace=namespace, api_version=api_version, kind=kind, name="")
+        return self._resource(ref).path(namespace)
+
     # -- writing ---------------------------------------------------------------------------------------
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
@@ -219,6 +239,14 @@ class KubernetesCluster:
             return self._writer.stamp(stamp, self._path(stamp.step.target), at, until)
         except NotServed as err:
             return _not_served("", err, at)
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Send one step of a plan once."""
+        try:
+            path = self._resource(step.target).path(step.target.namespace)
+            return self._writer.perform(errand, step, path, at)
+        except NotServed as err:
+            return _not_served(errand.id, err, at)
 
     def _path(self, ref: TargetRef) -> str:
         return f"{self._resource(ref).path(ref.namespace)}/{ref.name}"
@@ -239,96 +267,6 @@ class KubernetesCluster:
             return
         if status >= 300:
             _LOG.warning("event_refused", extra={"status": status})
-
-
-class Clusters:
-    """Several clusters by the name that targets use; one that does not answer leaves the others alone."""
-
-    def __init__(
-        self, clusters: Mapping[str, KubernetesCluster], options: Mapping[str, KubernetesOptions] | None = None
-    ) -> None:
-        self._clusters = dict(clusters)
-        self._options = dict(options or {})
-
-    @classmethod
-    def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
-        """Return the clusters of the settings; raise ConfigurationError when one has no configuration."""
-        return cls({name: KubernetesCluster(name, Http(api_client(one))) for name, one in options.items()}, options)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the clusters."""
-        return tuple(sorted(self._clusters))
-
-    def lease(self, name: str, options: LeaseOptions) -> KubernetesLease:
-        """Return a Lease in one of the clusters, with connections of its own."""
-        return KubernetesLease(Http(api_client(self._options[name])), options)
-
-    def policies(self, name: str, namespaces: Sequence[str]) -> KubernetesPolicies:
-        """Return the policies in the API of one of the clusters, with connections of their own."""
-        return KubernetesPolicies(Http(api_client(self._options[name])), namespaces)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        for cluster in self._clusters.values():
-            cluster.start()
-
-    def stop(self, timeout_s: float) -> None:
-        """Stop every watch."""
-        for cluster in self._clusters.values():
-            cluster.stop(timeout_s / max(1, len(self._clusters)))
-
-    def unready(self) -> list[str]:
-        """Return what has not been read yet."""
-        return [why for cluster in self._clusters.values() for why in cluster.unready()]
-
-    def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
-        """Return what the clusters show; an error names its cluster."""
-        workloads: dict[str, Workload] = {}
-        refused: dict[str, tuple[Reason, str]] = {}
-        errors: dict[str, str] = {}
-        nodes: dict[str, Nodes] = {}
-        for name in dict.fromkeys(ref.cluster for ref in targets):
-            cluster = self._clusters.get(name)
-            if cluster is None:
-                errors[name] = f"the settings know no such cluster; they know {', '.join(self.names)}"
-                continue
-            try:
-                shown = cluster.inventory([ref for ref in targets if ref.cluster == name], at)
-            except PortError as err:
-                errors[name] = str(err)
-                continue
-            workloads.update(shown.workloads)
-            refused.update(shown.refused)
-            nodes.update(shown.nodes)
-        return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes)
-
-    def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
-        """Return the objects of a kind in its cluster; see `KubernetesCluster.listed`."""
-        cluster = self._clusters.get(kind.cluster)
-        if cluster is None:
-            raise ClusterUnavailable(f"the settings know no cluster {kind.cluster}; they know {', '.join(self.names)}")
-        return cluster.listed(kind, at)
-
-    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
-        """Send one step to its cluster."""
-        cluster = self._clusters.get(step.target.cluster)
-        if cluster is None:
-            raise ClusterUnavailable(f"the settings know no cluster {step.target.cluster}")
-        return cluster.send(action, step, at)
-
-    def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
-        """Write an epoch on one object of its cluster."""
-        cluster = self._clusters.get(stamp.step.target.cluster)
-        if cluster is None:
-            raise ClusterUnavailable(f"the settings know no cluster {stamp.step.target.cluster}")
-        return cluster.stamp(stamp, at, until)
-
-    def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
-        """Emit an Event in the target's cluster."""
-        cluster = self._clusters.get(target.cluster)
-        if cluster is not None:
-            cluster.announce(target, reason, message, action_id, at)
 
 
 def _around(namespace: str) -> tuple[str, str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiops.adapters.kubernetes.http import (
     APPLY_PATCH,
@@ -18,7 +19,7 @@ from aiops.adapters.kubernetes.http import (
     retry_after_s,
     said,
 )
-from aiops.core.model import Action, Instant, Reason, Stamp, Step, StepResult, StepStatus
+from aiops.core.model import Action, Errand, Instant, Reason, Stamp, Step, StepResult, StepStatus, Verb
 from aiops.errors import ClusterUnavailable, NoPermission
 
 if TYPE_CHECKING:
@@ -41,6 +42,27 @@ class Writer:
         if left_s <= 0:
             return _refused(action.id, at, Reason.EXPIRED, f"expired {-left_s:.0f} s ago")
         return self._sent(action.id, step, self._call(step, path, f"action/{action.id}", left_s), at)
+
+    def perform(self, errand: Errand, step: Step, path: str, at: Instant) -> StepResult:
+        """Send the step of a plan; `path` is that of the collection. What is not answered is unknown."""
+        left_s = errand.expires_at - at
+        if left_s <= 0:
+            return _refused(errand.id, at, Reason.EXPIRED, f"expired {-left_s:.0f} s ago")
+        origin = f"plan/{errand.plan_id} errand/{errand.id}"
+        own = f"{path}/{step.target.name}"
+        match step.verb:
+            case Verb.PATCH:
+                call = self._call(step, own, origin, left_s)
+            case Verb.CREATE:
+                where = f"{own}/{step.subresource}" if step.subresource else path
+                call = _plain("POST", where, step.body, (origin, left_s))
+            case Verb.DELETE:
+                call = _plain("DELETE", own, {**step.body, "preconditions": {"uid": step.uid}}, (origin, left_s))
+        result = self._sent(errand.id, step, call, at)
+        if step.verb is Verb.CREATE and not step.subresource and result.code == 409:
+            # an object of our own name is there: an earlier request of ours has made it
+            return StepResult(action_id=errand.id, status=StepStatus.DONE, at=at, code=409, message=result.message)
+        return result
 
     def stamp(self, stamp: Stamp, path: str, at: Instant, until: Instant) -> StepResult:
         """Send a stamp to `path` before `until`."""
@@ -88,16 +110,30 @@ class Writer:
             except ClusterUnavailable as err:
                 return _unknown(action_id, at, str(err), status)
             return StepResult(action_id=action_id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
-        if status in (429, 503):
+        blocked = status == 429 and step.subresource == "eviction"  # a budget's no to one pod, and no more
+        if status in (429, 503) and not blocked:
             self._quiet_until = time.monotonic() + retry_after_s(response)
         if status in (401, 403):
             ref, sub = step.target, f"/{step.subresource}" if step.subresource else ""
-            what = f"patch {ref.kind}{sub} in namespace {ref.namespace}"
+            what = f"{step.verb.value} {ref.kind}{sub} in namespace {ref.namespace}"
             return _refused(action_id, at, Reason.NO_PERMISSION, str(refused(status, message, what)), status)
         if status in (500, 502, 504):
             # the server, or something before it, failed while at work: the write may have happened
             return _unknown(action_id, at, message, status)
         return _refused(action_id, at, Reason.REFUSED, message, status)
+
+
+def _plain(method: str, path: str, body: Mapping[str, Any], sent: tuple[str, float]) -> Call:
+    """Return a request without a patch. sent: who sends it, and how many seconds it may take."""
+    origin, left_s = sent
+    return Call(
+        method=method,
+        path=path,
+        query={"fieldManager": FIELD_MANAGER} if method == "POST" else {},
+        body=body,
+        user_agent=f"{USER_AGENT} {origin}",
+        timeout_s=min(LONGEST_S, left_s),
+    )
 
 
 def _refused(action_id: str, at: Instant, reason: Reason, message: str, code: int = 0) -> StepResult:

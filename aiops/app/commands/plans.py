@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from aiops.app.output import SESSION, table
-from aiops.core.model import OrderKind
 
 plans = typer.Typer(help="Plans of several steps: what they do, how far they are.", no_args_is_help=True)
 failover = typer.Typer(help="Move traffic between sites, by a policy's own checks.", no_args_is_help=True)
@@ -42,47 +41,47 @@ def show(plan: Subject) -> None:
 @plans.command()
 def pause(plan: Subject, reason: Reason = "", by: By = None) -> None:
     """Let a plan stand still where it is."""
-    _order(OrderKind.PAUSE, plan, (reason, by))
+    _order("pause", plan, (reason, by))
 
 
 @plans.command()
 def resume(plan: Subject, reason: Reason = "", by: By = None) -> None:
     """Let a plan that is paused, or that asks, go on: the step at work is checked and tried anew."""
-    _order(OrderKind.RESUME, plan, (reason, by))
+    _order("resume", plan, (reason, by))
 
 
 @plans.command()
 def rollback(plan: Subject, reason: Reason = "", by: By = None) -> None:
     """Take a plan back, from its last step to its first; one that is done, too, while what it did still stands."""
-    _order(OrderKind.ROLL_BACK, plan, (reason, by))
+    _order("rollback", plan, (reason, by))
 
 
 @failover.command()
 def start(group: Group, to: To = "", reason: Reason = "", by: By = None) -> None:
     """Begin a failover now: the standby is checked first, as always."""
-    _order(OrderKind.START, group, (reason, by), to)
+    _order("start", group, (reason, by), to)
 
 
 @failover.command()
 def abort(group: Subject, reason: Reason = "", by: By = None) -> None:
     """Stop the failover or failback that stands, and take it back."""
-    _order(OrderKind.ABORT, group, (reason, by))
+    _order("abort", group, (reason, by))
 
 
 @failover.command()
 def back(group: Group, reason: Reason = "", by: By = None) -> None:
     """Go back to the home site, by the policy's own steps and checks."""
-    _order(OrderKind.BACK, group, (reason, by))
+    _order("back", group, (reason, by))
 
 
 @failover.command()
 def drill(group: Group, to: To = "", reason: Reason = "", by: By = None) -> None:
     """Rehearse a failover with a small share of the traffic, and take it back."""
-    _order(OrderKind.DRILL, group, (reason, by), to)
+    _order("drill", group, (reason, by), to)
 
 
-def _order(kind: OrderKind, subject: str, said: tuple[str, str | None], to: str = "") -> None:
+def _order(kind: str, subject: str, said: tuple[str, str | None], to: str = "") -> None:
     reason, by = said
-    wish = {"kind": kind.value, "subject": subject, "reason": reason, "by": by or getpass.getuser(), "to": to}
+    wish = {"kind": kind, "subject": subject, "reason": reason, "by": by or getpass.getuser(), "to": to}
     answer = SESSION.answers().order(wish)
-    SESSION.show(answer, f"{kind.value} {answer['subject']}: the daemon takes it at its next turn; aiops plans list")
+    SESSION.show(answer, f"{kind} {answer['subject']}: the daemon takes it at its next turn; aiops plans list")

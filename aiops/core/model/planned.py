@@ -145,10 +145,13 @@ class RestartWorkload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollBack:
-    """Bring back the pod template of a Deployment's revision; 0 is the one before the present (as `rollout undo`)."""
+    """Bring back the pod template of a Deployment's revision, as `kubectl rollout undo` does.
+
+    template_hash: the label of that revision's ReplicaSet; its number changes when it is brought back.
+    """
 
     target: TargetRef
-    revision: int = 0
+    template_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

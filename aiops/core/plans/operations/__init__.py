@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiops.core.model import Operation
+from aiops.core.model import (
+    CallWebhook,
+    Cordon,
+    DeletePod,
+    Drain,
+    Notify,
+    Operation,
+    RestartWorkload,
+    RollBack,
+    RunJob,
+    ScaleTo,
+    SetResources,
+    ShiftTraffic,
+    SuspendCronJob,
+)
+from aiops.core.plans.operations import jobs, nodes, scale_to, shift_traffic, telling, workloads
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
 __all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "verbs"]
 
-OPERATIONS: Mapping[type[Operation], Verbs] = {}
+OPERATIONS: Mapping[type[Operation], Verbs] = {
+    ShiftTraffic: shift_traffic.VERBS,
+    ScaleTo: scale_to.VERBS,
+    SetResources: workloads.SET_RESOURCES,
+    Cordon: nodes.CORDON,
+    Drain: nodes.DRAIN,
+    RestartWorkload: workloads.RESTART,
+    RollBack: workloads.ROLL_BACK,
+    DeletePod: nodes.DELETE_POD,
+    RunJob: jobs.RUN_JOB,
+    SuspendCronJob: jobs.SUSPEND,
+    CallWebhook: telling.VERBS,
+    Notify: telling.VERBS,
+}
 
 
 def verbs(operation: Operation) -> Verbs:

@@ -39,14 +39,17 @@ class Requests:
 
 
 class Verbs(Protocol):
-    """One kind of operation. `Any` is the operation's own class, by which the registry is keyed.
+    """One kind of operation. `Any` is the operation's own class, by which the registry is keyed."""
 
-    shown: whether the world shows when it is done; what is only told is done when it was answered. again_s: after how
-    long its requests may be made anew while its aim is not seen, infinite for never.
-    """
+    @property
+    def shown(self) -> bool:
+        """Return whether the world shows when it is done; what is only told is done when it was answered."""
+        ...
 
-    shown: bool
-    again_s: float
+    @property
+    def again_s(self) -> float:
+        """Return after how long its requests may be made anew while its aim is not seen, infinite for never."""
+        ...
 
     def wanted(self, operation: Any) -> Wanted:
         """Return which objects must be looked at."""

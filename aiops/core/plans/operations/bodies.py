@@ -1,0 +1,123 @@
+"""Reading objects as an API server shows them: whatever is missing or of another shape reads as nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiops.core.model import Looked, Reason, SeenObject, Selection, Step, TargetRef
+
+_GITOPS = {
+    "argocd.argoproj.io/instance": "Argo CD",
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+}
+"""Labels and annotations that say who writes an object again and again from Git (S4)."""
+
+
+def found(looked: Looked, ref: TargetRef) -> SeenObject | None:
+    """Return the object, None when it is not there or not known."""
+    return looked.objects.get(ref.key)
+
+
+def absent(looked: Looked, ref: TargetRef) -> bool | None:
+    """Return whether it is known not to be there, None while that is not known."""
+    if ref.key in looked.objects:
+        return False
+    return None if ref.key in looked.errors else True
+
+
+def missing(looked: Looked, ref: TargetRef) -> tuple[Reason, str] | None:
+    """Return why nothing can be done to an object: it cannot be read, or it is not there, or it is going away."""
+    if ref.key in looked.errors:
+        return looked.errors[ref.key]
+    seen = looked.objects.get(ref.key)
+    if seen is None:
+        return Reason.UNKNOWN_TARGET, f"there is no {ref.kind} {ref} in cluster {ref.cluster}"
+    if at(seen.body, "metadata", "deletionTimestamp"):
+        return Reason.UNKNOWN_TARGET, f"{ref.kind} {ref} is being deleted"
+    return None
+
+
+def gitops(seen: SeenObject) -> tuple[Reason, str] | None:
+    """Return who owns an object from Git, and would undo what we write (S4)."""
+    marks = {**strings(at(seen.body, "metadata", "labels")), **strings(at(seen.body, "metadata", "annotations"))}
+    for mark, owner in _GITOPS.items():
+        if mark in marks:
+            return Reason.OWNED, f"{seen.ref.kind} {seen.ref} is {owner}'s: change it in Git"
+    return None
+
+
+def selected(looked: Looked, selection: Selection) -> tuple[SeenObject, ...] | None:
+    """Return what a selection found, None while that is not known."""
+    return looked.selections.get(selection.key)
+
+
+def at(body: Any, *path: str | int) -> Any:
+    """Return what lies at a path, None when anything on the way is missing or of another shape."""
+    for step in path:
+        if isinstance(step, str):
+            body = body.get(step) if isinstance(body, Mapping) else None
+        else:
+            body = body[step] if isinstance(body, Sequence) and not isinstance(body, str) and step < len(body) else None
+    return body
+
+
+def listed(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings of a list."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def strings(value: Any) -> dict[str, str]:
+    """Return the texts of a mapping by name."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
+
+
+def number(value: Any, default: int | None = None) -> int | None:
+    """Return a whole number, the default for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def patch(seen: SeenObject, body: Mapping[str, Any], summary: str, subresource: str = "") -> Step:
+    """Return a merge patch of what is seen and nothing else: its uid and version are preconditions."""
+    return Step(
+        target=seen.ref,
+        subresource=subresource,
+        body=body,
+        uid=seen.uid,
+        resource_version=seen.resource_version,
+        summary=summary,
+    )
+
+
+def rolled_out(seen: SeenObject) -> bool:
+    """Return whether a workload runs what its spec says, ready and whole, as `kubectl rollout status` tells."""
+    body = seen.body
+    wanted = number(at(body, "spec", "replicas"), 1)
+    generation, observed = at(body, "metadata", "generation"), at(body, "status", "observedGeneration")
+    if (number(observed, 0) or 0) < (number(generation, 0) or 0):
+        return False
+    status = at(body, "status")
+    counts = [number(at(status, name), 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
+    return all(count == wanted for count in counts)
+
+
+def no_headroom(budgets: Iterable[SeenObject] | None, labels: Mapping[str, str]) -> tuple[Reason, str] | None:
+    """Return which PodDisruptionBudget allows no pod with these labels to go now (S5)."""
+    if budgets is None:
+        return Reason.CLUSTER_UNAVAILABLE, "PodDisruptionBudgets cannot be read"
+    for one in budgets:
+        selector = strings(at(one.body, "spec", "selector", "matchLabels"))
+        if selector and all(labels.get(name) == value for name, value in selector.items()):
+            allowed = number(at(one.body, "status", "disruptionsAllowed"), 0)
+            if not allowed:
+                return Reason.DISRUPTION_BUDGET, f"PodDisruptionBudget {one.ref} allows no disruption now"
+    return None
+
+
+def around(ref: TargetRef, api_version: str, kind: str) -> Selection:
+    """Return the selection of every object of a kind in the namespace of another."""
+    return Selection(cluster=ref.cluster, namespace=ref.namespace, api_version=api_version, kind=kind)

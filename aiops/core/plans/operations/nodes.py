@@ -1,0 +1,207 @@
+"""`Cordon`, `Drain` and `DeletePod`: nodes, and the pods that leave them by eviction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aiops.core.model import (
+    Cordon,
+    DeletePod,
+    Drain,
+    Looked,
+    Reason,
+    SeenObject,
+    Selection,
+    Step,
+    TargetRef,
+    Verb,
+    Wanted,
+)
+from aiops.core.plans.operations.bodies import absent, at, found, listed, missing, patch, selected, strings
+from aiops.core.plans.operations.verbs import Origin, Requests
+
+CORDONED = "policy.aiops/cordoned"
+EVICTIONS_A_TURN = 20
+_SYSTEM = "kube-"
+_OVER = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cordon:
+    shown: bool = True
+    again_s: float = 10.0
+
+    def wanted(self, operation: Cordon) -> Wanted:
+        return Wanted(objects=(operation.node,))
+
+    def requests(self, operation: Cordon, looked: Looked, origin: Origin) -> Requests:
+        seen = found(looked, operation.node)
+        if seen is None or self.reached(operation, looked):
+            return Requests()
+        mark = origin.plan_id if operation.unschedulable else None
+        body = {
+            "metadata": {"annotations": {CORDONED: mark}},
+            "spec": {"unschedulable": True if operation.unschedulable else None},
+        }
+        return Requests(steps=(patch(seen, body, f"Node {seen.ref.name}: {_word(operation)}"),))
+
+    def reached(self, operation: Cordon, looked: Looked) -> bool | None:
+        seen = found(looked, operation.node)
+        return None if seen is None else _cordoned(seen) is operation.unschedulable
+
+    def undo(self, operation: Cordon, looked: Looked) -> tuple[Cordon, ...] | None:
+        seen = found(looked, operation.node)
+        if seen is None:
+            return None
+        # a node that somebody cordoned before us stays so
+        back = replace(operation, unschedulable=not operation.unschedulable)
+        return () if _cordoned(seen) is operation.unschedulable else (back,)
+
+    def refusal(self, operation: Cordon, looked: Looked) -> tuple[Reason, str] | None:
+        gone = missing(looked, operation.node)
+        seen = found(looked, operation.node)
+        if gone is not None or seen is None:
+            return gone
+        ours = CORDONED in strings(at(seen.body, "metadata", "annotations"))
+        if not operation.unschedulable and _cordoned(seen) and not ours:
+            return Reason.OWNED, f"Node {seen.ref.name} was cordoned by somebody else"
+        return None
+
+    def touches(self, operation: Cordon) -> tuple[TargetRef, ...]:
+        return (operation.node,)
+
+    def says(self, operation: Cordon) -> str:
+        return f"{_word(operation)} node {operation.node.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """Pods of namespaces that begin with `kube-` stay, as do those of DaemonSets and of the node itself (S3)."""
+
+    shown: bool = True
+    again_s: float = 5.0
+
+    def wanted(self, operation: Drain) -> Wanted:
+        return Wanted(objects=(operation.node,), selections=(pods_of(operation.node),))
+
+    def requests(self, operation: Drain, looked: Looked, origin: Origin) -> Requests:
+        del origin
+        leaving = self._leaving(operation, looked) or ()
+        waiting = [one for one in leaving if not at(one.body, "metadata", "deletionTimestamp")]
+        return Requests(steps=tuple(eviction(one, operation.grace_s) for one in waiting[:EVICTIONS_A_TURN]))
+
+    def reached(self, operation: Drain, looked: Looked) -> bool | None:
+        leaving = self._leaving(operation, looked)
+        return None if leaving is None else not leaving
+
+    def undo(self, operation: Drain, looked: Looked) -> tuple[Drain, ...] | None:
+        del operation, looked
+        return ()  # evicted pods run elsewhere; the node takes new ones once it is uncordoned
+
+    def refusal(self, operation: Drain, looked: Looked) -> tuple[Reason, str] | None:
+        gone = missing(looked, operation.node)
+        seen = found(looked, operation.node)
+        if gone is not None or seen is None:
+            return gone
+        if not _cordoned(seen):
+            return Reason.REFUSED, f"Node {seen.ref.name} is not cordoned: what leaves it could come back"
+        if selected(looked, pods_of(operation.node)) is None:
+            return Reason.CLUSTER_UNAVAILABLE, f"the pods of Node {seen.ref.name} cannot be read"
+        return None
+
+    def touches(self, operation: Drain) -> tuple[TargetRef, ...]:
+        return (operation.node,)
+
+    def says(self, operation: Drain) -> str:
+        return f"drain node {operation.node.name}"
+
+    def _leaving(self, operation: Drain, looked: Looked) -> list[SeenObject] | None:
+        pods = selected(looked, pods_of(operation.node))
+        return None if pods is None else [one for one in pods if _evictable(one)]
+
+
+@dataclass(frozen=True, slots=True)
+class _DeletePod:
+    shown: bool = True
+    again_s: float = 5.0
+
+    def wanted(self, operation: DeletePod) -> Wanted:
+        return Wanted(objects=(operation.pod,))
+
+    def requests(self, operation: DeletePod, looked: Looked, origin: Origin) -> Requests:
+        del origin
+        seen = found(looked, operation.pod)
+        if seen is None or seen.uid != operation.uid or at(seen.body, "metadata", "deletionTimestamp"):
+            return Requests()
+        return Requests(steps=(eviction(seen, None),))
+
+    def reached(self, operation: DeletePod, looked: Looked) -> bool | None:
+        seen = found(looked, operation.pod)
+        return absent(looked, operation.pod) if seen is None else seen.uid != operation.uid
+
+    def undo(self, operation: DeletePod, looked: Looked) -> tuple[DeletePod, ...] | None:
+        del operation, looked
+        return ()  # its owner makes another one
+
+    def refusal(self, operation: DeletePod, looked: Looked) -> tuple[Reason, str] | None:
+        if operation.pod.key in looked.errors:
+            return looked.errors[operation.pod.key]
+        seen = found(looked, operation.pod)
+        if seen is None or seen.uid != operation.uid:
+            return None
+        owned = any(owner.get("controller") for owner in listed(at(seen.body, "metadata", "ownerReferences")))
+        return None if owned else (Reason.NOT_UNDOABLE, f"nobody would make Pod {seen.ref} again")
+
+    def touches(self, operation: DeletePod) -> tuple[TargetRef, ...]:
+        return (operation.pod,)
+
+    def says(self, operation: DeletePod) -> str:
+        return f"delete Pod {operation.pod}"
+
+
+CORDON, DRAIN, DELETE_POD = _Cordon(), _Drain(), _DeletePod()
+
+
+def pods_of(node: TargetRef) -> Selection:
+    """Return the selection of the pods of a node, of every namespace."""
+    return Selection(
+        cluster=node.cluster, namespace="", api_version="v1", kind="Pod", field=f"spec.nodeName={node.name}"
+    )
+
+
+def eviction(pod: SeenObject, grace_s: int | None) -> Step:
+    """Return the eviction of one pod: budgets hold it (429), and it is that pod or none."""
+    options: dict[str, object] = {"preconditions": {"uid": pod.uid}}
+    if grace_s is not None:
+        options["gracePeriodSeconds"] = grace_s
+    return Step(
+        target=pod.ref,
+        subresource="eviction",
+        body={
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.ref.name, "namespace": pod.ref.namespace},
+            "deleteOptions": options,
+        },
+        uid=pod.uid,
+        resource_version="",
+        summary=f"Pod {pod.ref}: evict",
+        verb=Verb.CREATE,
+    )
+
+
+def _word(operation: Cordon) -> str:
+    return "cordon" if operation.unschedulable else "uncordon"
+
+
+def _cordoned(node: SeenObject) -> bool:
+    return at(node.body, "spec", "unschedulable") is True
+
+
+def _evictable(pod: SeenObject) -> bool:
+    if pod.ref.namespace.startswith(_SYSTEM) or at(pod.body, "status", "phase") in _OVER:
+        return False
+    if "kubernetes.io/config.mirror" in strings(at(pod.body, "metadata", "annotations")):
+        return False
+    owners = listed(at(pod.body, "metadata", "ownerReferences"))
+    return not any(owner.get("kind") == "DaemonSet" and owner.get("controller") for owner in owners)
