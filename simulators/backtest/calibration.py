@@ -20,6 +20,7 @@ from aiops.core.model import F64
 from aiops.core.policies import ScalingPolicy
 from aiops.core.queueing import STEADY_RATIO, response_quantiles, wait_probabilities
 from simulators.backtest.recording import Recording
+from simulators.backtest.worked_off import LEAST_BUSY, busy, moved_on, partitions_of, stands
 
 WORST_LOG_ERROR = 0.25
 """Median absolute log error above which the modelled latency is no fact: 28 % off."""
@@ -49,6 +50,7 @@ class Basis(StrEnum):
     """Where the model's numbers come from."""
 
     LATENCY = "latency"
+    BACKLOG = "backlog"
     UTILISATION = "utilisation"
     POLICY = "policy"
 
@@ -96,19 +98,32 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was recorded of one target, float64[t] each; latency and use_ratio are None where nothing was."""
+    """What was recorded of one target, float64[t] each; None where nothing was.
+
+    backlog: what waited in its queue; partitions: among how many its work was shared.
+    """
 
     load: F64
     ready: F64 | None
     wanted: F64 | None
     latency: F64 | None
     use_ratio: F64 | None
+    backlog: F64 | None = None
+    partitions: int | None = None
 
     def part(self, first: int, last: int) -> Measured:
         """Return the steps first to last - 1."""
         cut = [None if one is None else one[first:last] for one in (self.ready, self.wanted, self.latency)]
-        use = None if self.use_ratio is None else self.use_ratio[first:last]
-        return Measured(load=self.load[first:last], ready=cut[0], wanted=cut[1], latency=cut[2], use_ratio=use)
+        use, waiting = (None if one is None else one[first:last] for one in (self.use_ratio, self.backlog))
+        return Measured(
+            load=self.load[first:last],
+            ready=cut[0],
+            wanted=cut[1],
+            latency=cut[2],
+            use_ratio=use,
+            backlog=waiting,
+            partitions=self.partitions,
+        )
 
 
 def measured(recording: Recording, policy: ScalingPolicy) -> Measured:
@@ -117,6 +132,7 @@ def measured(recording: Recording, policy: ScalingPolicy) -> Measured:
     load = recording.signal(policy, objective.demand)
     latency = None if objective.slo is None else recording.signal(policy, objective.slo.signal)
     use = None if objective.utilisation is None else recording.signal(policy, objective.utilisation)
+    waiting = None if objective.backlog is None else recording.signal(policy, objective.backlog.signal)
     replicas, ready = recording.of_target("replicas", target), recording.of_target("ready", target)
     wanted = recording.of_target("wanted", target)
     return Measured(
@@ -125,6 +141,8 @@ def measured(recording: Recording, policy: ScalingPolicy) -> Measured:
         wanted=wanted if wanted is not None else replicas,
         latency=_known(latency),
         use_ratio=_known(use),
+        backlog=_known(waiting),
+        partitions=partitions_of(recording, policy),
     )
 
 
@@ -134,6 +152,8 @@ def _known(values: F64 | None) -> F64 | None:
 
 def calibrate(policy: ScalingPolicy, past: Measured, later: Measured, step_s: float) -> Calibration:
     """Return the service model, fitted to the past alone and judged on what came later."""
+    if policy.objective.backlog is not None:
+        return of_queue(policy, past, later, step_s)
     slo = policy.objective.slo
     at_most = None if slo is None else slo.at_most
     usable = _usable(past)
@@ -162,6 +182,50 @@ def calibrate(policy: ScalingPolicy, past: Measured, later: Measured, step_s: fl
         note=note,
     )
     return made if basis is not Basis.LATENCY else _judged(made, later, at_most)
+
+
+def of_queue(policy: ScalingPolicy, past: Measured, later: Measured, step_s: float) -> Calibration:
+    """Return the model of a queue's workers, fitted to the past alone and judged on what came later."""
+    startup_s, startup_from = _startup(policy, past, step_s)
+    each = np.zeros(0)
+    if past.ready is not None and past.backlog is not None:
+        each = busy(past.load, past.ready, past.backlog, step_s, past.partitions).each
+    if len(each) >= LEAST_BUSY:
+        per_replica, basis, note = float(np.median(each)), Basis.BACKLOG, ""
+        low, high = (float(one) for one in np.quantile(each, (0.25, 0.75)))
+    else:
+        per_replica, basis, note = _without_latency(policy, past)
+        note = note.replace("no latency", f"no backlog that stood for {LEAST_BUSY} steps or more")
+        low = high = per_replica
+    made = Calibration(
+        basis=basis,
+        per_replica=per_replica,
+        per_replica_range=(low, high),
+        service_s=1.0 / per_replica,
+        on_top_s=0.0,
+        use_scale=_use_scale(past, per_replica),
+        startup_s=startup_s,
+        startup_from=startup_from,
+        fitted=len(each),
+        judged=0,
+        log_error=None,
+        right_ratio=None,
+        note=note,
+    )
+    return _judged_queue(made, later, step_s) if later.backlog is not None else made
+
+
+def _judged_queue(made: Calibration, later: Measured, step_s: float) -> Calibration:
+    if later.ready is None or later.backlog is None:
+        return made
+    seen = busy(later.load, later.ready, later.backlog, step_s, later.partitions)
+    told = moved_on(later.load, seen.worth, later.backlog, made.per_replica, step_s)
+    both = np.isfinite(told) & np.isfinite(later.backlog) & np.isfinite(later.ready)
+    if len(seen.each) < LEAST_BUSY or int(both.sum()) < LEAST_POINTS:
+        return replace(made, note=f"{made.note}; too little backlog was recorded later to judge it".strip("; "))
+    stood, stands_told = (stands(one, seen.worth, made.per_replica, step_s)[both] for one in (later.backlog, told))
+    error = float(np.median(np.abs(np.log(seen.each / made.per_replica))))
+    return replace(made, judged=len(seen.each), log_error=error, right_ratio=float(np.mean(stood == stands_told)))
 
 
 def _usable(one: Measured) -> F64:

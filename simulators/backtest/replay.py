@@ -7,40 +7,36 @@ changes replicas from then on. Load is taken as independent of replicas; latency
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from aiops.core.bank import Bank
 from aiops.core.model import (
     F64,
-    Action,
     Answer,
     Answered,
     Frame,
     Instant,
-    LoopState,
     Mode,
     NoSeries,
-    Outcome,
     PolicyKey,
     SeriesIndex,
-    StepResult,
     Tick,
 )
 from aiops.core.policies import Lever, NoTraffic, PolicySet, ScalingPolicy, SignalQuery, WatchPolicy, WatchQuery
 from aiops.core.queueing import STEADY_RATIO, wait_probability
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
-from aiops.loop.lookout import Lookout, Seen
 from aiops.ports import Matrix, Observation
 from simulators.autoscalers import Autoscaler, Sample
 from simulators.autoscalers.hpa import HpaController
 from simulators.autoscalers.protocol import SYNC_S
 from simulators.backtest.calibration import Calibration, Measured
+from simulators.backtest.forgetful import Forgetful, Price, Unheard
 from simulators.backtest.recording import Recording
+from simulators.backtest.work_queue import WorkQueue
 from simulators.baselines import HPA_TARGET, sync
 from simulators.chance import Chance
 from simulators.ports import FixedPolicies, NoTelemetry, SimCluster, SimControls, SimLease, StillClock
@@ -65,21 +61,49 @@ class Past:
     replica_usd_per_hour: float | None = None
 
     @property
+    def at_most(self) -> float | None:
+        """Return how long an answer, or the wait of work in a queue, may take; None where nothing is promised."""
+        objective = self.policy.objective
+        if objective.backlog is not None:
+            return objective.backlog.drain_s
+        return None if objective.slo is None else objective.slo.at_most
+
+    def queue(self) -> Queue:
+        """Return the line in front of the target's pods, at the first scored step."""
+        backlog = self.policy.objective.backlog
+        if backlog is None:
+            return Queue(self.spec())
+        seen = self.measured.backlog
+        waiting = 0.0 if seen is None else float(np.nan_to_num(seen[self.first - 1]))
+        made = WorkQueue(self.spec(), max(0.0, waiting), backlog.rebalance_s)
+        made.partitions = self.partitions(self.first)
+        return made
+
+    def partitions(self, step: int) -> int | None:
+        """Return among how many partitions the work is shared at a step, None where there is no such limit."""
+        backlog = self.policy.objective.backlog
+        said = None if backlog is None else backlog.partitions
+        if not isinstance(said, str):
+            return said
+        seen = self.recording.signal(self.policy, said)
+        value = math.nan if seen is None else float(seen[step])
+        return max(1, int(value)) if math.isfinite(value) else None
+
+    @property
     def steps(self) -> range:
         """Return the scored steps."""
         return range(self.first, len(self.recording.times))
 
     def spec(self) -> ServiceSpec:
         """Return the target as a service of the simulator."""
-        policy, model = self.policy, self.calibration
-        slo = policy.objective.slo
+        policy, model, at_most = self.policy, self.calibration, self.at_most
         return ServiceSpec(
             name=policy.target.name,
             namespace=policy.target.namespace,
             capacity_rps=model.per_replica,
             service_s=model.service_s,
             timeout_s=TIMEOUT_S,
-            slo_s=_NEVER_SLOW_S if slo is None else max(slo.at_most - model.on_top_s, 1e-6),
+            slo_s=_NEVER_SLOW_S if at_most is None else max(at_most - model.on_top_s, 1e-6),
             error_ratio=0.0,
             replicas=self.begins_with(),
             startup=Startup(median_s=model.startup_s, p95_s=model.startup_s),
@@ -127,12 +151,13 @@ def by_recorded(past: Past, progress: Callable[[], None]) -> Run | None:
     ready = past.measured.ready
     if ready is None:
         return None
-    run, queue, step_s = Run("recorded"), Queue(past.spec()), past.recording.step_s
+    run, queue, step_s = Run("recorded"), past.queue(), past.recording.step_s
     wanted = past.measured.wanted if past.measured.wanted is not None else ready
     have, asked = past.begins_with(), past.begins_with()
     for step in past.steps:
         have = int(ready[step]) if math.isfinite(ready[step]) else have
         asked = int(wanted[step]) if math.isfinite(wanted[step]) else asked
+        _share(past, queue, step)
         queue.serve(step_s, _load(past, step), have)
         run.note(queue.drain(have, asked, max(have, asked) * step_s), past.calibration.on_top_s, asked)
         progress()
@@ -143,12 +168,13 @@ def by_autoscaler(past: Past, name: str, autoscaler: Autoscaler, progress: Calla
     """Return how a baseline fares, within the policy's bounds; it is asked every 15 s of the recorded time."""
     run, step_s = Run(name), past.recording.step_s
     service = _service(past)
-    slo, model = past.policy.objective.slo, past.calibration
+    at_most, model = past.at_most, past.calibration
     history = past.measured.load[: past.first]
-    autoscaler.fit(history, step_s, model.startup_s, slo.at_most if slo is not None else _NEVER_SLOW_S)
+    autoscaler.fit(history, step_s, model.startup_s, _NEVER_SLOW_S if at_most is None else at_most)
     asks, every = max(1, round(step_s / SYNC_S)), max(1, round(SYNC_S / step_s))
     for step in past.steps:
         at = float(past.recording.times[step])
+        _share(past, service.sim.queue, step)
         service.advance(at - step_s, step_s, _load(past, step))
         served = service.last
         if served is None:
@@ -184,6 +210,12 @@ def _sample(past: Past, step: int, served: Served) -> Sample:
     )
 
 
+def _share(past: Past, queue: Queue, step: int) -> None:
+    """Let the partitions of a queue be those that were recorded."""
+    if isinstance(queue, WorkQueue):
+        queue.partitions = past.partitions(step)
+
+
 def _load(past: Past, step: int) -> float:
     load = float(past.measured.load[step])
     return load if load > 0.0 else 0.0
@@ -207,6 +239,7 @@ def by_policy(past: Past, progress: Callable[[], None]) -> Run:
     backfill(bank, policies, source, (float(past.recording.times[0]), world.now), nullcontext())
     loop = _loop(policies, source, SimCluster(world, hpas), bank, past)
     for step in past.steps:
+        _share(past, service.sim.queue, step)
         world.advance(world.now + step_s)
         if hpas:
             sync(world, hpas)
@@ -245,20 +278,22 @@ def _loop(policies: PolicySet, source: _Source, cluster: SimCluster, bank: Bank,
         source=source,
         cluster=cluster,
         dry=DryRunCluster(cluster),
-        journal=_Forgetful(),
+        journal=Forgetful(),
         lease=SimLease(),
         controls=SimControls(),
-        prices=_Price(past.policy.target.key, past.replica_usd_per_hour),
+        prices=Price(past.policy.target.key, past.replica_usd_per_hour),
         telemetry=NoTelemetry(),
         clock=StillClock(),
     )
     loop = ControlLoop(ports, bank, Setup(keep_inputs=False))
-    loop.lookout = _Unheard()
+    loop.lookout = Unheard()
     return loop
 
 
 def _service(past: Past) -> Service:
-    return Service(past.spec(), _Trace(past), (), Chance(0))
+    made = Service(past.spec(), _Trace(past), (), Chance(0))
+    made.sim.queue = past.queue()
+    return made
 
 
 class _Trace:
@@ -282,7 +317,9 @@ class _Source:
         self.step = past.first
         recording, policy = past.recording, past.policy
         objective = policy.objective
-        self._modelled = {objective.slo.signal} if objective.slo is not None else set()
+        self._waits = None if objective.backlog is None else objective.backlog.signal
+        # what takes a worker long says nothing of how long work waits: then it is told as it was recorded
+        self._modelled = {objective.slo.signal} if objective.slo is not None and self._waits is None else set()
         self._used = objective.utilisation
         self._values = {name: _listed(recording.signal(policy, name)) for name in policy.signals}
         self._presence = {name: _listed(recording.presence(policy, name)) for name in policy.signals}
@@ -307,6 +344,8 @@ class _Source:
         presence = None if presences is None else presences[self.step] == presences[self.step]
         if name in self._modelled and last is not None:
             return Answered(value=last.p95_s + model.on_top_s, newest_at=at, presence=presence)
+        if name == self._waits and last is not None:
+            return Answered(value=last.queue, newest_at=at, presence=presence)
         if name == self._used and last is not None:
             return Answered(value=last.utilisation_ratio * model.use_scale, newest_at=at, presence=presence)
         value = math.nan if values is None else values[self.step]
@@ -336,50 +375,3 @@ def _listed(values: F64 | None) -> list[float] | None:
 def _watch_rows(recording: Recording, query: WatchQuery) -> list[tuple[str, F64]]:
     start = f"watch:{query.policy}#"
     return [(name[len("watch:") :], values) for name, values in recording.columns.items() if name.startswith(start)]
-
-
-class _Forgetful:
-    """A journal of which nothing is asked afterwards: a backtest is not resumed."""
-
-    def load(self) -> LoopState:
-        """Return the state of a beginning."""
-        return LoopState()
-
-    def begin(self, tick: Tick, state: LoopState) -> None:
-        """Keep nothing."""
-
-    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
-        """Keep nothing."""
-
-    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
-        """Keep nothing."""
-
-    def unsettled(self) -> Sequence[Action]:
-        """Return nothing."""
-        return ()
-
-    def epoch(self) -> int:
-        """Return that of the only leader."""
-        return 1
-
-    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
-        """Return the state of a beginning."""
-        return LoopState()
-
-
-class _Price:
-    """One price for one target, or none."""
-
-    def __init__(self, key: str, usd_per_hour: float | None) -> None:
-        self._prices = {} if usd_per_hour is None else {key: usd_per_hour}
-
-    def replica_usd_per_hour(self, targets: Sequence[Any], at: Instant) -> Mapping[str, float]:
-        """Return it."""
-        return self._prices
-
-
-class _Unheard(Lookout):
-    """Tells nobody of the time to come: a backtest serves no other threads."""
-
-    def look(self, seen: Seen) -> None:
-        """Publish nothing."""

@@ -66,6 +66,7 @@ class Result:
     scored_steps: int
     unknown_steps: int
     slo_s: float | None
+    drain_s: float | None
     calibration: Calibration
     scores: tuple[Score, ...]
     worst: tuple[Moment, ...]
@@ -98,6 +99,7 @@ class Result:
             "scored_steps": self.scored_steps,
             "unknown_steps": self.unknown_steps,
             "slo_s": self.slo_s,
+            "drain_s": self.drain_s,
             "calibration": self.calibration.as_json(),
             "contenders": rows,
             "worst": [
@@ -155,8 +157,6 @@ def past_of(recording: Recording, policy: ScalingPolicy, watches: Sequence[Watch
 
 def _check(recording: Recording, policy: ScalingPolicy) -> None:
     objective, where = policy.objective, recording.origin
-    if objective.backlog is not None:
-        raise InvalidInput(f"{policy.key}: objective.backlog: what waits in a queue cannot be replayed; use `simulate`")
     load = recording.signal(policy, objective.demand)
     if load is None:
         named = ", ".join(sorted(recording.columns)) or "none"
@@ -200,7 +200,8 @@ def run(past: Past, order: Order, label: str = "", progress: Callable[[], None] 
         step_s=past.recording.step_s,
         scored_steps=len(past.steps),
         unknown_steps=len(past.steps) - known_steps(past),
-        slo_s=None if policy.objective.slo is None else policy.objective.slo.at_most,
+        slo_s=past.at_most,
+        drain_s=None if policy.objective.backlog is None else policy.objective.backlog.drain_s,
         calibration=past.calibration,
         scores=tuple(scores(past, runs)),
         worst=worst(past, ours),
@@ -218,7 +219,7 @@ def worst(past: Past, ours: Run) -> tuple[Moment, ...]:
 
     They are ranked by requests beyond the 5 % that a 95th percentile lets be slow, then by latency.
     """
-    violating = np.array(ours.violating) if past.policy.objective.slo is not None else np.zeros(len(ours.offered))
+    violating = np.array(ours.violating) if past.at_most is not None else np.zeros(len(ours.offered))
     beyond = np.maximum(violating - 0.05 * np.array(ours.offered), 0.0)
     latency = np.nan_to_num(np.array(ours.latency_s))
     known = np.isfinite(past.measured.load[past.first :])
@@ -249,8 +250,9 @@ def worst(past: Past, ours: Run) -> tuple[Moment, ...]:
 def _warnings(past: Past) -> list[str]:
     model, out = past.calibration, []
     if not model.trusted:
-        why = "no latency was recorded to judge it" if model.log_error is None else "it is off by too much"
-        why = "the policy has no SLO" if past.policy.objective.slo is None else why
+        what = "latency" if past.policy.objective.backlog is None else "backlog"
+        why = f"no {what} was recorded to judge it" if model.log_error is None else "it is off by too much"
+        why = "the policy has no SLO" if past.at_most is None else why
         out.append(f"modelled latency and SLO misses are no facts: {why}; they are not shown")
     if model.note:
         out.append(model.note)

@@ -71,11 +71,11 @@ def known_steps(past: Past) -> int:
 
 
 def _missed(past: Past, run: Run) -> Bools:
-    slo = past.policy.objective.slo
-    if slo is None:
+    at_most = past.at_most
+    if at_most is None:
         return np.zeros(len(run.latency_s), np.bool_)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.array(run.latency_s) > slo.at_most)
+        return np.asarray(np.array(run.latency_s) > at_most)
 
 
 def _changes(run: Run) -> F64:
@@ -106,7 +106,7 @@ def _score(past: Past, run: Run, known: Bools, less: Mapping[str, tuple[float, f
 
 def _measured_misses(past: Past, known: Bools) -> float | None:
     slo, latency = past.policy.objective.slo, past.measured.latency
-    if slo is None or latency is None:
+    if slo is None or latency is None or past.policy.objective.backlog is not None:
         return None
     with np.errstate(invalid="ignore"):
         missed = (latency[past.first :] > slo.at_most) & known

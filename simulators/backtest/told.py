@@ -40,6 +40,8 @@ def basis(result: Result) -> list[str]:
     """Return what is measured, what is modelled, and how well."""
     model = result.calibration
     low, high = model.per_replica_range
+    if result.drain_s is not None:
+        return _basis_of_queue(result)
     lines = [
         "measured: load, and where recorded the replicas that ran and their latency",
         "modelled: latency and SLO misses of every contender, by an M/M/c queue, load taken as independent of replicas",
@@ -52,6 +54,25 @@ def basis(result: Result) -> list[str]:
         lines.append(
             f"error of the model, on {model.judged} steps that the fit did not see: {model.log_error:.1%}"
             f" (median absolute log error of the latency){right}"
+        )
+    return lines
+
+
+def _basis_of_queue(result: Result) -> list[str]:
+    model = result.calibration
+    low, high = model.per_replica_range
+    lines = [
+        "measured: what arrived, and where recorded the replicas that ran and what waited",
+        "modelled: the backlog of every contender, as a queue that nobody leaves, arrivals taken as independent of it;"
+        f" SLO missed: who comes then waits longer than drainWithin, {result.drain_s:g} s",
+        f"model: a replica works off {model.per_replica:.4g} a second (half of the steps between {low:.4g} and"
+        f" {high:.4g}); starts in {model.startup_s:.3g} s ({model.startup_from})",
+    ]
+    if model.log_error is not None and model.right_ratio is not None:
+        lines.append(
+            f"error of the model, on {model.judged} busy steps that the fit did not see: {model.log_error:.1%}"
+            " (median absolute log error of what was worked off); moved on from the first of them by the model alone,"
+            f" a backlog stands when one was recorded, and none when none was, in {model.right_ratio:.1%} of the steps"
         )
     return lines
 
