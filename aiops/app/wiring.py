@@ -222,11 +222,18 @@ def _expanded(settings: Settings, store: Store, world: Surroundings) -> Expanded
 
 def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:
     """Let /metrics tell of forecasts, of watched series and of Alertmanager."""
-    from aiops.adapters.metrics import AlertmanagerCollector, AnomalyCollector, Naming, OutlookCollector
+    from aiops.adapters.metrics import (
+        AlertmanagerCollector,
+        AnomalyCollector,
+        IncidentCollector,
+        Naming,
+        OutlookCollector,
+    )
 
     loop, tied = parts
     metrics.registry.register(OutlookCollector(viewer))
     metrics.registry.register(AlertmanagerCollector(tied.numbers))
+    metrics.registry.register(IncidentCollector(lambda: () if loop.last is None else loop.last.incidents))
     told, max_age_s = settings.export.anomalies, settings.export.max_age
     if told.enabled:
         naming = Naming(metric_format=told.metric_format, max_series=told.max_series, max_age_s=max_age_s)

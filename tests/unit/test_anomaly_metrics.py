@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aiops.adapters.metrics import AnomalyCollector, Naming
+from aiops.adapters.metrics import AnomalyCollector, IncidentCollector, Naming
+from aiops.core.model import IncidentState
 from aiops.core.policies import Side
+from tests.store_contract import INCIDENT
 from tests.unit.fleet import WATCH, Days, a_set, a_watch, an_index, services
 
 
@@ -97,3 +100,23 @@ def test_a_new_set_of_series_is_told_and_the_old_one_is_not():
     days.index = services("cart")
     days.tick([100.0])
     assert set(scraped(days)["y"]) == {"cart"}
+
+
+def test_open_incidents_are_told_the_worst_first_and_no_more_than_twenty():
+    one = replace(INCIDENT, standing=3, peak_score=4.5)
+    many = [replace(one, id=f"{n:02}", peak_score=1.0 + n, suspects=()) for n in range(30)]
+    ended = replace(one, id="ended", state=IncidentState.ENDED, peak_score=99.0)
+    registry = CollectorRegistry()
+    told = [one, ended]
+    registry.register(IncidentCollector(lambda: told))
+    text = generate_latest(registry).decode()
+    labels = f'incident="{one.id}",kind="point",suspect="shop/db"'
+    assert f"aiops_incident_peak_score{{{labels}}} 4.5" in text
+    assert f"aiops_incident_series{{{labels}}} 3.0" in text
+    assert f"aiops_incident_start_timestamp_seconds{{{labels}}}" in text
+    assert "ended" not in text
+    told[:] = many
+    scores = [s for f in registry.collect() for s in f.samples if s.name == "aiops_incident_peak_score"]
+    assert [s.value for s in scores] == [30.0 - n for n in range(20)]
+    told.clear()
+    assert "aiops_incident" not in generate_latest(registry).decode()

@@ -2,6 +2,7 @@
 
 from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
 from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
+from aiops.adapters.metrics.incidents import IncidentCollector
 from aiops.adapters.metrics.outlook import OutlookCollector
 from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.server import TelemetryServer
@@ -10,6 +11,7 @@ __all__ = [
     "AlertmanagerCollector",
     "AlertmanagerNumbers",
     "AnomalyCollector",
+    "IncidentCollector",
     "LoopMetrics",
     "Naming",
     "OutlookCollector",
