@@ -105,14 +105,17 @@ def worst(result: Result) -> list[tuple[str, str]]:
     out = []
     for one in result.worst:
         seen = f"load {one.load:.4g} on {one.ready} ready"
-        if result.calibration.trusted:
+        if result.drain_s is not None:
+            seen += f", a wait of {one.latency_s:.3g} s"
+        elif result.calibration.trusted:
             seen += f", modelled p95 {one.latency_s * 1000:.3g} ms"
         out.append((clock(one.at), f"{seen}: {one.story}"))
     return out
 
 
 LEGEND = (
-    "violating: requests slower than the SLO, or failed. SLO missed: time with a 95th percentile above it. short: load"
+    "violating: requests slower than the SLO, or failed, or work that waits longer than drainWithin. SLO missed: time"
+    " with a 95th percentile above it, or with such a wait. short: load"
     " met by fewer ready replicas than perReplica asks for. reversed: changes taken back within ten minutes. The last"
     " column is a 95 % interval (moving-block bootstrap of hours, paired)."
 )
