@@ -46,6 +46,14 @@ class PrometheusSettings(Section):
     jitter: Duration = 0.5
 
 
+class SourceSettings(PrometheusSettings):
+    """Another metrics source, such as a vantage point of a failover: asked within a faster lane, and not for long."""
+
+    timeout: Duration = Field(3.0, gt=0)
+    retries: int = Field(0, ge=0, le=10)
+    jitter: Duration = 0.0
+
+
 class ClusterSettings(Section):
     """One Kubernetes API server."""
 
@@ -272,6 +280,7 @@ class Settings(BaseSettings):
     step: Duration = Field(15.0, ge=1)
     lane: Duration = Field(5.0, ge=1)
     prometheus: PrometheusSettings | None = None
+    sources: dict[str, SourceSettings] = {}
     clusters: dict[str, ClusterSettings] = {}
     lease: LeaseSettings = LeaseSettings()
     custom_resources: CustomResourceSettings = CustomResourceSettings()
@@ -294,8 +303,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def one_world(self) -> Settings:
         """Need a metrics source: a real one or the simulated one, and not both."""
-        if self.simulation is not None and (self.prometheus is not None or self.clusters):
-            raise ValueError("simulation stands in for prometheus and clusters: set one or the other")
+        if self.simulation is not None and (self.prometheus is not None or self.clusters or self.sources):
+            raise ValueError("simulation stands in for prometheus, sources and clusters: set one or the other")
+        if "" in self.sources:
+            raise ValueError("a source has a name; the one without is prometheus")
         if self.simulation is not None and self.custom_resources.enabled is True:
             raise ValueError("custom_resources are a cluster's: a simulation has none")
         return self

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiops.adapters.kubernetes import Clusters, KubernetesLease, KubernetesPolicies
-    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+    from aiops.adapters.prometheus import NamedSources, PrometheusOptions, PrometheusSource
     from aiops.core.model import TargetRef
 
 
@@ -130,7 +130,7 @@ class Live:
     def __init__(self, settings: Settings) -> None:
         if settings.prometheus is None:
             raise ConfigurationError("prometheus.url is not set: say where the metrics are, or use config/demo.yaml")
-        self._metrics: PrometheusSource = prometheus(settings)
+        self._metrics: NamedSources = sources(settings)
         self._clusters: Clusters = clusters(settings)
         self._url = settings.prometheus.url
         self.source = self.history = self._metrics
@@ -182,7 +182,8 @@ class Live:
     def banner(self) -> list[str]:
         """Return where metrics and clusters are."""
         read = ["policies are read from the cluster's API, too"] if self.resources is not None else []
-        return [f"metrics from {self._url}", f"clusters: {', '.join(self._clusters.names)}", *read]
+        beside = [f"beside it: {', '.join(sorted(self._settings.sources))}"] if self._settings.sources else []
+        return [f"metrics from {self._url}", *beside, f"clusters: {', '.join(self._clusters.names)}", *read]
 
 
 class Simulated:
@@ -257,6 +258,17 @@ def prometheus(settings: Settings) -> PrometheusSource:
     if settings.prometheus is None:
         raise ConfigurationError("prometheus.url is not set")
     return PrometheusSource(prometheus_options(settings.prometheus))
+
+
+def sources(settings: Settings) -> NamedSources:
+    """Return the metrics source of the settings with those beside it; raise ConfigurationError when there is none."""
+    from aiops.adapters.prometheus import NamedSources, PrometheusSource
+
+    return NamedSources(
+        default=prometheus(settings),
+        named={name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()},
+        limits_s={name: one.timeout + one.jitter for name, one in settings.sources.items()},
+    )
 
 
 def prometheus_options(one: PrometheusSettings) -> PrometheusOptions:

@@ -1,0 +1,120 @@
+"""Several metrics sources by name, such as vantage points of a failover: each is asked beside the others (S8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from aiops.adapters.prometheus.source import PrometheusSource
+from aiops.core.model import Answer, Failed, Frame, Instant, PolicyKey
+from aiops.core.policies import SignalQuery, WatchQuery
+from aiops.errors import SourceUnavailable
+from aiops.ports import Matrix, Observation
+
+GRACE_S = 0.5
+"""What a source gets beyond its own time-out, before its answers count as failed."""
+
+
+@dataclass(slots=True)
+class NamedSources:
+    """The source that all policies ask, and others by name.
+
+    One that hangs costs its own time-out, and while it hangs it is not asked again: it delays no other and nothing
+    piles up behind it. named, limits_s: by the same names.
+    """
+
+    default: PrometheusSource
+    named: Mapping[str, PrometheusSource]
+    limits_s: Mapping[str, float]
+    _pool: ThreadPoolExecutor = field(init=False)
+    _asked: dict[str, Future[Observation]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max(1, len(self.named)), thread_name_prefix="source")
+
+    # -- ports.Source ----------------------------------------------------------------------------------
+
+    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
+        """Ask every source for what is its own; raise SourceUnavailable when none of them answered anything."""
+        by_name: dict[str, list[SignalQuery]] = {}
+        for query in signals:
+            by_name.setdefault(query.source, []).append(query)
+        own = by_name.pop("", [])
+        if not by_name:
+            return self.default.read(own, watches, at)
+        began = time.monotonic()
+        asked = {name: self._ask(name, queries, at) for name, queries in by_name.items()}
+        frame, answers, errors, failures = self._default(own, watches, at)
+        for name, future in asked.items():
+            found = self._settled(name, future, began)
+            if isinstance(found, str):
+                failures.append(found)
+                _fail(answers, by_name[name], found)
+                continue
+            for policy, some in found.answers.items():
+                answers.setdefault(policy, {}).update(some)
+        if len(failures) == len(asked) + bool(own or watches):
+            raise SourceUnavailable("; ".join(failures))
+        return Observation(answers=answers, frame=frame, watch_errors=errors)
+
+    def _default(
+        self, own: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant
+    ) -> tuple[Frame, dict[PolicyKey, dict[str, Answer]], dict[PolicyKey, str], list[str]]:
+        answers: dict[PolicyKey, dict[str, Answer]] = {}
+        try:
+            found = self.default.read(own, watches, at)
+        except SourceUnavailable as err:
+            _fail(answers, own, str(err))
+            frame, errors = self.default.nothing(watches, str(err), at)
+            return frame, answers, errors, [str(err)]
+        answers.update({policy: dict(some) for policy, some in found.answers.items()})
+        return found.frame, answers, dict(found.watch_errors), []
+
+    def _ask(self, name: str, queries: Sequence[SignalQuery], at: Instant) -> Future[Observation] | str:
+        source = self.named.get(name)
+        if source is None:
+            known = ", ".join(sorted(self.named)) or "none"
+            return f"the settings have no source {name!r} (sources: {known})"
+        before = self._asked.get(name)
+        if before is not None and not before.done():
+            return f"source {name} has not answered what it was asked before"
+        future = self._asked[name] = self._pool.submit(source.read, queries, (), at)
+        return future
+
+    def _settled(self, name: str, future: Future[Observation] | str, began: float) -> Observation | str:
+        """Return what a source said within its time, or why there is nothing."""
+        if isinstance(future, str):
+            return future
+        limit_s = self.limits_s[name] + GRACE_S
+        wait([future], timeout=max(0.0, began + limit_s - time.monotonic()))
+        if not future.done():
+            return f"source {name} did not answer within {limit_s:g} s"
+        err = future.exception()
+        if err is None:
+            return future.result()
+        if isinstance(err, SourceUnavailable):
+            return f"source {name}: {err}"
+        raise err
+
+    # -- ports.History ---------------------------------------------------------------------------------
+
+    def range(self, query: SignalQuery | WatchQuery, start: Instant, end: Instant, step_s: float) -> Matrix:
+        """Return the series of a query from the source that it names; raise SourceUnavailable."""
+        name = query.source if isinstance(query, SignalQuery) else ""
+        source = self.named.get(name) if name else self.default
+        if source is None:
+            raise SourceUnavailable(f"the settings have no source {name!r}")
+        return source.range(query, start, end, step_s)
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for source in (self.default, *self.named.values()):
+            source.close()
+
+
+def _fail(answers: dict[PolicyKey, dict[str, Answer]], queries: Sequence[SignalQuery], why: str) -> None:
+    for query in queries:
+        answers.setdefault(query.policy, {})[query.name] = Failed(error=why)
