@@ -413,8 +413,8 @@ class Plan:
     subject: at most one plan that has not ended stands for it. by: the policy's key, or who ordered it. keeps: any of
     these known to be false while it runs makes it roll back. dry_run: its steps are told, never sent. expires_at: when
     a proposal that nobody answered is withdrawn. needed: how many people must say yes; approvals: who did. answered: a
-    person said no, or nobody said anything in time. held: why nothing is done for it now, '' for nothing. seen: what
-    the goal's signal was since it began.
+    person said no, or nobody said anything in time. asks: why a person must say yes in every mode, '' for no reason.
+    held: why nothing is done for it now, '' for nothing. seen: what the goal's signal was since it began.
     """
 
     id: str
@@ -438,6 +438,7 @@ class Plan:
     needed: int = 1
     approvals: tuple[str, ...] = ()
     answered: bool = False
+    asks: str = ""
     held: str = ""
     notes: tuple[Note, ...] = ()
 

@@ -220,6 +220,8 @@ def _asked(plan: Plan, bounds: Bounds) -> Held | None:
     ordered = plan.by != plan.policy
     if ordered and plan.needed <= 1:
         return None  # the order of a person is that person's yes
+    if plan.asks:
+        return Ask(reason=Reason.APPROVAL_NEEDED, detail=f"{plan.reason}: {plan.asks}", expires_at=expires_at)
     if bounds.mode is Mode.APPROVE or ordered:
         detail = f"{plan.reason}: needs a yes" if missing <= 1 else f"{plan.reason}: needs {missing} people's yes"
         return Ask(reason=Reason.APPROVAL_NEEDED, detail=detail, expires_at=expires_at)
