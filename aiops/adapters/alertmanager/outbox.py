@@ -45,7 +45,10 @@ class _Item:
 
 @dataclass(slots=True)
 class Outbox:
-    """What one Alertmanager is to know. Used under one lock; see `IncidentSender`."""
+    """What one Alertmanager is to know. Used under one lock; see `IncidentSender`.
+
+    `now` of a batch is the wall clock's, everywhere else the monotonic one's: a step of the former delays nothing.
+    """
 
     form: Form
     failures: int = 0
@@ -53,15 +56,15 @@ class Outbox:
     _items: dict[str, _Item] = field(default_factory=dict)
     _changed: int = 0
     _told: int = 0
-    _due_at: Instant = 0.0
-    _noted_at: Instant = 0.0
+    _due_at: float = 0.0
+    _noted_at: float = 0.0
 
-    def note(self, incidents: Sequence[Incident], at: Instant) -> None:
+    def note(self, incidents: Sequence[Incident], now: float) -> None:
         """Take the incidents of a tick; what was open and is told no more is forgotten, and ends by itself."""
-        self._noted_at = at
-        now = {one.id for one in incidents}
+        self._noted_at = now
+        told = {one.id for one in incidents}
         for key, item in list(self._items.items()):
-            if key not in now and item.incident.state is IncidentState.OPEN:
+            if key not in told and item.incident.state is IncidentState.OPEN:
                 del self._items[key]
         for one in incidents:
             known = self._items.get(one.id)
@@ -75,7 +78,7 @@ class Outbox:
         for key in ended[:-MOST_WAITING]:
             del self._items[key]
 
-    def wait_s(self, now: Instant) -> float | None:
+    def wait_s(self, now: float) -> float | None:
         """Return in how many seconds something is due, None while there is nothing.
 
         What no tick has spoken of for long is not sent again: a loop that stands still knows nothing of it.
@@ -90,7 +93,7 @@ class Outbox:
         """Return what to send, and the number by which `done` knows what of it was new."""
         return [_alert(item, now, self.form) for item in self._items.values()], self._changed
 
-    def done(self, batch: Sequence[Mapping[str, Any]], number: int, now: Instant) -> None:
+    def done(self, batch: Sequence[Mapping[str, Any]], number: int, now: float) -> None:
         """Note that a batch was taken: what had ended in it is over."""
         over = {one["labels"][OWN] for one in batch if one["ended"]}
         for key in over:
@@ -100,7 +103,7 @@ class Outbox:
         self._told, self.failures, self._due_at = number, 0, now + self.form.refresh_s
         self.sent += len(batch)
 
-    def failed(self, now: Instant, spread: float) -> None:
+    def failed(self, now: float, spread: float) -> None:
         """Note a failure: the next try waits twice as long as the last, times `spread` (around 1)."""
         wait_s = min(FIRST_WAIT_S * 2.0**self.failures, LONGEST_WAIT_S) * spread
         self.failures, self._due_at = self.failures + 1, now + wait_s

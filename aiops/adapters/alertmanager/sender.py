@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from aiops.adapters.alertmanager.client import Alertmanager
@@ -16,13 +17,20 @@ _LOG = logging.getLogger("aiops.alertmanager")
 
 
 class IncidentSender:
-    """Keeps one Alertmanager told. wall: the wall clock.
+    """Keeps one Alertmanager told. wall: the clock of the alerts; what is due goes by the monotonic one.
 
     failures: counted since the start; failing: why the last try failed, '' when it did not.
     """
 
-    def __init__(self, client: Alertmanager, form: Form, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: Alertmanager,
+        form: Form,
+        wall: Callable[[], float],
+        elapsed_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client = client
+        self._elapsed_s = elapsed_s
         self._outbox = Outbox(form)
         self._wall = wall
         self._dice = random.Random()  # noqa: S311  # spreads load; nothing is secret about it
@@ -40,7 +48,7 @@ class IncidentSender:
     def note(self, incidents: Sequence[Incident]) -> None:
         """Take the incidents of a tick; returns at once."""
         with self._turn:
-            self._outbox.note(incidents, self._wall())
+            self._outbox.note(incidents, self._elapsed_s())
             self._turn.notify()
 
     def start(self) -> None:
@@ -59,7 +67,7 @@ class IncidentSender:
     def _run(self) -> None:
         while True:
             with self._turn:
-                wait_s = self._outbox.wait_s(self._wall())
+                wait_s = self._outbox.wait_s(self._elapsed_s())
                 if self._ends and wait_s != 0.0:
                     return
                 if wait_s is None or wait_s > 0.0:
@@ -76,8 +84,8 @@ class IncidentSender:
                 _LOG.warning("incidents_not_sent", extra={"reason": str(err)})
             with self._turn:
                 self.failures, self.failing = self.failures + 1, str(err)
-                self._outbox.failed(self._wall(), self._dice.uniform(0.5, 1.5))
+                self._outbox.failed(self._elapsed_s(), self._dice.uniform(0.5, 1.5))
             return
         with self._turn:
             self.failing = ""
-            self._outbox.done(batch, number, self._wall())
+            self._outbox.done(batch, number, self._elapsed_s())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("START", "END", "KIND", "SCORE", "VALUE", "EXPECTED", "CALLS", "SERIES")
 _ANSWER_NO = 1
+_SUSPECTS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -187,12 +188,19 @@ def _plain(one: Found) -> dict[str, Any]:
 
 def _lines(data: Table, made: Detected) -> list[str]:
     rows = table(_COLUMNS, [_row(one) for one in made.found]) if made.found else "nothing is out of the ordinary"
-    return [*_head(data, made), "", rows]
+    several = [one for one in made.incidents if len(one.series) > 1]
+    together = [
+        f"{len(one.series)} series together from {when(one.since)} to {when(one.seen_at)}, suspected first: "
+        + ", ".join(printable(suspect.name) for suspect in one.suspects[:_SUSPECTS])
+        for one in several
+    ]
+    return [*_head(data, made), "", rows, *([""] if together else []), *together]
 
 
 def _head(data: Table, made: Detected) -> list[str]:
     count = len(data.columns)
-    what = f"{count} series, {made.samples} samples" if count > 1 else f"{made.samples} samples"
+    samples = f"{made.samples} sample{'' if made.samples == 1 else 's'}"
+    what = f"{count} series, {samples}" if count > 1 else samples
     span = f"{when(float(data.times[0]))} to {when(float(data.times[-1]))}, {made.step_s:g} s apart"
     if made.scored_from is None:
         scored = "nothing could be judged: a detector learns from an hour and sixty samples first"
