@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.guard.people import only_firm
-from aiops.core.model import Pass, Reason, Ruling, Wait
+from aiops.core.model import Change, Pass, Reason, Ruling, SetFloor, Wait
 
 HOUR_S = 3600.0
 
@@ -24,13 +24,18 @@ def in_flight(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if wish.delta == 0:
         return None
     pending = ctx.state.pending
-    if pending is None or pending.change.after == wish.before:
+    if pending is None or pending.change.after == wish.before or _elsewhere(pending.change, wish.proposal.change):
         return _NOTHING_IN_FLIGHT
     low, _, _ = ctx.policy.bounds.at(ctx.now)
     if wish.delta > 0 and wish.firm(low) > pending.change.after:
         return _NOTHING_IN_FLIGHT
     detail = f"{pending.change.before} -> {pending.change.after} of action {pending.id} is not seen yet"
     return Wait(reason=Reason.IN_FLIGHT, detail=detail, until=pending.expires_at)
+
+
+def _elsewhere(pending: Change, wished: Change) -> bool:
+    """Return whether a write went to another autoscaler than the one that steers now: nothing is sent blindly again."""
+    return isinstance(pending, SetFloor) and isinstance(wished, SetFloor) and pending.hpa != wished.hpa
 
 
 def cooldown(wish: Wish, ctx: GuardContext) -> Ruling | None:

@@ -33,7 +33,7 @@ from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record import story
-from aiops.core.verify import Sight, gone, judgement, superseded, unseen
+from aiops.core.verify import Sight, gone, judgement, lost, superseded, unseen
 
 FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
@@ -54,7 +54,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     """Return the decision for one policy from its inputs and nothing else."""
     snapshot, now = inputs.snapshot, inputs.snapshot.at
     workload = snapshot.workloads.get(policy.target.key)
-    carried, lost = _of_this_object(inputs.state, workload, now)
+    carried, former = _of_this_object(inputs.state, workload, now)
     carried = guard.in_time(carried, now)
     signals, memories = _signals(policy, carried, snapshot)
     env = _environment(policy, inputs, signals, workload)
@@ -89,7 +89,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     )
     verdict = guard.verdict(wish, context)
     carried = guard.remembered(carried, verdict, context)
-    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), (*lost, *outcomes), workload))
+    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), (*former, *outcomes), workload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def _of_this_object(
         return state, ()
     if not state.uid:
         return replace(state, uid=workload.uid), ()
-    lost = () if state.pending is None else (unseen(state.pending, now),)
-    return replace(FRESH, uid=workload.uid), lost
+    ended = () if state.pending is None else (unseen(state.pending, now),)
+    return replace(FRESH, uid=workload.uid), ended
 
 
 def _signals(
@@ -168,7 +168,8 @@ def _verified(
         return (state, ()) if end is None else (replace(state, pending=None), (end,))
     level = act.level(action.change, workload)
     if level is None:
-        return state, ()
+        end = lost(action, workload.as_of, now.at)
+        return (state, ()) if end is None else (replace(state, pending=None), (end,))
     if level == action.change.after:
         # seen to hold, so it was accepted, even if the answer to the request was lost (S6)
         state = guard.accepted(state, action, action.issued_at)
@@ -233,7 +234,7 @@ def _begun(
         return replace(guard.accepted(state, action, action.issued_at), settled=action.change.after), outcomes
     if state.pending is not None:
         level = act.level(state.pending.change, workload)
-        replaced = superseded(state.pending, workload.replicas if level is None else level, action.id, action.issued_at)
+        replaced = superseded(state.pending, level, action.id, action.issued_at)
         outcomes = (*outcomes, replaced)
     return replace(state, pending=action), outcomes
 

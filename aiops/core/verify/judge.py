@@ -43,11 +43,12 @@ def judgement(action: Action, verification: Verification, seen: Sight) -> Outcom
     return _outcome(action, OutcomeKind.NO_EFFECT, seen.now, f"holds {after}, but {unmet} by the time to verify")
 
 
-def superseded(action: Action, level: int, by: str, now: Instant) -> Outcome:
-    """Return the outcome of an action that another one replaced before it was verified."""
+def superseded(action: Action, level: int | None, by: str, now: Instant) -> Outcome:
+    """Return the outcome of an action that another one replaced unverified. level: None of a field that is gone."""
     held = level == action.change.after
     kind = OutcomeKind.TOOK_EFFECT if held else OutcomeKind.UNKNOWN
-    return _outcome(action, kind, now, f"the field held {level} when {by} replaced it")
+    what = "the autoscaler was gone" if level is None else f"the field held {level}"
+    return _outcome(action, kind, now, f"{what} when {by} replaced it")
 
 
 def unseen(action: Action, now: Instant) -> Outcome:
@@ -60,6 +61,16 @@ def gone(action: Action, kind: str, now: Instant) -> Outcome | None:
     if now < max(action.verify_by, action.expires_at) + ABSENT_S:
         return None
     return _outcome(action, OutcomeKind.UNKNOWN, now, f"the {kind} is not there, so what became of it cannot be seen")
+
+
+def lost(action: Action, as_of: Instant, now: Instant) -> Outcome | None:
+    """Return the outcome of an action whose autoscaler is not the target's any more; None while it may yet arrive.
+
+    as_of: when the cluster's API last proved that. Nobody will ever see what became of it: waiting would hold for ever.
+    """
+    if as_of <= action.expires_at:
+        return None
+    return _outcome(action, OutcomeKind.UNKNOWN, now, "the autoscaler is gone, so what became of it cannot be seen")
 
 
 def _missed(action: Action, seen: Sight) -> Outcome | None:
