@@ -90,6 +90,13 @@ def lacking(found: Evidence, to: Mode, needed_s: float) -> list[str]:
     return missing
 
 
+def failed_tests(tests: Mapping[str, Any] | None) -> list[str]:
+    """Return that tests of a spec failed; that none are known of is no reason to refuse it."""
+    if tests is None or tests["passed"] == tests["tests"]:
+        return []
+    return [f"{tests['tests'] - tests['passed']} of its {tests['tests']} tests failed at {tests['at']}"]
+
+
 def lasting(seconds: float) -> str:
     """Return a duration as people read it.
 

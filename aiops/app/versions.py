@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.app.asking import names
 from aiops.app.comparing import Curve, compared, runs
-from aiops.app.evidence import evidence, lacking, saying_the_same
+from aiops.app.evidence import evidence, failed_tests, lacking, saying_the_same
 from aiops.app.promotion import Standing
+from aiops.app.tested_specs import checked, evidence_for
 from aiops.core.model import Instant, Mode, PolicyKey
 from aiops.core.record.story import stamp
 from aiops.core.versions import (
@@ -95,7 +96,8 @@ class Versions:
     def promote(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Say that a policy, as it is loaded, may act up to a mode: on evidence, or forced; raise InvalidInput.
 
-        Fields: policy, to, by, reason, force. What is refused is told with the evidence, and nothing is written.
+        Fields: policy, to, by, reason, force, tests (see tested_specs.py). What is refused is told with the evidence,
+        and nothing is written.
         """
         mode = _mode(wish.get("to"))
         policy = self._promoted_as(_word(wish, "policy"))
@@ -112,8 +114,10 @@ class Versions:
             )
         same = saying_the_same(document, self.store.versions.documents("ScalingPolicy", whole["metadata"]["namespace"]))
         found = evidence(self.store.versions.tallies(list(same)), same, self.terms.step_s)
-        missing, forced = lacking(found, mode, self.terms.needed_s), bool(wish.get("force"))
-        shown = {**found.as_plain(), "compared": self._beside(latest), **self._for_whom(policy)}
+        tests = evidence_for(checked(wish.get("tests") or []), policy, spec_hash(document))
+        missing = [*lacking(found, mode, self.terms.needed_s), *failed_tests(tests)]
+        forced = bool(wish.get("force"))
+        shown = {**found.as_plain(), "tests": tests, "compared": self._beside(latest), **self._for_whom(policy)}
         if missing and not forced:
             return {
                 "promoted": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,11 +28,17 @@ def promote(
     reason: Reason = "",
     by: By = None,
     force: Annotated[bool, typer.Option(help="In spite of lacking evidence; that is kept, too.")] = False,
+    tests: Annotated[
+        Path | None, typer.Option(help="What `aiops policy test --record FILE` wrote: tests that passed are evidence.")
+    ] = None,
 ) -> None:
     """Let a policy act, as it is loaded now; refused without evidence. The file's mode stays the other ceiling."""
-    answer = SESSION.answers().promote(
-        {"policy": name, "to": to, "by": by or getpass.getuser(), "reason": _why(reason), "force": force}
-    )
+    wish = {"policy": name, "to": to, "by": by or getpass.getuser(), "reason": _why(reason), "force": force}
+    if tests is not None:
+        from aiops.app.tested_specs import read
+
+        wish["tests"] = read(tests)
+    answer = SESSION.answers().promote(wish)
     SESSION.show(answer, "\n".join(_lines(answer)))
     if not answer["promoted"]:
         sys.exit(1)
@@ -55,7 +62,7 @@ def _why(reason: str) -> str:
 
 def _lines(answer: dict[str, Any]) -> list[str]:
     name, hashed = answer["policy"].partition("/")[2], answer["spec_hash"][:8]
-    shown = [*_evidence(answer["evidence"]), *_beside(answer["evidence"])]
+    shown = [*_evidence(answer["evidence"]), *_tests(answer["evidence"]), *_beside(answer["evidence"])]
     if not answer["promoted"]:
         lines = [f"{name} ({hashed}) is not promoted to {answer['to']}:", *shown]
         lines += [f"missing    {one}" for one in answer["missing"]]
@@ -77,6 +84,15 @@ def _evidence(found: dict[str, Any]) -> list[str]:
         f"evidence   ran {modes} ({found['first_at']} to {found['last_at']})",
         f"           {found['ticks']} ticks: {counts}",
     ]
+
+
+def _tests(found: dict[str, Any]) -> list[str]:
+    """Return which unit tests were run on this very spec."""
+    tests = found.get("tests")
+    if not tests:
+        return ["tests      none on this spec are known of: aiops policy test PATH --record FILE, then --tests FILE"]
+    files = ", ".join(Path(one["file"]).name for one in tests["files"])
+    return [f"tests      {tests['passed']} of {tests['tests']} passed at {tests['at']} ({files})"]
 
 
 def _beside(found: dict[str, Any]) -> list[str]:

@@ -46,6 +46,9 @@ def policy_tests(
     fail_only: Annotated[bool, typer.Option(help="Show only tests that fail.")] = False,
     coverage: Annotated[bool, typer.Option(help="Show which rules and guards no test exercised.")] = False,
     watch: Annotated[bool, typer.Option(help="Run again when a file changes, until interrupted.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Note in this file what passed for which spec: evidence for `policy promote`.")
+    ] = None,
     output: Annotated[Written | None, typer.Option("-o", "--output", help="How the result is written.")] = None,
 ) -> None:
     """Run the unit tests of policies (*.test.yaml) on virtual time, against the very decision core."""
@@ -57,9 +60,13 @@ def policy_tests(
         raise typer.BadParameter(f"{run!r} is no regular expression: {err}", param_hint="--run") from err
     if output is not None and output is not Written.JUNIT:
         SESSION.format = Format(output.value)
+    if record is not None and run:
+        raise typer.BadParameter("a part of the tests is no evidence: leave --run out", param_hint="--record")
     how = _How(paths, wanted, require_tests, fail_only, coverage, output is Written.JUNIT)
     if not watch:
-        sys.exit(how.once())
+        code = how.once()
+        _noted(record, how.results)
+        sys.exit(code)
     _watched(how)
 
 
@@ -72,6 +79,7 @@ class _How:
         self.paths, self.wanted = paths, wanted
         self.require, self.fail_only, self.coverage, self.junit = require, fail_only, coverage, junit
         self.sources: tuple[Path, ...] = ()
+        self.results: Sequence[Result] = ()
 
     def once(self) -> int:
         """Run everything once, show it, and return the exit code."""
@@ -87,7 +95,7 @@ class _How:
             SESSION.show(told, f"{len(found.problems)} problems, nothing was run")
             return _INVALID
         gathered = Gathered()
-        results = self._run(found, gathered)
+        results = self.results = self._run(found, gathered)
         self._show(found, results, gathered)
         return self._verdict(found, results)
 
@@ -128,6 +136,13 @@ class _How:
             return 1
         failed = any(not one.passed for one in results)
         return int(failed or (self.require and bool(_untested(found))))
+
+
+def _noted(record: Path | None, results: Sequence[Result]) -> None:
+    from aiops.app.tested_specs import recorded, tested
+
+    if record is not None and results:
+        recorded(record, tested(results, time.time()))
 
 
 def _untested(found: Suite) -> list[str]:
