@@ -12,7 +12,7 @@ from typing import Protocol
 from aiops.app.policies import FolderPolicySource, MergedPolicySource
 from aiops.app.promotion import Gate, Resolved, Standing, resolved, standing_words
 from aiops.core.model import Instant, Mode, PolicyKey
-from aiops.core.policies import PolicySet
+from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy
 from aiops.core.versions import Promotion
 from aiops.errors import Problem, StoreUnavailable
 
@@ -116,7 +116,8 @@ class PromotedPolicySource:
 
     def _note_files(self, loaded: PolicySet) -> None:
         """Write down what acts because it is loaded: whoever asks for evidence later finds it promoted."""
-        for policy in (*loaded.scaling, *loaded.templates):
+        promoted: tuple[ScalingPolicy | PlanPolicy, ...] = (*loaded.scaling, *loaded.templates, *loaded.plans)
+        for policy in promoted:
             if policy.reach.rank >= Mode.APPROVE.rank:
                 word = Promotion(
                     policy=policy.key,

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey, TargetRef
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.versions import Promotion, as_shadow, in_mode, template_key
 from aiops.errors import InvalidPolicy
 from aiops.policy import recompile
@@ -83,11 +83,80 @@ def resolved(loaded: PolicySet, promotions: Sequence[Promotion], gate: Gate) -> 
     made = [_of(policy, words.get(template_key(policy.key), ()), gate) for policy in every]
     made = _one_actor(made)
     scaling = [one.policy for one in made] + [one.shadow for one in made if one.shadow is not None]
+    planned = [_of_plans(policy, words.get(policy.key, ()), gate) for policy in loaded.plans]
+    policies = _set(loaded, scaling, loaded.watches)
+    plans = tuple(policy for one in planned for policy in (one.policy, *([one.shadow] if one.shadow else [])))
+    standings = (*(one.standing for one in made), *(one.standing for one in planned))
     return Resolved(
-        policies=_set(loaded, scaling, loaded.watches),
-        standings={one.standing.policy: one.standing for one in made},
+        policies=_with_plans(policies, plans),
+        standings={one.policy: one for one in standings},
         held={one.standing.policy: one.held for one in made if one.held},
     )
+
+
+# -- policies of plans ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _MadePlans:
+    """What runs of one policy of plans, and of its edit, if that is not promoted yet."""
+
+    standing: Standing
+    policy: PlanPolicy
+    shadow: PlanPolicy | None = None
+
+
+def _of_plans(policy: PlanPolicy, words: Sequence[Promotion], gate: Gate) -> _MadePlans:
+    """Return what runs: as for scaling, the version that was promoted last acts, and an edit is only told (S6)."""
+    command = f"aiops policy promote {policy.key.partition('/')[2]}"
+    if gate is Gate.FILE or policy.mode.rank < Mode.APPROVE.rank:
+        return _MadePlans(_plan_standing(policy, Place.AS_WRITTEN, policy.mode), policy)
+    word = next((one for one in words if one.spec_hash == policy.spec_hash), None)
+    if word is not None:
+        mode = _lower(policy.mode, word.mode)
+        notice = f"promoted to {mode.value} only; for more: {command} --to {policy.mode.value}"
+        standing = _plan_standing(policy, Place.PROMOTED, mode, "" if mode is policy.mode else notice)
+        return _MadePlans(replace(standing, promotion=word), in_mode(policy, mode))
+    before = _compiled_plans(words[0].document) if words else None
+    if before is None or before.key != policy.key:
+        notice = f"not promoted, runs as dry-run; promote with: {command}"
+        standing = _plan_standing(policy, Place.UNPROMOTED, Mode.DRY_RUN, notice)
+        return _MadePlans(standing, in_mode(policy, Mode.DRY_RUN))
+    mode, shadow = _lower(policy.mode, words[0].mode), as_shadow(policy)
+    notice = f"edited: {before.spec_hash[:8]} acts on, {policy.spec_hash[:8]} is only told; promote with: {command}"
+    standing = replace(
+        _plan_standing(policy, Place.EDITED, mode, notice),
+        promotion=words[0],
+        acting_hash=before.spec_hash,
+        shadow=shadow.key,
+    )
+    return _MadePlans(standing, in_mode(replace(before, origin=f"promoted by {words[0].by}"), mode), shadow)
+
+
+def _plan_standing(policy: PlanPolicy, place: Place, mode: Mode, notice: str = "") -> Standing:
+    return Standing(
+        policy=policy.key,
+        place=place,
+        asked=policy.mode,
+        mode=mode,
+        spec_hash=policy.spec_hash,
+        acting_hash=policy.spec_hash,
+        notice=notice,
+    )
+
+
+def _compiled_plans(document: str) -> PlanPolicy | None:
+    try:
+        policy = recompile(document)
+    except InvalidPolicy:
+        return None
+    return policy if isinstance(policy, PlanPolicy) else None
+
+
+def _with_plans(policies: PolicySet, plans: tuple[PlanPolicy, ...]) -> PolicySet:
+    ordered = tuple(sorted(plans, key=lambda policy: policy.key))
+    said = "\n".join((policies.digest, *(f"{one.key} {one.digest}" for one in ordered)))
+    return replace(policies, plans=ordered, digest=digest(said) if ordered else policies.digest)
 
 
 def standing_words(promotions: Iterable[Promotion]) -> dict[PolicyKey, tuple[Promotion, ...]]:

@@ -97,7 +97,7 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
         case ScalingPolicy():
             made = decide_one(under_key(policy, decision.policy), inputs).decision
         case PlanPolicy():
-            made = judge_again(policy, inputs)
+            made = judge_again(under_key(policy, decision.policy), inputs)
         case WatchPolicy():
             raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which decides nothing")
     stored, again = to_text(decision), to_text(made)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from aiops.core.ids import digest
 from aiops.core.model import Instant, Mode, PolicyKey, TargetState
-from aiops.core.policies import ScalingPolicy
+from aiops.core.policies import PlanPolicy, ScalingPolicy
 from aiops.core.selection import Member
+
+P = TypeVar("P", ScalingPolicy, PlanPolicy)
 
 MARK = "@"
 """Between a policy's key and the hash of a version that runs beside it; no name of a policy can have it."""
@@ -64,7 +67,7 @@ def rules_hash(document: str) -> str:
     return digest(_canonical([whole["kind"], whole["metadata"]["namespace"], whole["spec"]]))
 
 
-def in_mode(policy: ScalingPolicy, mode: Mode) -> ScalingPolicy:
+def in_mode(policy: P, mode: Mode) -> P:
     """Return the policy in another mode, with the document and the digest of that: what is replayed says it, too."""
     if policy.mode is mode:
         return policy
@@ -74,13 +77,13 @@ def in_mode(policy: ScalingPolicy, mode: Mode) -> ScalingPolicy:
     return replace(policy, mode=mode, document=document, digest=digest(document))
 
 
-def as_shadow(policy: ScalingPolicy) -> ScalingPolicy:
+def as_shadow(policy: P) -> P:
     """Return the version as it runs beside the one that acts: in dry-run at most, under a key of its own."""
     key = shadow_key(policy.key, policy.spec_hash)
     return under_key(in_mode(policy, min(policy.mode, Mode.DRY_RUN, key=lambda one: one.rank)), key)
 
 
-def under_key(policy: ScalingPolicy, key: PolicyKey) -> ScalingPolicy:
+def under_key(policy: P, key: PolicyKey) -> P:
     """Return the policy as it decided under a key: itself, or as a shadow of the policy of its name.
 
     A stored document knows its name and not whether it ran beside another; the decision's key says that.
@@ -88,7 +91,9 @@ def under_key(policy: ScalingPolicy, key: PolicyKey) -> ScalingPolicy:
     if key == policy.key:
         return policy
     signals = {name: replace(one, query=replace(one.query, policy=key)) for name, one in policy.signals.items()}
-    return replace(policy, key=key, candidate_for=base_key(key), signals=signals)
+    if isinstance(policy, ScalingPolicy):
+        return replace(policy, key=key, candidate_for=base_key(key), signals=signals)
+    return replace(policy, key=key, signals=signals)
 
 
 def shadow_key(key: PolicyKey, hashed: str) -> PolicyKey:

@@ -41,6 +41,7 @@ from aiops.core.plans.machine import advance
 from aiops.core.plans.world import World
 from aiops.core.policies import PlanPolicy
 from aiops.core.protocols import ConditionError, Env
+from aiops.core.versions import base_key, is_version
 
 _FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
@@ -241,6 +242,7 @@ def _decision(
         story=story,
         bug=bug,
         judgement=judgement,
+        candidate_for=base_key(policy.key) if is_version(policy.key) else "",
     )
 
 
