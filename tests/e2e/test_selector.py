@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.emulated import Emulated, hpa, is_active
@@ -169,6 +171,11 @@ def test_a_template_is_a_resource_that_is_promoted_for_all_and_says_how_many_s6(
     assert (status["targets"], status["wantedReplicas"]) == (2, 10)
     shown = kubectl(plane, "get", "scpol", "-n", rig.namespace, "-o", "wide")[1].splitlines()
     assert "TARGETS" in shown[0]
+    # what is in the API now is granted for, without a file
+    config.write_text(json.dumps({"clusters": {"default": {"kubeconfig": str(plane.kubeconfig())}}, "mode": "enforce"}))
+    printed = rig.aiops("--config", str(config), "rbac", "--from-cluster")
+    roles = [one for one in yaml.safe_load_all(printed) if one["metadata"].get("namespace") == rig.namespace]
+    assert any("deployments/scale" in rule["resources"] for one in roles for rule in one.get("rules", ()))
     # the API server refuses what the loader refuses
     both = chosen(rig.namespace)
     both["spec"]["target"]["name"] = "checkout"

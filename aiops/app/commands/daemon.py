@@ -57,12 +57,15 @@ def run(
 
 
 def rbac(
-    paths: Annotated[list[Path], typer.Argument(help="Policy files and folders.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Policy files and folders.")] = None,
     mode: Annotated[str | None, typer.Option(help="The daemon's mode, when it is not the settings'.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Which cluster's roles, when targets lie in several.")] = None,
     custom_resources: Annotated[
         bool | None, typer.Option(help="Read policies from the API, too, when that is not the settings'.")
     ] = None,
+    from_cluster: Annotated[
+        bool, typer.Option("--from-cluster", help="For the policies that are objects of the cluster's API now, too.")
+    ] = False,
 ) -> None:
     """Print the Kubernetes permissions that policies need, and no others; mode and Lease are the settings'.
 
@@ -74,13 +77,12 @@ def rbac(
     from aiops.adapters.kubernetes import guesses, resource_roles
     from aiops.adapters.kubernetes import rbac as generated
     from aiops.app.surroundings import competes, reads_resources
-    from aiops.policy import load
 
     flags: dict[str, Any] = {} if mode is None else {"mode": mode}
-    if custom_resources is not None:
-        flags["custom_resources"] = {"enabled": custom_resources}
+    if custom_resources is not None or from_cluster:
+        flags["custom_resources"] = {"enabled": from_cluster or custom_resources}
     settings = SESSION.settings(flags)
-    policies, lease = load(paths), settings.lease
+    policies, lease = _granted_for(paths or [], settings, from_cluster=from_cluster), settings.lease
     chosen, leads = _cluster(policies, cluster, settings)
     leads = leads and competes(settings)
     objects = generated(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
@@ -91,6 +93,27 @@ def rbac(
         sys.stderr.write(f"warning: {note}\n")
     text = "".join(f"# {note}\n" for note in notes) + yaml.safe_dump_all(objects, sort_keys=False)
     SESSION.show({"apiVersion": "v1", "kind": "List", "items": objects}, text)
+
+
+def _granted_for(paths: list[Path], settings: Settings, *, from_cluster: bool) -> PolicySet:
+    """Return the policies of files, and those that are objects of the cluster's API where that is asked for."""
+    from aiops.app.authored import authored, reading, together
+    from aiops.errors import InvalidPolicy
+    from aiops.policy import check
+
+    if not paths and not from_cluster:
+        raise typer.BadParameter("policies are missing: files and folders, or --from-cluster", param_hint="PATHS")
+    found = check(paths, settings.step)
+    if found.policies is None:
+        raise InvalidPolicy(found.errors)
+    if not from_cluster:
+        return found.policies
+    others = authored(reading(settings), settings.step, found.defaults, _warn)
+    return together(found.policies, others)
+
+
+def _warn(why: str) -> None:
+    sys.stderr.write(f"warning: {why}\n")
 
 
 def _reads_here(wanted: str | None, settings: Settings) -> bool:
