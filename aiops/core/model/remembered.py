@@ -21,24 +21,66 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What was counted of one vantage point's requests to one site in the `length_s` before `end`."""
+
+    end: Instant
+    length_s: float
+    failed: float
+    asked: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How one vantage point sees one site. at: of the newest reading, informed_at: of the newest with new requests.
+
+    pieces: of the queries' window, oldest first. share: of the newest requests, those that failed; NaN before any.
+    failed_s: for how long requests failed, as if all had, less what health forgave; apart_s: the same beyond what other
+    sites suffer as seen from there. evidence: log-likelihood ratio of failing against well. bad: failing is confirmed.
+    """
+
+    at: Instant = -math.inf
+    informed_at: Instant = -math.inf
+    pieces: tuple[Piece, ...] = ()
+    share: float = math.nan
+    failed_s: float = 0.0
+    apart_s: float = 0.0
+    evidence: float = 0.0
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteState:
-    """The health of one site, since when; well_since: well without a break since, infinite while it is not."""
+    """The health of one site, since when; well_since: well without a break since, infinite while it is not.
+
+    good_since: since when enough vantage points say good, infinite while some say bad; good_at: when they last did.
+    sick_at: when it was last sick without having been well again.
+    """
 
     health: Health = Health.INCONCLUSIVE
     since: Instant = math.inf
     well_since: Instant = math.inf
+    good_since: Instant = math.inf
+    good_at: Instant = -math.inf
+    sick_at: Instant = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
-    """What a FailoverPolicy carries. sites: by name. moved_at: when traffic was last moved between sites by a plan.
+    """What a FailoverPolicy carries. sites: by name. views: by `SITE@VANTAGE`. wanted: see `Wanted`; never more.
 
-    wanted: what it must look at next time, beside what it always does.
+    moved_at: when a failover last moved traffic. weights: percent by backend as they were last seen. override_until:
+    how long weights that a person wrote are respected. trouble_since: since when users may be failing and it is not
+    known, infinite while it is.
     """
 
     sites: Mapping[str, SiteState] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)
     moved_at: Instant = -math.inf
+    weights: tuple[tuple[str, int], ...] = ()
+    override_until: Instant = -math.inf
+    trouble_since: Instant = math.inf
     wanted: Wanted = field(default_factory=Wanted)
     fingerprint: str = ""
     decision_id: str = ""
@@ -46,24 +88,72 @@ class GroupState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectState:
-    """How far the ladder has been climbed for one subject: `rung` is the next one, not before `not_before`."""
+    """How far the ladder has been climbed for one subject: `rung` is the next one, not before `not_before`.
+
+    since: since when its trouble has been seen, infinite while it is not. known: whether that could be told at the last
+    look. calm_since: since when none was seen, infinite while some is. tries: when plans for it ended that were to cure
+    it, oldest first. counted_at: plans that ended until then are in here. breaker_until: nothing is tried before.
+    episodes: alerts that stand for the trouble, by fingerprint and start; answered: those that are over, newest last.
+    paged: whether people were told that nothing is left to try. settled: a dry run has told what it would do.
+    cordoned: whether we made the node unschedulable, and have not taken it back.
+    """
 
     rung: int = 0
     since: Instant = math.inf
     not_before: Instant = -math.inf
-    attempts: int = 0
+    known: bool = True
+    calm_since: Instant = math.inf
+    tries: tuple[Instant, ...] = ()
+    counted_at: Instant = -math.inf
+    breaker_until: Instant = -math.inf
+    episodes: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    paged: bool = False
+    settled: bool = False
+    cordoned: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """Return how many plans were tried."""
+        return len(self.tries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutState:
+    """Two revisions of a workload that are compared while one takes over from the other, by their template's hash.
+
+    log_evidence: for each rate ratio of the mixture, the logarithm of its likelihood over that of the null hypothesis.
+    p_value: always valid, the least so far. bad, total: what was counted so far of the new and of the old one.
+    """
+
+    new: str = ""
+    old: str = ""
+    since: Instant = math.inf
+    at: Instant = -math.inf
+    log_evidence: tuple[float, ...] = ()
+    p_value: float = 1.0
+    new_bad: float = 0.0
+    new_total: float = 0.0
+    old_bad: float = 0.0
+    old_total: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LadderState:
-    """What a RemediationPolicy carries. subjects: by name, those that are or lately were in trouble.
+    """What a RemediationPolicy carries. subjects: by the key of what is remedied, those in trouble now or lately.
 
-    wanted: what it must look at next time, beside what it always does.
+    wanted: what it must look at next time, beside what it always does. history: of the signals that are foreseen or
+    verified, oldest first, bounded. storm_since: since when too much is sick, infinite while it is not; well_since:
+    since when that is over again; storm_told: whether people were told.
     """
 
     subjects: Mapping[str, SubjectState] = field(default_factory=dict)
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)
-    breaker_until: Instant = -math.inf
     wanted: Wanted = field(default_factory=Wanted)
+    history: Mapping[str, tuple[tuple[Instant, float], ...]] = field(default_factory=dict)
+    rollout: RolloutState = field(default_factory=RolloutState)
+    storm_since: Instant = math.inf
+    well_since: Instant = math.inf
+    storm_told: bool = False
     fingerprint: str = ""
     decision_id: str = ""
