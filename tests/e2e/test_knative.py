@@ -60,8 +60,8 @@ class Thumbs:
         body = {"apiVersion": f"{SERVING}/v1", "kind": "Service", "metadata": {"name": "thumbs"}, "spec": {}}
         self._plane.api("POST", self.services, body)
 
-    def revision(self, number: int, wanted: int = 2) -> str:
-        """Let a revision be made, become ready and serve."""
+    def revision(self, number: int, wanted: int = 2, **percents: int) -> str:
+        """Let a revision be made, become ready and serve, or get what is said of the traffic."""
         name = f"thumbs-{number:05d}"
         labels = {f"{SERVING}/service": "thumbs", f"{SERVING}/revision": name}
         body = {
@@ -74,8 +74,18 @@ class Thumbs:
         self._status(f"{self.autoscalers}/{name}", {"desiredScale": wanted, "actualScale": wanted})
         generation = self._plane.api("GET", f"{self.services}/thumbs")["metadata"]["generation"]
         ready = {"latestReadyRevisionName": name, "latestCreatedRevisionName": name, "observedGeneration": generation}
-        self._status(f"{self.services}/thumbs", {**ready, "traffic": [{"revisionName": name, "percent": 100}]})
+        self._status(f"{self.services}/thumbs", ready)
+        self.route(**(percents or {name: 100}))
         return name
+
+    def route(self, **percents: int) -> None:
+        """Let the route have another traffic."""
+        traffic = [
+            {"revisionName": name.replace("_", "-"), "percent": share, "latestRevision": False}
+            for name, share in percents.items()
+        ]
+        routed = {"traffic": traffic, "conditions": [{"type": "RoutesReady", "status": "True"}]}
+        self._status(f"{self.services}/thumbs", routed)
 
     def _status(self, path: str, status: dict[str, Any]) -> None:
         self._plane.patch(f"{path}/status", {"status": status}, manager="controller")
@@ -116,4 +126,37 @@ def test_the_floor_of_the_revision_that_serves_is_moved_and_handed_back_s4_s9(ri
     # the policy goes, and its floor with it
     (rig.policies / "policies.yaml").unlink()
     rig.until(lambda: thumbs.is_bare(second), "the second one's floor given back", 90)
+    rig.check()
+
+
+@pytest.mark.timeout(240)
+def test_a_floor_follows_the_traffic_and_stays_where_any_is_left_s7(rig: Rig, knative):
+    thumbs = Thumbs(rig)
+    first = thumbs.revision(1)
+    target = {"apiVersion": f"{SERVING}/v1", "kind": "Service", "name": "thumbs"}
+    changes = {"target": target, "lever": "knative-min-scale", "scaleIn": "allowed"}
+    rig.policy(scaling_policy(rig.namespace, "thumbs", **changes))
+    rig.demand(390.0)
+    rig.daemon()
+    rig.until(lambda: thumbs.floor(first) == "8", "a floor of 8 on the first revision", 60)
+    # a canary: what is needed goes on to the revision that has most of the traffic
+    second = thumbs.revision(2, thumbs_00001=90, thumbs_00002=10)
+    rig.demand(480.0)
+    rig.until(lambda: thumbs.floor(first) == "10", "a floor of 10 on the first revision")
+    assert thumbs.floor(second) is None
+    # most of it has moved on: the second one is raised, and the first one keeps what it has
+    thumbs.route(thumbs_00001=10, thumbs_00002=90)
+    rig.demand(590.0)
+    rig.until(lambda: thumbs.floor(second) == "12", "a floor of 12 on the second revision")
+    assert thumbs.floor(first) == "10"
+    assert {one.object.name for one in rig.effects()} == {first, second}
+    # all of it has: the first one's goes back
+    thumbs.route(thumbs_00002=100)
+    rig.until(lambda: thumbs.is_bare(first), "the first one's floor given back", 60)
+    assert thumbs.floor(second) == "12"
+    # rolled back by traffic, while the second is the newest for ever
+    thumbs.route(thumbs_00001=100)
+    rig.until(lambda: thumbs.floor(first) == "12", "a floor on the first revision again")
+    rig.until(lambda: thumbs.is_bare(second), "the second one's floor given back", 60)
+    assert {event.resource for event in rig.writes()} == {"podautoscalers"}
     rig.check()
