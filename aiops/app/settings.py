@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validat
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aiops.app.alertmanager_settings import AlertmanagerSettings
+from aiops.app.notify_settings import NotifySettings
 from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
@@ -294,6 +295,7 @@ class Settings(BaseSettings):
     depends_on: dict[str, tuple[str, ...]] = {}
     scope: ScopeSettings = ScopeSettings()
     promotion: PromotionSettings = PromotionSettings()
+    notify: NotifySettings = NotifySettings()
     freezes: tuple[FreezeSettings, ...] = ()
     prices: PriceSettings = PriceSettings()
     pause_file: Path | None = None

@@ -13,6 +13,7 @@ from aiops.app.alertmanager import Ties, ties
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.ledger import Ledger
+from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
 from aiops.app.promoted import PromotedPolicySource, Promoting
 from aiops.app.promotion import Gate
@@ -195,6 +196,7 @@ def build(settings: Settings) -> Built:
             prices=world.prices,
             telemetry=metrics,
             clock=MonotonicClock(),
+            notifier=notifier(settings.notify, virtual=world.virtual),
         )
         loop = ControlLoop(ports, bank, setup(settings))
     except BaseException:

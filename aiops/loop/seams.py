@@ -44,8 +44,9 @@ class NoNotifier:
             action_id=errand.id,
             status=StepStatus.REFUSED,
             at=at,
+            code=404,
             reason=Reason.REFUSED,
-            message="the settings name no notify.channels and no notify.endpoints",
+            message="nobody can be told: there are no notify.channels and notify.endpoints, or the world is simulated",
         )
 
 

@@ -109,5 +109,5 @@ def test_none_that_answers_is_no_answer_at_all_s2(sources, scripts):
     for name in (EDGE, WEST):
         scripts[name].say("sum(x)", (503, b"{}", {}))
         scripts[name].say("label_replace", (503, b"{}", {}))
-    with pytest.raises(SourceUnavailable, match="source edge.*source west"):
+    with pytest.raises(SourceUnavailable, match=r"source edge.*source west"):
         sources.read((users(EDGE), users(WEST)), (), NOW)
