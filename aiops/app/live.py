@@ -75,6 +75,7 @@ class LiveService(Service):
             "standings": stands([*built.policies.standings.values()]),
             "templates": templates(built.policies.made),
             "findings": 0 if tick is None else len(tick.findings),
+            "incidents": self.open_incidents(),
             "pauses": self.pauses(),
             "questions": self.questions(),
             "effects": len(built.loop.state.effects),

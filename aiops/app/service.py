@@ -12,7 +12,7 @@ from aiops.app import asking, explaining, plan_desk
 from aiops.app.asking import Known
 from aiops.app.replay import replay
 from aiops.app.versions import Terms, Versions
-from aiops.core.model import Approval, Direction, Effect, Inputs, Pause
+from aiops.core.model import Approval, Direction, Effect, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
 from aiops.core.record.story import Told, explanation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiops.adapters.store import Store, Stored
 
 HOUR_S = 3600.0
+LATELY_HOURS, SUSPECTS = 24.0, 3
 
 
 class Service:
@@ -55,6 +56,7 @@ class Service:
                 {key: row[key] for key in ("policy", "target", "verdict", "reason", "before", "after", "story")}
                 for row in seen.values()
             ],
+            "incidents": self.open_incidents(),
             "pauses": self.pauses(),
             "effects": len(self.store.reader.effects()),
         }
@@ -126,6 +128,15 @@ class Service:
     def incidents(self, hours: float) -> list[dict[str, Any]]:
         """Return incidents of the last hours with their suspects, newest first."""
         return self.store.reader.incidents(self.now() - hours * HOUR_S)
+
+    def open_incidents(self) -> list[dict[str, Any]]:
+        """Return what goes on, in short."""
+        rows = [row for row in self.incidents(LATELY_HOURS) if row["state"] == IncidentState.OPEN.value]
+        names = ("id", "since", "kind", "series", "peak")
+        return [
+            {**{name: row[name] for name in names}, "suspects": [one["name"] for one in row["suspects"][:SUSPECTS]]}
+            for row in rows
+        ]
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """Return one incident with everything that is known of it."""

@@ -89,3 +89,12 @@ def test_a_series_is_explained_from_the_record(config: str) -> None:
     assert (none.returncode, "no finding of a series" in none.stderr) == (1, True)
     wrong = aiops("--config", config, "watch", "explain", "x", "--at", "soon")
     assert (wrong.returncode, "--at soon" in wrong.stderr) == (1, True)
+
+
+def test_status_says_what_goes_on(config: str) -> None:
+    found = aiops("--config", config, "status")
+    (line,) = [line for line in found.stdout.splitlines() if "out of the ordinary" in line]
+    assert line == (
+        "700 series are out of the ordinary since 2026-03-02T11:13:50Z, suspected: shop/db, shop/s0, shop/s1: "
+        f"aiops incidents show {SECOND.id}"
+    )

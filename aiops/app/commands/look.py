@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aiops.app.output import SESSION, table
+from aiops.app.output import SESSION, printable, table
 
 
 def register(app: typer.Typer) -> None:
@@ -30,10 +30,18 @@ def status() -> None:
     else:
         lines.append(f"from the record; last tick {when(answer['last_tick_at'])} (ask the daemon with --server URL)")
     lines += [f"{one['target']}  {one['story']}" for one in (*answer["targets"], *answer.get("shadows", ()))]
+    lines += [_incident(one) for one in answer["incidents"]]
     lines += [f"pause {one['id']} on {one['scope']} by {one['by']}: {one['reason']}" for one in answer["pauses"]]
     if answer["effects"]:
         lines.append(f"{answer['effects']} effects to hand back: aiops effects")
     SESSION.show(answer, "\n".join(lines))
+
+
+def _incident(one: dict[str, Any]) -> str:
+    """Return what goes on, and where to look."""
+    many = f"{one['series']} series are" if one["series"] > 1 else "a series is"
+    suspected = f", suspected: {', '.join(map(printable, one['suspects']))}" if one["suspects"] else ""
+    return f"{many} out of the ordinary since {when(one['since'])}{suspected}: aiops incidents show {one['id']}"
 
 
 def _selected(one: dict[str, Any]) -> str:

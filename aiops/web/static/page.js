@@ -106,6 +106,11 @@ function showFindings(answer, now) {
     return element("li", {}, element("div", { class: "row" }, element("span", { class: "quiet" }, clock(one.since)),
       element("span", { class: isOpen ? "open" : "closed" }, isOpen ? one.kind : "closed"), one.reason));
   });
+  const together = answer.incidents.filter((one) => one.state === "open" && one.series > 1).map((one) =>
+    element("li", {}, element("div", { class: "row" }, element("span", { class: "quiet" }, clock(one.since)),
+      element("span", { class: "open" }, "incident"),
+      `${one.series} series, suspected: ${one.suspects.slice(0, 3).map((suspect) => suspect.name).join(", ") || "nothing yet"}`)));
+  rows.unshift(...together);
   $("findings").replaceChildren(...(rows.length ? rows : [element("li", { class: "quiet" }, "nothing abnormal")]));
 }
 
