@@ -41,8 +41,9 @@ class Entered:
 def entered(plan: Plan | None, judgement: Judgement, bounds: Bounds) -> Entered:
     """Return the plans after a policy said what it wants: what it wants no more is withdrawn, the rest is ruled."""
     plans = {one.id: one for one in bounds.plans}
-    standing = _proposed(bounds, plan)
-    for one in _proposed(bounds, None):
+    waiting = _proposed(bounds)
+    standing = [one for one in waiting if plan is not None and same(one, plan)]
+    for one in waiting:
         if one not in standing:
             why = "what it was for is gone" if plan is None else "something else is wanted now"
             plans[one.id] = ended(one, PlanStatus.REFUSED, bounds.now, why)
@@ -53,12 +54,11 @@ def entered(plan: Plan | None, judgement: Judgement, bounds: Bounds) -> Entered:
     return _ruled(plan, judgement, fresh, plans)
 
 
-def _proposed(bounds: Bounds, like: Plan | None) -> list[Plan]:
-    """Return the policy's own proposals that wait for a person: all of them, or those that would do the same."""
+def _proposed(bounds: Bounds) -> list[Plan]:
+    """Return the policy's own proposals that wait for a person."""
     key = "" if bounds.policy is None else bounds.policy.key
     own = [one for one in bounds.plans if one.policy == key and one.by == one.policy]
-    waiting = [one for one in own if one.status is PlanStatus.PROPOSED]
-    return waiting if like is None else [one for one in waiting if same(one, like)]
+    return [one for one in own if one.status is PlanStatus.PROPOSED]
 
 
 def _with_standing(judgement: Judgement, bounds: Bounds) -> Judgement:

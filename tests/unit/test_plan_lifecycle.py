@@ -1,0 +1,281 @@
+"""Plans around their steps: proposed, ruled, answered by people, ordered about, held, forgotten (S2, S3, S6, S9)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from aiops.core.model import (
+    Approval,
+    Direction,
+    Freeze,
+    Judgement,
+    Leadership,
+    Mode,
+    Order,
+    OrderKind,
+    Pause,
+    Plan,
+    PlanKind,
+    PlanStatus,
+    PlanStep,
+    Reason,
+    RunJob,
+    Scope,
+    Snapshot,
+    TargetRef,
+    VerdictWord,
+)
+from aiops.core.plans.guards import Bounds
+from aiops.core.plans.lifecycle import (
+    KEPT_S,
+    Entered,
+    confirmed,
+    entered,
+    expired,
+    kept_still,
+    ordered,
+    to_forget,
+)
+from aiops.core.policies import PlanPolicy
+from tests.plan_world import GROUP, NAMESPACE, NOW, ROUTE, ObjectCluster, plan, route, shift, snapshot
+
+WISH = Judgement(word=VerdictWord.ALLOW, detail="users of west fail")
+
+
+def policy(mode: Mode = Mode.ENFORCE, **more: object) -> PlanPolicy:
+    made = {"key": GROUP, "digest": "d", "document": "{}", "origin": "f", "mode": mode, "target": ROUTE, "signals": {}}
+    return PlanPolicy(**{**made, **more})
+
+
+def world(**more: object) -> Snapshot:
+    cluster = ObjectCluster()
+    cluster.put(ROUTE, route())
+    return snapshot(cluster.look(None, NOW), **more)
+
+
+def entering(one: Plan | None, by: PlanPolicy, seen: Snapshot, *plans: Plan) -> Entered:
+    return entered(one, WISH, Bounds(policy=by, snapshot=seen, plans=plans))
+
+
+def order(kind: OrderKind, reason: str = "why") -> Order:
+    return Order(id="O", kind=kind, subject="01PLAN", by="ada", at=NOW, reason=reason, expires_at=NOW + 600)
+
+
+def test_in_enforce_a_plan_begins_and_in_observe_nothing_is_planned_s6():
+    begun = entering(plan(), policy(), world())
+    assert begun.plans["01PLAN"].status is PlanStatus.RUNNING
+    assert begun.judgement.plan_id == "01PLAN"
+    seen = entering(plan(), policy(Mode.OBSERVE), world())
+    assert seen.plans == {}
+    assert seen.judgement.reason is Reason.MODE_OBSERVE
+
+
+def test_a_dry_run_is_told_once_with_what_it_would_have_done_s6():
+    first = entering(plan(), policy(Mode.DRY_RUN), world())
+    told = first.plans["01PLAN"]
+    assert told.status is PlanStatus.REHEARSED
+    assert any("would 1. send 0 to west, 100 to north" in note.text for note in told.notes)
+    again = entering(plan(id="01OTHER"), policy(Mode.DRY_RUN), world(), told)
+    assert set(again.plans) == {"01PLAN"}
+    assert again.judgement.reason is Reason.DRY_RUN_SETTLED
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"leadership": Leadership(leader=False, epoch=1)}, Reason.NOT_LEADER),
+        ({"leadership": Leadership(leader=True, epoch=1, until=NOW)}, Reason.NOT_LEADER),
+        ({"store_ok": False}, Reason.STORE_UNAVAILABLE),
+        (
+            {"leadership": Leadership(leader=True, epoch=1, unfenced={ROUTE.key: (Reason.UNFENCED, "not yet")})},
+            Reason.UNFENCED,
+        ),
+        (
+            {"pauses": (Pause(id="p", scope="*", direction=Direction.ALL, reason="r", by="ada", since=NOW),)},
+            Reason.PAUSED,
+        ),
+        ({"scope": Scope(protected_namespaces=frozenset({"edge"}))}, Reason.PROTECTED),
+        ({"scope": Scope()}, Reason.UNKNOWN_TARGET),
+        ({"scope": Scope(ceiling=Mode.OBSERVE)}, Reason.MODE_OBSERVE),
+    ],
+)
+def test_what_stands_against_a_plan_is_said_and_nothing_begins_s2_s3_s9(more, reason):
+    found = entering(plan(), policy(), world(**more))
+    assert found.plans == {}
+    assert found.judgement.reason is reason
+
+
+def test_a_namespace_opts_in_by_its_label_s3():
+    for labels, reason in (({"policy.aiops/managed": "true"}, None), ({}, Reason.NOT_OPTED_IN)):
+        cluster = ObjectCluster()
+        cluster.put(ROUTE, route())
+        cluster.put(NAMESPACE, {"metadata": {"name": "edge", "labels": labels}})
+        found = entering(plan(), policy(), snapshot(cluster.look(None, NOW), scope=Scope()))
+        assert found.judgement.reason is reason
+
+
+def test_a_change_freeze_holds_what_can_wait_and_users_that_fail_cannot_s9():
+    frozen = world(freezes=(Freeze(name="holidays", until=NOW + 60),))
+    assert entering(plan(), policy(), frozen).judgement.word is VerdictWord.ALLOW
+    for kind in (PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION):
+        assert entering(plan(kind=kind), policy(), frozen).judgement.reason is Reason.FROZEN
+
+
+def test_one_plan_stands_for_a_subject_and_one_changes_an_object_s4():
+    standing = replace(plan(id="01FIRST"), status=PlanStatus.RUNNING)
+    assert entering(plan(), policy(), world(), standing).judgement.reason is Reason.IN_FLIGHT
+    other = replace(standing, subject="another", policy="RemediationPolicy/shop/x")
+    assert entering(plan(), policy(), world(), other).judgement.reason is Reason.IN_FLIGHT
+
+
+def approval(by: str, *, yes: bool = True) -> Approval:
+    return Approval(ask_id="01PLAN", approved=yes, by=by, at=NOW, reason="looks right")
+
+
+def test_in_approve_a_person_is_asked_and_everything_is_ruled_again_when_one_says_yes_s6():
+    asked = entering(plan(), policy(Mode.APPROVE), world())
+    waiting = asked.plans["01PLAN"]
+    assert waiting.status is PlanStatus.PROPOSED
+    assert asked.judgement.word is VerdictWord.ASK
+    later = entering(plan(id="01NEW"), policy(Mode.APPROVE), world(approvals=(approval("ada"),)), waiting)
+    assert later.plans["01PLAN"].status is PlanStatus.RUNNING
+    assert "01NEW" not in later.plans
+    stopped = world(
+        approvals=(approval("ada"),),
+        pauses=(Pause(id="p", scope="*", direction=Direction.ALL, reason="r", by="bob", since=NOW),),
+    )
+    held = entering(plan(id="01NEW"), policy(Mode.APPROVE), stopped, waiting)
+    assert held.plans["01PLAN"].status is PlanStatus.PROPOSED
+    assert held.judgement.reason is Reason.PAUSED
+
+
+def test_a_no_ends_a_proposal_and_it_is_not_asked_again_so_soon():
+    waiting = entering(plan(), policy(Mode.APPROVE), world()).plans["01PLAN"]
+    refused = entering(plan(id="2"), policy(Mode.APPROVE), world(approvals=(approval("ada", yes=False),)), waiting)
+    ended = refused.plans["01PLAN"]
+    assert ended.status is PlanStatus.REFUSED
+    assert ended.notes[-1].text == "refused: ada said no: looks right"
+    again = entering(plan(id="3"), policy(Mode.APPROVE), world(), ended)
+    assert again.judgement.reason is Reason.APPROVAL_REJECTED
+    assert set(again.plans) == {"01PLAN"}
+
+
+def test_two_people_must_say_yes_where_the_policy_says_so():
+    both = policy(Mode.APPROVE, approvers=2)
+    waiting = entering(plan(needed=2), both, world()).plans["01PLAN"]
+    once = entering(plan(id="2", needed=2), both, world(approvals=(approval("ada"),)), waiting)
+    assert once.plans["01PLAN"].status is PlanStatus.PROPOSED
+    twice = (approval("ada"), replace(approval("ada"), at=NOW + 1))
+    assert entering(plan(id="2", needed=2), both, world(approvals=twice), waiting).judgement.word is VerdictWord.ASK
+    two = (approval("ada"), approval("bob"))
+    assert entering(plan(id="2", needed=2), both, world(approvals=two), waiting).plans["01PLAN"].approvals == (
+        "ada",
+        "bob",
+    )
+
+
+def test_a_plan_that_says_why_a_person_must_see_it_asks_in_every_mode_s8():
+    asked = entering(plan(asks="without a witness nobody else can tell"), policy(), world())
+    assert asked.judgement.word is VerdictWord.ASK
+    assert "without a witness" in asked.judgement.detail
+
+
+def test_what_nothing_can_take_back_needs_a_yes_even_in_enforce():
+    template = TargetRef(cluster="edge", namespace="edge", api_version="batch/v1", kind="CronJob", name="fix")
+    step = PlanStep(name="fix", operation=RunJob(template=template, name="fix-1"), undoable=False)
+    asked = entering(plan(step), policy(), world())
+    assert asked.judgement.reason is Reason.NOT_UNDOABLE
+
+
+def test_a_proposal_whose_reason_is_gone_is_withdrawn_and_one_that_differs_is_replaced():
+    waiting = entering(plan(), policy(Mode.APPROVE), world()).plans["01PLAN"]
+    gone = entering(None, policy(Mode.APPROVE), world(), waiting)
+    assert gone.plans["01PLAN"].status is PlanStatus.REFUSED
+    assert not gone.plans["01PLAN"].answered
+    other = plan(PlanStep(name="half", operation=shift(50, 50)), id="01OTHER")
+    replaced = entering(other, policy(Mode.APPROVE), world(), waiting)
+    assert replaced.plans["01PLAN"].status is PlanStatus.REFUSED
+    assert replaced.plans["01OTHER"].status is PlanStatus.PROPOSED
+
+
+def test_a_proposal_that_nobody_answers_expires():
+    waiting = entering(plan(), policy(Mode.APPROVE, ask_for_s=60.0), world()).plans["01PLAN"]
+    assert expired(waiting, NOW + 59.0) is waiting
+    late = expired(waiting, NOW + 60.0)
+    assert late.status is PlanStatus.REFUSED
+    assert late.notes[-1].text == "refused: nobody answered in time"
+
+
+def test_the_order_of_a_person_is_that_persons_yes_and_a_second_one_may_be_needed():
+    own = plan(by="ada")
+    assert entering(own, policy(Mode.APPROVE), world()).plans["01PLAN"].status is PlanStatus.RUNNING
+    two = entering(plan(by="ada", needed=2), policy(Mode.APPROVE), world()).plans["01PLAN"]
+    assert two.status is PlanStatus.PROPOSED
+    seen = world(approvals=(approval("bob"), approval("eve")))
+    bounds = Bounds(policy=policy(Mode.APPROVE), snapshot=seen, plans=(two,))
+    assert confirmed(two, bounds).status is PlanStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "after"),
+    [
+        (PlanStatus.RUNNING, OrderKind.PAUSE, PlanStatus.PAUSED),
+        (PlanStatus.PAUSED, OrderKind.RESUME, PlanStatus.RUNNING),
+        (PlanStatus.ASKING, OrderKind.RESUME, PlanStatus.RUNNING),
+        (PlanStatus.RUNNING, OrderKind.ROLL_BACK, PlanStatus.ROLLING_BACK),
+        (PlanStatus.PAUSED, OrderKind.ABORT, PlanStatus.ROLLING_BACK),
+        (PlanStatus.PROPOSED, OrderKind.ABORT, PlanStatus.REFUSED),
+        (PlanStatus.DONE, OrderKind.RESUME, PlanStatus.DONE),
+        (PlanStatus.DONE, OrderKind.ROLL_BACK, PlanStatus.DONE),  # nothing of it stands
+    ],
+)
+def test_orders_do_what_the_plan_s_state_allows_and_note_the_rest(status, kind, after):
+    one = ordered(replace(plan(), status=status), order(kind), NOW)
+    assert one.status is after
+    assert "ada" in one.notes[-1].text
+
+
+def test_a_plan_that_is_done_is_taken_back_by_order_while_it_stands_s9():
+    step = replace(plan().steps[0], sent=1, undo=(shift(100, 0),))
+    done = replace(plan(step), status=PlanStatus.DONE, ended_at=NOW)
+    back = ordered(done, order(OrderKind.ROLL_BACK), NOW)
+    assert back.status is PlanStatus.ROLLING_BACK
+    assert math.isinf(back.ended_at)
+
+
+def test_a_running_plan_stands_still_while_something_stands_against_it_and_goes_on_after_s2_s9():
+    running = replace(plan(), status=PlanStatus.RUNNING)
+    stopped = world(pauses=(Pause(id="p", scope="*", direction=Direction.ALL, reason="fire", by="bob", since=NOW),))
+    bounds = Bounds(policy=policy(), snapshot=stopped, plans=(running,))
+    still = kept_still(running, bounds)
+    assert still.held == "paused by bob: fire"
+    assert kept_still(still, Bounds(policy=policy(), snapshot=world(), plans=(still,))).held == ""
+
+
+def test_a_plan_whose_policy_is_gone_waits_for_a_person_who_may_take_it_back():
+    running = replace(plan(), status=PlanStatus.RUNNING)
+    bounds = Bounds(policy=None, snapshot=world(), plans=(running,))
+    assert "not in force any more" in kept_still(running, bounds).held
+    back = replace(running, status=PlanStatus.ROLLING_BACK)
+    assert kept_still(back, bounds).held == ""
+
+
+def test_a_policy_lowered_to_dry_run_sends_nothing_more_of_a_plan_that_runs_s6():
+    running = replace(plan(), status=PlanStatus.RUNNING)
+    bounds = Bounds(policy=policy(Mode.DRY_RUN), snapshot=world(), plans=(running,))
+    assert kept_still(running, bounds).held == "mode dry-run sends nothing"
+
+
+def test_what_ended_is_forgotten_after_a_while_unless_something_of_it_stands_s9():
+    step = replace(plan().steps[0], sent=1, undo=(shift(100, 0),))
+    done = replace(plan(step), status=PlanStatus.DONE, ended_at=NOW)
+    moved = ObjectCluster()
+    moved.put(ROUTE, route(0, 100))
+    later = NOW + KEPT_S + 1
+    assert not to_forget(done, snapshot(moved.look(None, later), later))
+    assert to_forget(done, replace(world(), at=later))  # somebody moved it since
+    assert to_forget(replace(done, status=PlanStatus.FAILED), snapshot(moved.look(None, later), later))
+    assert not to_forget(done, world())
