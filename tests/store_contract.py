@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, event, inspect, text
 
 from aiops.adapters.store import Asked, Store
+from aiops.adapters.store.alerts import MOST_FIRING
 from aiops.adapters.store.database import connect, migrate, writing
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.tables import METADATA, REVISION
@@ -340,6 +341,12 @@ class StoreContract:
         assert (alerts.firing(0.0), alerts.newest()) == ((), (resolved,))
         assert alerts.note([replace(again, seen_at=NOW + 99)])["again"] == 1
         assert alerts.firing(0.0) == (), "a message that comes late opens nothing again"
+
+    def test_of_a_storm_of_alerts_the_newest_are_seen_oldest_first(self, opened):
+        alerts = opened().alerts
+        alerts.note([replace(ALERT, fingerprint=f"{n}", starts_at=NOW + n) for n in range(MOST_FIRING + 3)])
+        seen = [one.starts_at for one in alerts.firing(0.0)]
+        assert (len(seen), seen[0], seen[-1]) == (MOST_FIRING, NOW + 3, NOW + MOST_FIRING + 2)
 
     def test_of_one_alert_only_the_newest_fires(self, opened):
         alerts = opened().alerts

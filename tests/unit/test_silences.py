@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiops.adapters.alertmanager import Matcher, Silence, SilenceWatch
 from aiops.adapters.alertmanager.silences import silence
@@ -178,3 +180,20 @@ def test_alerts_that_fire_are_read_on_the_clock_of_the_loop(tmp_path):
     assert (moved.starts_at, moved.ends_at) == (NOW - 60 + 1e6, NOW + 60 + 1e6)
     assert replace(heard, people_now=lambda: NOW + 71).read(NOW).alerts == ()
     store.close()
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(broken=st.dictionaries(st.sampled_from(sorted(RAW)), ANY), rest=ANY, value=st.text(max_size=12))
+def test_whatever_alertmanager_holds_is_a_silence_or_none_and_matching_it_ends(broken, rest, value):
+    assert silence(rest) is None or isinstance(rest, dict)
+    made = silence({**RAW, **broken})
+    pattern = Matcher(name="namespace", value=value, pattern=True)
+    for one in (made, Silence(id="s", matchers=(pattern,), until=NOW, by="", comment="")):
+        if one is not None:
+            assert set(concerned(one, labels_of(SET))) <= {KEY, WATCH.key}

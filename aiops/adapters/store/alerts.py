@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from aiops.adapters.store.rows import Row
 
 
+MOST_FIRING = 2_000
+"""Alerts that conditions see at once; a storm of more says nothing that these do not."""
+
+
 class Alerts:
     """Reads and writes of alerts."""
 
@@ -38,11 +42,12 @@ class Alerts:
         return counts
 
     def firing(self, since: Instant) -> tuple[Alert, ...]:
-        """Return the alerts that fire and were told since, oldest first."""
+        """Return the alerts that fire and were told since, oldest first; of too many the newest."""
         firing = (ALERTS.c.status == AlertStatus.FIRING.value, ALERTS.c.seen_at >= since)
-        query = select(ALERTS).where(*firing).order_by(ALERTS.c.starts_at, ALERTS.c.fingerprint)
+        newest = select(ALERTS).where(*firing).order_by(ALERTS.c.starts_at.desc(), ALERTS.c.fingerprint.desc())
         with translated("the alerts cannot be read"), self._engine.connect() as connection:
-            return tuple(_alert(row) for row in connection.execute(query))
+            rows = connection.execute(newest.limit(MOST_FIRING)).all()
+        return tuple(_alert(row) for row in reversed(rows))
 
     def newest(self, limit: int = 100) -> tuple[Alert, ...]:
         """Return alerts whether they fire or not, the newest first."""
