@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
-from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.selection import Member
 from aiops.core.versions import MEMBER
 from aiops.errors import Problem
@@ -117,6 +117,7 @@ def _set(found: _Found, step_s: float) -> PolicySet:
         scaling=tuple(one for one in policies if isinstance(one, ScalingPolicy) and one.selection is None),
         templates=tuple(one for one in policies if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in policies if isinstance(policy, WatchPolicy)),
+        plans=tuple(policy for policy in policies if isinstance(policy, PlanPolicy)),
         step_s=step_s,
         labels=found.labels,
     )

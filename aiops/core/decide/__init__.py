@@ -11,7 +11,8 @@ from aiops.core.decide.spec import Spec
 @cache
 def policy_kinds() -> Mapping[str, type[Spec]]:
     """Return the kinds of policies by name; made at first use, since pydantic's models cost start-up time."""
+    from aiops.core.decide.failover.spec import FailoverSpec
     from aiops.core.decide.scaling.spec import ScalingSpec
     from aiops.core.decide.watch.spec import WatchSpec
 
-    return {"ScalingPolicy": ScalingSpec, "WatchPolicy": WatchSpec}
+    return {"ScalingPolicy": ScalingSpec, "WatchPolicy": WatchSpec, "FailoverPolicy": FailoverSpec}

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiops.core.decide.failover import judge as failover
 from aiops.core.model import GroupState, LadderState
 from aiops.core.planning import Judged, Situation
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.policies import PlanPolicy
 
 
@@ -20,7 +22,7 @@ class Planner:
 
 
 def _planners() -> Mapping[type[PlanPolicy], Planner]:
-    return {}
+    return {FailoverPolicy: Planner(failover.judged, GroupState())}
 
 
 PLANNERS: Mapping[type[PlanPolicy], Planner] = _planners()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from aiops.core.decide.scaling.spec import CalendarSpec, FreezeSpec, GuardrailSpec, RulesSpec, ScalingSpec
+from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import (
     Backlog,
     Bounds,
     BoundsWindow,
-    CalendarFreeze,
     Fallback,
     ForecastSpec,
     Guardrail,
@@ -25,10 +24,10 @@ from aiops.core.policies import (
     Slo,
     Verification,
 )
-from aiops.core.protocols import Schedule
 from aiops.core.selection import EVERYTHING, LabelSelector, Member, Requirement, Selection
 from aiops.core.versions import member_key, spec_hash
 from aiops.policy import cel, placeholders, schedule
+from aiops.policy import freezes as freezes_of
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
 from aiops.policy.resource import AGE, COUNT, EVERY, TIME, VALID, WHY, WORD, Column, Resource, condition
@@ -67,7 +66,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     _told_apart(envelope, spec, problems)
     windows = _windows(spec, problems)
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
-    freezes = tuple(_freeze(number, one, problems) for number, one in enumerate(spec.freezes))
+    freezes = tuple(freezes_of.freeze(number, one, problems) for number, one in enumerate(spec.freezes))
     expect = spec.verify.expect
     expected = None if expect is None else _condition(expect, names, ("spec", "verify", "expect"), problems)
     problems.attempt(("spec", "timeZone"), lambda: schedule.window("0 0 * * *", 60.0, spec.time_zone), "bad-schedule")
@@ -215,7 +214,7 @@ def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
     made = []
     for number, one in enumerate(spec.bounds.windows):
         path: Path = ("spec", "bounds", "windows", number, "schedule")
-        days = _calendar(one.holidays, (*path[:-1], "holidays"), problems)
+        days = freezes_of.calendar(one.holidays, (*path[:-1], "holidays"), problems)
         make = partial(schedule.window, one.schedule, one.duration, one.time_zone, days, only=one.on_holidays == "only")
         cron = problems.attempt(path, make, "bad-schedule")
         if cron is not None:
@@ -228,31 +227,6 @@ def _windows(spec: ScalingSpec, problems: Problems) -> tuple[BoundsWindow, ...]:
                 )
             )
     return tuple(made)
-
-
-def _calendar(spec: CalendarSpec | None, path: Path, problems: Problems) -> schedule.Calendar | None:
-    if spec is None:
-        return None
-    return problems.attempt(path, lambda: schedule.calendar(spec.country, spec.subdivision, spec.dates), "bad-calendar")
-
-
-def _freeze(number: int, spec: FreezeSpec, problems: Problems) -> CalendarFreeze | None:
-    path: Path = ("spec", "freezes", number)
-    problems.attempt((*path, "timeZone"), lambda: schedule.known_zone(spec.time_zone), "bad-schedule")
-    if problems.fatal:
-        return None
-    when: Schedule | None
-    if spec.schedule is not None:
-        text, duration_s = spec.schedule, spec.duration or 0.0
-        when = problems.attempt(
-            (*path, "schedule"), lambda: schedule.window(text, duration_s, spec.time_zone), "bad-schedule"
-        )
-    elif spec.from_ is not None and spec.to is not None:
-        when = schedule.Span(spec.from_.timestamp(), spec.to.timestamp())
-    else:
-        days = _calendar(spec.holidays, (*path, "holidays"), problems)
-        when = None if days is None else schedule.Holidays(days, spec.time_zone)
-    return None if when is None else CalendarFreeze(name=spec.name, schedule=when)
 
 
 def _guardrail(number: int, spec: GuardrailSpec, names: Sequence[str], problems: Problems) -> Guardrail | None:
@@ -297,7 +271,7 @@ def _days(spec: ScalingSpec, problems: Problems) -> schedule.Days | None:
         return None
     if spec.forecast.season != DAY_S:
         problems.add(path, "holidays are days: a calendar needs a season of 1d", code="bad-calendar")
-    days = _calendar(said, path, problems)
+    days = freezes_of.calendar(said, path, problems)
     zone = problems.attempt((*path, "timeZone"), lambda: schedule.known_zone(said.time_zone), "bad-schedule")
     return None if days is None or zone is None else schedule.Days(days, zone)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiops.core.planning.failover import FailoverPolicy, lag, users, volume
 from aiops.core.policies import AnyPolicy, PlanPolicy, ScalingPolicy, SignalSpec, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.trees import Facts, facts
@@ -40,7 +41,24 @@ def asked(policy: AnyPolicy) -> tuple[Asked, ...]:
     if isinstance(policy, WatchPolicy):
         expr = policy.query.expr
         return (Asked(path=("spec", "query"), expr=expr, role=Role.WATCH, facts=facts(expr)),)
+    if isinstance(policy, FailoverPolicy):
+        return _of_failover(policy)
     return tuple(one for name, spec in policy.signals.items() for one in _of_signal(policy, name, spec))
+
+
+def _of_failover(policy: FailoverPolicy) -> tuple[Asked, ...]:
+    """Return each query as it is asked for the first site at the first vantage point: the others ask the same."""
+    site, point = policy.sites[0].name, policy.watching.vantage_points[0].name
+    places: dict[str, FieldPath] = {
+        users(site, point): ("spec", "health", "users", "query"),
+        volume(site, point): ("spec", "health", "users", "volume"),
+        lag(site): ("spec", "preconditions", "replicationLag", "query"),
+    }
+    known = [(policy.signals[name], path) for name, path in places.items() if name in policy.signals]
+    return tuple(
+        Asked(path=path, expr=one.query.expr, role=Role.OTHER, facts=facts(one.query.expr), signal=one.query.name)
+        for one, path in known
+    )
 
 
 def role(policy: ScalingPolicy, name: str) -> Role:

@@ -1,0 +1,348 @@
+"""FailoverPolicy: what only several of its fields together can get wrong, and the compiled policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from aiops.core.decide.failover.spec import FailoverSpec, SiteSpec
+from aiops.core.ids import digest
+from aiops.core.model import TargetRef, TrafficLever, Wanted
+from aiops.core.planning.failover import (
+    Failback,
+    FailoverPolicy,
+    Site,
+    Steps,
+    Traffic,
+    VantagePoint,
+    Watching,
+    lag,
+    users,
+    volume,
+)
+from aiops.core.policies import SignalQuery, SignalSpec
+from aiops.core.versions import spec_hash
+from aiops.policy import freezes as freezes_of
+from aiops.policy import promql
+from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
+from aiops.policy.document import Path
+from aiops.policy.lint.trees import facts
+from aiops.policy.resource import AGE, EVERY, TIME, VALID, WHY, WORD, Column, Resource
+from aiops.policy.structural import Schema
+
+LEVERS: Mapping[TrafficLever, tuple[str, str]] = {
+    TrafficLever.HTTP_ROUTE: ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    TrafficLever.SERVICE_SELECTOR: ("v1", "Service"),
+    TrafficLever.INGRESS_CANARY: ("networking.k8s.io/v1", "Ingress"),
+    TrafficLever.WEIGHT_ANNOTATION: ("v1", "Service"),
+}
+"""The object that each lever is usual with."""
+
+INSTANT_S = 5.0
+"""The window of queries that look back over none: that of a tick."""
+
+_PLACEHOLDER = re.compile(r"\$\(\s*([^()]*?)\s*\)")
+_KNOWN = "$(site.name), $(site.cluster), $(site.backend) and $(site.region)"
+
+_CUSTOM_RESOURCE = "crd:"
+"""How the origin of a policy begins that was not read from an admin's files."""
+
+
+def compiled(envelope: Envelope, spec: FailoverSpec, document: str, problems: Problems) -> FailoverPolicy | None:
+    """Return the compiled policy, None when problems with errors were noted."""
+    _sites(spec, problems)
+    _vantage_points(spec, problems)
+    _traffic(envelope, spec, problems)
+    _preconditions(spec, problems)
+    _steps(spec, problems)
+    signals = _signals(envelope.key, spec, problems)
+    freezes = [freezes_of.freeze(number, one, problems) for number, one in enumerate(spec.freezes)]
+    if problems.fatal:
+        return None
+    sites = tuple(_site(envelope, one) for one in spec.sites)
+    traffic = Traffic(lever=spec.traffic.lever, object=_object(envelope, spec), rule=spec.traffic.rule)
+    return FailoverPolicy(
+        key=envelope.key,
+        digest=digest(document),
+        document=document,
+        origin=problems.document.origin,
+        mode=spec.mode,
+        target=traffic.object,
+        signals=signals,
+        freezes=tuple(one for one in freezes if one is not None),
+        approvers=spec.approvers,
+        ask_for_s=spec.ask_for,
+        wanted=Wanted(objects=(traffic.object,)),
+        workloads=tuple(one.target for one in sites),
+        spec_hash=spec_hash(document),
+        primary=spec.primary,
+        witness=spec.witness,
+        sites=sites,
+        traffic=traffic,
+        watching=_watching(spec),
+        shift=Steps(percents=spec.shift.steps, pause_s=spec.shift.pause),
+        failback=Failback(
+            automatic=spec.failback.automatic,
+            after_s=spec.failback.after,
+            steps=Steps(percents=spec.failback.steps, pause_s=spec.failback.pause),
+        ),
+        rpo_s=spec.preconditions.rpo,
+        allowed_regions=tuple(sorted(spec.preconditions.allowed_regions)),
+        stateful=spec.stateful,
+        override_s=spec.manual_override,
+    )
+
+
+# -- values --------------------------------------------------------------------------------------------
+
+
+def _site(envelope: Envelope, spec: SiteSpec) -> Site:
+    target = TargetRef(
+        cluster=spec.cluster,
+        namespace=envelope.namespace,
+        api_version=spec.target.api_version,
+        kind=spec.target.kind,
+        name=spec.target.name,
+    )
+    return Site(
+        name=spec.name,
+        cluster=spec.cluster,
+        region=spec.region,
+        backend=spec.backend,
+        target=target,
+        standby_replicas=spec.standby.replicas,
+    )
+
+
+def _object(envelope: Envelope, spec: FailoverSpec) -> TargetRef:
+    api_version, kind = LEVERS[spec.traffic.lever]
+    return TargetRef(
+        cluster=spec.traffic.cluster,
+        namespace=spec.traffic.namespace or envelope.namespace,
+        api_version=spec.traffic.api_version or api_version,
+        kind=spec.traffic.kind or kind,
+        name=spec.traffic.name,
+    )
+
+
+def _watching(spec: FailoverSpec) -> Watching:
+    health = spec.health
+    longest = max(one.range_s for text in (health.users.query, health.users.volume) for one in facts(text).selectors)
+    return Watching(
+        vantage_points=tuple(
+            VantagePoint(name=one.name, source=one.source, site=one.site) for one in health.vantage_points
+        ),
+        bad_above_ratio=health.bad_above,
+        window_s=health.users.window or longest or INSTANT_S,
+        max_age_s=health.users.max_age,
+        quorum=health.quorum,
+        fail_for_s=health.fail_for,
+        well_for_s=health.well_for,
+    )
+
+
+# -- queries -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query as it is written. apart: its answers must differ from site to site."""
+
+    path: Path
+    text: str
+    source: str
+    unit: str
+    max_age_s: float
+    apart: bool = True
+
+
+def _signals(key: str, spec: FailoverSpec, problems: Problems) -> Mapping[str, SignalSpec]:
+    """Return what is asked for each site: at each vantage point how users fare, and how far its copy lags behind."""
+    found: dict[str, SignalSpec] = {}
+    asked, path = spec.health.users, ("spec", "health", "users")
+    names: tuple[tuple[str, Callable[[str, str], str], str], ...] = (("query", users, "1"), ("volume", volume, "1/s"))
+    for part, name_of, unit in names:
+        for point in spec.health.vantage_points:
+            one = _Asked((*path, part), getattr(asked, part), point.source, unit, asked.max_age)
+            if not _checked(one, problems):
+                break
+            for site in spec.sites:
+                name = name_of(site.name, point.name)
+                found[name] = _signal(key, name, one, site)
+    said = spec.preconditions.replication_lag
+    if said is not None:
+        place: Path = ("spec", "preconditions", "replicationLag", "query")
+        one = _Asked(place, said.query, said.source, "s", said.max_age, apart=len(spec.sites) > 2)
+        if _checked(one, problems):
+            found.update({lag(site.name): _signal(key, lag(site.name), one, site) for site in spec.sites})
+    return found
+
+
+def _checked(one: _Asked, problems: Problems) -> bool:
+    """Note what is wrong with a query, and return whether nothing is."""
+    if problems.attempt(one.path, lambda: promql.checked(one.text), "bad-promql") is None:
+        return False
+    used = _PLACEHOLDER.findall(one.text)
+    for name in used:
+        if name not in ("site.name", "site.cluster", "site.backend", "site.region"):
+            problems.add(one.path, f"$({name}) is no placeholder; there are {_KNOWN}", code="bad-placeholder")
+            return False
+    if one.apart and not used:
+        hint = 'a matcher such as site="$(site.name)"'
+        problems.add(
+            one.path, "the query names no site: every site would get one answer", hint=hint, code="same-for-all"
+        )
+        return False
+    return True
+
+
+def _signal(key: str, name: str, one: _Asked, site: SiteSpec) -> SignalSpec:
+    # the names were checked to be DNS labels: none of them can end a matcher's value (S10)
+    values = {
+        "site.name": site.name,
+        "site.cluster": site.cluster,
+        "site.backend": site.backend,
+        "site.region": site.region,
+    }
+    expr = _PLACEHOLDER.sub(lambda found: values[found.group(1)], one.text)
+    checked = promql.checked(expr)
+    query = SignalQuery(
+        policy=key,
+        name=name,
+        expr=expr,
+        age_exprs=checked.companions.age,
+        coverage_exprs=checked.companions.coverage,
+        up_exprs=(),
+        source=one.source,
+    )
+    return SignalSpec(query=query, unit=one.unit, max_age_s=one.max_age_s)
+
+
+# -- what several fields get wrong together ------------------------------------------------------------
+
+
+def _sites(spec: FailoverSpec, problems: Problems) -> None:
+    for part in ("name", "cluster", "backend"):
+        said = [getattr(one, part) for one in spec.sites]
+        _once(said, lambda number, part=part: ("spec", "sites", number, part), f"site with this {part}", problems)
+    names = [one.name for one in spec.sites]
+    if spec.primary not in names:
+        _unknown(spec.primary, names, ("spec", "primary"), problems)
+    clusters = [one.cluster for one in spec.sites]
+    if spec.witness and (spec.witness in clusters or spec.witness in names):
+        message = f"{spec.witness} is a site: a witness lies outside of all of them, or it fails with one (S8)"
+        problems.add(("spec", "witness"), message, hint="a third cluster", code="bad-witness")
+
+
+def _vantage_points(spec: FailoverSpec, problems: Problems) -> None:
+    health, names = spec.health, [one.name for one in spec.sites]
+    path: Path = ("spec", "health", "vantagePoints")
+    said = [one.name for one in health.vantage_points]
+    _once(said, lambda number: (*path, number, "name"), "vantage point with this name", problems)
+    for number, one in enumerate(health.vantage_points):
+        if one.site and one.site not in names:
+            _unknown(one.site, names, (*path, number, "site"), problems)
+    for site in names:
+        outside = [one for one in health.vantage_points if one.site != site]
+        if len(outside) < health.quorum:
+            message = f"only {len(outside)} vantage points lie outside of {site}: {health.quorum} can never agree on it"
+            hint = "at least two vantage points outside of every site (S8)"
+            problems.add(("spec", "health", "quorum"), message, hint=hint, code="bad-quorum")
+            return
+
+
+def _traffic(envelope: Envelope, spec: FailoverSpec, problems: Problems) -> None:
+    traffic, path = spec.traffic, ("spec", "traffic")
+    inside = [one.name for one in spec.sites if one.cluster == traffic.cluster]
+    if inside:
+        message = f"cluster {traffic.cluster} is that of site {inside[0]}: the lever would fail with it (S8)"
+        problems.add((*path, "cluster"), message, hint="an object in a third cluster", code="lever-inside")
+    foreign = traffic.namespace not in (None, envelope.namespace)
+    if foreign and problems.document.origin.startswith(_CUSTOM_RESOURCE):
+        message = f"a policy in the API reaches only its own namespace {envelope.namespace!r} (S3)"
+        problems.add((*path, "namespace"), message, code="foreign-namespace")
+    if traffic.lever is TrafficLever.INGRESS_CANARY and len(spec.sites) != 2:
+        message = "a canary Ingress shares traffic between two backends, the main one and the canary's"
+        problems.add((*path, "lever"), message, hint="http-route knows more than two", code="bad-lever")
+    if traffic.rule and traffic.lever is not TrafficLever.HTTP_ROUTE:
+        problems.add((*path, "rule"), "only an HTTPRoute has rules", code="bad-lever")
+
+
+def _preconditions(spec: FailoverSpec, problems: Problems) -> None:
+    said, path = spec.preconditions, ("spec", "preconditions")
+    if said.rpo is not None and said.replication_lag is None:
+        message = "an rpo says nothing without replicationLag, which is compared with it"
+        problems.add((*path, "rpo"), message, code="rpo-without-lag")
+    if said.replication_lag is not None and said.rpo is None:
+        message = "replicationLag is compared with nothing"
+        problems.add((*path, "replicationLag"), message, hint="rpo: the most that may be lost", code="lag-without-rpo")
+    if not said.allowed_regions:
+        return
+    for number, one in enumerate(spec.sites):
+        if not one.region:
+            message = "with allowedRegions each site says in which region it lies"
+            problems.add(("spec", "sites", number), message, code="missing-region")
+        elif one.name == spec.primary and one.region not in said.allowed_regions:
+            hint = did_you_mean(one.region, said.allowed_regions)
+            message = f"region {one.region} of the primary is none of the allowed ones"
+            problems.add(("spec", "sites", number, "region"), message, hint=hint, code="bad-region")
+    if not any(one.region in said.allowed_regions for one in spec.sites if one.name != spec.primary):
+        message = "no site but the primary lies in an allowed region: there is nowhere to go"
+        problems.add((*path, "allowedRegions"), message, code="bad-region")
+
+
+def _steps(spec: FailoverSpec, problems: Problems) -> None:
+    for part, steps in (("shift", spec.shift.steps), ("failback", spec.failback.steps)):
+        path: Path = ("spec", part, "steps")
+        rising = all(one < other for one, other in pairwise(steps))
+        if not rising or steps[-1] != 100:
+            said = ", ".join(map(str, steps))
+            message = f"{said}: steps rise, each above the one before, to 100"
+            problems.add(path, message, hint="50, 100", code="bad-steps")
+        elif spec.traffic.lever is TrafficLever.SERVICE_SELECTOR and steps != (100,):
+            message = "a Service's selector sends everything to one backend"
+            problems.add(path, message, hint="[100], or another lever", code="bad-steps")
+    if spec.stateful and spec.failback.automatic:
+        message = "what keeps data goes home when a person says so (S8)"
+        problems.add(("spec", "failback", "automatic"), message, hint="automatic: false", code="stateful-failback")
+
+
+def _once(names: Sequence[str], path: Callable[[int], Path], what: str, problems: Problems) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            problems.add(path(number), f"there is another {what}: {name}", code="duplicate-name")
+
+
+def _unknown(name: str, known: Iterable[str], path: Path, problems: Problems) -> None:
+    every = tuple(known)
+    hint = did_you_mean(name, every) or f"sites are {', '.join(every)}"
+    problems.add(path, f"there is no site {name!r}", hint=hint, code="unknown-site")
+
+
+STATUS: Mapping[str, Schema] = {
+    **EVERY,
+    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
+    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
+    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
+    "lastDecisionTime": {**TIME, "description": "when that was decided"},
+}
+
+RESOURCE = Resource(
+    kind="FailoverPolicy",
+    plural="failoverpolicies",
+    short=("fopol",),
+    columns=(
+        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        Column(name="Home", path=".spec.primary", about="the site that users are sent back to"),
+        VALID,
+        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
+        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        WHY,
+        AGE,
+    ),
+    status=STATUS,
+)
+
+KIND = Kind(FailoverSpec, compiled, RESOURCE)
