@@ -192,3 +192,17 @@ def test_what_deviates_less_than_is_worth_an_alarm_is_none(name: str) -> None:
     at = times[-1] + STEP_S
     assert (detector.score(at, np.array([350.0, 350.0])).score < 1).all()
     assert (detector.score(at, np.array([900.0, 900.0])).score > 1).all()
+
+
+def test_the_evidence_of_a_row_is_finite_numbers_by_name_and_looking_changes_nothing(name: str) -> None:
+    times, values = some_days(2, 0.2)
+    detector, other = taught(name, times, values), taught(name, times, values)
+    at, spike = times[-1] + STEP_S, np.array([500.0, np.nan])
+    detector.score(at, spike)
+    other.score(at, spike)
+    evidence = dict(detector.evidence(0))
+    assert evidence
+    assert all(isinstance(key, str) and np.isfinite(number) for key, number in evidence.items())
+    assert all(np.isfinite(number) for number in detector.evidence(1).values())
+    later = at + STEP_S
+    np.testing.assert_array_equal(detector.score(later, values[0]).score, other.score(later, values[0]).score)
