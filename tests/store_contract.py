@@ -307,6 +307,15 @@ class StoreContract:
         (row,) = store.reader.findings(0.0)
         assert (row["peak"], row["until"]) == (9.0, NOW + 30)
 
+    def test_a_tick_of_plans_alone_forgets_no_peak(self, opened):
+        store, turn = opened(), made()
+        for seconds, found in ((0, (9.0,)), (5, ()), (15, (3.0,))):
+            findings = tuple(replace(FINDING, at=NOW + seconds, score=score) for score in found)
+            tick = replace(turn.tick, id=f"T{seconds}", at=NOW + seconds, decisions=(), findings=findings)
+            store.journal.begin(tick, turn.state)
+        ((worst, until),) = store.reader.findings_of("service=checkout", None)
+        assert (worst.score, until) == (9.0, NOW + 15)
+
     def test_an_incident_comes_back_with_its_suspects_and_its_end(self, opened):
         store, turn = opened(), made()
         opened_then = replace(INCIDENT, standing=1)

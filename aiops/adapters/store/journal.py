@@ -142,7 +142,12 @@ class JournalWriter:
             self.flush()
 
     def _note_findings(self, tick: Tick) -> None:
-        """Keep each open finding with its peak, and what was said of it then."""
+        """Keep each open finding with its peak, and what was said of it then.
+
+        A tick that looks at no series, as one of plans alone, ends none.
+        """
+        if not tick.findings:
+            return
         still: dict[tuple[str, float], Row] = {}
         for finding in tick.findings:
             key = (finding.series, finding.since)

@@ -15,6 +15,7 @@ from aiops.core.model import (
     Decision,
     Errand,
     GroupState,
+    IncidentState,
     Inputs,
     Instant,
     Judgement,
@@ -155,7 +156,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         signals=signals,
         env=env,
         findings=inputs.findings,
-        incidents=inputs.incidents,
+        incidents=tuple(one for one in inputs.incidents if one.state is IncidentState.OPEN),
         plans=inputs.plans,
         orders=snapshot.orders,
     )
