@@ -71,6 +71,7 @@ class KubernetesCluster:
         self._resources: dict[tuple[str, str], _Resource] = {}
         self._lock = threading.Lock()
         self._events = ThreadPoolExecutor(1, thread_name_prefix=f"events-{name}")
+        self._objects = Objects(name, http, self._collection)
 
     def start(self) -> None:
         """Begin to watch what every cluster has."""
@@ -79,6 +80,7 @@ class KubernetesCluster:
     def stop(self, timeout_s: float) -> None:
         """Stop every watch."""
         self._events.shutdown(wait=False, cancel_futures=True)
+        self._objects.stop()
         informers = list(self._informers.values())
         for informer in informers:
             informer.stop(timeout_s / max(1, len(informers)))
@@ -218,7 +220,7 @@ class KubernetesCluster:
 
     def look(self, wanted: Wanted, at: Instant) -> Looked:
         """Return the objects of plans as they are now."""
-        return Objects(self.name, self._http, self._collection).look(wanted, at)
+        return self._objects.look(wanted, at)
 
     def _collection(self, api_version: str, kind: str, namespace: str) -> str:
         ref = TargetRef(cluster=self.name, namespace=namespace, api_version=api_version, kind=kind, name="")

@@ -73,6 +73,23 @@ def hpa_owners(item: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
     return tuple(owners)
 
 
+def others(item: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
+    """Return who but us manages which part of an object: `spec.rules`, `spec.template`."""
+    found = []
+    for entry in (item.get("metadata") or {}).get("managedFields") or ():
+        if not isinstance(entry, Mapping):
+            continue
+        manager, kind = str(entry.get("manager", "")), kind_of(entry)
+        if kind is OwnerKind.AIOPS or manager.startswith(STAMP_MANAGER):
+            continue
+        fields = entry.get("fieldsV1")
+        spec = fields.get("f:spec") if isinstance(fields, Mapping) else None
+        names = sorted(name for name in spec if name.startswith("f:")) if isinstance(spec, Mapping) else ()
+        at = instant(entry.get("time"))
+        found += [FieldOwner(field=f"spec.{name[2:]}", kind=kind, manager=manager, at=at) for name in names]
+    return tuple(found)
+
+
 def annotation_owners(item: Mapping[str, Any], annotation: str, field: str) -> tuple[FieldOwner, ...]:
     """Return the managers of an annotation, which stands for `field`."""
     owners = []

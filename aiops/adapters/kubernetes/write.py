@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 FIELD_MANAGER = "aiops"
+EVICTION = "eviction"
 LONGEST_S = 10.0
+_CAUSE = "DisruptionBudget"
 
 
 @dataclass(slots=True)
@@ -58,11 +61,7 @@ class Writer:
                 call = _plain("POST", where, step.body, (origin, left_s))
             case Verb.DELETE:
                 call = _plain("DELETE", own, {**step.body, "preconditions": {"uid": step.uid}}, (origin, left_s))
-        result = self._sent(errand.id, step, call, at)
-        if step.verb is Verb.CREATE and not step.subresource and result.code == 409:
-            # an object of our own name is there: an earlier request of ours has made it
-            return StepResult(action_id=errand.id, status=StepStatus.DONE, at=at, code=409, message=result.message)
-        return result
+        return _harmless(step, self._sent(errand.id, step, call, at))
 
     def stamp(self, stamp: Stamp, path: str, at: Instant, until: Instant) -> StepResult:
         """Send a stamp to `path` before `until`."""
@@ -110,8 +109,10 @@ class Writer:
             except ClusterUnavailable as err:
                 return _unknown(action_id, at, str(err), status)
             return StepResult(action_id=action_id, status=StepStatus.DONE, at=at, code=status, resource_version=version)
-        blocked = status == 429 and step.subresource == "eviction"  # a budget's no to one pod, and no more
-        if status in (429, 503) and not blocked:
+        if step.subresource == EVICTION and status in (429, 500) and _of_budget(response.data):
+            # a budget's no to one pod, and no more: the server is well
+            return _refused(action_id, at, Reason.DISRUPTION_BUDGET, f"Pod {step.target}: {message}", 429)
+        if status in (429, 503):
             self._quiet_until = time.monotonic() + retry_after_s(response)
         if status in (401, 403):
             ref, sub = step.target, f"/{step.subresource}" if step.subresource else ""
@@ -121,6 +122,28 @@ class Writer:
             # the server, or something before it, failed while at work: the write may have happened
             return _unknown(action_id, at, message, status)
         return _refused(action_id, at, Reason.REFUSED, message, status)
+
+
+def _of_budget(body: bytes) -> bool:
+    """Return whether an eviction was refused for a PodDisruptionBudget: there is no room in it, or there are two."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return False
+    details = document.get("details") if isinstance(document, dict) else None
+    causes = (details.get("causes") or ()) if isinstance(details, dict) else ()
+    return b"more than one PodDisruptionBudget" in body or any(one.get("reason") == _CAUSE for one in causes)
+
+
+def _harmless(step: Step, result: StepResult) -> StepResult:
+    """Return that it is done where a repetition does nothing: an object of our own name is there, what goes is gone."""
+    made = step.verb is Verb.CREATE and not step.subresource and result.code == 409
+    gone = (step.verb is Verb.DELETE or step.subresource == EVICTION) and result.code == 404
+    if not (made or gone):
+        return result
+    return StepResult(
+        action_id=result.action_id, status=StepStatus.DONE, at=result.at, code=result.code, message=result.message
+    )
 
 
 def _plain(method: str, path: str, body: Mapping[str, Any], sent: tuple[str, float]) -> Call:
