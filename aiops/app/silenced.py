@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiops.core.model import Alert, Freeze, Instant, PolicyKey
-from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.policies import PolicySet, WatchPolicy
+from aiops.core.versions import template_key
 from aiops.policy.cel import matched
 from aiops.ports import Controls, ControlsReading
 
@@ -66,10 +67,11 @@ def labels_of(policies: PolicySet) -> dict[PolicyKey, dict[str, str]]:
     """Return the labels by which silences match: those in a policy's metadata, and what it is and acts on."""
     made: dict[PolicyKey, dict[str, str]] = {}
     for policy in policies.every:
-        kind, namespace, name = policy.key.split("/", 2)
-        labels = dict(policies.labels.get(policy.key, {}))
+        own = template_key(policy.key)  # versions and members are known by what their policy is called
+        kind, namespace, name = own.split("/", 2)
+        labels = {**policies.labels.get(own, {}), **policies.labels.get(policy.key, {})}
         labels |= {"namespace": namespace, "policy": name, "kind": kind}
-        if isinstance(policy, ScalingPolicy):
+        if not isinstance(policy, WatchPolicy):
             target = policy.target
             labels |= {"cluster": target.cluster, "workload": target.name, target.kind.lower(): target.name}
         made[policy.key] = labels

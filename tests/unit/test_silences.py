@@ -109,6 +109,16 @@ def test_a_silence_matches_the_labels_of_a_policy_and_of_its_target():
     assert matching(Matcher(name="namespace", value="shop"), Matcher(name="team", value="other")) == ()
 
 
+def test_versions_and_members_are_held_by_the_labels_of_their_policy():
+    shadow, member = replace(policy(), key=f"{KEY}@01234567"), replace(policy(), key="ScalingPolicy/shop/web_cart")
+    labels = {KEY: {"team": "shop"}, "ScalingPolicy/shop/web": {"team": "front"}}
+    every = PolicySet(digest="d", scaling=(policy(), shadow, member), labels=labels)
+    team = Silence(id="s", matchers=(Matcher(name="team", value="shop"),), until=NOW, by="", comment="")
+    assert concerned(team, labels_of(every)) == (KEY, shadow.key)
+    web = replace(team, matchers=(Matcher(name="policy", value="web"), Matcher(name="team", value="front")))
+    assert concerned(web, labels_of(every)) == (member.key,)
+
+
 def test_a_silence_of_one_alert_by_its_name_holds_no_policy():
     named = Matcher(name="alertname", value="NodeDown")
     assert matching(named) == ()
