@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from aiops.core.model import (
     GroupState,
     Health,
+    Looked,
     Notify,
     Otherwise,
     Plan,
@@ -40,13 +41,15 @@ class Drive:
     cluster: ObjectCluster
     health: Health = Health.WELL
     now: float = NOW
+    looked: Looked = field(default_factory=Looked)
 
-    def turn(self, turns: int = 1, *, deliver: bool = True) -> Plan:
+    def turn(self, turns: int = 1, *, deliver: bool = True, fresh: bool = True) -> Plan:
         for _ in range(turns):
+            self.looked = self.cluster.look(None, self.now) if fresh else self.looked
             site = SiteState(health=self.health, since=NOW, well_since=NOW)
             world = World(
                 now=self.now,
-                snapshot=snapshot(self.cluster.look(None, self.now), self.now),
+                snapshot=snapshot(self.looked, self.now),
                 groups={GROUP: GroupState(sites={"north": site})},
             )
             made = advance(self.plan, world, TICK_S)
@@ -136,6 +139,16 @@ def test_what_somebody_else_wrote_after_us_is_left_alone_when_we_take_back_s7():
     assert one.turn(2).status is PlanStatus.ROLLED_BACK
     assert one.weights == (30, 70)
     assert one.plan.steps[0].detail == "not ours any more"
+
+
+def test_a_cache_that_does_not_show_our_write_yet_does_not_read_as_taken_back_s6_s7():
+    one = drive()
+    one.turn()
+    assert one.weights == (0, 100)
+    one.plan = rolling_back(one.plan, one.now, "ops")
+    assert one.turn(3, fresh=False).status is PlanStatus.ROLLING_BACK
+    assert one.turn(2).status is PlanStatus.ROLLED_BACK
+    assert one.weights == (100, 0)
 
 
 def test_a_conflict_is_looked_at_again_and_sent_anew_from_what_is_seen_then_s6():
