@@ -36,7 +36,8 @@ class View:
 
     pieces: of the queries' window, oldest first. share: of the newest requests, those that failed; NaN before any.
     failed_s: for how long requests failed, as if all had, less what health forgave; apart_s: the same beyond what other
-    sites suffer as seen from there. evidence: log-likelihood ratio of failing against well. bad: failing is confirmed.
+    sites suffer as seen from there. evidence, apart_evidence: log-likelihood ratios of failing against well, and against
+    failing as other sites do. bad: failing is confirmed.
     """
 
     at: Instant = -math.inf
@@ -46,6 +47,7 @@ class View:
     failed_s: float = 0.0
     apart_s: float = 0.0
     evidence: float = 0.0
+    apart_evidence: float = 0.0
     bad: bool = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from aiops.core.decide.failover.spec import FailoverSpec, SiteSpec
@@ -226,7 +227,7 @@ def _signal(key: str, name: str, one: _Asked, site: SiteSpec) -> SignalSpec:
 def _sites(spec: FailoverSpec, problems: Problems) -> None:
     for part in ("name", "cluster", "backend"):
         said = [getattr(one, part) for one in spec.sites]
-        _once(said, lambda number, part=part: ("spec", "sites", number, part), f"site with this {part}", problems)
+        _once(said, partial(_of_site, part), f"site with this {part}", problems)
     names = [one.name for one in spec.sites]
     if spec.primary not in names:
         _unknown(spec.primary, names, ("spec", "primary"), problems)
@@ -313,6 +314,10 @@ def _once(names: Sequence[str], path: Callable[[int], Path], what: str, problems
     for number, name in enumerate(names):
         if name in names[:number]:
             problems.add(path(number), f"there is another {what}: {name}", code="duplicate-name")
+
+
+def _of_site(part: str, number: int) -> Path:
+    return ("spec", "sites", number, part)
 
 
 def _unknown(name: str, known: Iterable[str], path: Path, problems: Problems) -> None:

@@ -5,6 +5,7 @@ rate of false alarms find a change soonest in the worst case (Lorden 1971; Moust
 
 - Is it chance? The log-likelihood ratio of each new request, failing with `2 * badAbove` against `badAbove / 2`: so it
   grows while more than about badAbove fail. An alarm at h comes by chance once in at least exp(h) ticks (Lorden).
+  Where other sites may fail more than that as seen from the same place, it is four times as much against as much.
 - Has it lasted? Seconds of failure, each tick's weighted by the share that fails; two seconds of health forgive one.
   A disturbance shorter than failFor cannot reach failFor, however bad it is; a crash does right after it, half a
   failure in twice the time.
@@ -36,6 +37,12 @@ FORGIVEN_RATIO = 0.5
 
 LEAST_NEW = 0.5
 """Fewer new requests than this are none: an answer that counts the same ones again."""
+
+CONTRAST = 4.0
+"""How many times as much fails where a site is sick as where it is well, in the test."""
+
+MOST_WELL, MOST_SICK = 0.8, 0.95
+"""Where everybody fails, more cannot be told apart from it."""
 
 OFF_RATIO = 2.0 / 3.0
 """A confirmed failure ends when it has been forgiven down to this share of failFor."""
@@ -81,20 +88,30 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     return replace(view, informed_at=reading.at, share=share), News(length_s=length_s, share=share, asked=asked)
 
 
-def judged(view: View, news: News, common: float, watching: Watching) -> View:
-    """Return the view after news. common: the share that fails for the other sites, too; NaN where none is known."""
-    bad, cap_s = watching.bad_above_ratio, watching.fail_for_s + news.length_s
-    failed_s = _grown(view.failed_s, news.share, news.length_s, bad)
+def judged(view: View, news: News, common: Common, watching: Watching) -> View:
+    """Return the view after news. common: how the other sites fare as seen from the same place."""
+    bad, cap_s = watching.bad_above_ratio, watching.fail_for_s + 2.0 * news.length_s
+    failed_s = min(cap_s, _grown(view.failed_s, news.share, news.length_s, bad))
     if failed_s <= 0.0:
-        return replace(view, failed_s=0.0, apart_s=0.0, evidence=0.0, bad=False)
-    evidence = min(2.0 * math.log(FALSE_ALARM_TICKS), max(0.0, view.evidence + _log_likelihood(news, bad)))
-    apart = news.share if math.isnan(common) else max(0.0, news.share - common)
-    apart_s = view.apart_s if math.isnan(common) else _grown(view.apart_s, apart, news.length_s, bad)
+        return replace(view, failed_s=0.0, apart_s=0.0, evidence=0.0, apart_evidence=0.0, bad=False)
+    evidence = _weighed(view.evidence, news, bad / 2.0, bad / 2.0 * CONTRAST)
+    if math.isnan(common.share):
+        # with nothing to compare with it may be the one who looks: what was known of that stays, and no more
+        return replace(view, failed_s=failed_s, evidence=evidence)
+    apart_s = min(cap_s, _grown(view.apart_s, max(0.0, news.share - common.share), news.length_s, bad))
+    well = max(bad / 2.0, common.at_most)
+    apart_evidence = _weighed(view.apart_evidence, news, well, well * CONTRAST)
     # one request more or less is on either side of a boundary
     margin_s = min(news.length_s, news.length_s / news.asked)
-    sure = evidence >= math.log(FALSE_ALARM_TICKS) and apart_s > watching.fail_for_s + margin_s
-    on = sure or (view.bad and apart_s > OFF_RATIO * watching.fail_for_s)
-    return replace(view, failed_s=min(cap_s, failed_s), apart_s=min(cap_s, apart_s), evidence=evidence, bad=on)
+    sure = apart_evidence >= math.log(FALSE_ALARM_TICKS) and apart_s > watching.fail_for_s + margin_s
+    return replace(
+        view,
+        failed_s=failed_s,
+        evidence=evidence,
+        apart_s=apart_s,
+        apart_evidence=apart_evidence,
+        bad=sure or (view.bad and apart_s > OFF_RATIO * watching.fail_for_s),
+    )
 
 
 def suspect(view: View) -> bool:
@@ -109,14 +126,30 @@ def lately(view: View, within_s: float) -> float:
     return sum(one.failed for one in pieces) / asked if asked > 0.0 else math.nan
 
 
-def common_share(others: Sequence[View], watching: Watching) -> float:
-    """Return which share fails for the best of the other sites, NaN where none of them is known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """How the best of the other sites fares as seen from one place. share: NaN where none is known.
 
-    The worse of now and of the last `fail_for_s`, since one tick counts few requests.
+    share: the worse of now and of the last failFor, since one tick counts few requests. at_most: what it may be, by
+    Laplace's rule of succession over the whole window: few requests leave much open.
     """
+
+    share: float = math.nan
+    at_most: float = 1.0
+
+
+def common(others: Sequence[View], watching: Watching) -> Common:
+    """Return how the best of the other sites fares as seen from one place."""
     known = [one for one in others if not math.isnan(one.share)]
+    if not known:
+        return Common()
     shares = [max(one.share, _or(lately(one, watching.fail_for_s), 0.0)) for one in known]
-    return min(shares, default=math.nan)
+    return Common(share=min(shares), at_most=min(_at_most_of(one) for one in known))
+
+
+def _at_most_of(view: View) -> float:
+    asked, failed = sum(one.asked for one in view.pieces), sum(one.failed for one in view.pieces)
+    return (failed + 1.0) / (asked + 2.0)
 
 
 def pooled(views: Mapping[str, View], names: Sequence[str], within_s: float) -> float:
@@ -129,10 +162,12 @@ def _grown(failed_s: float, share: float, length_s: float, bad_above: float) -> 
     return max(0.0, failed_s + change)
 
 
-def _log_likelihood(news: News, bad_above: float) -> float:
-    well, sick = bad_above / 2.0, min(0.9, bad_above * 2.0)
+def _weighed(evidence: float, news: News, well: float, sick: float) -> float:
+    """Return the evidence after news: the logarithm of how much likelier it is under `sick` than under `well`."""
+    well, sick = min(well, MOST_WELL), min(sick, MOST_SICK)
     failed = news.share * news.asked
-    return failed * math.log(sick / well) + (news.asked - failed) * math.log((1.0 - sick) / (1.0 - well))
+    ratio = failed * math.log(sick / well) + (news.asked - failed) * math.log((1.0 - sick) / (1.0 - well))
+    return min(2.0 * math.log(FALSE_ALARM_TICKS), max(0.0, evidence + ratio))
 
 
 def _since(piece: Piece, start: float) -> Piece | None:

@@ -112,7 +112,7 @@ def _viewed(
         key = _key(site.name, point.name)
         if key in news:
             others = [_key(one.name, point.name) for one in policy.sites if one is not site]
-            common = evidence.common_share([views[one] for one in others if one in known], watching)
+            common = evidence.common([views[one] for one in others if one in known], watching)
             after[key] = evidence.judged(views[key], news[key], common, watching)
     return after, frozenset(known)
 
