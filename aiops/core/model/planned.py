@@ -102,11 +102,16 @@ class ShiftTraffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleTo:
-    """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8)."""
+    """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8).
+
+    Where an HPA steers them, only_up raises its floor instead (S4). floor: set the floor of that HPA and nothing else,
+    which is how such a raise is taken back.
+    """
 
     target: TargetRef
     replicas: int
     only_up: bool = False
+    floor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,7 +349,8 @@ class PlanStep:
     """One step: when all of `requires` holds it is begun, when all of `checks` held for `hold_s` it is done.
 
     within_s: how long both together may take. undoable: whether anything can take it back; then `undo` is made from
-    what is seen when it begins. sent: errands so far. well_since: since when the checks hold, infinite while not.
+    what is seen when it begins. sent: errands so far, the last at `sent_at`; again: that was refused and did nothing.
+    well_since: since when the checks hold, infinite while not.
     """
 
     name: str
@@ -361,6 +367,7 @@ class PlanStep:
     well_since: Instant = math.inf
     sent: int = 0
     sent_at: Instant = -math.inf
+    again: bool = False
     detail: str = ""
 
 

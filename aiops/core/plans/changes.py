@@ -112,7 +112,7 @@ def _refused(step: PlanStep, last: StepResult, errand: Errand) -> PlanStep:
     detail = f"refused: {last.message or last.code}"
     if last.reason is Reason.NOT_LEADER or (last.code in _AGAIN and last.reason is not Reason.NO_PERMISSION):
         # nothing has happened: it is made anew from a fresh look
-        return replace(step, detail=detail, sent_at=-math.inf)
+        return replace(step, detail=detail, again=True)
     return replace(step, detail=detail) if errand.back else replace(step, detail=detail, stage=Stage.FAILED)
 
 

@@ -140,7 +140,8 @@ class _Turn:
 
     def _again(self, at: int, step: PlanStep) -> None:
         does = verbs(step.operation)
-        if self._now - step.sent_at < does.again_s or does.reached(step.operation, self._world.snapshot.looked):
+        early = self._now - step.sent_at < does.again_s and not step.again
+        if early or not self._fresh(step) or does.reached(step.operation, self._world.snapshot.looked):
             return
         if does.refusal(step.operation, self._world.snapshot.looked) is not None:
             return
@@ -254,7 +255,7 @@ class _Turn:
         return ulid(self._now, self._plan.id, "errand", way, str(at), str(step.sent))
 
     def _send(self, at: int, step: PlanStep, requests: Requests, *, back: bool) -> None:
-        self._put(at, replace(step, sent=step.sent + 1, sent_at=self._now))
+        self._put(at, replace(step, sent=step.sent + 1, sent_at=self._now, again=False))
         self._errand = Errand(
             id=self._errand_id(at, step),
             plan_id=self._plan.id,
