@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-import failover_episodes as of
 import numpy as np
-from failover_episodes import Episode, Probing
+
+from benchmarks import failover_episodes as of
+from benchmarks.failover_episodes import Episode, Probing
 
 LENGTH_S = 600
 PROBINGS = {

@@ -14,6 +14,7 @@ from aiops.core.model import Mode
 from aiops.core.policies import Lever, Select
 from aiops.errors import InvalidPolicy
 from aiops.policy import check, load, parse, queries_per_tick, recompile, schema
+from aiops.policy.kinds import kinds
 
 SHIPPED = Path(__file__).parents[2] / "policies"
 TEXT = (SHIPPED / "checkout.yaml").read_text()
@@ -29,7 +30,7 @@ def mistakes(text: str) -> list[str]:
 def test_the_shipped_policies_are_well_and_come_back_from_their_documents():
     policies = load([SHIPPED])
     written = "".join(path.read_text() for path in SHIPPED.glob("*.yaml"))
-    assert len(policies.every) == written.count("\nkind: ScalingPolicy\n") + written.count("\nkind: WatchPolicy\n") > 5
+    assert len(policies.every) == sum(written.count(f"\nkind: {kind}\n") for kind in kinds()) > 5
     for policy in policies.every:
         again = recompile(policy.document)
         assert replace(again, origin=policy.origin) == policy
@@ -153,7 +154,7 @@ def test_it_is_said_what_a_policy_asks_of_prometheus_s10():
 
 def test_the_schema_accepts_every_kind():
     made = schema()
-    names = ("ScalingPolicy", "WatchPolicy", "PolicyDefaults")
+    names = (*kinds(), "PolicyDefaults")
     assert [one["$ref"] for one in made["oneOf"]] == [f"#/$defs/{name}" for name in names]
     text = json.dumps(made)
     for name in ("perReplica", "stabilizationWindowSeconds", "falseAlarmsPerWeek", "whenNoTraffic"):

@@ -275,16 +275,16 @@ def _preconditions(spec: FailoverSpec, problems: Problems) -> None:
     said, path = spec.preconditions, ("spec", "preconditions")
     if said.rpo is not None and said.replication_lag is None:
         message = "an rpo says nothing without replicationLag, which is compared with it"
-        problems.add((*path, "rpo"), message, code="rpo-without-lag")
+        problems.add((*path, "rpo"), message, code="bad-rpo")
     if said.replication_lag is not None and said.rpo is None:
         message = "replicationLag is compared with nothing"
-        problems.add((*path, "replicationLag"), message, hint="rpo: the most that may be lost", code="lag-without-rpo")
+        problems.add((*path, "replicationLag"), message, hint="rpo: the most that may be lost", code="bad-rpo")
     if not said.allowed_regions:
         return
     for number, one in enumerate(spec.sites):
         if not one.region:
             message = "with allowedRegions each site says in which region it lies"
-            problems.add(("spec", "sites", number), message, code="missing-region")
+            problems.add(("spec", "sites", number), message, code="bad-region")
         elif one.name == spec.primary and one.region not in said.allowed_regions:
             hint = did_you_mean(one.region, said.allowed_regions)
             message = f"region {one.region} of the primary is none of the allowed ones"

@@ -75,8 +75,41 @@ ERRORS: tuple[Explained, ...] = (
     Explained(code="bad-calendar", why="no country, region or date that is known", mend="the hint names what is near"),
     Explained(code="not-a-default", why="a field that is each policy's own", mend="write it in the policy"),
     Explained(code="two-defaults", why="two PolicyDefaults of one scope", mend="one of them"),
-    Explained(code="duplicate-name", why="two policies of one kind, namespace and name", mend="another name"),
+    Explained(
+        code="duplicate-name",
+        why="two policies of one kind, namespace and name, or two sites or vantage points of one name",
+        mend="another name",
+    ),
     Explained(
         code="two-actors", why="two policies on one target would undo each other (S4)", mend="one in mode: observe"
+    ),
+    Explained(code="unknown-site", why="a name that spec.sites does not have", mend="a name of spec.sites"),
+    Explained(
+        code="bad-quorum",
+        why="fewer vantage points lie outside of a site than must agree: it could never be found failing (S8)",
+        mend="at least two vantage points outside of every site",
+    ),
+    Explained(
+        code="lever-inside",
+        why="what steers traffic away from a site must not fail with it (S8)",
+        mend="an object in a third cluster",
+    ),
+    Explained(code="bad-witness", why="a witness that is a site fails with it (S8)", mend="a third cluster, or none"),
+    Explained(
+        code="bad-lever", why="the lever cannot do what the policy asks of it", mend="lever: http-route can do all of it"
+    ),
+    Explained(
+        code="bad-rpo",
+        why="a lag and the most that it may be mean something together only",
+        mend="replicationLag and rpo, or neither",
+    ),
+    Explained(
+        code="bad-region", why="a site whose region is not said, or nowhere to go", mend="a region of allowedRegions"
+    ),
+    Explained(
+        code="bad-steps", why="traffic goes over by rising shares until it is all there", mend="steps: [50, 100]"
+    ),
+    Explained(
+        code="stateful-failback", why="what keeps data goes home when a person says so (S8)", mend="automatic: false"
     ),
 )
