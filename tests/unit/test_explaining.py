@@ -80,6 +80,16 @@ def test_a_part_of_a_name_that_several_series_have_lists_them(store):
     assert Service(store).explain(other.series, None)["series"] == other.series
 
 
+def test_earlier_findings_of_the_series_are_listed(store):
+    earlier = replace(
+        FINDING, since=FINDING.since - 3600, at=FINDING.at - 3600, score=5.0, kind=FindingKind.LEVEL_SHIFT
+    )
+    note(store, earlier, FINDING)
+    lines = Service(store).explain(KEY, None)["text"].splitlines()
+    assert lines[-2] == "before     it was flagged"
+    assert lines[-1].endswith("level-shift, score 5")
+
+
 @pytest.mark.parametrize("at", [None, 0.0])
 def test_a_series_that_the_record_has_nothing_of_is_said(store, at):
     with pytest.raises(NotFound, match="no finding of a series with 'nothing' in its name"):

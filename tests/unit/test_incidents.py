@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiops.core.detect.incidents import Around, incidents, still_open
 from aiops.core.detect.suspects import KEPT, Dependencies, thing
-from aiops.core.detect.together import LATE_S, WINDOW_S, Population, least
+from aiops.core.detect.together import BY_CHANCE, LATE_S, WINDOW_S, Population, least
 from aiops.core.model import Finding, FindingKind, Incident, IncidentState, SeriesIndex
 
 AT = 10_000.0
@@ -113,6 +114,14 @@ def test_the_population_counts_what_everything_watched_may_open_by_chance():
     assert not any(label == "service" for label, _, _ in per_s)
 
 
+@pytest.mark.parametrize("expected", [0.01, 0.5, 3.0, 10.0, 80.0])
+def test_so_many_are_less_likely_by_chance_than_once_in_a_thousand(expected):
+    wanted = least(expected)
+    below = sum(math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(wanted))
+    assert 1.0 - below <= BY_CHANCE
+    assert wanted <= max(2.0, expected + 5.0 * math.sqrt(expected) + 5.0), "and not many more are asked for"
+
+
 @given(expected=st.floats(0, 1e5), more=st.floats(0, 1e3))
 def test_more_is_needed_where_chance_opens_more(expected, more):
     assert 2 <= least(expected) <= least(expected + more)
@@ -180,6 +189,13 @@ def test_a_latecomer_joins_the_incident_of_its_zone_where_chance_hardly_brought_
     assert len(look(*zone, later, before=before, at=AT + LATE_S + 1, population=Population(rare))) == 2
 
 
+def test_an_incident_of_one_series_draws_no_latecomers():
+    alone_there = alone("s", service="s", zone="a")
+    before = tuple(look(alone_there))
+    late = alone("late", service="late", zone="a", since=AT + 1800)
+    assert len(look(alone_there, late, before=before, at=AT + 1800)) == 2
+
+
 # -- suspects -----------------------------------------------------------------------------------------------
 
 
@@ -221,6 +237,13 @@ def test_a_suspect_is_the_thing_and_its_series_that_deviates_most_is_named():
     (only,) = one.suspects
     assert (only.name, only.series, only.score, only.why) == ("shop/x", f"{WATCH}#p2", 7.0, ())
     assert thing(WATCH, {"queue": "mail"}) == "{queue=mail}"
+
+
+def test_a_suspect_began_when_the_first_of_its_findings_did():
+    before = tuple(look(found("a", since=AT - 60, service="db")))
+    (later,) = look(found("b", since=AT, score=9.0, service="db"), before=before, at=AT)
+    (only,) = later.suspects
+    assert (only.since, only.score, only.series) == (AT - 60, 9.0, f"{WATCH}#b")
 
 
 def test_a_suspect_whose_finding_has_closed_is_still_suspected():
