@@ -12,7 +12,6 @@ import requests
 from aiops.adapters.alertmanager.options import AlertmanagerOptions
 from aiops.errors import ConfigurationError, SourceUnavailable, let_go
 
-MOST_BYTES = 16_000_000
 _CHUNK = 65_536
 _SHOWN = 200
 
@@ -78,8 +77,8 @@ class Alertmanager:
         parts, size = [], 0
         for part in response.iter_content(_CHUNK):
             size += len(part)
-            if size > MOST_BYTES:
-                raise SourceUnavailable(f"{self.url}: the answer is larger than {MOST_BYTES} bytes")
+            if size > self._options.max_bytes:
+                raise SourceUnavailable(f"{self.url}: the answer is larger than {self._options.max_bytes} bytes")
             if time.monotonic() > deadline:
                 raise SourceUnavailable(f"{self.url}: the answer did not end within {self._options.timeout_s:g} s")
             parts.append(part)

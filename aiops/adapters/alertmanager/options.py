@@ -11,7 +11,7 @@ from aiops.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerOptions:
-    """Address and credentials; secrets are kept out of the representation. timeout_s: for one request."""
+    """Address and credentials; secrets are kept out of the representation. timeout_s, max_bytes: of one answer."""
 
     url: str
     bearer_token: str = field(default="", repr=False)
@@ -22,6 +22,7 @@ class AlertmanagerOptions:
     insecure_skip_verify: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = 5.0
+    max_bytes: int = 16_000_000
 
     def __post_init__(self) -> None:
         for name in ("ca_file", "bearer_token_file"):
