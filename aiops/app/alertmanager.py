@@ -101,6 +101,8 @@ def clients(settings: AlertmanagerSettings) -> tuple[Alertmanager, ...]:
                 username=settings.username or "",
                 password="" if settings.password is None else settings.password.get_secret_value(),
                 ca_file=settings.ca_file,
+                cert_file=settings.cert_file,
+                key_file=settings.key_file,
                 insecure_skip_verify=settings.insecure_skip_verify,
                 headers={name: value.get_secret_value() for name, value in settings.headers.items()},
                 timeout_s=settings.timeout,

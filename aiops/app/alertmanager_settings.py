@@ -52,6 +52,8 @@ class AlertmanagerSettings(Section):
     username: str | None = None
     password: SecretStr | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     insecure_skip_verify: bool = False
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     timeout: Duration = Field(5.0, ge=0.1, le=60)

@@ -25,6 +25,8 @@ class Alertmanager:
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", **options.headers})
         self._session.verify = False if options.insecure_skip_verify else str(options.ca_file or "") or True
+        if options.cert_file is not None and options.key_file is not None:
+            self._session.cert = (str(options.cert_file), str(options.key_file))
         if options.username:
             self._session.auth = (options.username, options.password)
 

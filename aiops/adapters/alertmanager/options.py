@@ -19,13 +19,17 @@ class AlertmanagerOptions:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     insecure_skip_verify: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = 5.0
     max_bytes: int = 16_000_000
 
     def __post_init__(self) -> None:
-        for name in ("ca_file", "bearer_token_file"):
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ConfigurationError("alertmanager.cert_file and alertmanager.key_file belong together")
+        for name in ("ca_file", "cert_file", "key_file", "bearer_token_file"):
             path: Path | None = getattr(self, name)
             if path is not None and not path.is_file():
                 raise ConfigurationError(f"alertmanager.{name}: there is no file {path}")
