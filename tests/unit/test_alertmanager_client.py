@@ -113,7 +113,7 @@ def test_a_token_that_is_gone_is_a_failure_of_the_moment(server, tmp_path):
     token.unlink()
     with pytest.raises(SourceUnavailable, match="bearer_token_file"):
         client.silences()
-    with pytest.raises(ConfigurationError, match="cert_file and alertmanager.key_file belong together"):
+    with pytest.raises(ConfigurationError, match=r"cert_file and alertmanager\.key_file belong together"):
         AlertmanagerOptions(url=server.url, cert_file=tmp_path)
     with pytest.raises(ConfigurationError, match="there is no file"):
         AlertmanagerOptions(url=server.url, bearer_token_file=token)
