@@ -114,9 +114,14 @@ def judged(view: View, news: News, common: Common, watching: Watching) -> View:
     )
 
 
-def suspect(view: View) -> bool:
+def failing(view: View) -> bool:
     """Return whether more fails than chance explains, whosever fault it is."""
     return view.failed_s > 0.0 and view.evidence >= math.log(SUSPECT_TICKS)
+
+
+def apart(view: View) -> bool:
+    """Return whether more fails than at the other sites as seen from there, by more than chance explains."""
+    return view.apart_s > 0.0 and view.apart_evidence >= math.log(SUSPECT_TICKS)
 
 
 def lately(view: View, within_s: float) -> float:

@@ -17,11 +17,12 @@ from aiops.core.planning.failover import FailoverPolicy, Site, VantagePoint, Wat
 
 
 class Opinion(StrEnum):
-    """What one vantage point says of one site."""
+    """What one vantage point says of one site; `blurred`: it fails, and no worse than the others do from there."""
 
     GOOD = "good"
     SUSPECT = "suspect"
     BAD = "bad"
+    BLURRED = "blurred"
     UNKNOWN = "unknown"
 
 
@@ -50,7 +51,8 @@ class Assessment:
     def all_failing(self) -> bool:
         """Return whether every site fails for somebody and is good for nobody."""
         every = [tuple(said.values()) for said in self.opinions.values()]
-        return all(any(one in _FAILING for one in said) and Opinion.GOOD not in said for said in every)
+        failing = (*_FAILING, Opinion.BLURRED)
+        return all(any(one in failing for one in said) and Opinion.GOOD not in said for said in every)
 
     def troubled(self, policy: FailoverPolicy, site: str) -> bool:
         """Return whether anybody outside of a site sees it fail."""
@@ -128,7 +130,9 @@ def _reading(site: Site, point: VantagePoint, signals: Mapping[str, Signal], now
 def _opinion(view: View) -> Opinion:
     if view.bad:
         return Opinion.BAD
-    return Opinion.SUSPECT if evidence.suspect(view) else Opinion.GOOD
+    if not evidence.failing(view):
+        return Opinion.GOOD
+    return Opinion.SUSPECT if evidence.apart(view) else Opinion.BLURRED
 
 
 def _key(site: str, point: str) -> str:
@@ -151,7 +155,7 @@ def _line(site: Site, point: VantagePoint, said: Opinion, view: View, signals: M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Votes:
-    """What is said of a site. sick, good: whether a quorum says so; failing: whether anybody outside sees it fail."""
+    """What is said of a site. sick, good: whether a quorum says so; failing: whether anybody to be heard sees it fail."""
 
     sick: bool
     good: bool
@@ -165,16 +169,27 @@ def _doubted(watching: Watching, site: str, opinions: Opinions) -> bool:
 
 
 def _votes(watching: Watching, site: str, opinions: Opinions, doubted: frozenset[str]) -> _Votes:
-    """Return what is said of a site. A vantage point in it may say that it is good, never that it fails."""
+    """Return what is said of a site. A vantage point in it may say that it is good, never that it fails.
+
+    Whoever sees it fail ends that it is good, at once, unless somebody else sees the site fail from which that is seen:
+    in the seconds before that is known for sure, a site that is cut off sees every other one fail.
+    """
     said = opinions[site]
-    outside = [said[one.name] for one in watching.outside(site) if one.site not in doubted]
+    trusted = [one for one in watching.outside(site) if one.site not in doubted]
     inside = [said[one.name] for one in watching.vantage_points if one.site == site]
+    outside = [said[one.name] for one in trusted]
     bad, good = outside.count(Opinion.BAD), outside.count(Opinion.GOOD)
+    failing = any(said[one.name] in _FAILING for one in trusted if not _accused(watching, one.site, opinions))
     return _Votes(
         sick=bad >= watching.quorum and bad > good,
-        good=bad == 0 and good >= 1 and good + inside.count(Opinion.GOOD) >= watching.quorum,
-        failing=any(one in _FAILING for one in outside),
+        good=not failing and good >= 1 and good + inside.count(Opinion.GOOD) >= watching.quorum,
+        failing=failing,
     )
+
+
+def _accused(watching: Watching, site: str, opinions: Opinions) -> bool:
+    """Return whether anybody outside of a site sees it fail; nobody says so of the place outside of all sites."""
+    return bool(site) and any(opinions[site][one.name] in _FAILING for one in watching.outside(site))
 
 
 def _next(before: SiteState, votes: _Votes, watching: Watching, now: Instant) -> SiteState:
