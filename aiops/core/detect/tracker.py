@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from aiops.core.model import F64, Bools, FindingKind, Instant, Rows
@@ -24,6 +26,9 @@ FLAT_S, FLAT_SAMPLES, FLAT_FACTOR = 600.0, 20.0, 2.0
 
 FLAT_TURNS, FLAT_EVIDENCE = 20.0, 10.0
 """How often a row must have moved, and for how many times the stretch it must be known, to be called flat."""
+
+_ENDLESS = 1e6
+"""The score of what is infinitely unlikely."""
 
 _LOOK_S = 120.0
 _NEVER = -1e18
@@ -80,7 +85,8 @@ class Tracker:
             return FindingKind.ABSENCE, since, float(self.missing[row] / ABSENT_RUN)
         if self.flat[row]:
             return FindingKind.FLATLINE, since, float((at - self.moved_at[row]) / self._flat_after()[row])
-        score = float(np.nan_to_num(scores.score[row], posinf=1e6))
+        raw = float(scores.score[row])  # a storm asks thousands of rows: numpy's own for one number is dear
+        score = 0.0 if math.isnan(raw) else _ENDLESS if math.isinf(raw) else raw
         return FindingKind.LEVEL_SHIFT if at - since >= SHIFT_S else FindingKind.POINT, since, score
 
     def take(self, rows: Rows) -> None:
