@@ -108,7 +108,7 @@ class Objects:
                 answer = self._get(path, query)
                 items = answer.get("items") or ()
                 found += [_seen(_ref(selection, one), one, at) for one in items if isinstance(one, dict)]
-                more = (answer.get("metadata") or {}).get("continue")
+                more = _mapping(answer.get("metadata")).get("continue")
                 if not more:
                     return tuple(found)
                 if len(found) >= MOST:
@@ -136,7 +136,7 @@ class Objects:
 
 
 def _ref(selection: Selection, body: dict[str, Any]) -> TargetRef:
-    metadata = body.get("metadata") or {}
+    metadata = _mapping(body.get("metadata"))
     return TargetRef(
         cluster=selection.cluster,
         namespace=str(metadata.get("namespace") or ""),
@@ -147,7 +147,7 @@ def _ref(selection: Selection, body: dict[str, Any]) -> TargetRef:
 
 
 def _seen(ref: TargetRef, body: dict[str, Any], at: Instant) -> SeenObject:
-    metadata = body.get("metadata") or {}
+    metadata = _mapping(body.get("metadata"))
     kept = {key: value for key, value in metadata.items() if key != "managedFields"}
     if isinstance(kept.get("annotations"), Mapping):
         kept["annotations"] = {key: text for key, text in kept["annotations"].items() if key not in _BULKY}
@@ -157,7 +157,7 @@ def _seen(ref: TargetRef, body: dict[str, Any], at: Instant) -> SeenObject:
         resource_version=str(metadata.get("resourceVersion") or ""),
         as_of=at,
         body=_bare(ref, {**body, "metadata": kept}),
-        owners=others(body),
+        owners=others(_mapping(metadata)),
     )
 
 
@@ -174,6 +174,10 @@ def _bare(ref: TargetRef, body: dict[str, Any]) -> dict[str, Any]:
 
 def _told_nothing(container: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in container.items() if key not in ("env", "envFrom", "command", "args")}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_list(found: _Found) -> TypeGuard[tuple[SeenObject, ...]]:

@@ -73,10 +73,11 @@ def hpa_owners(item: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
     return tuple(owners)
 
 
-def others(item: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
+def others(metadata: Mapping[str, Any]) -> tuple[FieldOwner, ...]:
     """Return who but us manages which part of an object: `spec.rules`, `spec.template`."""
-    found = []
-    for entry in (item.get("metadata") or {}).get("managedFields") or ():
+    found: list[FieldOwner] = []
+    managed = metadata.get("managedFields")
+    for entry in managed if isinstance(managed, list) else ():
         if not isinstance(entry, Mapping):
             continue
         manager, kind = str(entry.get("manager", "")), kind_of(entry)

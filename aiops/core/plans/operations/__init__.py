@@ -19,7 +19,7 @@ from aiops.core.model import (
     ShiftTraffic,
     SuspendCronJob,
 )
-from aiops.core.plans.operations import jobs, nodes, scale_to, shift_traffic, telling, workloads
+from aiops.core.plans.operations import jobs, nodes, scale_to, set_resources, shift_traffic, telling, workloads
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
 __all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "verbs"]
@@ -27,7 +27,7 @@ __all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "verbs"]
 OPERATIONS: Mapping[type[Operation], Verbs] = {
     ShiftTraffic: shift_traffic.VERBS,
     ScaleTo: scale_to.VERBS,
-    SetResources: workloads.SET_RESOURCES,
+    SetResources: set_resources.VERBS,
     Cordon: nodes.CORDON,
     Drain: nodes.DRAIN,
     RestartWorkload: workloads.RESTART,

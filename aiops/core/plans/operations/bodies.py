@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aiops.core.model import Looked, Reason, SeenObject, Selection, Step, TargetRef
@@ -60,7 +60,7 @@ def at(body: Any, *path: str | int) -> Any:
         if isinstance(step, str):
             body = body.get(step) if isinstance(body, Mapping) else None
         else:
-            body = body[step] if isinstance(body, Sequence) and not isinstance(body, str) and step < len(body) else None
+            body = body[step] if isinstance(body, list | tuple) and 0 <= step < len(body) else None
     return body
 
 
@@ -74,6 +74,12 @@ def strings(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {}
     return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
+
+
+def name_of(one: Mapping[str, Any]) -> str:
+    """Return the name of a part, such as a container, '' when it has none."""
+    name = one.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def number(value: Any, default: int | None = None) -> int | None:
@@ -96,26 +102,27 @@ def patch(seen: SeenObject, body: Mapping[str, Any], summary: str, subresource: 
 def rolled_out(seen: SeenObject) -> bool:
     """Return whether a workload runs what its spec says, ready and whole, as `kubectl rollout status` tells."""
     body = seen.body
-    wanted = number(at(body, "spec", "replicas"), 1)
     generation, observed = at(body, "metadata", "generation"), at(body, "status", "observedGeneration")
     if (number(observed, 0) or 0) < (number(generation, 0) or 0):
         return False
     status = at(body, "status")
-    counts = [number(at(status, name), 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
-    return all(count == wanted for count in counts)
+    if seen.ref.kind == "DaemonSet":
+        wanted, names = number(at(status, "desiredNumberScheduled")), ["updatedNumberScheduled", "numberAvailable"]
+    else:
+        wanted = number(at(body, "spec", "replicas"), 1)
+        names = ["updatedReplicas", "replicas", "availableReplicas"]
+    return all(number(at(status, name), 0) == wanted for name in names)
 
 
-def no_headroom(budgets: Iterable[SeenObject] | None, labels: Mapping[str, str]) -> tuple[Reason, str] | None:
-    """Return which PodDisruptionBudget allows no pod with these labels to go now (S5)."""
-    if budgets is None:
-        return Reason.CLUSTER_UNAVAILABLE, "PodDisruptionBudgets cannot be read"
-    for one in budgets:
-        selector = strings(at(one.body, "spec", "selector", "matchLabels"))
-        if selector and all(labels.get(name) == value for name, value in selector.items()):
-            allowed = number(at(one.body, "status", "disruptionsAllowed"), 0)
-            if not allowed:
-                return Reason.DISRUPTION_BUDGET, f"PodDisruptionBudget {one.ref} allows no disruption now"
-    return None
+def controlled(seen: SeenObject) -> bool:
+    """Return whether a controller made an object, and would make it again."""
+    return any(owner.get("controller") is True for owner in listed(at(seen.body, "metadata", "ownerReferences")))
+
+
+def steers(autoscaler: SeenObject, target: TargetRef) -> bool:
+    """Return whether an HPA points at a target."""
+    aim = at(autoscaler.body, "spec", "scaleTargetRef")
+    return (at(aim, "kind"), at(aim, "name")) == (target.kind, target.name)
 
 
 def around(ref: TargetRef, api_version: str, kind: str) -> Selection:

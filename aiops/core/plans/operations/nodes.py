@@ -17,13 +17,16 @@ from aiops.core.model import (
     Verb,
     Wanted,
 )
-from aiops.core.plans.operations.bodies import absent, at, found, listed, missing, patch, selected, strings
+from aiops.core.plans.operations.bodies import absent, at, controlled, found, listed, missing, patch, selected, strings
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 CORDONED = "policy.aiops/cordoned"
 EVICTIONS_A_TURN = 20
 _SYSTEM = "kube-"
 _OVER = ("Succeeded", "Failed")
+_MIRROR = "kubernetes.io/config.mirror"
+_STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+"""Annotations by which owners of pods say that these must not be moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,10 @@ class _Drain:
             return gone
         if not _cordoned(seen):
             return Reason.REFUSED, f"Node {seen.ref.name} is not cordoned: what leaves it could come back"
-        if selected(looked, pods_of(operation.node)) is None:
+        leaving = self._leaving(operation, looked)
+        if leaving is None:
             return Reason.CLUSTER_UNAVAILABLE, f"the pods of Node {seen.ref.name} cannot be read"
-        return None
+        return next((why for why in map(_staying, leaving) if why is not None), None)
 
     def touches(self, operation: Drain) -> tuple[TargetRef, ...]:
         return (operation.node,)
@@ -149,8 +153,9 @@ class _DeletePod:
         seen = found(looked, operation.pod)
         if seen is None or seen.uid != operation.uid:
             return None
-        owned = any(owner.get("controller") for owner in listed(at(seen.body, "metadata", "ownerReferences")))
-        return None if owned else (Reason.NOT_UNDOABLE, f"nobody would make Pod {seen.ref} again")
+        if _MIRROR in strings(at(seen.body, "metadata", "annotations")):
+            return Reason.PROTECTED, f"Pod {seen.ref} is its node's own: the API has no say in it"
+        return _staying(seen)
 
     def touches(self, operation: DeletePod) -> tuple[TargetRef, ...]:
         return (operation.pod,)
@@ -201,7 +206,18 @@ def _cordoned(node: SeenObject) -> bool:
 def _evictable(pod: SeenObject) -> bool:
     if pod.ref.namespace.startswith(_SYSTEM) or at(pod.body, "status", "phase") in _OVER:
         return False
-    if "kubernetes.io/config.mirror" in strings(at(pod.body, "metadata", "annotations")):
+    if _MIRROR in strings(at(pod.body, "metadata", "annotations")):
         return False
     owners = listed(at(pod.body, "metadata", "ownerReferences"))
     return not any(owner.get("kind") == "DaemonSet" and owner.get("controller") for owner in owners)
+
+
+def _staying(pod: SeenObject) -> tuple[Reason, str] | None:
+    """Return why a pod must not be evicted: nobody would make it again, or its owner says so."""
+    annotations = strings(at(pod.body, "metadata", "annotations"))
+    for name, value in _STAYS.items():
+        if annotations.get(name) == value:
+            return Reason.PROTECTED, f"Pod {pod.ref} says {name}: {value!r}"
+    if not controlled(pod):
+        return Reason.NOT_UNDOABLE, f"nobody would make Pod {pod.ref} again"
+    return None

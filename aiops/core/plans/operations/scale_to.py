@@ -1,14 +1,27 @@
-"""`ScaleTo`: replicas through the scale subresource, of any workload that has one."""
+"""`ScaleTo`: replicas through the scale subresource, or the floor of the HPA that steers them (S4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, Reason, ScaleTo, SeenObject, TargetRef, Wanted
-from aiops.core.plans.operations.bodies import around, at, found, gitops, missing, number, patch, selected
+from aiops.core.plans.operations.bodies import (
+    around,
+    at,
+    found,
+    gitops,
+    listed,
+    missing,
+    number,
+    patch,
+    selected,
+    steers,
+    strings,
+)
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 HPAS = ("autoscaling/v2", "HorizontalPodAutoscaler")
+KEDA = "scaledobject.keda.sh/name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +33,49 @@ class _ScaleTo:
         return Wanted(objects=(operation.target,), selections=(around(operation.target, *HPAS),))
 
     def requests(self, operation: ScaleTo, looked: Looked, origin: Origin) -> Requests:
-        del origin  # the scale subresource keeps no annotations
-        seen = found(looked, operation.target)
-        if seen is None or self.reached(operation, looked):
+        seen, hpas = found(looked, operation.target), hpas_of(operation.target, looked)
+        if seen is None or hpas is None or self.reached(operation, looked):
             return Requests()
+        if hpas:
+            floor = _floor(hpas[0])
+            if floor == operation.replicas or (operation.only_up and floor > operation.replicas):
+                return Requests()  # it is the HPA's turn
+            said = f"HPA {hpas[0].ref}: minReplicas {floor} -> {operation.replicas}"
+            body = {
+                "metadata": {"annotations": dict(origin.annotations)},
+                "spec": {"minReplicas": operation.replicas},
+            }
+            return Requests(steps=(patch(hpas[0], body, said),))
+        if operation.floor:
+            return Requests()
+        # the scale subresource keeps no annotations
         said = f"{seen.ref.kind} {seen.ref}: replicas {_replicas(seen)} -> {operation.replicas}"
         return Requests(steps=(patch(seen, {"spec": {"replicas": operation.replicas}}, said, "scale"),))
 
     def reached(self, operation: ScaleTo, looked: Looked) -> bool | None:
-        seen = found(looked, operation.target)
-        if seen is None:
+        seen, hpas = found(looked, operation.target), hpas_of(operation.target, looked)
+        if seen is None or hpas is None:
             return None
         now = _replicas(seen)
+        if operation.floor:
+            return not hpas or _floor(hpas[0]) == operation.replicas
+        if hpas:
+            floor = _floor(hpas[0])
+            enough = floor >= operation.replicas if operation.only_up else floor == operation.replicas
+            return enough and now >= operation.replicas
         return now >= operation.replicas if operation.only_up else now == operation.replicas
 
     def undo(self, operation: ScaleTo, looked: Looked) -> tuple[ScaleTo, ...] | None:
-        seen = found(looked, operation.target)
-        if operation.only_up:
-            return ()  # more than is needed harms nobody, and taking it away while it serves would (S7)
-        if seen is None:
+        seen, hpas = found(looked, operation.target), hpas_of(operation.target, looked)
+        if seen is None or hpas is None:
             return None
+        if hpas:
+            floor = _floor(hpas[0])
+            held = floor >= operation.replicas if operation.only_up else floor == operation.replicas
+            # a floor takes nothing away that the load needs, so it is given back
+            return () if held else (replace(operation, replicas=floor, only_up=False, floor=True),)
+        if operation.only_up or operation.floor:
+            return ()  # more than is needed harms nobody, and taking it away while it serves would (S7)
         now = _replicas(seen)
         return () if now == operation.replicas else (replace(operation, replicas=now),)
 
@@ -48,34 +84,66 @@ class _ScaleTo:
         seen = found(looked, operation.target)
         if gone is not None or seen is None:
             return gone
+        if operation.replicas < 0:
+            return Reason.BOUNDS, f"{operation.replicas} replicas are none"
         if self.reached(operation, looked):
             return None
-        if _replicas(seen) == 0 and not operation.only_up:
-            return Reason.SWITCHED_OFF, f"{seen.ref.kind} {seen.ref} has no replicas: somebody switched it off"
-        hpas = selected(looked, around(operation.target, *HPAS))
+        hpas = hpas_of(operation.target, looked)
         if hpas is None:
             return Reason.CLUSTER_UNAVAILABLE, "whether an autoscaler steers it cannot be read"
-        owner = next((one for one in hpas if _steers(one, operation.target)), None)
-        if owner is not None:
-            return Reason.OWNED, f"HPA {owner.ref} steers its replicas: give that a minReplicas of {operation.replicas}"
+        if hpas:
+            return _of_hpas(operation, hpas)
+        if _replicas(seen) == 0 and not operation.only_up:
+            return Reason.SWITCHED_OFF, f"{seen.ref.kind} {seen.ref} has no replicas: somebody switched it off"
         return gitops(seen)
 
     def touches(self, operation: ScaleTo) -> tuple[TargetRef, ...]:
         return (operation.target,)
 
     def says(self, operation: ScaleTo) -> str:
-        least = "at least " if operation.only_up else ""
         target = operation.target
-        return f"scale {target.kind} {target} in {target.cluster} to {least}{operation.replicas} replicas"
+        where = f"{target.kind} {target} in {target.cluster}"
+        if operation.floor:
+            return f"give the HPA of {where} a floor of {operation.replicas} again"
+        least = "at least " if operation.only_up else ""
+        return f"scale {where} to {least}{operation.replicas} replicas"
 
 
 VERBS = _ScaleTo()
+
+
+def hpas_of(target: TargetRef, looked: Looked) -> tuple[SeenObject, ...] | None:
+    """Return the HPAs that point at a target, None while that is not known."""
+    every = selected(looked, around(target, *HPAS))
+    return None if every is None else tuple(one for one in every if steers(one, target))
+
+
+def _of_hpas(operation: ScaleTo, hpas: tuple[SeenObject, ...]) -> tuple[Reason, str] | None:
+    """Return why the floor of an autoscaler is not ours to move (S4)."""
+    hpa = hpas[0]
+    if len(hpas) > 1:
+        return Reason.OWNED, f"several HPAs steer its replicas: {', '.join(one.ref.name for one in hpas)}"
+    if not (operation.only_up or operation.floor):
+        return Reason.OWNED, f"HPA {hpa.ref} steers its replicas"
+    owners = listed(at(hpa.body, "metadata", "ownerReferences"))
+    if KEDA in strings(at(hpa.body, "metadata", "labels")) or any(one.get("kind") == "ScaledObject" for one in owners):
+        return Reason.OWNED, f"HPA {hpa.ref} is KEDA's: give its ScaledObject a minReplicaCount of {operation.replicas}"
+    most = number(at(hpa.body, "spec", "maxReplicas"))
+    if most is None or operation.replicas > most:
+        return Reason.BOUNDS, f"HPA {hpa.ref} allows {most} replicas at most, {operation.replicas} are wanted"
+    if operation.floor and operation.replicas < _floor(hpa) and _inactive(hpa):
+        return Reason.SCALING_INACTIVE, f"HPA {hpa.ref} cannot scale now, its floor is all there is"
+    return gitops(hpa)
+
+
+def _inactive(hpa: SeenObject) -> bool:
+    conditions = listed(at(hpa.body, "status", "conditions"))
+    return any(one.get("type") == "ScalingActive" and one.get("status") == "False" for one in conditions)
 
 
 def _replicas(seen: SeenObject) -> int:
     return number(at(seen.body, "spec", "replicas"), 1) or 0
 
 
-def _steers(hpa: SeenObject, target: TargetRef) -> bool:
-    aim = at(hpa.body, "spec", "scaleTargetRef")
-    return (at(aim, "kind"), at(aim, "name")) == (target.kind, target.name)
+def _floor(hpa: SeenObject) -> int:
+    return number(at(hpa.body, "spec", "minReplicas"), 1) or 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from aiops.core.model import Looked, Reason, SeenObject, ShiftTraffic, TargetRef, TrafficLever, Wanted
-from aiops.core.plans.operations.bodies import at, found, gitops, listed, missing, number, patch, strings
+from aiops.core.plans.operations.bodies import at, found, gitops, listed, missing, name_of, number, patch, strings
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 BACKEND_LABEL = "policy.aiops/backend-label"
@@ -27,7 +27,7 @@ def weights_of(operation: ShiftTraffic, seen: SeenObject) -> Weights | None:
     names = [name for name, _ in operation.weights]
     match operation.lever:
         case TrafficLever.HTTP_ROUTE:
-            known = {one.get("name"): number(one.get("weight"), 1) for one in _refs(operation, seen)}
+            known = {name_of(one): number(one.get("weight"), 1) for one in _refs(operation, seen)}
             every = [(name, known.get(name)) for name in names]
         case TrafficLever.SERVICE_SELECTOR:
             chosen = strings(at(seen.body, "spec", "selector")).get(_label(seen))
@@ -82,6 +82,9 @@ class _ShiftTraffic:
         owner = gitops(seen)
         if owner is not None:
             return owner
+        unfit = _unfit(operation, seen)
+        if unfit is not None:
+            return unfit
         if weights_of(operation, seen) is None:
             names = ", ".join(name for name, _ in operation.weights)
             return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} does not say how much goes to {names}"
@@ -97,6 +100,36 @@ class _ShiftTraffic:
 
 
 VERBS = _ShiftTraffic()
+
+
+def _unfit(operation: ShiftTraffic, seen: SeenObject) -> tuple[Reason, str] | None:
+    """Return why the weights make no sense for this object: nobody would be served, or not who is meant."""
+    weights, what = dict(operation.weights), f"{seen.ref.kind} {seen.ref}"
+    if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0 or len(weights) < len(operation.weights):
+        return Reason.BOUNDS, f"{_said(operation.weights)} are no weights: nobody would be served, or twice"
+    if operation.lever is TrafficLever.HTTP_ROUTE:
+        names = [name_of(one) for one in _refs(operation, seen)]
+        doubled = sorted({name for name in names if names.count(name) > 1 and name in weights})
+        if doubled:
+            return Reason.UNKNOWN_TARGET, f"rule {operation.rule} of {what} has {doubled[0]} more than once"
+        served = [name_of(one) for one in _refs(operation, seen) if number(one.get("weight"), 1)]
+        beside = sorted(set(served) - set(weights))
+        if beside:
+            return Reason.OWNED, f"rule {operation.rule} of {what} sends traffic to {beside[0]}, too, which is not ours"
+    if operation.lever is TrafficLever.INGRESS_CANARY and len(operation.weights) == 2:
+        canary = operation.weights[1][0]
+        others = sorted(_services(seen) - {canary})
+        if others:
+            return Reason.UNKNOWN_TARGET, f"{what} is the canary of {others[0]}, not of {canary}, the second backend"
+    return None
+
+
+def _services(ingress: SeenObject) -> set[str]:
+    """Return the services that an Ingress sends to."""
+    spec = at(ingress.body, "spec")
+    paths = [path for rule in listed(at(spec, "rules")) for path in listed(at(rule, "http", "paths"))]
+    names = [at(one, "backend", "service", "name") for one in paths] + [at(spec, "defaultBackend", "service", "name")]
+    return {name for name in names if isinstance(name, str)}
 
 
 def _said(weights: Weights) -> str:
@@ -130,9 +163,9 @@ def _body(operation: ShiftTraffic, seen: SeenObject) -> dict[str, Any]:
     weights = dict(operation.weights)
     match operation.lever:
         case TrafficLever.HTTP_ROUTE:
-            rules = [dict(rule) for rule in listed(at(seen.body, "spec", "rules"))]
+            rules = list(at(seen.body, "spec", "rules"))
             refs = [
-                {**one, "weight": weights[one["name"]]} if one.get("name") in weights else dict(one)
+                {**one, "weight": weights[name_of(one)]} if name_of(one) in weights else dict(one)
                 for one in _refs(operation, seen)
             ]
             rules[operation.rule] = {**rules[operation.rule], "backendRefs": refs}

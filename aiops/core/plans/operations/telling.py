@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from aiops.core.ids import digest
 from aiops.core.model import CallWebhook, Looked, Message, Notify, Operation, Reason, TargetRef, Wanted
 from aiops.core.plans.operations.verbs import NOTHING, Origin, Requests
 
@@ -20,7 +21,9 @@ class _Told:
 
     def requests(self, operation: CallWebhook | Notify, looked: Looked, origin: Origin) -> Requests:
         del looked
-        return Requests(messages=(Message(operation=operation, key=origin.key, summary=self.says(operation)),))
+        return Requests(
+            messages=(Message(operation=operation, key=_key(operation, origin), summary=self.says(operation)),)
+        )
 
     def reached(self, operation: Operation, looked: Looked) -> bool | None:
         del operation, looked
@@ -45,3 +48,8 @@ class _Told:
 
 
 VERBS = _Told()
+
+
+def _key(operation: CallWebhook | Notify, origin: Origin) -> str:
+    """Return the key by which a receiver knows that it was told already: that of the message in its plan (S6)."""
+    return f"{origin.plan_id}-{digest(repr(operation))}"

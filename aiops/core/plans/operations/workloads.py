@@ -1,4 +1,4 @@
-"""`RestartWorkload`, `RollBack` and `SetResources`: what changes a workload's pod template."""
+"""`RestartWorkload` and `RollBack`: a rollout of a workload's pods, of the same template or of an earlier one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from aiops.core.model import (
     RestartWorkload,
     RollBack,
     SeenObject,
-    SetResources,
     TargetRef,
     Wanted,
 )
@@ -23,21 +22,18 @@ from aiops.core.plans.operations.bodies import (
     gitops,
     listed,
     missing,
-    no_headroom,
     patch,
     rolled_out,
     selected,
     strings,
 )
+from aiops.core.plans.operations.budgets import BUDGETS, no_room
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 RESTARTED = "policy.aiops/restarted"
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
-BUDGETS = ("policy/v1", "PodDisruptionBudget")
 REPLICA_SETS = ("apps/v1", "ReplicaSet")
-HPAS = ("autoscaling/v2", "HorizontalPodAutoscaler")
-VPAS = ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +67,7 @@ class _Restart:
             return gone
         if _restarted(seen) == operation.mark:
             return None
-        labels = strings(at(seen.body, "spec", "template", "metadata", "labels"))
-        return no_headroom(selected(looked, around(operation.target, *BUDGETS)), labels)
+        return _held(seen) or no_room(selected(looked, around(operation.target, *BUDGETS)), seen)
 
     def touches(self, operation: RestartWorkload) -> tuple[TargetRef, ...]:
         return (operation.target,)
@@ -87,14 +82,15 @@ class _RollBack:
     again_s: float = 30.0
 
     def wanted(self, operation: RollBack) -> Wanted:
-        return Wanted(objects=(operation.target,), selections=(around(operation.target, *REPLICA_SETS),))
+        target = operation.target
+        return Wanted(objects=(target,), selections=(around(target, *REPLICA_SETS), around(target, *BUDGETS)))
 
     def requests(self, operation: RollBack, looked: Looked, origin: Origin) -> Requests:
         seen, aim = found(looked, operation.target), _template(operation, looked)
         if seen is None or aim is None:
             return Requests()
         now = at(seen.body, "spec", "template")
-        if now == aim:
+        if _same(now, aim):
             return Requests()
         body = {"metadata": {"annotations": dict(origin.annotations)}, "spec": {"template": difference(now, aim)}}
         said = f"{seen.ref.kind} {seen.ref}: the pod template of {operation.template_hash}"
@@ -104,13 +100,13 @@ class _RollBack:
         seen, aim = found(looked, operation.target), _template(operation, looked)
         if seen is None or aim is None:
             return None
-        return at(seen.body, "spec", "template") == aim and rolled_out(seen)
+        return _same(at(seen.body, "spec", "template"), aim) and rolled_out(seen)
 
     def undo(self, operation: RollBack, looked: Looked) -> tuple[RollBack, ...] | None:
         seen = found(looked, operation.target)
         own = () if seen is None else revisions(looked, seen)
         now = None if seen is None else at(seen.body, "spec", "template")
-        current = next((one for one in own if template_of(one) == now), None)
+        current = next((one for one in own if _same(template_of(one), now)), None)
         if current is None:
             return None
         known = _hash(current)
@@ -126,7 +122,10 @@ class _RollBack:
         if _template(operation, looked) is None:
             known = ", ".join(_hash(one) for one in revisions(looked, seen)) or "none"
             return Reason.UNKNOWN_TARGET, f"there is no revision {operation.template_hash or '?'}; there are {known}"
-        return gitops(seen)
+        if _same(at(seen.body, "spec", "template"), _template(operation, looked)):
+            return None
+        owned = gitops(seen) or _held(seen)
+        return owned or no_room(selected(looked, around(operation.target, *BUDGETS)), seen)
 
     def touches(self, operation: RollBack) -> tuple[TargetRef, ...]:
         return (operation.target,)
@@ -137,64 +136,7 @@ class _RollBack:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _SetResources:
-    shown: bool = True
-    again_s: float = 30.0
-
-    def wanted(self, operation: SetResources) -> Wanted:
-        target = operation.target
-        return Wanted(objects=(target,), selections=(around(target, *HPAS), around(target, *VPAS)))
-
-    def requests(self, operation: SetResources, looked: Looked, origin: Origin) -> Requests:
-        seen = found(looked, operation.target)
-        now = None if seen is None else _resources(seen, operation.container)
-        if seen is None or now is None or now == _wished(operation):
-            return Requests()
-        containers = [
-            {**one, "resources": _wished(operation)} if one.get("name") == operation.container else dict(one)
-            for one in listed(at(seen.body, "spec", "template", "spec", "containers"))
-        ]
-        body = {
-            "metadata": {"annotations": dict(origin.annotations)},
-            "spec": {"template": {"spec": {"containers": containers}}},
-        }
-        return Requests(steps=(patch(seen, body, f"{seen.ref.kind} {seen.ref}: resources of {operation.container}"),))
-
-    def reached(self, operation: SetResources, looked: Looked) -> bool | None:
-        seen = found(looked, operation.target)
-        if seen is None:
-            return None
-        return _resources(seen, operation.container) == _wished(operation) and rolled_out(seen)
-
-    def undo(self, operation: SetResources, looked: Looked) -> tuple[SetResources, ...] | None:
-        seen = found(looked, operation.target)
-        now = None if seen is None else _resources(seen, operation.container)
-        if now is None:
-            return None
-        if now == _wished(operation):
-            return ()
-        return (replace(operation, requests=now.get("requests", {}), limits=now.get("limits", {})),)
-
-    def refusal(self, operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
-        gone = missing(looked, operation.target)
-        seen = found(looked, operation.target)
-        if gone is not None or seen is None:
-            return gone
-        now = _resources(seen, operation.container)
-        if now is None:
-            return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} has no container {operation.container}"
-        return _scaled_on(operation, looked, now) or _vertical(operation, looked) or gitops(seen)
-
-    def touches(self, operation: SetResources) -> tuple[TargetRef, ...]:
-        return (operation.target,)
-
-    def says(self, operation: SetResources) -> str:
-        wished = ", ".join(f"{name} {value}" for name, value in sorted(operation.requests.items()))
-        return f"set {wished or 'no requests'} for {operation.container} of {operation.target.kind} {operation.target}"
-
-
-RESTART, ROLL_BACK, SET_RESOURCES = _Restart(), _RollBack(), _SetResources()
+RESTART, ROLL_BACK = _Restart(), _RollBack()
 
 
 # -- what is read -------------------------------------------------------------------------------------
@@ -242,6 +184,26 @@ def _template(operation: RollBack, looked: Looked) -> Mapping[str, Any] | None:
     return None if found_ is None else template_of(found_)
 
 
+def _held(seen: SeenObject) -> tuple[Reason, str] | None:
+    """Return why a new template would not be rolled out: it is paused, or waits for somebody to delete pods."""
+    if at(seen.body, "spec", "paused") is True:
+        return Reason.PAUSED, f"{seen.ref.kind} {seen.ref} is paused: nothing is rolled out"
+    if at(seen.body, "spec", "updateStrategy", "type") == "OnDelete":
+        return Reason.REFUSED, f"{seen.ref.kind} {seen.ref} has the strategy OnDelete: nothing is rolled out"
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two templates are alike; null and nothing are the same."""
+    return bool(_whole(one) == _whole(other))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _whole(one) for key, one in value.items() if one is not None}
+    return [_whole(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def difference(now: Any, aim: Any) -> Any:
     """Return the merge patch that makes `aim` of `now` (RFC 7396): null takes a key away, lists are whole."""
     if not isinstance(now, Mapping) or not isinstance(aim, Mapping):
@@ -249,47 +211,3 @@ def difference(now: Any, aim: Any) -> Any:
     gone = {key: None for key in now if key not in aim}
     changed = {key: difference(now.get(key), value) for key, value in aim.items() if now.get(key) != value}
     return {**gone, **changed}
-
-
-def _resources(seen: SeenObject, container: str) -> dict[str, dict[str, str]] | None:
-    every = listed(at(seen.body, "spec", "template", "spec", "containers"))
-    one = next((each for each in every if each.get("name") == container), None)
-    if one is None:
-        return None
-    known = {name: strings(at(one, "resources", name)) for name in ("requests", "limits")}
-    return {name: value for name, value in known.items() if value}
-
-
-def _wished(operation: SetResources) -> dict[str, dict[str, str]]:
-    wished = {"requests": dict(operation.requests), "limits": dict(operation.limits)}
-    return {name: value for name, value in wished.items() if value}
-
-
-def _scaled_on(
-    operation: SetResources, looked: Looked, now: Mapping[str, Mapping[str, str]]
-) -> tuple[Reason, str] | None:
-    """Refuse to change the request that an HPA of the same target scales on: it would read as another load (S4)."""
-    hpas = selected(looked, around(operation.target, *HPAS))
-    if hpas is None:
-        return Reason.CLUSTER_UNAVAILABLE, "whether an autoscaler scales on its requests cannot be read"
-    before = now.get("requests", {})
-    changed = {key for key in {*before, *operation.requests} if before.get(key) != operation.requests.get(key)}
-    for hpa in hpas:
-        aim = at(hpa.body, "spec", "scaleTargetRef")
-        if (at(aim, "kind"), at(aim, "name")) != (operation.target.kind, operation.target.name):
-            continue
-        metrics = listed(at(hpa.body, "spec", "metrics"))
-        named = {at(one, part, "name") for one in metrics for part in ("resource", "containerResource")}
-        both = sorted(changed & {name for name in named if isinstance(name, str)})
-        if both:
-            return Reason.OWNED, f"HPA {hpa.ref} scales on the use of {both[0]} over its request"
-    return None
-
-
-def _vertical(operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
-    """Refuse to act beside a VerticalPodAutoscaler that acts; a cluster without that kind has none."""
-    for one in selected(looked, around(operation.target, *VPAS)) or ():
-        aim, mode = at(one.body, "spec", "targetRef"), at(one.body, "spec", "updatePolicy", "updateMode")
-        if (at(aim, "kind"), at(aim, "name")) == (operation.target.kind, operation.target.name) and mode != "Off":
-            return Reason.OWNED, f"VerticalPodAutoscaler {one.ref} sets its resources"
-    return None

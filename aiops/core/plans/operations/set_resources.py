@@ -1,0 +1,204 @@
+"""`SetResources`: requests and limits of one container; what is not named stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from aiops.core.model import Looked, Reason, SeenObject, SetResources, TargetRef, Wanted
+from aiops.core.plans.operations.bodies import (
+    around,
+    at,
+    found,
+    gitops,
+    listed,
+    missing,
+    patch,
+    rolled_out,
+    selected,
+    strings,
+)
+from aiops.core.plans.operations.budgets import BUDGETS, no_room
+from aiops.core.plans.operations.scale_to import HPAS, hpas_of
+from aiops.core.plans.operations.verbs import Origin, Requests
+
+VPAS = ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler")
+PARTS = ("requests", "limits")
+
+Resources = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _SetResources:
+    """A quantity of '' takes a resource away."""
+
+    shown: bool = True
+    again_s: float = 30.0
+
+    def wanted(self, operation: SetResources) -> Wanted:
+        target = operation.target
+        around_it = (around(target, *HPAS), around(target, *VPAS), around(target, *BUDGETS))
+        return Wanted(objects=(target,), selections=around_it)
+
+    def requests(self, operation: SetResources, looked: Looked, origin: Origin) -> Requests:
+        seen = found(looked, operation.target)
+        now = None if seen is None else _resources(seen, operation.container)
+        if seen is None or now is None or _holds(now, operation):
+            return Requests()
+        wished = _merged(now, operation)
+        containers = [
+            _with(one, wished) if one.get("name") == operation.container else dict(one)
+            for one in listed(at(seen.body, "spec", "template", "spec", "containers"))
+        ]
+        body = {
+            "metadata": {"annotations": dict(origin.annotations)},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        }
+        return Requests(steps=(patch(seen, body, f"{seen.ref.kind} {seen.ref}: resources of {operation.container}"),))
+
+    def reached(self, operation: SetResources, looked: Looked) -> bool | None:
+        seen = found(looked, operation.target)
+        if seen is None:
+            return None
+        now = _resources(seen, operation.container)
+        return now is not None and _holds(now, operation) and rolled_out(seen)
+
+    def undo(self, operation: SetResources, looked: Looked) -> tuple[SetResources, ...] | None:
+        seen = found(looked, operation.target)
+        now = None if seen is None else _resources(seen, operation.container)
+        if now is None:
+            return None
+        if _holds(now, operation):
+            return ()
+        before = {part: {name: now[part].get(name, "") for name in _asked(operation)[part]} for part in PARTS}
+        return (replace(operation, requests=before["requests"], limits=before["limits"]),)
+
+    def refusal(self, operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
+        gone = missing(looked, operation.target)
+        seen = found(looked, operation.target)
+        if gone is not None or seen is None:
+            return gone
+        now = _resources(seen, operation.container)
+        if now is None:
+            return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} has no container {operation.container}"
+        if _holds(now, operation):
+            return None
+        return (
+            _nonsense(_merged(now, operation))
+            or _scaled_on(operation, looked, now)
+            or _vertical(operation, looked)
+            or gitops(seen)
+            or no_room(selected(looked, around(operation.target, *BUDGETS)), seen)
+        )
+
+    def touches(self, operation: SetResources) -> tuple[TargetRef, ...]:
+        return (operation.target,)
+
+    def says(self, operation: SetResources) -> str:
+        asked = _asked(operation)
+        wished = [f"{part} {name} {value or 'none'}" for part in PARTS for name, value in sorted(asked[part].items())]
+        target = operation.target
+        return f"set {', '.join(wished) or 'nothing'} for {operation.container} of {target.kind} {target}"
+
+
+VERBS = _SetResources()
+
+_QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+
+
+def amount(text: str) -> Fraction:
+    """Return the exact number of a quantity of Kubernetes' resources; raise ValueError.
+
+    >>> amount("0.5") == amount("500m"), amount("1Gi") == amount("1073741824"), amount("1e3") == amount("1k")
+    (True, True, True)
+    """
+    match = _QUANTITY.fullmatch(text) if len(text) <= 64 else None
+    if match is None:
+        raise ValueError(f"{text[:64]!r} is no quantity such as 250m or 2Gi")
+    number, exponent, suffix = match[1], int(match[2] or 0), match[3] or ""
+    scale = Fraction(f"1e{exponent + _DECIMAL.get(suffix, 0)}")
+    return Fraction(number) * scale * (1 << _BINARY.get(suffix, 0))
+
+
+def _asked(operation: SetResources) -> Resources:
+    return {"requests": operation.requests, "limits": operation.limits}
+
+
+def _resources(seen: SeenObject, container: str) -> Resources | None:
+    every = listed(at(seen.body, "spec", "template", "spec", "containers"))
+    one = next((each for each in every if each.get("name") == container), None)
+    return None if one is None else {part: strings(at(one, "resources", part)) for part in PARTS}
+
+
+def _with(container: Mapping[str, Any], wished: Resources) -> dict[str, Any]:
+    other = at(container, "resources")
+    kept = {key: value for key, value in other.items() if key not in PARTS} if isinstance(other, Mapping) else {}
+    return {**container, "resources": {**kept, **{part: dict(some) for part, some in wished.items() if some}}}
+
+
+def _merged(now: Resources, operation: SetResources) -> Resources:
+    asked = _asked(operation)
+    return {part: {name: one for name, one in {**now[part], **asked[part]}.items() if one} for part in PARTS}
+
+
+def _holds(now: Resources, operation: SetResources) -> bool:
+    asked = _asked(operation)
+    return all(_alike(now[part].get(name, ""), value) for part in PARTS for name, value in asked[part].items())
+
+
+def _alike(one: str, other: str) -> bool:
+    """Return whether two quantities are the same amount: the API writes 0.5 as 500m."""
+    if one == other or not one or not other:
+        return one == other
+    try:
+        return amount(one) == amount(other)
+    except ValueError:
+        return False
+
+
+def _nonsense(wished: Resources) -> tuple[Reason, str] | None:
+    """Refuse what no API server would take: what is no quantity, and a request above its limit."""
+    for name, text in wished["requests"].items():
+        limit = wished["limits"].get(name, text)
+        try:
+            above = amount(text) > amount(limit)
+        except ValueError as err:
+            return Reason.BOUNDS, str(err)
+        if above:
+            return Reason.BOUNDS, f"a request of {text} {name} is above its limit of {limit}"
+    return None
+
+
+def _scaled_on(operation: SetResources, looked: Looked, now: Resources) -> tuple[Reason, str] | None:
+    """Refuse to change the request that an HPA of the same target scales on: it would read as another load (S4)."""
+    hpas = hpas_of(operation.target, looked)
+    if hpas is None:
+        return Reason.CLUSTER_UNAVAILABLE, "whether an autoscaler scales on its requests cannot be read"
+    before = now["requests"]
+    changed = {name for name, value in operation.requests.items() if not _alike(before.get(name, ""), value)}
+    for hpa in hpas:
+        metrics = listed(at(hpa.body, "spec", "metrics"))
+        named = {at(one, part, "name") for one in metrics for part in ("resource", "containerResource")}
+        # an HPA without metrics scales on cpu
+        scaled_on = {"cpu"} if not metrics else {name for name in named if isinstance(name, str)}
+        both = sorted(changed & scaled_on)
+        if both:
+            return Reason.OWNED, f"HPA {hpa.ref} scales on the use of {both[0]} over its request"
+    return None
+
+
+def _vertical(operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
+    """Refuse to act beside a VerticalPodAutoscaler that acts; a cluster without that kind has none."""
+    vpas = selected(looked, around(operation.target, *VPAS))
+    if vpas is None:
+        return Reason.CLUSTER_UNAVAILABLE, "whether a VerticalPodAutoscaler sets its resources cannot be read"
+    for one in vpas:
+        aim, mode = at(one.body, "spec", "targetRef"), at(one.body, "spec", "updatePolicy", "updateMode")
+        if (at(aim, "kind"), at(aim, "name")) == (operation.target.kind, operation.target.name) and mode != "Off":
+            return Reason.OWNED, f"VerticalPodAutoscaler {one.ref} sets its resources"
+    return None
