@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops.core.decide.scaling.backlog import NONE, Queue, drain, shared, sharing
+from aiops.core.decide.scaling.carrying import replicas_for
 from aiops.core.decide.scaling.propose import Situation, proposal
 from aiops.core.guard.memory import in_time
-from aiops.core.model import SignalState, TargetState
+from aiops.core.model import Nowcast, SignalState, TargetState
 from aiops.core.policies import Backlog, Objective
 from tests import builders as make
 
@@ -154,3 +155,45 @@ def test_a_demand_beyond_all_bounds_is_a_wish_like_any_other(per_replica, demand
     endless = seen(1e308, demand=make.signal("demand", demand))
     wish = proposal(make.policy(objective=objective, signals=signals), endless)
     assert wish.change.after == 10**9
+
+
+@pytest.mark.parametrize(
+    ("demand", "each", "consumers"), [(1.0, 1e308, 10), (1e308, 1e308, 10), (math.inf, math.inf, 24)]
+)
+def test_what_carries_beyond_all_bounds_is_shared_too(demand, each, consumers):
+    # what no number can say is what is safe: all who can share
+    assert sharing(10, demand, each, 24) == consumers
+
+
+def test_a_use_beyond_all_bounds_is_a_wish_and_no_bug():
+    objective = Objective(demand="demand", per_replica=None, utilisation="use", slo=None)
+    signals = {"demand": make.signal(), "use": make.signal("use", 1e308)}
+    full = Situation(
+        now=NOW,
+        tick_s=TICK_S,
+        workload=make.workload(),
+        signals=signals,
+        forecast=None,
+        state=TargetState(),
+        replica_usd_per_hour=None,
+    )
+    assert proposal(make.policy(objective=objective), full).change.after == 10**9
+
+
+def test_a_forecast_below_all_bounds_wants_nothing_more():
+    assert replicas_for(-1e308, 1e-300) == 0
+
+
+def test_a_nowcast_with_an_error_beyond_all_bounds_is_carried_by_as_many_as_there_are():
+    soon = Nowcast(
+        policy=make.KEY,
+        at=NOW,
+        horizons_s=(60.0, 120.0),
+        demand=(0.0, 10.0),
+        error_ratio=(1.0, 1e300),
+        margin=1e10,
+        skill=0.5,
+        acts=True,
+    )
+    assert soon.upper[0] == 0.0
+    assert soon.upper[1] > 1e300

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from aiops.core.model.names import Instant, PolicyKey
 
+MOST_EXPONENT = 700.0
+"""Of e: whatever is multiplied by more than that is beyond all bounds, and no floating-point number."""
+
 
 class FindingKind(StrEnum):
     """What kind of abnormality a finding is.
@@ -153,7 +156,8 @@ class Nowcast:
     @property
     def upper(self) -> tuple[float, float]:
         """Return the demand that is to be carried at both horizons."""
-        near, lead = (d * math.exp(self.margin * e) for d, e in zip(self.demand, self.error_ratio, strict=True))
+        errors = (min(self.margin * error, MOST_EXPONENT) for error in self.error_ratio)
+        near, lead = (d * math.exp(error) for d, error in zip(self.demand, errors, strict=True))
         return near, lead
 
 

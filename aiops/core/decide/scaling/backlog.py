@@ -68,8 +68,11 @@ def sharing(replicas: int, demand: float, each: float, partitions: int) -> int:
     """
     if replicas <= 0 or demand <= 0.0:
         return min(replicas, partitions)
-    most = math.floor(partitions * each / demand + _FUZZ)
-    return partitions if most < 1 else max(min(replicas, partitions), math.ceil(partitions / most))
+    share = partitions * each / demand
+    if not share + _FUZZ >= 1.0:  # nor is infinite work by what carries without end, which is no number
+        return partitions
+    most = math.floor(min(share, partitions) + _FUZZ)
+    return max(min(replicas, partitions), math.ceil(partitions / most))
 
 
 def shared(replicas: float, partitions: int) -> float:

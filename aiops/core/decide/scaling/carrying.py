@@ -48,7 +48,8 @@ class Carrying:
         """Return demand over what the ready ones carry; infinite when nobody is ready, 0 when demand is unknown."""
         if demand is None:
             return 0.0
-        return demand / self.by(ready) if ready else math.inf
+        carried = self.by(ready) if ready else 0.0
+        return demand / carried if carried > 0.0 else math.inf
 
     def _evenly(self, replicas: float) -> float:
         if self.table is None:
@@ -70,7 +71,7 @@ def replicas_for(demand: float, per_replica: float) -> int:
     >>> replicas_for(400.0, 50.0), replicas_for(401.0, 50.0), replicas_for(-1.0, 50.0)
     (8, 9, 0)
     """
-    return max(0, math.ceil(min(demand / per_replica, MOST) - _FUZZ))
+    return math.ceil(min(max(0.0, demand / per_replica), MOST) - _FUZZ)
 
 
 def _partitions(objective: Objective, signals: Mapping[str, Signal]) -> int | None:

@@ -32,7 +32,7 @@ def pods_for(demand: F64, pods: F64, carried: F64) -> Rows:
         beyond, pods[-1] / np.maximum(high, _FUZZ), (pods[right] - pods[right - 1]) / np.maximum(high - low, _FUZZ)
     )
     exact = np.where(beyond, pods[-1], pods[right - 1]) + slope * (demand - np.where(beyond, high, low))
-    return np.asarray(np.ceil(np.maximum(exact, 0.0) - _FUZZ).astype(np.int64))
+    return np.asarray(np.ceil(np.clip(exact, 0.0, MOST) - _FUZZ).astype(np.int64))
 
 
 def pods_of(demand: float, pods: Sequence[float], carried: Sequence[float]) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
+from aiops.core.decide.scaling.need import MOST
 from aiops.core.model import (
     Capacity,
     Change,
@@ -151,7 +152,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         capacity=0.0 if carried is None else carried.each(max(before, reactive or 1)),
         lead_s=lead_s,
         lead_measured=measured,
-        usage_ratio=None if peak is None or before == 0 or carried is None else peak / carried.by(before),
+        usage_ratio=None if peak is None or before == 0 or carried is None else carried.used_ratio(peak, before),
         slo_broken=slo_broken,
         capacity_learned=policy.objective.per_replica is None and carried is not None,
         foreseen=followed,
@@ -211,7 +212,7 @@ def _reactive(policy: ScalingPolicy, seen: Situation, demand: float | None, carr
     use = seen.signals.get(policy.objective.utilisation or "")
     if use is None or not use.usable or seen.workload.ready == 0:
         return None
-    return math.ceil(seen.workload.ready * max(use.value, 0.0) / UNLEARNT_USE_RATIO - _FUZZ)
+    return math.ceil(min(seen.workload.ready * max(use.value, 0.0) / UNLEARNT_USE_RATIO, MOST) - _FUZZ)
 
 
 def _followed(policy: ScalingPolicy, seen: Situation) -> Nowcast | None:
