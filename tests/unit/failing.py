@@ -1,4 +1,4 @@
-"""A failover group that is driven tick by tick: what each observer counts is said, what the policy makes of it is kept."""
+"""A failover group that is driven tick by tick: what observers count is said, what the policy makes of it is kept."""
 
 from __future__ import annotations
 

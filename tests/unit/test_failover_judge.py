@@ -159,7 +159,9 @@ def test_a_standby_whose_replicas_cannot_be_counted_asks_a_person():
 
 LAGS = (
     "  preconditions:\n",
-    "  preconditions:\n    replicationLag: {query: 'max(lag_seconds{site=\"$(site.name)\"})', source: edge}\n    rpo: 30s\n",
+    "  preconditions:\n"
+    "    replicationLag: {query: 'max(lag_seconds{site=\"$(site.name)\"})', source: edge}\n"
+    "    rpo: 30s\n",
 )
 
 

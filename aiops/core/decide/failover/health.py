@@ -155,7 +155,7 @@ def _line(site: Site, point: VantagePoint, said: Opinion, view: View, signals: M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Votes:
-    """What is said of a site. sick, good: whether a quorum says so; failing: whether anybody to be heard sees it fail."""
+    """What is said of a site. sick, good: whether a quorum says so; failing: whether anybody who is heard says so."""
 
     sick: bool
     good: bool
