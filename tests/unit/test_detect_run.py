@@ -14,9 +14,20 @@ from aiops.app.commands.detect import _answer, _lines
 from aiops.app.detecting.page import page
 from aiops.app.detecting.plot import HEIGHT, LEFT, TOP, WIDTH, plot
 from aiops.app.detecting.png import png
-from aiops.app.detecting.run import GAP_TICKS, Detected, curves, detected, index_of, policies, ticks
+from aiops.app.detecting.run import (
+    GAP_TICKS,
+    WATCH,
+    Detected,
+    Found,
+    Gathered,
+    curves,
+    detected,
+    index_of,
+    policies,
+    ticks,
+)
 from aiops.app.detecting.table import Table
-from aiops.core.model import FindingKind
+from aiops.core.model import Finding, FindingKind
 from aiops.errors import InvalidInput
 from benchmarks.external_detector import Detector
 
@@ -65,19 +76,36 @@ def test_it_alarms_when_the_shipped_detector_does(tier):
     assert any(one.start == START + 300 * 60 for one in made.found)
 
 
-def test_a_new_level_is_one_finding_that_says_so():
-    values = noisy(500)
-    values[300:330] += 60.0
-    made = judged(a_table(values), tier="fleet")
-    long = max(made.found, key=lambda one: one.end - one.start)
-    assert long.kind is FindingKind.LEVEL_SHIFT
-    assert long.start == START + 300 * 60
+def a_finding(minute: int, score: float, kind: FindingKind = FindingKind.POINT, *, alarm: bool = False) -> Finding:
+    return Finding(
+        policy=WATCH, series=f"{WATCH}#s", labels={}, kind=kind, at=START + 60 * minute, since=START, score=score,
+        p_value=1e-9, value=score * 10, expected=1.0, lower=0.0, upper=2.0, reason="", alarm=alarm,
+    )  # fmt: skip
 
 
-def test_what_stands_at_the_end_is_still_open():
-    values = noisy(310)
-    values[300:] = 300.0
-    assert any(one.still for one in judged(a_table(values), tier="fleet").found)
+def gathered(*findings: Finding, last: int) -> Found:
+    made = Gathered()
+    for one in findings:
+        made.note(one)
+    (found,) = made.found(START + 60 * last)
+    return found
+
+
+def test_a_finding_is_told_once_with_its_worst_its_last_kind_its_calls_and_its_end():
+    shift = FindingKind.LEVEL_SHIFT
+    told = gathered(
+        a_finding(0, 2.0, alarm=True), a_finding(1, 9.0), a_finding(16, 3.0, shift, alarm=True), a_finding(17, 0.2, shift),
+        last=40,
+    )  # fmt: skip
+    assert (told.start, told.end, told.still) == (START, START + 16 * 60, False)
+    assert (told.worst.score, told.worst.value, told.kind) == (9.0, 90.0, shift)
+    assert told.alarms == (START, START + 16 * 60)
+
+
+def test_what_stands_at_the_last_tick_has_not_ended():
+    assert gathered(a_finding(0, 2.0), a_finding(1, 3.0), last=1).still
+    assert not gathered(a_finding(0, 2.0), a_finding(1, 0.5), last=1).still, "it is calm already"
+    assert not gathered(a_finding(0, 2.0), a_finding(1, 3.0), last=2).still
 
 
 def test_series_that_go_wrong_together_are_one_incident():

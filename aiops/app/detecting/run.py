@@ -73,6 +73,44 @@ class _Open:
     alarms: list[Instant] = field(default_factory=list)
 
 
+class Gathered:
+    """Findings of tick after tick, as what each was from its beginning to its end."""
+
+    def __init__(self) -> None:
+        self._opened: dict[tuple[str, Instant], _Open] = {}
+
+    def note(self, finding: Finding) -> None:
+        """Take a finding as it is at one tick."""
+        key = (finding.series, finding.since)
+        known = self._opened.get(key)
+        if known is None:
+            known = self._opened[key] = _Open(finding, finding.kind, finding.since, finding.at, finding.at)
+        known.at = finding.at
+        if finding.score > known.worst.score:
+            known.worst = finding
+        if finding.score > 1.0:
+            known.end = finding.at
+            if finding.kind is not FindingKind.POINT:
+                known.kind = finding.kind
+        if finding.alarm:
+            known.alarms.append(finding.at)
+
+    def found(self, last: Instant) -> tuple[Found, ...]:
+        """Return them in order; last: the last tick, at which those that stand have not ended."""
+        made = [
+            Found(
+                worst=one.worst,
+                kind=one.kind,
+                start=one.start,
+                end=one.end,
+                still=one.at == last and one.end == last,
+                alarms=tuple(one.alarms),
+            )
+            for one in self._opened.values()
+        ]
+        return tuple(sorted(made, key=lambda one: (one.start, one.worst.series)))
+
+
 def policies(watch: dict[str, object], step_s: float) -> PolicySet:
     """Return the one WatchPolicy that judges, as a file of policies would say it; raise InvalidInput."""
     document = {
@@ -119,20 +157,19 @@ def ticks(times: F64) -> Iterator[tuple[Instant, int]]:
 def detected(table: Table, watch: PolicySet, progress: Callable[[int], None] = lambda _: None) -> Detected:
     """Return what the daemon would have found in a table; progress: is told how many columns are done."""
     index, bank = index_of(table), Bank(watch)
-    opened: dict[tuple[str, Instant], _Open] = {}
+    gathered = Gathered()
     incidents: dict[str, Incident] = {}
     scored, scored_from, last = 0, None, math.nan
     for at, seen in _looks(table, index, bank, watch):
         for finding in seen.findings:
-            _note(opened, finding)
+            gathered.note(finding)
         incidents.update({one.id: one for one in seen.incidents})
         judged = sum(int(np.isfinite(sight.scores.score[sight.scores.learned]).sum()) for sight in bank.sights)
         scored, last = scored + judged, at
         scored_from = at if judged and scored_from is None else scored_from
         progress(seen.column)
-    found = [_closed(one, last) for one in opened.values()]
     return Detected(
-        found=tuple(sorted(found, key=lambda one: (one.start, one.worst.series))),
+        found=gathered.found(last),
         incidents=tuple(sorted(incidents.values(), key=lambda one: (one.since, one.id))),
         samples=int(np.isfinite(table.values).sum()),
         scored=scored,
@@ -176,27 +213,6 @@ def _looks(table: Table, index: SeriesIndex, bank: Bank, watch: PolicySet) -> It
             values = nothing if column < 0 else np.ascontiguousarray(table.values[:, column])
             percepts = bank.perceive(Frame(at=at, index=index, values=values, learn=learn), {}, watch)
             yield at, _Seen(percepts.findings, percepts.incidents, column)
-
-
-def _note(opened: dict[tuple[str, Instant], _Open], finding: Finding) -> None:
-    key = (finding.series, finding.since)
-    known = opened.get(key)
-    if known is None:
-        known = opened[key] = _Open(finding, finding.kind, finding.since, finding.at, finding.at)
-    known.at = finding.at
-    if finding.score > known.worst.score:
-        known.worst = finding
-    if finding.score > 1.0:
-        known.end = finding.at
-        if finding.kind is not FindingKind.POINT:
-            known.kind = finding.kind
-    if finding.alarm:
-        known.alarms.append(finding.at)
-
-
-def _closed(one: _Open, last: Instant) -> Found:
-    still = one.at == last and one.end == last
-    return Found(worst=one.worst, kind=one.kind, start=one.start, end=one.end, still=still, alarms=tuple(one.alarms))
 
 
 def _pace(table: Table) -> tuple[str, ...]:
