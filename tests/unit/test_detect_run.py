@@ -94,8 +94,8 @@ def gathered(*findings: Finding, last: int) -> Found:
 def test_a_finding_is_told_once_with_its_worst_its_last_kind_its_calls_and_its_end():
     shift = FindingKind.LEVEL_SHIFT
     told = gathered(
-        a_finding(0, 2.0, alarm=True), a_finding(1, 9.0), a_finding(16, 3.0, shift, alarm=True), a_finding(17, 0.2, shift),
-        last=40,
+        a_finding(0, 2.0, alarm=True), a_finding(1, 9.0), a_finding(16, 3.0, shift, alarm=True),
+        a_finding(17, 0.2, shift), last=40,
     )  # fmt: skip
     assert (told.start, told.end, told.still) == (START, START + 16 * 60, False)
     assert (told.worst.score, told.worst.value, told.kind) == (9.0, 90.0, shift)
