@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from aiops.core.decide.scaling.spec import FreezeSpec
 from aiops.core.decide.spec import Spec
+from aiops.core.model import Mode
 from aiops.policy.compile import Envelope, Problems, did_you_mean
 from aiops.policy.document import Document, Path, Source
 from aiops.policy.kinds import kinds
@@ -22,6 +23,9 @@ from aiops.policy.kinds import kinds
 KIND = "PolicyDefaults"
 OWN = ("target", "candidateFor", "freezes")
 """Fields that a policy has for itself; freezes have a place of their own."""
+
+_QUIET = (Mode.OBSERVE, Mode.DRY_RUN)
+"""Modes that may be a default. Nothing acts because somebody else's file says so (S6)."""
 
 
 class Level(StrEnum):
@@ -225,6 +229,10 @@ def _part(kind: str, part: Mapping[str, Any], problems: Problems) -> None:
         if name in part:
             hint = "write it under spec.freezes" if name == "freezes" else ""
             problems.add((*path, name), f"{name} is a policy's own, and no default", hint=hint, code="not-a-default")
+    if part.get("mode") in set(Mode) - set(_QUIET):
+        message = f"mode: {part['mode']} is a policy's own, and no default"
+        hint = f"of defaults, mode may be {' or '.join(_QUIET)}: a policy acts by its own word"
+        problems.add((*path, "mode"), message, hint=hint, code="not-a-default")
     for error in _errors(known.model, part):
         if error["type"] != "missing":
             note(error, known.model, problems, path)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from aiops.errors import InvalidPolicy
 from aiops.policy import parse
 from aiops.policy.checking import checked
+from aiops.policy.crd import RESOURCES, crd
+from aiops.policy.defaults import KIND
 from aiops.policy.effective import as_json, as_yaml
 
 HEAD = "apiVersion: policy.aiops/v1alpha1\n"
@@ -201,3 +203,30 @@ def _at(part: object, path: tuple[str, ...]) -> object:
     for key in path:
         part = part.get(key) if isinstance(part, dict) else None
     return part
+
+
+# -- who may let a policy act, and who reaches a cluster -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", ["cluster", "namespace"])
+@pytest.mark.parametrize("mode", ["approve", "enforce"])
+def test_no_defaults_let_a_policy_act_s6(scope, mode):
+    text = defaults(f"  scope: {scope}\n  defaults: {{ScalingPolicy: {{mode: {mode}}}}}\n")
+    found = checked([("a.yaml", policy()), ("house.yaml", text)], 15.0)
+    (problem,) = [one for one in found.problems if one.severity == "error"]
+    assert (problem.file, problem.line, problem.field) == ("house.yaml", 6, "spec.defaults.ScalingPolicy.mode")
+    assert "is a policy's own, and no default" in problem.message
+
+
+def test_defaults_may_quieten_a_policy_that_names_no_mode():
+    quiet = defaults("  defaults: {ScalingPolicy: {mode: observe}}\n")
+    for written, mode in (("", "observe"), ("  mode: enforce", "enforce")):
+        found = checked([("a.yaml", policy(written)), ("house.yaml", quiet)], 15.0)
+        assert found.policies.scaling[0].mode.value == mode
+
+
+def test_no_resource_of_an_api_server_has_the_reach_of_defaults_s3():
+    # who may write objects in one namespace says nothing about the policies of others: defaults lie in files alone
+    assert KIND not in {one.kind for one in RESOURCES}
+    for one in RESOURCES:
+        assert crd(one)["spec"]["scope"] == "Namespaced"
