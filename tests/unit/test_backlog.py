@@ -130,6 +130,21 @@ def test_partitions_by_a_signal_that_is_not_there_are_no_limit():
     assert wanted[1] > 12
 
 
+@pytest.mark.parametrize("said", [1.0, 2.0, 7.4])
+def test_partitions_by_a_signal_that_says_fewer_than_what_runs_stop_growth_and_cut_nothing_s5(said):
+    # 390/s need 8 of 50/s each, which is what runs
+    fallen = make.signal("partitions", said)
+    assert proposal(policy(partitions="partitions"), seen(0.0, partitions=fallen)).change.after == 8
+    assert proposal(policy(partitions="partitions"), seen(1e6, partitions=fallen)).change.after == 8
+    # what is not needed goes all the same
+    quiet = make.signal("demand", 90.0)
+    assert proposal(policy(partitions="partitions"), seen(0.0, partitions=fallen, demand=quiet)).change.after == 2
+
+
+def test_partitions_that_the_author_wrote_hold_whatever_runs():
+    assert proposal(policy(partitions=4), seen(1e6)).change.after == 4
+
+
 def test_a_backlog_alone_asks_for_more_while_demand_is_not_known_and_never_for_less():
     blind = make.signal("demand", state=SignalState.ABSENT)
     assert proposal(policy(), seen(300_000.0, demand=blind)).change.after > 8

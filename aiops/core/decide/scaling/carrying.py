@@ -57,9 +57,11 @@ class Carrying:
         return carried_by(replicas, self.table.pods, self.table.carried)
 
 
-def carrying(objective: Objective, capacity: Capacity | None, signals: Mapping[str, Signal]) -> Carrying | None:
-    """Return what replicas carry, None while that is to be learnt and is not known."""
-    partitions = _partitions(objective, signals)
+def carrying(
+    objective: Objective, capacity: Capacity | None, signals: Mapping[str, Signal], running: int
+) -> Carrying | None:
+    """Return what replicas carry, None while that is to be learnt and is not known. running: replicas that run now."""
+    partitions = _partitions(objective, signals, running)
     if objective.per_replica is not None:
         return Carrying(objective.per_replica, None, partitions)
     return None if capacity is None or not capacity.learned else Carrying(capacity.busy, capacity, partitions)
@@ -74,10 +76,14 @@ def replicas_for(demand: float, per_replica: float) -> int:
     return math.ceil(min(max(0.0, demand / per_replica), MOST) - _FUZZ)
 
 
-def _partitions(objective: Objective, signals: Mapping[str, Signal]) -> int | None:
-    """Return how many consumers can share the work, None where nothing or nobody says so: unknown is no limit (S1)."""
+def _partitions(objective: Objective, signals: Mapping[str, Signal], running: int) -> int | None:
+    """Return how many consumers can share the work, None where nothing or nobody says so: unknown is no limit (S1).
+
+    A queue's partitions only ever grow. So a signal that says fewer than what runs stops growth, as a lowered maximum
+    does, and cuts nothing (S5): it is more likely to be wrong, of another topic or of a part of it, than to be true.
+    """
     given = None if objective.backlog is None else objective.backlog.partitions
     if not isinstance(given, str):
         return given
     signal = signals[given]
-    return round(signal.value) if signal.usable and signal.value >= 1.0 else None
+    return max(round(signal.value), running) if signal.usable and signal.value >= 1.0 else None

@@ -126,7 +126,7 @@ def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) 
 def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
     demand = _at_least(seen.signals[policy.objective.demand])
-    carried = carrying(policy.objective, seen.capacity, seen.signals)
+    carried = carrying(policy.objective, seen.capacity, seen.signals, seen.workload.replicas)
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
     followed = _followed(policy, seen) if demand is not None else None
