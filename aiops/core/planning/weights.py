@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from aiops.core.model import SeenObject, TrafficLever
+from aiops.core.model import SeenObject, ShiftTraffic, TrafficLever
 from aiops.core.planning.failover import Traffic
 
 BACKEND_LABEL = "policy.aiops/backend-label"
 """The annotation of a Service that names the label by which its selector chooses a backend; `backend` without it."""
 
 WEIGHTS = "policy.aiops/weights"
+"""The annotation of weights as text, `west=80,north=20`, for a DNS controller to follow."""
+
 CANARY_WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 CANARY = "nginx.ingress.kubernetes.io/canary"
 
@@ -23,10 +25,15 @@ def percents(traffic: Traffic, backends: Sequence[str], seen: SeenObject) -> Wei
 
     A backend that is not in the object makes the whole unknown, and so does traffic that goes to nobody.
     """
-    said = _said(traffic, backends, seen.body)
-    if said is None or set(said) != set(backends) or sum(said.values()) <= 0:
-        return None
-    return apportioned({name: said[name] for name in backends})
+    said = counted(traffic.shift(tuple((name, 0) for name in backends)), seen)
+    return None if said is None or sum(weight for _, weight in said) <= 0 else apportioned(dict(said))
+
+
+def counted(operation: ShiftTraffic, seen: SeenObject) -> Weights | None:
+    """Return the weights of an operation's backends as the object counts them, None when it does not say."""
+    names = [name for name, _ in operation.weights]
+    said = _said(operation, names, seen.body)
+    return tuple((name, said[name]) for name in names) if names and set(names) <= set(said) else None
 
 
 def apportioned(shares: Mapping[str, float]) -> Weights:
@@ -65,27 +72,36 @@ def _scaled(others: Mapping[str, int], rest: int) -> dict[str, int]:
     return {**scaled, most: scaled[most] + rest - sum(scaled.values())}
 
 
-def _said(traffic: Traffic, backends: Sequence[str], body: Mapping[str, Any]) -> dict[str, int] | None:
-    annotations = _texts(_at(body, "metadata", "annotations"))
-    match traffic.lever:
+def told(body: Mapping[str, Any]) -> dict[str, int]:
+    """Return the weights of the annotation that a DNS controller follows."""
+    text = _texts(_at(body, "metadata", "annotations")).get(WEIGHTS, "")
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {name.strip(): int(weight) for name, _, weight in pairs if weight.strip().isdecimal()}
+
+
+def backend_label(body: Mapping[str, Any]) -> str:
+    """Return the label by which a Service's selector chooses a backend."""
+    return _texts(_at(body, "metadata", "annotations")).get(BACKEND_LABEL, "backend")
+
+
+def _said(operation: ShiftTraffic, names: Sequence[str], body: Mapping[str, Any]) -> Mapping[str, int]:
+    match operation.lever:
         case TrafficLever.HTTP_ROUTE:
-            refs = _at(body, "spec", "rules", traffic.rule, "backendRefs")
+            refs = _at(body, "spec", "rules", operation.rule, "backendRefs")
             found = [one for one in refs if isinstance(one, Mapping)] if isinstance(refs, list | tuple) else []
-            return {one["name"]: _number(one.get("weight", 1)) for one in found if one.get("name") in backends}
+            return {one["name"]: _weight(one.get("weight")) for one in found if one.get("name") in names}
         case TrafficLever.SERVICE_SELECTOR:
-            label = annotations.get(BACKEND_LABEL, "backend")
-            chosen = _texts(_at(body, "spec", "selector")).get(label)
-            return {name: 100 if name == chosen else 0 for name in backends}
+            chosen = _texts(_at(body, "spec", "selector")).get(backend_label(body))
+            return {name: 100 if name == chosen else 0 for name in names} if chosen in names else {}
         case TrafficLever.INGRESS_CANARY:
+            annotations = _texts(_at(body, "metadata", "annotations"))
             weight = annotations.get(CANARY_WEIGHT, "0")
-            if annotations.get(CANARY) != "true" or not weight.isdecimal() or len(backends) != 2:
-                return None
-            share = min(100, int(weight))
-            return {backends[0]: 100 - share, backends[1]: share}
+            share = int(weight) if weight.isdecimal() else 101
+            if annotations.get(CANARY) != "true" or share > 100 or len(names) != 2:
+                return {}
+            return {names[0]: 100 - share, names[1]: share}
         case TrafficLever.WEIGHT_ANNOTATION:
-            pairs = (part.partition("=") for part in annotations.get(WEIGHTS, "").split(",") if part)
-            told = {name.strip(): int(weight) for name, _, weight in pairs if weight.strip().isdecimal()}
-            return {name: told[name] for name in backends if name in told}
+            return told(body)
         case unknown:
             assert_never(unknown)
 
@@ -104,5 +120,6 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: text for key, text in pairs if isinstance(key, str) and isinstance(text, str)}
 
 
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+def _weight(value: Any) -> int:
+    """Return a weight; one that is not said is 1, as in the Gateway API."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 1

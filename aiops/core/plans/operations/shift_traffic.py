@@ -7,41 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from aiops.core.model import Looked, Reason, SeenObject, ShiftTraffic, TargetRef, TrafficLever, Wanted
-from aiops.core.plans.operations.bodies import at, found, gitops, listed, missing, name_of, number, patch, strings
+from aiops.core.planning.weights import CANARY_WEIGHT, WEIGHTS, Weights, backend_label, counted, told
+from aiops.core.plans.operations.bodies import at, found, gitops, listed, missing, name_of, number, patch
 from aiops.core.plans.operations.verbs import Origin, Requests
-
-BACKEND_LABEL = "policy.aiops/backend-label"
-"""The annotation of a Service that names the label by which its selector chooses a backend; `backend` without it."""
-
-WEIGHTS = "policy.aiops/weights"
-"""The annotation of weights as text, `west=80,north=20`, for a DNS controller to follow."""
-
-CANARY_WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
-CANARY = "nginx.ingress.kubernetes.io/canary"
-
-Weights = tuple[tuple[str, int], ...]
-
-
-def weights_of(operation: ShiftTraffic, seen: SeenObject) -> Weights | None:
-    """Return the weights of the operation's backends as they are, None when the object does not say."""
-    names = [name for name, _ in operation.weights]
-    match operation.lever:
-        case TrafficLever.HTTP_ROUTE:
-            known = {name_of(one): number(one.get("weight"), 1) for one in _refs(operation, seen)}
-            every = [(name, known.get(name)) for name in names]
-        case TrafficLever.SERVICE_SELECTOR:
-            chosen = strings(at(seen.body, "spec", "selector")).get(_label(seen))
-            every = [(name, 100 if name == chosen else 0) for name in names] if chosen in names else []
-        case TrafficLever.INGRESS_CANARY:
-            share = _canary(seen)
-            every = [] if share is None or len(names) != 2 else [(names[0], 100 - share), (names[1], share)]
-        case TrafficLever.WEIGHT_ANNOTATION:
-            told = _told(seen)
-            every = [(name, told.get(name)) for name in names]
-        case unknown:
-            assert_never(unknown)
-    whole = tuple((name, weight) for name, weight in every if weight is not None)
-    return whole if whole and len(whole) == len(names) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +22,7 @@ class _ShiftTraffic:
 
     def requests(self, operation: ShiftTraffic, looked: Looked, origin: Origin) -> Requests:
         seen = found(looked, operation.object)
-        if seen is None or weights_of(operation, seen) == operation.weights:
+        if seen is None or counted(operation, seen) == operation.weights:
             return Requests()
         body = _body(operation, seen)
         marks = dict(origin.annotations)
@@ -65,11 +33,11 @@ class _ShiftTraffic:
 
     def reached(self, operation: ShiftTraffic, looked: Looked) -> bool | None:
         seen = found(looked, operation.object)
-        return None if seen is None else weights_of(operation, seen) == operation.weights
+        return None if seen is None else counted(operation, seen) == operation.weights
 
     def undo(self, operation: ShiftTraffic, looked: Looked) -> tuple[ShiftTraffic, ...] | None:
         seen = found(looked, operation.object)
-        before = None if seen is None else weights_of(operation, seen)
+        before = None if seen is None else counted(operation, seen)
         if before is None:
             return None
         return () if before == operation.weights else (replace(operation, weights=before),)
@@ -85,7 +53,7 @@ class _ShiftTraffic:
         unfit = _unfit(operation, seen)
         if unfit is not None:
             return unfit
-        if weights_of(operation, seen) is None:
+        if counted(operation, seen) is None:
             names = ", ".join(name for name, _ in operation.weights)
             return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} does not say how much goes to {names}"
         if operation.lever is TrafficLever.SERVICE_SELECTOR and {weight for _, weight in operation.weights} - {0, 100}:
@@ -140,24 +108,6 @@ def _refs(operation: ShiftTraffic, seen: SeenObject) -> list[Mapping[str, Any]]:
     return listed(at(seen.body, "spec", "rules", operation.rule, "backendRefs"))
 
 
-def _label(seen: SeenObject) -> str:
-    return strings(at(seen.body, "metadata", "annotations")).get(BACKEND_LABEL, "backend")
-
-
-def _canary(seen: SeenObject) -> int | None:
-    annotations = strings(at(seen.body, "metadata", "annotations"))
-    text = annotations.get(CANARY_WEIGHT, "0")
-    if annotations.get(CANARY) != "true" or not text.isdecimal() or int(text) > 100:
-        return None
-    return int(text)
-
-
-def _told(seen: SeenObject) -> dict[str, int]:
-    text = strings(at(seen.body, "metadata", "annotations")).get(WEIGHTS, "")
-    pairs = (part.partition("=") for part in text.split(",") if part)
-    return {name.strip(): int(weight) for name, _, weight in pairs if weight.strip().isdecimal()}
-
-
 def _body(operation: ShiftTraffic, seen: SeenObject) -> dict[str, Any]:
     """Return what is to be merged into the object; lists are whole, since a merge patch replaces them."""
     weights = dict(operation.weights)
@@ -172,12 +122,12 @@ def _body(operation: ShiftTraffic, seen: SeenObject) -> dict[str, Any]:
             return {"spec": {"rules": rules}}
         case TrafficLever.SERVICE_SELECTOR:
             chosen = max(weights, key=lambda name: weights[name])
-            return {"spec": {"selector": {_label(seen): chosen}}}
+            return {"spec": {"selector": {backend_label(seen.body): chosen}}}
         case TrafficLever.INGRESS_CANARY:
             return {"metadata": {"annotations": {CANARY_WEIGHT: str(operation.weights[1][1])}}}
         case TrafficLever.WEIGHT_ANNOTATION:
-            told = {**_told(seen), **weights}
-            text = ",".join(f"{name}={weight}" for name, weight in told.items())
+            every = {**told(seen.body), **weights}
+            text = ",".join(f"{name}={weight}" for name, weight in every.items())
             return {"metadata": {"annotations": {WEIGHTS: text}}}
         case unknown:
             assert_never(unknown)
