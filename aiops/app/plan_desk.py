@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiops.core.ids import ulid
-from aiops.core.model import Order, OrderKind, Plan, PlanStatus, PolicyKey, Stage
+from aiops.core.model import Order, OrderKind, Plan, PlanKind, PlanStatus, PolicyKey, Stage
 from aiops.core.plans.operations import verbs
 from aiops.core.record.codec import to_jsonable
 from aiops.core.record.story import clock, stamp
@@ -63,7 +63,7 @@ def effects(store: Store) -> list[dict[str, Any]]:
             "written": verbs(step.operation).says(step.operation),
             "since": step.since,
             "action": plan.id,
-            "hand_back": f"aiops plans rollback {plan.id}",
+            "hand_back": _hand_back(plan),
         }
         for plan in store.plans.carried()
         if plan.status is PlanStatus.DONE
@@ -71,6 +71,12 @@ def effects(store: Store) -> list[dict[str, Any]]:
         if step.sent and step.undo and step.stage is Stage.DONE
         for ref in verbs(step.operation).touches(step.operation)[:1]
     ]
+
+
+def _hand_back(plan: Plan) -> str:
+    if plan.kind is PlanKind.FAILOVER:
+        return f"aiops failover back {_short(plan.policy)}"
+    return f"aiops plans rollback {plan.id}"
 
 
 def questions(store: Store, now: float) -> list[dict[str, Any]]:
@@ -141,6 +147,8 @@ def _plan(store: Store, asked: str, kind: OrderKind) -> str:
             f"plan {plan.id} is {plan.status.value}: {kind.value} is for plans that are "
             f"{', '.join(one.value for one in fits)}"
         )
+    if kind is OrderKind.ROLL_BACK and plan.status is PlanStatus.DONE and plan.kind is PlanKind.FAILOVER:
+        raise InvalidInput(f"plan {plan.id} is done: {_hand_back(plan)} checks the home site first, and takes it back")
     if kind is OrderKind.ROLL_BACK and plan.status is PlanStatus.DONE and not plan.touches_back:
         raise InvalidInput(f"plan {plan.id} is done, and nothing of it stands that could be taken back")
     return plan.id
@@ -199,6 +207,6 @@ def _next(plan: Plan) -> str:
         case PlanStatus.PAUSED | PlanStatus.ASKING:
             return f"aiops plans resume {name}, or rollback"
         case PlanStatus.DONE if plan.touches_back:
-            return f"aiops plans rollback {name} takes it back"
+            return f"{_hand_back(plan)} takes it back"
         case _:
             return "nothing"

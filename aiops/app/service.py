@@ -302,4 +302,5 @@ def _plain_effect(one: Effect) -> dict[str, Any]:
         "written": one.written,
         "since": one.since,
         "action": one.action_id,
+        "hand_back": f"aiops release {one.target}",
     }

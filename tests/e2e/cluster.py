@@ -46,13 +46,14 @@ class _Component:
 
 @dataclass(slots=True, kw_only=True)
 class ControlPlane:
-    """A control plane. `started_s`: seconds until each component was up, for the record."""
+    """A control plane. `started_s`: seconds until each component was up, for the record. bare: the API server alone."""
 
     folder: Path
     nodes: int = 3
     timings: Timings = field(default_factory=Timings)
     name: str = "e2e"
     extra_apiserver: Sequence[str] = ()
+    bare: bool = False
     started_s: dict[str, float] = field(default_factory=dict)
     authority: Authority = field(init=False)
     url: str = field(init=False, default="")
@@ -85,6 +86,8 @@ class ControlPlane:
         self.up("kube-apiserver")
         self.wait_for_api()
         mark("kube-apiserver")
+        if self.bare:
+            return
         for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
             self.up(name)
         for number in range(self.nodes):

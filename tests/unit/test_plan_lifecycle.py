@@ -240,7 +240,10 @@ def test_orders_do_what_the_plan_s_state_allows_and_note_the_rest(status, kind, 
 
 def test_a_plan_that_is_done_is_taken_back_by_order_while_it_stands_s9():
     step = replace(plan().steps[0], sent=1, undo=(shift(100, 0),))
-    done = replace(plan(step), status=PlanStatus.DONE, ended_at=NOW)
+    done = replace(plan(step, kind=PlanKind.REMEDIATION), status=PlanStatus.DONE, ended_at=NOW)
+    moved = ordered(replace(done, kind=PlanKind.FAILOVER), order(OrderKind.ROLL_BACK), NOW)
+    assert moved.status is PlanStatus.DONE
+    assert "checks the home site first" in moved.notes[-1].text
     back = ordered(done, order(OrderKind.ROLL_BACK), NOW)
     assert back.status is PlanStatus.ROLLING_BACK
     assert math.isinf(back.ended_at)

@@ -77,7 +77,7 @@ class Writer:
         return Call(
             method="PATCH",
             path=f"{path}/{step.subresource}" if step.subresource else path,
-            query={"fieldManager": step.apply_as or FIELD_MANAGER},
+            query={"fieldManager": step.apply_as or FIELD_MANAGER, **({"force": "true"} if step.force else {})},
             body={**step.body, "metadata": metadata},
             content_type=APPLY_PATCH if step.apply_as else MERGE_PATCH,
             user_agent=f"{USER_AGENT} {origin}",

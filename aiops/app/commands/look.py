@@ -109,8 +109,11 @@ def effects() -> None:
     """List what stands in the clusters until it is handed back."""
     rows = SESSION.answers().effects()
     text = table(
-        ("OBJECT", "ATTRIBUTE", "WAS", "IS", "SINCE", "POLICY"),
-        [(r["object"], r["attribute"], r["original"], r["written"], when(r["since"]), r["policy"]) for r in rows],
+        ("OBJECT", "ATTRIBUTE", "WAS", "IS", "SINCE", "POLICY", "HANDED BACK BY"),
+        [
+            (r["object"], r["attribute"], r["original"], r["written"], when(r["since"]), r["policy"], r["hand_back"])
+            for r in rows
+        ],
     )
     SESSION.show(rows, text if rows else "nothing of ours stands in the clusters")
 

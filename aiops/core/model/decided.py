@@ -210,7 +210,8 @@ class Step:
     """One Kubernetes API request as data: a patch of an object or of its subresource, a creation or a deletion.
 
     `uid` and `resource_version` are preconditions: the object must still be that one; '' where the request cannot carry
-    them. `summary` is for people. apply_as: the field manager of a server-side apply; '' for a merge patch.
+    them. `summary` is for people. apply_as: the field manager of a server-side apply; '' for a merge patch. force: the
+    fields that are applied are ours, whichever manager wrote them before.
     """
 
     target: TargetRef
@@ -221,6 +222,7 @@ class Step:
     summary: str
     apply_as: str = ""
     verb: Verb = Verb.PATCH
+    force: bool = False
 
 
 STAMP_MANAGER = "aiops-epoch-"

@@ -120,6 +120,7 @@ def _stamp(seen: SeenObject, epoch: int) -> Step:
         resource_version=seen.resource_version,
         summary=f"{ref.kind} {ref}: epoch {epoch}",
         apply_as=f"{STAMP_MANAGER}{epoch}",
+        force=True,
     )
 
 

@@ -15,6 +15,7 @@ from aiops.core.model import (
     Order,
     OrderKind,
     Plan,
+    PlanKind,
     PlanStatus,
     Reason,
     Snapshot,
@@ -160,6 +161,8 @@ def ordered(plan: Plan, order: Order, now: Instant) -> Plan:
             return ended(replace(plan, answered=True), PlanStatus.REFUSED, now, f"withdrawn: {why}")
         case OrderKind.ROLL_BACK | OrderKind.ABORT if not plan.status.ended:
             return rolling_back(plan, now, why)
+        case OrderKind.ROLL_BACK if plan.status is PlanStatus.DONE and plan.kind is PlanKind.FAILOVER:
+            return noted(plan, now, f"rollback by {order.by}: failover back checks the home site first, and does it")
         case OrderKind.ROLL_BACK if plan.status is PlanStatus.DONE and plan.touches_back:
             return rolling_back(replace(plan, ended_at=math.inf), now, why)
         case _:
