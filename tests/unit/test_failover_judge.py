@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.model import (
+    Goal,
     GroupState,
     Health,
     Mode,
@@ -52,6 +53,18 @@ def test_a_crash_is_found_after_twenty_seconds_and_everybody_goes_at_once():
     assert weights(plan) == [{"storefront-west": 0, "storefront-north": 100}]
     assert plan.steps[0].otherwise is Otherwise.ASK
     assert "west from edge: bad, 100% of the newest requests fail, 20 s of failure" in plan.evidence
+
+
+def test_a_plan_says_what_it_must_better_and_what_would_be_without_it():
+    group = Driven().settled()
+    group.fail("west", 0.5)
+    plan = group.run(60.0).plan
+    assert plan.goal == Goal(signal="served", within_s=120.0, at_most=0.05)
+    without = plan.counterfactual
+    assert (without.start, without.step_s, set(without.middle)) == (group.now, 60.0, {0.5})
+    # 150 of 300 requests failed: two vantage points, ten requests a second, fifteen seconds
+    assert without.lower[0] == pytest.approx(0.463, abs=0.001)
+    assert without.upper[0] == pytest.approx(0.537, abs=0.001)
 
 
 def test_half_a_failure_is_found_within_a_minute_and_shifted_by_steps_that_are_taken_back():

@@ -19,7 +19,8 @@ def line_of(part: str) -> int:
 
 def test_each_vantage_point_is_asked_about_each_site_at_its_own_source():
     policy = a_group()
-    assert sorted(policy.signals) == sorted(
+    assert policy.signals["served"].query.source == "edge"
+    assert sorted(set(policy.signals) - {"served"}) == sorted(
         f"{what}/{site}@{point}"
         for what in ("users", "volume")
         for site in ("west", "north")

@@ -13,8 +13,8 @@ LEAST_APART_S = 600.0
 LEAST_WELL_S = 300.0
 """Nobody is sent home before it has been well for so long (S8)."""
 
-USERS, VOLUME, LAG = "users", "volume", "lag"
-"""What signals are called: `users/SITE@VANTAGE`, `volume/SITE@VANTAGE`, `lag/SITE`."""
+USERS, VOLUME, LAG, SERVED = "users", "volume", "lag", "served"
+"""What signals are called: `users/SITE@VANTAGE`, `volume/SITE@VANTAGE`, `lag/SITE`, `served`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

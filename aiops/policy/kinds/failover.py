@@ -12,6 +12,7 @@ from aiops.core.decide.failover.spec import FailoverSpec, SiteSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef, TrafficLever, Wanted
 from aiops.core.planning.failover import (
+    SERVED,
     Failback,
     FailoverPolicy,
     Site,
@@ -172,6 +173,12 @@ def _signals(key: str, spec: FailoverSpec, problems: Problems) -> Mapping[str, S
             for site in spec.sites:
                 name = name_of(site.name, point.name)
                 found[name] = _signal(key, name, one, site)
+    served = spec.health.served
+    if served is not None:
+        whole: Path = ("spec", "health", "served", "query")
+        one = _Asked(whole, served.query, served.source, "1", served.max_age, apart=False)
+        if _checked(one, problems):
+            found[SERVED] = _signal(key, SERVED, one, spec.sites[0])
     said = spec.preconditions.replication_lag
     if said is not None:
         place: Path = ("spec", "preconditions", "replicationLag", "query")

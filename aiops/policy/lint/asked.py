@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiops.core.planning.failover import FailoverPolicy, lag, users, volume
+from aiops.core.planning.failover import SERVED, FailoverPolicy, lag, users, volume
 from aiops.core.policies import AnyPolicy, PlanPolicy, ScalingPolicy, SignalSpec, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.trees import Facts, facts
@@ -53,6 +53,7 @@ def _of_failover(policy: FailoverPolicy) -> tuple[Asked, ...]:
         users(site, point): ("spec", "health", "users", "query"),
         volume(site, point): ("spec", "health", "users", "volume"),
         lag(site): ("spec", "preconditions", "replicationLag", "query"),
+        SERVED: ("spec", "health", "served", "query"),
     }
     known = [(policy.signals[name], path) for name, path in places.items() if name in policy.signals]
     return tuple(

@@ -126,9 +126,14 @@ def apart(view: View) -> bool:
 
 def lately(view: View, within_s: float) -> float:
     """Return the share that failed of the last `within_s` before the newest reading, NaN where nothing was asked."""
+    failed, asked = counts(view, within_s)
+    return failed / asked if asked > 0.0 else math.nan
+
+
+def counts(view: View, within_s: float) -> tuple[float, float]:
+    """Return how many requests failed, and were asked, in the last `within_s` before the newest reading."""
     pieces = [piece for piece in (_since(one, view.at - within_s) for one in view.pieces) if piece is not None]
-    asked = sum(one.asked for one in pieces)
-    return sum(one.failed for one in pieces) / asked if asked > 0.0 else math.nan
+    return sum(one.failed for one in pieces), sum(one.asked for one in pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

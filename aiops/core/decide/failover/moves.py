@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiops.core.decide.failover.aims import counterfactual, goal
 from aiops.core.decide.failover.scene import Scene, Way
 from aiops.core.ids import ulid
 from aiops.core.model import (
@@ -101,6 +102,8 @@ def _plan(scene: Scene, way: Way, cause: Cause, course: _Course) -> Plan:
         evidence=cause.evidence,
         keeps=course.keeps,
         by=cause.by,
+        goal=goal(scene),
+        counterfactual=counterfactual(scene, course.kind),
         asks="; ".join(cause.asks),
         needed=policy.approvers,
         approvals=() if cause.by == policy.key else (cause.by,),

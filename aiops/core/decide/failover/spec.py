@@ -76,10 +76,21 @@ class VantagePointSpec(Spec):
     site: str = Field("", description="the site in which it lies: it says nothing of that; none: outside of all")
 
 
+class ServedSpec(Spec):
+    """How all users fare, whichever site serves them."""
+
+    query: str = Field(min_length=1, description="PromQL: the share of all users' requests that fail, from 0 to 1")
+    source: str = Field("", description="a metrics source's name in the settings; none: the one that all ask")
+    max_age: Duration = Field(60.0, gt=0, description="older samples are stale, and say nothing")
+
+
 class HealthSpec(Spec):
     """When users of a site fail, and when it is well."""
 
     users: UsersSpec = Field(description="how users fare")
+    served: ServedSpec | None = Field(
+        None, description="how all users fare: what a failover must better, and is judged by"
+    )
     bad_above: Ratio = Field(0.05, gt=0, le=0.4, description="the share of failing requests that users must not see")
     vantage_points: tuple[VantagePointSpec, ...] = Field(
         min_length=2, max_length=16, description="from where it is asked"
