@@ -48,7 +48,7 @@ class Scoring(Protocol):
 
 OURS: Mapping[str, Callable[[], Scoring]] = {
     "signal tier (novelty)": lambda: Detector("signal"),
-    "fleet tier (robust-seasonal)": lambda: Detector("fleet"),
+    "fleet tier (familiar)": lambda: Detector("fleet"),
 }
 RIVALS: Mapping[str, Callable[[], Scoring]] = {
     "river GaussianScorer": RiverGaussian,

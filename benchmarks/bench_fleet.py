@@ -32,7 +32,7 @@ def policies() -> PolicySet:
         document="",
         origin="bench",
         query=query,
-        detector="robust-seasonal",
+        detector="familiar",
         side=Side.BOTH,
         false_alarms_per_week=1.0,
         min_deviation=0.0,
@@ -101,7 +101,7 @@ def alarms(budget: float) -> float:
     """Return how many alarms begin in a row's week of noise, after a week of learning, at one-minute steps."""
     rows, step_s, days = 100, 60.0, 14
     chance = np.random.default_rng(3)
-    detector = DETECTORS["robust-seasonal"](replace(usual(rows), false_alarms_per_week=np.full(rows, budget)))
+    detector = DETECTORS["familiar"](replace(usual(rows), false_alarms_per_week=np.full(rows, budget)))
     learn, before, began = np.ones(rows, np.bool_), np.zeros(rows, np.bool_), 0
     size = np.linspace(0, 60, rows)
     for step in range(round(days * DAY_S / step_s)):
@@ -120,10 +120,10 @@ def beside(rows: int = 100_000, few: int = 200) -> None:
 
     chance = np.random.default_rng(5)
     values = 100.0 + chance.normal(0, 3, (40, rows))
-    names = ("robust-seasonal", "novelty")
+    names = ("familiar", "novelty")
     alone = {name: [DETECTORS[name](usual(1)) for _ in range(few)] for name in names}
     scorers = [GaussianScorer(window_size=100) for _ in range(few)]
-    fleet, kept, one = DETECTORS["robust-seasonal"](usual(rows)), np.empty(rows), np.ones(1, np.bool_)
+    fleet, kept, one = DETECTORS["familiar"](usual(rows)), np.empty(rows), np.ones(1, np.bool_)
 
     def whole(step: int) -> None:
         fleet.score(START + step * TICK_S, values[step])
@@ -142,7 +142,7 @@ def beside(rows: int = 100_000, few: int = 200) -> None:
     table = (
         ("copy of the values", rows, lambda step: np.copyto(kept, values[step])),
         ("fleet tier, arrays", rows, whole),
-        ("fleet tier, series by series", few, lambda step: by_series("robust-seasonal", step)),
+        ("fleet tier, series by series", few, lambda step: by_series("familiar", step)),
         ("signal tier (it is meant for few)", few, lambda step: by_series("novelty", step)),
         ("river GaussianScorer in a loop", few, of_river),
     )

@@ -43,7 +43,7 @@ def a_watch(key: str = WATCH, **changes: object) -> WatchPolicy:
         document="",
         origin="test",
         query=WatchQuery(policy=key, expr=str(expr), identity=(), max_series=1000),
-        detector="robust-seasonal",
+        detector="familiar",
         side=Side.BOTH,
         false_alarms_per_week=1.0,
         min_deviation=0.0,

@@ -42,15 +42,14 @@ def test_what_is_far_off_is_found_at_once_and_says_what_was_expected() -> None:
     assert finding.since == finding.at == days.now
 
 
-def test_a_little_off_needs_a_second_sample() -> None:
+def test_what_is_beyond_the_band_is_found_at_its_first_sample() -> None:
     days = taught("checkout")
-    far = days.tick([160.0]).findings[0]
+    usual = days.ticks(20)[-1]
+    (far,) = days.tick([160.0]).findings
     days.ticks(20)
-    little = [far.expected + 1.5 * (far.upper - far.expected)]
-    assert days.tick(little).findings == ()
-    first = days.now
-    (finding,) = days.tick(little).findings
-    assert finding.since == first
+    (finding,) = days.tick([far.expected + 4.0 * (far.upper - far.expected)]).findings
+    assert usual.findings == ()
+    assert finding.since == finding.at == days.now
 
 
 def test_a_finding_stands_until_it_has_been_calm_for_four_samples() -> None:

@@ -73,5 +73,5 @@ def test_a_checkpoint_that_is_out_of_shape_is_learnt_again_in_part(tmp_path: Pat
     again = Days(days.policies, days.index)
     again.now = days.now
     (refused,) = local.restore(again.bank, tmp_path / "bank.npz")
-    assert refused.startswith("watch robust-seasonal@86400: ")
+    assert refused.startswith("watch familiar@86400: ")
     assert again.tick([160.0]).findings == ()

@@ -217,7 +217,7 @@ def test_a_policy_of_the_signal_tier_says_what_the_adapter_says_and_calls_once()
 @pytest.mark.parametrize(
     ("spec", "detector", "budget"),
     [
-        ("{query: x}", "robust-seasonal", 0.2),
+        ("{query: x}", "familiar", 0.2),
         ("{query: x, tier: fleet, detector: novelty}", "novelty", 0.2),
         ("{query: x, tier: signal, falseAlarmsPerWeek: 3}", "novelty", 3.0),
     ],

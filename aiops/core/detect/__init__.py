@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiops.core.detect.familiar import Familiar
 from aiops.core.detect.novelty import Novelty
-from aiops.core.detect.robust_seasonal import RobustSeasonal
 from aiops.core.detect.rules import RowRules, RuledDetector
 
 DETECTORS: Mapping[str, Callable[[RowRules], RuledDetector]] = {
-    RobustSeasonal.name: RobustSeasonal,
+    Familiar.name: Familiar,
     Novelty.name: Novelty,
 }
 
@@ -33,7 +33,7 @@ class TierDefaults:
 
 
 TIERS: Mapping[Tier, TierDefaults] = {
-    Tier.FLEET: TierDefaults(detector=RobustSeasonal.name, false_alarms_per_week=0.2),
+    Tier.FLEET: TierDefaults(detector=Familiar.name, false_alarms_per_week=0.2),
     Tier.SIGNAL: TierDefaults(detector=Novelty.name, false_alarms_per_week=1.0),
 }
 

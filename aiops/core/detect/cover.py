@@ -1,0 +1,119 @@
+"""Which values rows have taken, as few that stand for all: and how far a sample lies from the nearest of them.
+
+A value becomes one of them when it lies farther from all others than is calm in its row. Of too many, the one is
+dropped whose neighbours are closest to each other. While a row stays on the stretch whose gaps are calm (its home),
+nothing has to be looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.protocols import Arrays
+
+KEPT = 48
+YOUNG = 7
+"""How many values wait until they are old enough to be examples."""
+
+APART_S = 300.0
+"""New examples of a row come no closer together than this."""
+
+GAP_CALMS = 4.0
+"""Examples at most so many times what is calm apart leave no gap that is worth a look."""
+
+RESOLUTION = 1e-4
+"""Distances below this share of the value are none."""
+
+_PLACES = np.arange(KEPT)
+_ROWS = ("values", "young", "young_at", "home")
+
+
+class Cover:
+    """Arrays over n rows, changed in place. values: float32[n, 48], sorted, +inf where there is none yet.
+
+    young, young_at: float32[n, 7], values that are no examples yet, and when they came (seconds since `epoch`).
+    home: float64[2, n], from where to where a row's values are calm.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.values = np.full((rows, KEPT), np.inf, np.float32)
+        self.young, self.young_at = np.full((rows, YOUNG), np.nan, np.float32), np.zeros((rows, YOUNG), np.float32)
+        self.home = np.stack([np.full(rows, np.inf), np.full(rows, -np.inf)])
+        self.epoch = 0.0
+
+    def distances(self, rows: Rows, at: Instant, values: F64, delay_s: float) -> F64:
+        """Return float64[m]: how far values of some rows lie from the nearest example, NaN where there is none."""
+        sample = values.astype(np.float32)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            nearest = np.abs(self.values[rows] - sample).min(axis=1)
+            old = at - self.epoch - self.young_at[rows] >= delay_s
+            young = np.where(old, np.abs(self.young[rows] - sample), np.inf)
+        out = np.fmin(nearest, np.fmin.reduce(young, axis=1)).astype(np.float64)
+        out[out <= RESOLUTION * np.abs(values)] = 0.0
+        return np.where(np.isfinite(out), out, np.nan)
+
+    def grow(self, rows: Rows, at: Instant, delay_s: float) -> None:
+        """Let what is old enough in some rows become an example."""
+        old = (at - self.epoch - self.young_at[rows] >= delay_s) & np.isfinite(self.young[rows])
+        for place in np.flatnonzero(old.any(axis=0)).tolist():
+            mine = rows[old[:, place]]
+            self._insert(mine, self.young[mine, place])
+            self.young[mine, place] = np.nan
+
+    def note(self, rows: Rows, at: Instant, values: F64) -> None:
+        """Let values of some rows wait until they are examples; one in five minutes is enough."""
+        since = np.float32(at - self.epoch)
+        newest = np.where(np.isfinite(self.young[rows]), self.young_at[rows], -np.inf)
+        free = since - newest.max(axis=1) >= APART_S * 0.99
+        rows, newest = rows[free], newest[free]
+        place = newest.argmin(axis=1)
+        self.young[rows, place] = values[free].astype(np.float32)
+        self.young_at[rows, place] = since
+
+    def settle(self, rows: Rows, values: F64, calm: F64) -> None:
+        """Find the homes of some rows around their values; those whose value is far from all stay where they were."""
+        known = self.values[rows].astype(np.float64)
+        near = np.abs(known - values[:, None])
+        nearest = near.argmin(axis=1)
+        there = np.take_along_axis(near, nearest[:, None], 1)[:, 0] <= np.maximum(calm, RESOLUTION * np.abs(values))
+        rows, known, nearest, calm = rows[there], known[there], nearest[there, None], calm[there]
+        with np.errstate(invalid="ignore"):
+            torn = ~(np.diff(known, axis=1) <= GAP_CALMS * calm[:, None])
+        begins = np.concatenate([np.ones((len(rows), 1), np.bool_), torn], axis=1)
+        ends = np.concatenate([torn, np.ones((len(rows), 1), np.bool_)], axis=1)
+        first = np.where(begins & (nearest >= _PLACES), _PLACES, 0).max(axis=1)
+        last = np.where(ends & (nearest <= _PLACES), _PLACES, KEPT - 1).min(axis=1)
+        every = np.arange(len(rows))
+        self.home[0, rows] = known[every, first] - calm
+        self.home[1, rows] = known[every, last] + calm
+
+    def take(self, rows: Rows) -> None:
+        """Become the cover of other rows; -1 starts afresh."""
+        fresh, old = Cover(len(rows)), rows >= 0
+        for name in _ROWS[:3]:
+            getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
+        fresh.home[:, old] = self.home[:, rows[old]]
+        fresh.epoch = self.epoch
+        self.__dict__.update(fresh.__dict__)
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {name: getattr(self, name) for name in _ROWS} | {"epoch": np.array([self.epoch])}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint whose shapes were checked."""
+        for name in _ROWS:
+            setattr(self, name, np.array(arrays[name], getattr(self, name).dtype))
+        self.epoch = float(arrays["epoch"][0])
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _insert(self, rows: Rows, values: F64) -> None:
+        """Add one value to each of some rows; where there is no room, drop one from the tightest place."""
+        with np.errstate(invalid="ignore"):
+            grown = np.sort(np.concatenate([self.values[rows], values[:, None]], axis=1), axis=1)
+            room = np.isinf(grown[:, -1])
+            tight = np.where(room, KEPT, 1 + np.argmin(grown[:, 2:] - grown[:, :-2], axis=1))
+        kept: Bools = np.arange(KEPT + 1)[None, :] != tight[:, None]
+        self.values[rows] = grown[kept].reshape(len(rows), KEPT)

@@ -1,0 +1,99 @@
+"""Between what values rows have stayed at each time of a season, and how far a sample lies beyond."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.model import F64, Instant, Rows
+from aiops.core.protocols import Arrays
+
+BINS = 40
+FORGETS = 0.0
+"""By which share of its width an envelope shrinks from season to season, so that what is long past is no excuse."""
+
+WAITS = 3
+"""A stretch of the season counts once so many have begun after it: an anomaly does not excuse itself."""
+
+_NOWHERE = -(2**40)
+_ROWS = ("low", "high", "waiting")
+
+
+class Envelopes:
+    """Arrays over n rows, changed in place. low, high: float32[40, n]; +inf and -inf where nothing is known.
+
+    waiting: float32[2, 3, n], least and greatest of the stretches that do not count yet.
+    """
+
+    def __init__(self, rows: int, season_s: float) -> None:
+        self.season_s = season_s
+        self._width_s = season_s / BINS
+        self.low, self.high = np.full((BINS, rows), np.inf, np.float32), np.full((BINS, rows), -np.inf, np.float32)
+        self.waiting = np.stack([np.full((WAITS, rows), np.inf), np.full((WAITS, rows), -np.inf)]).astype(np.float32)
+        self._turns, self._open = [_NOWHERE] * WAITS, _NOWHERE
+        self._cached, self._union = _NOWHERE, np.zeros((2, rows))
+
+    def around(self, at: Instant) -> F64:
+        """Return float64[2, n]: least and greatest value at this time of earlier seasons, +inf and -inf of unknown."""
+        turn = math.floor(at / self._width_s)
+        if turn != self._cached:
+            here = turn % BINS
+            near = [(here - 1) % BINS, here, (here + 1) % BINS]
+            self._union = np.stack([self.low[near].min(axis=0), self.high[near].max(axis=0)]).astype(np.float64)
+            self._cached = turn
+        return self._union
+
+    def turns(self, at: Instant) -> bool:
+        """Return whether `at` lies in another stretch of the season than what was noted last."""
+        return math.floor(at / self._width_s) != self._open
+
+    def turn(self, at: Instant) -> None:
+        """Begin the stretch of `at`; what has waited long enough counts."""
+        turn = math.floor(at / self._width_s)
+        for slot, waits in enumerate(self._turns):
+            if waits != _NOWHERE and (turn - waits >= WAITS or turn < waits):
+                self._count(waits % BINS, self.waiting[:, slot])
+                self._turns[slot] = _NOWHERE
+        self._open, self._turns[turn % WAITS] = turn, turn
+        self._cached = _NOWHERE
+
+    def note(self, values: F64) -> None:
+        """Take values into the open stretch; NaN is none."""
+        low, high = self.waiting[:, self._open % WAITS]
+        np.fmin(low, values, out=low, casting="same_kind")
+        np.fmax(high, values, out=high, casting="same_kind")
+
+    def take(self, rows: Rows) -> None:
+        """Become the envelopes of other rows; -1 starts afresh."""
+        fresh, old = Envelopes(len(rows), self.season_s), rows >= 0
+        for name in _ROWS:
+            getattr(fresh, name)[..., old] = getattr(self, name)[..., rows[old]]
+        fresh._turns, fresh._open = self._turns, self._open
+        self.__dict__.update(fresh.__dict__)
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        return {name: getattr(self, name) for name in _ROWS} | {"turns": np.array([*self._turns, self._open])}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint whose shapes were checked."""
+        for name in _ROWS:
+            setattr(self, name, np.array(arrays[name], np.float32))
+        *self._turns, self._open = (int(turn) for turn in arrays["turns"])
+        self._cached = _NOWHERE
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _count(self, place: int, waited: NDArray[np.float32]) -> None:
+        """Let what waited count in a stretch of the season; the oldest of it shrinks a little."""
+        low, high = self.low[place], self.high[place]
+        if FORGETS:
+            with np.errstate(invalid="ignore"):
+                shrink = np.nan_to_num(FORGETS * (high - low)) * np.isfinite(waited[0])
+            low += shrink
+            high -= shrink
+        np.minimum(low, waited[0], out=low)
+        np.maximum(high, waited[1], out=high)
+        waited[0], waited[1] = np.inf, -np.inf

@@ -1,0 +1,329 @@
+"""`familiar`: how far samples lie from what their rows have been through, for rows by the hundred thousand.
+
+The thought is that of `novelty`: distances to the nearest of the past, each as a surprise in the row's own record,
+joined by their root mean square. Here the past is kept as 48 values that stand for all (`cover`) and as what a row
+stayed within at each time of its season (`envelopes`); how often a surprise may come is read from the row's own
+(`habits`). A sample that both know is calm, and costs a few comparisons; only the others are looked at. The score is
+2^(decades that a surprise is rarer than the budget of false alarms).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.detect.cover import RESOLUTION, Cover
+from aiops.core.detect.envelopes import Envelopes
+from aiops.core.detect.episodes import Episodes
+from aiops.core.detect.habits import Habits, Surprised
+from aiops.core.detect.records import Records, Tails
+from aiops.core.detect.rules import WEEK_S, RowRules
+from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.protocols import Arrays, Scores
+
+EXTREME_DECADES = 1.0
+"""What is so much rarer than the budget (a score of 2) is extreme, and guarded against as an example of the usual."""
+
+DELAY_S, DELAY_SAMPLES = 1800.0, 4.0
+"""What is new becomes an example of what is usual after so long: an anomaly does not excuse itself at once."""
+
+LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
+"""A row is trusted after this much time, and so many samples."""
+
+LEVEL_TAU_S, LEVEL_GAIN_MOST = 3600.0, 0.1
+BLOCK = 8192
+"""Limits of all rows are found anew as the season turns (twice an hour of a day), so many rows at a time."""
+
+CALM_SCORE = 0.5
+FIRST_SAMPLES = 8.0
+"""Distances to fewer values say nothing."""
+
+_MOST = 1e36
+_FIRST_STEP_S, _GAP_STEPS = 60.0, 3.0
+VIEWS = ("value", "context")
+_VALUE, _CONTEXT = range(2)
+_SAMPLES, _SEEN_S, _LEVEL = range(3)
+_CLOCK = ("_last_at", "_since", "_step_s")
+_PARTS = ("cover", "envelopes", "records", "habits", "episodes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Looked:
+    """What was found out of the m rows whose sample is not calm.
+
+    distances, each: float64[m, 2], of value and of context, and how surprising each is; surprises: both, joined.
+    """
+
+    at: Instant
+    values: F64
+    rows: Rows
+    distances: F64
+    tails: Tails
+    each: F64
+    surprises: F64
+
+
+class Familiar:
+    """State of n rows, owned by the bank and changed in place. state: float64[3, n], samples, seconds seen and level.
+
+    reach: float32[2, n], how far beyond what is known a value, or one of its context, alone spends the budget.
+    """
+
+    name = "familiar"
+    version = 1
+    open_hits = 1
+    """One sample is enough: what a single one is worth is in its score already."""
+
+    def __init__(self, rules: RowRules) -> None:
+        rows = len(rules)
+        self.rules = rules
+        self._cover, self._envelopes = Cover(rows), Envelopes(rows, rules.season_s)
+        self._records, self._habits, self._episodes = Records(rows, 2), Habits(rows), Episodes(rows)
+        self._state, self._reach = np.zeros((3, rows)), np.zeros((2, rows), np.float32)
+        self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
+        self._looked: _Looked | None = None
+        self._told: _Looked | None = None
+        self._see()
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds between samples, as they came lately."""
+        return self._step_s
+
+    # -- the tick ------------------------------------------------------------------------------------
+
+    def score(self, at: Instant, values: F64) -> Scores:
+        """Score `values` (float64[n], NaN is missing) without learning from them."""
+        looked = self._told = self._look(at, values)
+        low, high = self._envelopes.around(at)
+        expected = np.minimum(np.maximum(self._state[_LEVEL], low), high)
+        np.copyto(expected, self._state[_LEVEL], where=low > high)
+        known = low <= high
+        lower = np.where(known, low - self._reach[_CONTEXT], self._cover.home[0] - self._reach[_VALUE])
+        upper = np.where(known, high + self._reach[_CONTEXT], self._cover.home[1] + self._reach[_VALUE])
+        least = RESOLUTION * np.abs(expected) + 1e-12
+        np.minimum(lower, expected - least, out=lower)
+        np.maximum(upper, expected + least, out=upper)
+        score = np.where(np.isfinite(values) & self._learned, 0.0, math.nan)
+        away = values - expected
+        score += CALM_SCORE * np.minimum(np.abs(away) / np.where(away > 0, upper - expected, expected - lower), 1.0)
+        rows = looked.rows
+        score[rows] = np.where(self._learned[rows], 2.0 ** self._habits.decades(rows, looked.surprises), math.nan)
+        score = self._ruled(away, expected, score)
+        self._reconcile(values, score, expected, (lower, upper))
+        return Scores(score=score, expected=expected, lower=lower, upper=upper, learned=self._learned)
+
+    def p_values(self, scores: Scores, values: F64, rows: Rows) -> F64:
+        """Return P(a sample deviates at least so far) for some rows: exponential, through the edge of the band."""
+        away = values[rows] - scores.expected[rows]
+        edge = np.where(
+            away > 0, scores.upper[rows] - scores.expected[rows], scores.expected[rows] - scores.lower[rows]
+        )
+        edge = np.where(np.isfinite(edge), np.maximum(edge, 1e-300), math.inf)
+        budget = np.minimum(self.rules.false_alarms_per_week[rows] * self._step_s / WEEK_S, 0.5)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(np.maximum(np.log(budget) * np.abs(away) / edge, -700.0)), np.float64)
+
+    def evidence(self, row: int) -> Mapping[str, float]:
+        """Return level and limit of a row; distances and surprises at the last score where its sample was not calm."""
+        found = {
+            "level": float(self._state[_LEVEL, row]),
+            "allowed": float(self._habits.limits(np.array([row]))[0]),
+        }
+        looked = self._told
+        place = np.flatnonzero(looked.rows == row) if looked is not None else np.zeros(0)
+        if looked is not None and len(place):
+            here = int(place[0])
+            found |= {f"distance_{view}": float(looked.distances[here, kind]) for kind, view in enumerate(VIEWS)}
+            found |= {f"surprise_{view}": float(looked.each[here, kind]) for kind, view in enumerate(VIEWS)}
+            found["surprise"] = float(looked.surprises[here])
+        return {name: number for name, number in found.items() if math.isfinite(number)}
+
+    def learn(self, at: Instant, values: F64, learn: Bools) -> None:
+        """Learn from the rows where `learn` is True and the value is finite."""
+        looked = self._looked
+        if looked is None or looked.at != at or not np.array_equal(looked.values, values, equal_nan=True):
+            looked = self._look(at, values)
+        taken = np.isfinite(values) & learn
+        self._pass_time(at, taken)
+        clean = np.where(taken, np.clip(values, -_MOST, _MOST), math.nan)
+        mine = taken[looked.rows]
+        if mine.any():
+            self._learn_news(at, looked, mine, clean)
+        if self._envelopes.turns(at):
+            self._envelopes.turn(at)
+            self._settle_all()
+        self._envelopes.note(clean)
+        state = self._state
+        begun = taken & (state[_SAMPLES] == 0)
+        state[_LEVEL, begun] = clean[begun]
+        level = min(1.0 - math.exp(-self._step_s / LEVEL_TAU_S), LEVEL_GAIN_MOST)
+        state[_LEVEL] += np.nan_to_num(clean - state[_LEVEL]) * np.maximum(level, 1.0 / (1.0 + state[_SAMPLES]))
+        state[_SAMPLES] += taken
+        state[_SEEN_S] += self._step_s * taken
+        self._learned = self._trusted()
+        self._looked = None
+
+    def follow(self, rules: RowRules) -> None:
+        """Follow other rules from now on; as many rows, and the same season."""
+        self.rules = rules
+        self._habits.forget_pace()
+        self._see()
+
+    def take(self, rows: Rows) -> None:
+        """Become the detector of other rows: row i continues old row `rows[i]`, or starts afresh where that is -1."""
+        self.rules = self.rules.take(rows)
+        for name in _PARTS:
+            getattr(self, f"_{name}").take(rows)
+        old, state, reach = rows >= 0, np.zeros((3, len(rows))), np.zeros((2, len(rows)), np.float32)
+        state[:, old], reach[:, old] = self._state[:, rows[old]], self._reach[:, rows[old]]
+        self._state, self._reach, self._looked, self._told = state, reach, None, None
+        self._see()
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint."""
+        own: dict[str, NDArray[np.generic]] = {
+            "state": self._state,
+            "reach": self._reach,
+            "clock": np.array([getattr(self, name) for name in _CLOCK], np.float64),
+        }
+        parts = {name: getattr(self, f"_{name}").arrays() for name in _PARTS}
+        return own | {f"{name}_{key}": array for name, arrays in parts.items() for key, array in arrays.items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
+        for name, array in self.arrays().items():
+            if name not in arrays or arrays[name].shape != array.shape:
+                raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
+        for name in _PARTS:
+            own = {key.removeprefix(f"{name}_"): array for key, array in arrays.items() if key.startswith(f"{name}_")}
+            getattr(self, f"_{name}").restore(own)
+        self._state, self._reach = np.array(arrays["state"], np.float64), np.array(arrays["reach"], np.float32)
+        for name, number in zip(_CLOCK, arrays["clock"].tolist(), strict=True):
+            setattr(self, name, number)
+        self._looked = self._told = None
+        self._see()
+
+    # -- inner ---------------------------------------------------------------------------------------
+
+    def _see(self) -> None:
+        """Make what follows from the state and the rules."""
+        rules = self.rules
+        self._sides = not bool((rules.above & rules.below).all())
+        self._floors = bool(rules.min_deviation.any() or rules.min_deviation_ratio.any())
+        self._learned = self._trusted()
+
+    def _trusted(self) -> Bools:
+        return np.asarray((self._state[_SEEN_S] >= LEARNED_S) & (self._state[_SAMPLES] >= LEARNED_SAMPLES))
+
+    def _step_at(self, at: Instant) -> float:
+        """Return the seconds that a sample at `at` stands for: a gap is one step, one that repeats is the step."""
+        since = at - self._last_at
+        usual = since > 0 and (since <= _GAP_STEPS * self._step_s or abs(since - self._since) < 0.01 * since)
+        return since if usual else self._step_s
+
+    def _look(self, at: Instant, values: F64) -> _Looked:
+        """Find the rows whose sample is not calm, and how surprising those are."""
+        step_s = self._step_at(at)
+        self._habits.follow(self.rules.false_alarms_per_week, step_s)
+        low, high = self._envelopes.around(at)
+        home, calm = self._cover.home, self._records.calm[_CONTEXT]
+        inside = (values >= home[0]) & (values <= home[1])
+        inside &= ((values >= low - calm) & (values <= high + calm)) | (low > high)
+        rows = np.flatnonzero(np.isfinite(values) & ~inside)
+        sample, low, high = np.clip(values[rows], -_MOST, _MOST), low[rows], high[rows]
+        delay_s = max(DELAY_S, DELAY_SAMPLES * step_s) * 0.99
+        away = self._cover.distances(rows, at, sample, delay_s)
+        beyond = np.maximum(np.maximum(low - sample, sample - high), 0.0)
+        beyond = np.where(beyond <= RESOLUTION * np.abs(sample), 0.0, beyond)
+        young = self._state[_SAMPLES, rows] < FIRST_SAMPLES
+        distances = np.stack([np.where(young, math.nan, away), np.where(low <= high, beyond, math.nan)], axis=1)
+        tails = self._records.tails(rows)
+        each = tails.surprises(distances)
+        self._looked = _Looked(
+            at=at, values=values.copy(), rows=rows, distances=distances, tails=tails, each=each, surprises=_joined(each)
+        )
+        return self._looked
+
+    def _pass_time(self, at: Instant, taken: Bools) -> None:
+        step_s = self._step_at(at)
+        if not math.isfinite(self._last_at):
+            self._cover.epoch = at
+        self._since, self._last_at, self._step_s = at - self._last_at, at, step_s
+        low, high = self._envelopes.around(at)
+        self._records.pass_time(at)
+        self._records.total[_VALUE] += taken & (self._state[_SAMPLES] >= FIRST_SAMPLES)
+        self._records.total[_CONTEXT] += taken & (low <= high)
+        self._habits.pass_time(taken & self._learned)
+
+    def _learn_news(self, at: Instant, looked: _Looked, mine: Bools, clean: F64) -> None:
+        """Learn from samples that are not calm; what is extreme is taken out of `clean`."""
+        rows, records, delay_s = looked.rows[mine], self._records, max(DELAY_S, DELAY_SAMPLES * self._step_s) * 0.99
+        values, surprises, away = clean[rows], looked.surprises[mine], looked.distances[mine, _VALUE]
+        learned = self._learned[rows]
+        decades, on = self._habits.decades(rows, surprises), self._episodes.on(rows, at)
+        extreme = learned & (decades >= EXTREME_DECADES)
+        # what goes on is one piece of news, however long it lasts: it must not make itself usual
+        news = ~learned | (decades < 0) | ~(on | self._habits.going_on(rows, at))
+        habit = learned & ~extreme & ~on
+        self._habits.note(at, Surprised(rows=rows[habit], surprises=surprises[habit]))
+        kept = ~extreme
+        if extreme.any():
+            kept[extreme] = self._episodes.excused(rows[extreme], at, values[extreme])
+        records.learn(rows[news], looked.tails.capped(looked.distances)[mine][news])
+        self._settle(rows)
+        self._cover.grow(rows, at, delay_s)
+        calm = records.calm[_VALUE, rows]
+        new = kept & ~(away <= calm)
+        self._cover.note(rows[new], at, values[new])
+        self._cover.settle(rows, values, calm)
+        clean[rows[~kept]] = math.nan
+
+    def _settle(self, rows: Rows) -> None:
+        """Find out anew what is calm in some rows, and their limits."""
+        self._habits.settle(rows)
+        self._records.settle(rows)
+        self._reach[:, rows] = self._records.tails(rows).reach(self._habits.limits(rows)[:, None]).T
+
+    def _settle_all(self) -> None:
+        """Find the limits of all rows anew, a block at a time."""
+        for first in range(0, len(self._learned), BLOCK):
+            self._settle(np.arange(first, min(first + BLOCK, len(self._learned))))
+
+    def _ruled(self, away: F64, expected: F64, score: F64) -> F64:
+        """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""
+        rules = self.rules
+        if self._floors:
+            least = np.maximum(rules.min_deviation, rules.min_deviation_ratio * np.abs(expected))
+            share = np.divide(np.abs(away), least, out=np.full(len(away), math.inf), where=least > 0)
+            score = np.where(np.isnan(score), score, np.minimum(score, share))
+        if self._sides:
+            counts = np.where(away > 0, rules.above, rules.below)
+            score = np.where(np.isnan(score) | counts, score, 0.0)
+        return score
+
+    def _reconcile(self, values: F64, score: F64, expected: F64, band: tuple[F64, F64]) -> None:
+        """Let a value lie outside the band where it is anomalous, and inside where it is not: both distances count."""
+        lower, upper = band
+        with np.errstate(invalid="ignore"):
+            over, inside = score > 1.0, (lower <= values) & (values <= upper)
+        rows = np.flatnonzero((over & inside) | (~over & ~inside & np.isfinite(score)))
+        if len(rows):
+            away = values[rows] - expected[rows]
+            edge = np.where(over[rows], expected[rows] + away / np.maximum(score[rows], 1.0), values[rows])
+            upper[rows] = np.where(away > 0, edge, upper[rows])
+            lower[rows] = np.where(away > 0, lower[rows], edge)
+        if self._sides:
+            np.copyto(lower, -math.inf, where=~self.rules.below)
+            np.copyto(upper, math.inf, where=~self.rules.above)
+
+
+def _joined(surprises: F64) -> F64:
+    """Return float64[m]: the root mean square of the surprises that are known."""
+    known = np.isfinite(surprises)
+    square = np.where(known, surprises * surprises, 0.0).sum(axis=1)
+    return np.asarray(np.sqrt(square / np.maximum(known.sum(axis=1), 1)), np.float64)
