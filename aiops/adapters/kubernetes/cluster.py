@@ -173,7 +173,7 @@ class KubernetesCluster:
     def _items(self, path: str, field_selector: str = "") -> tuple[list[dict[str, Any]], float]:
         """Return the objects of a path and for how many seconds they may have changed since.
 
-        Raises ClusterUnavailable when that is long, NoPermission when the right is gone.
+        Raises ClusterUnavailable when that is long, NoPermission when the right is gone, NotServed when there is none.
         """
         informer = self._informer(path, field_selector)
         error, age_s, denials = informer.error, informer.age_s(), informer.denials
@@ -181,6 +181,9 @@ class KubernetesCluster:
             since = f" (last heard of {age_s:.0f} s ago)" if math.isfinite(age_s) else ""
             failure = NoPermission if denials else ClusterUnavailable
             raise failure(f"{path}: {error}{since}")
+        if informer.synced.is_set() and informer.known() is None:
+            # no answer is no empty list: who saw no autoscaler would fight it, and take its floor for handed back (S4)
+            raise NotServed(f"the API server does not serve {path}")
         return informer.objects(), age_s
 
     def _informer(self, path: str, field_selector: str = "") -> Informer:

@@ -31,8 +31,12 @@ STEADY_S = 10.0
 """A watch that lasted this long was a good one: what ends it is the first failure again."""
 
 
+LONGEST_S = 2 * SILENCE_S
+"""The server ends a watch long before; one that goes on is kept open by something between, and may hear nothing."""
+
+
 class _TooOld(Exception):
-    """The resourceVersion is gone (410): list again."""
+    """What is known is nothing to go on from, since its resourceVersion is gone (410) or went back: list again."""
 
 
 class Informer:
@@ -41,8 +45,9 @@ class Informer:
     denials: how many times in a row that was for want of permission. read: set once there was any answer.
     """
 
-    def __init__(self, http: Http, path: str, field_selector: str = "") -> None:
+    def __init__(self, http: Http, path: str, field_selector: str = "", longest_s: float = LONGEST_S) -> None:
         self.path = path
+        self._longest_s = longest_s
         self._http = http
         self._keep = keeps(path)
         self._selector = {"fieldSelector": field_selector} if field_selector else {}
@@ -156,6 +161,9 @@ class Informer:
         self.read.set()
 
     def _watch(self) -> None:
+        if self._stopping.is_set():
+            return
+        ends_at = time.monotonic() + self._longest_s
         query = {
             "watch": "true",
             "resourceVersion": self._version,
@@ -175,7 +183,10 @@ class Informer:
                 raise refusal(response, f"watch {self.path}")
             self.error, self.denials = "", 0
             for event in _lines(response):
-                self._apply(event)
+                if event is not None:
+                    self._apply(event)
+                if time.monotonic() > ends_at:
+                    break
         finally:
             self._response = None
             response.close()
@@ -186,7 +197,11 @@ class Informer:
             if item.get("code") == 410:
                 raise _TooOld
             raise refused(int(item.get("code") or 500), str(item.get("message", "")), f"watch {self.path}")
-        self._version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
+        version = str((item.get("metadata") or {}).get("resourceVersion", self._version))
+        if _precedes(version, self._version):
+            # a history that goes back, be it one that was restored or one that is told twice, overwrites nothing newer
+            raise _TooOld
+        self._version = version
         objects = dict(self._objects or {})
         if kind in ("ADDED", "MODIFIED"):
             objects[_key(item)] = self._keep(item)
@@ -195,7 +210,13 @@ class Informer:
         self._objects = objects
 
 
-def _lines(response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+def _precedes(version: str, other: str) -> bool:
+    """Return whether one resourceVersion is older than another; they are numbers where that can be told."""
+    return version.isdecimal() and other.isdecimal() and int(version) < int(other)
+
+
+def _lines(response: BaseHTTPResponse) -> Iterator[dict[str, Any] | None]:
+    """Yield events, and None for each piece in which there was none."""
     rest = b""
     for part in response.stream(amt=None, decode_content=True):
         rest += part
@@ -204,6 +225,7 @@ def _lines(response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
             if line.strip():
                 # events share the names of their fields, which are most of an object (json makes them anew each time)
                 yield orjson.loads(line)
+        yield None
 
 
 def _key(item: dict[str, Any]) -> str:
