@@ -112,13 +112,12 @@ def test_s1_all_metrics_lost_freezes(failing, before_s):
     if group.run(before_s).plan is not None:
         return
     group.silent = set(POINTS)
-    for _ in range(60):
+    for number in range(60):
         found = group.tick()
-        assert (found.plan, found.judgement.word, found.judgement.reason) == (
-            None,
-            VerdictWord.ASK,
-            Reason.PARTITIONED,
-        )
+        assert (found.plan, found.judgement.reason) == (None, Reason.PARTITIONED)
+        # a person is asked once it has lasted for a minute, trouble before it counted in
+        assert found.judgement.word is VerdictWord.ASK or number < 12
+        assert found.judgement.word in (VerdictWord.WAIT, VerdictWord.ASK)
         assert {one.health for one in found.memory.sites.values()} == {Health.INCONCLUSIVE}
 
 

@@ -147,6 +147,16 @@ def test_hearing_no_majority_of_the_vantage_points_may_be_our_own_fault(silent):
     assert (found.plan, found.judgement.word, found.judgement.reason) == (None, VerdictWord.ASK, Reason.PARTITIONED)
 
 
+def test_one_answer_that_does_not_come_wakes_nobody():
+    group = Driven().settled()
+    group.silent = {"edge", "west", "north"}
+    assert group.tick().judgement.word is VerdictWord.WAIT
+    assert group.run(55.0).judgement.word is VerdictWord.WAIT
+    assert group.tick().judgement.word is VerdictWord.ASK
+    group.silent = set()
+    assert group.tick().judgement.word is not VerdictWord.ASK
+
+
 def test_an_api_that_is_down_while_users_are_served_is_a_hold():
     group = Driven().settled()
     group.cluster_errors = {"west": "timed out"}
@@ -206,7 +216,7 @@ def test_what_nobody_can_read_cannot_be_moved():
     group = Driven().settled()
     group.weights = {}
     group.fail("west", 1.0, OUTSIDE)
-    found = group.run(60.0)
+    found = group.run(65.0)
     assert (found.plan, found.judgement.word, found.judgement.reason) == (None, VerdictWord.ASK, Reason.UNKNOWN_TARGET)
 
 

@@ -73,7 +73,7 @@ class GroupState:
 
     moved_at: when a failover last moved traffic. weights: percent by backend as they were last seen. override_until:
     how long weights that a person wrote are respected. trouble_since: since when users may be failing and it is not
-    known, infinite while it is.
+    known, infinite while it is. paged: when people were last told what, while that is not forgotten.
     """
 
     sites: Mapping[str, SiteState] = field(default_factory=dict)
@@ -83,6 +83,7 @@ class GroupState:
     weights: tuple[tuple[str, int], ...] = ()
     override_until: Instant = -math.inf
     trouble_since: Instant = math.inf
+    paged: Mapping[str, Instant] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=Wanted)
     fingerprint: str = ""
     decision_id: str = ""

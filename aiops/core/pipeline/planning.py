@@ -33,6 +33,7 @@ from aiops.core.model import (
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
+from aiops.core.pipeline.paging import noted, page
 from aiops.core.pipeline.planners import PLANNERS
 from aiops.core.planning import Judged, Situation
 from aiops.core.plans.changes import answered
@@ -88,6 +89,7 @@ class _Made:
     seen: dict[PolicyKey, Inputs] = field(default_factory=dict)
     signals: dict[PolicyKey, Mapping[str, Signal]] = field(default_factory=dict)
     envs: dict[PolicyKey, Env] = field(default_factory=dict)
+    pages: list[Errand] = field(default_factory=list)
 
     @property
     def state(self) -> LoopState:
@@ -114,7 +116,8 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
         if advanced.errand is not None:
             errands.append(advanced.errand)
         made.plans[plan_id] = watched(advanced.plan, _goal_now(advanced.plan, made), snapshot.at)
-    return _planned(state, made, tuple(errands), snapshot)
+    # what moves users goes first: a channel that is slow to be told costs nobody anything
+    return _planned(state, made, (*errands, *made.pages), snapshot)
 
 
 def plans_judged(state: LoopState, lane: Lane) -> LoopState:
@@ -209,9 +212,19 @@ def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     fingerprint = _fingerprint(policy, one.entered.judgement)
     after = replace(one.judged.memory, fingerprint=fingerprint, decision_id=decision.id)
     if isinstance(after, GroupState):
-        made.groups[key] = after
+        made.groups[key] = _paging(after, policy, one.entered.judgement, made, inputs)
     else:
         made.ladders[key] = after
+
+
+def _paging(group: GroupState, policy: PlanPolicy, judgement: Judgement, made: _Made, inputs: Inputs) -> GroupState:
+    """Take what people are to be told, and return the group that knows of it."""
+    bounds = Bounds(policy=policy, snapshot=inputs.snapshot, plans=inputs.plans)
+    told = page(judgement, group.paged, bounds)
+    if told is None:
+        return group
+    made.pages.append(told)
+    return replace(group, paged=noted(group.paged, judgement, inputs.snapshot.at))
 
 
 def _decision(

@@ -32,14 +32,22 @@ def judged(policy: FailoverPolicy, situation: Situation, memory: GroupState) -> 
     )
     weights = weights_seen(policy, situation.snapshot.looked)
     scene = _remembering(Scene(policy=policy, situation=situation, memory=after, known=known, weights=weights))
-    troubled = scene.active is not None and known.troubled(policy, scene.active.name)
-    since = min(scene.memory.trouble_since, now) if troubled else math.inf
+    since = min(scene.memory.trouble_since, now) if _in_doubt(scene) else math.inf
     scene = replace(scene, memory=replace(scene.memory, trouble_since=since))
     answer = orders.answered(scene)
     if answer is not None:
         return answer
     plan, said = _decided(scene)
     return Judged(memory=scene.memory, judgement=replace(said, evidence=evidence_lines(scene)), plan=plan)
+
+
+def _in_doubt(scene: Scene) -> bool:
+    """Return whether users may be failing, or could be without anybody knowing."""
+    active, known = scene.active, scene.known
+    if active is None or known.partitioned or known.all_failing or known.troubled(scene.policy, active.name):
+        return True
+    state = scene.state(active)
+    return state.health is Health.INCONCLUSIVE and state.good_at < scene.now
 
 
 def _remembering(scene: Scene) -> Scene:
@@ -72,6 +80,13 @@ def _only(word: VerdictWord, reason: Reason, detail: str) -> _Decided:
     return None, Judgement(word=word, reason=reason, detail=detail)
 
 
+def _waits_or_asks(scene: Scene, reason: Reason, detail: str) -> _Decided:
+    """Say to wait, and ask a person once it has lasted: one answer that does not come is no reason to wake anybody."""
+    lasted_s = scene.now - scene.memory.trouble_since
+    asks = lasted_s >= ASK_AFTER * scene.policy.watching.fail_for_s
+    return _only(VerdictWord.ASK if asks else VerdictWord.WAIT, reason, detail)
+
+
 def _standing(scene: Scene) -> _Decided | None:
     """Say how the plan stands that is at work; nothing else is wanted meanwhile."""
     plan = scene.standing
@@ -84,10 +99,10 @@ def _partitioned(scene: Scene) -> _Decided | None:
     if known.partitioned:
         heard = ", ".join(known.heard) or "none"
         detail = f"{len(known.heard)} of {known.total} vantage points are heard ({heard}): it may be us who are cut off"
-        return _only(VerdictWord.ASK, Reason.PARTITIONED, f"{detail}; nothing is moved")
+        return _waits_or_asks(scene, Reason.PARTITIONED, f"{detail}; nothing is moved")
     if known.all_failing:
         detail = "every site looks bad at once: likelier what they share, or those who look; nothing is moved"
-        return _only(VerdictWord.ASK, Reason.INCONCLUSIVE, detail)
+        return _waits_or_asks(scene, Reason.INCONCLUSIVE, detail)
     return None
 
 
@@ -103,7 +118,7 @@ def _unseen(scene: Scene) -> _Decided | None:
         reason, why = Reason.CLUSTER_UNAVAILABLE, scene.api_error(ref.cluster)
     elif ref.key in looked.objects:
         why = "it does not say what each backend gets"
-    return _only(VerdictWord.ASK, reason, f"where traffic goes is not known: {ref.kind} {ref}: {why}")
+    return _waits_or_asks(scene, reason, f"where traffic goes is not known: {ref.kind} {ref}: {why}")
 
 
 def _failing(scene: Scene) -> _Decided | None:
@@ -148,20 +163,19 @@ def _wanting(scene: Scene, detail: str, asks: tuple[str, ...]) -> Judgement:
 
 def _unsure(scene: Scene) -> _Decided | None:
     """Wait while it is not known whether users fail; ask a person when that lasts."""
-    active, memory = scene.active, scene.memory
+    active = scene.active
     if active is None or scene.state(active).health is Health.WELL:
         return None
-    state, limit_s = scene.state(active), ASK_AFTER * scene.policy.watching.fail_for_s
+    state = scene.state(active)
     if math.isfinite(state.good_since) and state.good_at == scene.now:
         detail = f"{active.name} is good for {scene.now - state.good_since:.0f} s, too short to be called well"
         return _only(VerdictWord.WAIT, Reason.NOT_WELL_LONG_ENOUGH, detail)
-    lasted_s = scene.now - min(memory.trouble_since, state.since)
-    word = VerdictWord.ASK if lasted_s >= limit_s else VerdictWord.WAIT
-    if math.isfinite(memory.trouble_since):
+    lasted_s = scene.now - scene.memory.trouble_since
+    if scene.known.troubled(scene.policy, active.name):
         detail = f"some see users of {active.name} fail, and too few are sure of it, for {lasted_s:.0f} s"
     else:
         detail = f"how users of {active.name} fare has not been known for {lasted_s:.0f} s"
-    return _only(word, Reason.INCONCLUSIVE, detail)
+    return _waits_or_asks(scene, Reason.INCONCLUSIVE, detail)
 
 
 def _homeward(scene: Scene) -> _Decided | None:

@@ -1,0 +1,72 @@
+"""What people are told of a failover group, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aiops.core.model import Judgement, Leadership, Mode, Reason, Scope, VerdictWord
+from aiops.core.pipeline.paging import AGAIN_S, noted, page
+from aiops.core.plans.guards import Bounds
+from tests.unit.failing import Driven, a_group
+
+ASKS = Judgement(
+    word=VerdictWord.ASK,
+    reason=Reason.STANDBY_SICK,
+    detail="users of west fail; nowhere to go",
+    evidence=("west: sick",),
+)
+
+
+def bounds(mode: str = "approve", **changes: object) -> Bounds:
+    policy = a_group(("mode: approve", f"mode: {mode}"))
+    return Bounds(policy=policy, snapshot=replace(Driven(policy=policy).snapshot, **changes), plans=())
+
+
+def test_what_is_asked_is_told_with_what_was_seen():
+    told = page(ASKS, {}, bounds())
+    (message,) = told.messages
+    assert message.operation.title == "storefront asks: standby_sick"
+    assert message.operation.text == "users of west fail; nowhere to go\nwest: sick"
+    assert (told.plan_id, told.steps, told.dry_run) == ("", (), False)
+
+
+def test_a_plan_that_waits_for_a_yes_is_named():
+    told = page(replace(ASKS, reason=Reason.APPROVAL_NEEDED, plan_id="01H"), {}, bounds())
+    assert "`aiops plans show 01H`" in told.messages[0].operation.text
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "told"),
+    [
+        (VerdictWord.WAIT, Reason.API_DOWN, True),
+        (VerdictWord.WAIT, Reason.INCONCLUSIVE, False),
+        (VerdictWord.STEADY, None, False),
+        (VerdictWord.ALLOW, None, False),
+    ],
+)
+def test_of_holds_only_an_api_that_is_down_is_told(word, reason, told):
+    assert (page(replace(ASKS, word=word, reason=reason), {}, bounds()) is not None) is told
+
+
+def test_the_same_is_told_once_an_hour():
+    first, now = bounds(), bounds().now
+    paged = noted({}, ASKS, now)
+    assert page(ASKS, paged, first) is None
+    assert page(replace(ASKS, reason=Reason.PARTITIONED), paged, first) is not None
+    assert page(ASKS, noted({}, ASKS, now - AGAIN_S), first) is not None
+    assert noted({"old/": now - AGAIN_S}, ASKS, now) == {"standby_sick/": now}
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        ("observe", {}),
+        ("dry-run", {}),
+        ("approve", {"scope": Scope(ceiling=Mode.DRY_RUN)}),
+        ("enforce", {"leadership": Leadership(leader=False, epoch=1)}),
+    ],
+)
+def test_whoever_may_not_act_tells_nobody(mode, changes):
+    assert page(ASKS, {}, bounds(mode, **changes)) is None
