@@ -86,7 +86,11 @@ class PromotedPolicySource:
 
     def reload(self, *, force: bool = False) -> bool:
         """Take what there is now; return whether another set is in force."""
-        self.loaded.reload(force=force)
+        try:
+            self.loaded.reload(force=force)
+        except StoreUnavailable as err:
+            # what was loaded stays, and is looked at again; a word that was taken back is followed all the same
+            _LOG.warning("policies_not_kept", extra={"reason": str(err)})
         with self._lock:
             try:
                 return self._take()
