@@ -56,6 +56,7 @@ class Statuses:
         self._resources = resources
         self._telling = telling
         self._told: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._tried: dict[str, float] = {}
         self._since: dict[str, tuple[str, Instant]] = {}
         self._decided: dict[str, Decision] = {}
         self._findings: dict[str, int] = {}
@@ -82,7 +83,7 @@ class Statuses:
             return
         if now < self._quiet_until:
             return
-        (made, known), left = self._source.seen, AT_ONCE
+        made, known = self._source.seen
         standing = Standing(
             ceiling=self._telling.ceiling,
             in_force=in_force(made.policies),
@@ -93,15 +94,28 @@ class Statuses:
             expanded=self._telling.expanded(),
         )
         entries = list(known.values())
-        self._told = {uid: told for entry in entries if (told := self._told.get(uid := entry.resource.uid)) is not None}
+        listed = {entry.resource.uid for entry in entries}
+        self._told = {uid: told for uid, told in self._told.items() if uid in listed}
+        self._tried = {uid: at for uid, at in self._tried.items() if uid in listed}
+        due = []
         for entry in entries:
-            if entry.gone_since is not None or not left:
-                continue
-            status = status_of(entry, made, standing, self._telling.wall())
-            if self._due(entry, status, now):
-                if not self._write(entry, status, now):
-                    return
-                left -= 1
+            if entry.gone_since is None:
+                status = status_of(entry, made, standing, self._telling.wall())
+                if self._due(entry, status, now):
+                    due.append((entry, status))
+        for entry, status in sorted(due, key=self._rank)[:AT_ONCE]:
+            if not self._write(entry, status, now):
+                return
+
+    def _rank(self, due: tuple[Entry, Mapping[str, Any]]) -> tuple[bool, float]:
+        """Return what is told first: who waits for an answer, then who was tried longest ago.
+
+        So neither many whose numbers change all the time nor one that cannot be written keeps the others untold.
+        """
+        entry, status = due
+        tried = self._tried.get(entry.resource.uid, -math.inf)
+        told, before = self._told.get(entry.resource.uid, (-math.inf, entry.resource.status))
+        return tried > told or not urgent(status, before), tried
 
     def _due(self, entry: Entry, status: Mapping[str, Any], now: float) -> bool:
         at, before = self._told.get(entry.resource.uid, (-math.inf, entry.resource.status))
@@ -111,6 +125,7 @@ class Statuses:
 
     def _write(self, entry: Entry, status: Mapping[str, Any], now: float) -> bool:
         """Write one status, and return whether more may follow."""
+        self._tried[entry.resource.uid] = now
         try:
             there = self._resources.tell(entry.resource, status)
         except NoPermission as err:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +262,7 @@ class Desk:
     def __init__(self, world: World) -> None:
         self.world, self.clock, self.leads = world, Hand(), True
         self.failure: Exception | None = None
+        self.refused = ""
         self.statuses = Statuses(
             world.source,
             self,  # type: ignore[arg-type]  # only `tell` is asked of it
@@ -270,6 +272,8 @@ class Desk:
     def tell(self, resource: PolicyResource, status: Mapping[str, Any]) -> bool:
         if self.failure is not None:
             raise self.failure
+        if resource.name == self.refused:
+            raise ClusterUnavailable(f"patch ScalingPolicy/status: 422 {resource.name} is refused")
         return self.world.resources.tell(resource, status)
 
     def turn(self, *decisions: Decision, after_s: float = 2.0) -> int:
@@ -390,6 +394,33 @@ def test_a_thousand_resources_are_told_a_few_at_a_time_and_all_of_them(tmp_path:
     desk = Desk(world)
     assert [desk.turn() for _ in range(4)] == [AT_ONCE, AT_ONCE, 50 - 2 * AT_ONCE, 0]
     assert len({key for key, _ in world.resources.told}) == 50
+
+
+def many(folder: Path, number: int) -> Desk:
+    world = World(folder)
+    for one in range(number):
+        world.resources.put(bounded(20, f"p{one:02}", target={"kind": "Deployment", "name": f"n{one}"}))
+    world.start()
+    return Desk(world)
+
+
+def test_many_whose_numbers_change_all_the_time_keep_nobody_untold(tmp_path: Path):
+    desk = many(tmp_path, 3 * AT_ONCE)
+    keys = [f"ScalingPolicy/shop/p{one:02}" for one in range(3 * AT_ONCE)]
+    for turn in range(6):
+        wanted = [replace(decision(wanted=5 + turn), policy=key, id=f"{turn}{key}") for key in keys]
+        desk.turn(*wanted, after_s=EVERY_S)
+    told = Counter(key for key, _ in desk.world.resources.told)
+    assert [told[key] for key in keys] == [2] * len(keys)
+
+
+def test_one_that_cannot_be_written_keeps_nobody_untold_s10(tmp_path: Path):
+    desk = many(tmp_path, 3)
+    desk.refused = "p00"
+    for _ in range(6):
+        desk.turn(after_s=FAILED_S)
+    assert {key for key, _ in desk.world.resources.told} == {"ScalingPolicy/shop/p01", "ScalingPolicy/shop/p02"}
+    assert "is refused" in desk.statuses.problem
 
 
 def test_the_last_decision_is_the_one_since_which_nothing_changed(desk: Desk, world: World):
