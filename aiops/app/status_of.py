@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiops.app.merging import Merged, Policy
+from aiops.app.promotion import Place
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
 from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, PolicyKey, Reason, Wait
@@ -143,7 +144,7 @@ def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> S
     status: Status = {"observedGeneration": resource.generation}
     if entry.accepted:
         status["acceptedGeneration"] = entry.accepted
-    valid = _valid(entry, conflict)
+    valid = _valid(entry, conflict, standing.promoted.get(resource.key))
     said = [valid]
     if policy is not None:
         status |= {"digest": policy.digest, "specHash": _hash(policy)}
@@ -186,13 +187,18 @@ def _hash(policy: Policy) -> str:
     return policy.spec_hash if isinstance(policy, ScalingPolicy) else spec_hash(policy.document)
 
 
-def _valid(entry: Entry, conflict: Problem | None) -> _Said:
+def _valid(entry: Entry, conflict: Problem | None, promoted: Promoted | None) -> _Said:
     goes_on = f"generation {entry.accepted} goes on" if entry.accepted else "nothing is in force of it"
     if entry.problems:
         return _Said("Valid", False, "Invalid", f"{_sentences(entry.problems)}; {goes_on}")
     if conflict is not None:
         return _Said("Valid", False, "Conflict", f"{_sentence(conflict)}; until then nothing is changed")
-    return _Said("Valid", True, "Accepted", f"generation {entry.resource.generation} is in force")
+    generation = f"generation {entry.resource.generation}"
+    if promoted is not None and promoted.place in (Place.EDITED, Place.HELD) and promoted.promotion is not None:
+        # what acts, or is held, under its name is the version that was promoted last (S6)
+        said = f"{generation} runs in the shadow of {promoted.promotion.spec_hash[:8]}"
+        return _Said("Valid", True, "Accepted", said)
+    return _Said("Valid", True, "Accepted", f"{generation} is in force")
 
 
 def _stands(policy: ScalingPolicy, standing: Standing) -> Status:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aiops.app.merging import in_force
+from aiops.app.promotion import Gate, resolved
 from aiops.app.status_of import SAID_BY, Standing, camel, significant, status_of
 from aiops.app.statuses import AT_ONCE, EVERY_S, FAILED_S, REFUSED_S, Statuses, Telling
 from aiops.core.model import (
@@ -31,12 +32,12 @@ from aiops.core.model import (
     Verdict,
     Wait,
 )
-from aiops.core.versions import spec_hash
+from aiops.core.versions import Promotion, spec_hash
 from aiops.errors import ClusterUnavailable, NoPermission, StoreUnavailable
 from aiops.policy.crd import crds
 from aiops.policy.expansion import Seen, expanded
 from aiops.ports import PolicyResource
-from tests.builders import NOW
+from tests.builders import NOW, loaded
 from tests.unit.resourced import BROKEN, KEY, Hand, World, bounded
 
 TARGET = TargetRef(namespace="shop", name="checkout")
@@ -156,6 +157,21 @@ def test_every_reason_turns_a_condition_and_is_written_as_conditions_write(reaso
 def test_the_mode_in_force_is_the_stricter_one(world: World):
     status = of(world, decision(), ceiling=Mode.DRY_RUN)
     assert (status["mode"], said(status)["Acting"]) == ("dry-run", ("False", "DryRun"))
+
+
+def test_a_generation_that_waits_for_its_promotion_is_not_said_to_be_in_force_s6(world: World):
+    word = Promotion(
+        policy=KEY, spec_hash=loaded().spec_hash, mode=Mode.ENFORCE, by="ann", at=NOW, reason="a good week",
+        forced=False, evidence="{}", document=loaded().document,
+    )  # fmt: skip
+    promoted = resolved(world.source.current(), [word], Gate.EVIDENCE).standings
+    status = status_of(
+        world.source.book.entries[KEY], world.source.made, replace(standing(world, decision()), promoted=promoted), NOW
+    )
+    conditions = {one["type"]: one for one in status["conditions"]}
+    assert conditions["Valid"]["message"] == f"generation 1 runs in the shadow of {word.spec_hash[:8]}"
+    assert (conditions["Acting"]["status"], conditions["Acting"]["reason"]) == ("True", "Enforce")
+    assert "promote with" in conditions["Acting"]["message"]
 
 
 def test_before_the_first_turn_nothing_is_claimed(world: World):
