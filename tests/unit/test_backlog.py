@@ -13,8 +13,10 @@ from aiops.core.decide.scaling.backlog import NONE, Queue, drain, shared, sharin
 from aiops.core.decide.scaling.carrying import replicas_for
 from aiops.core.decide.scaling.propose import Situation, proposal
 from aiops.core.guard.memory import in_time
-from aiops.core.model import Nowcast, SignalState, TargetState
-from aiops.core.policies import Backlog, Objective
+from aiops.core.model import LoopState, Need, Nowcast, Percepts, SignalState, TargetState
+from aiops.core.pipeline import Decisions, Turn, decide
+from aiops.core.policies import Backlog, Objective, PolicySet
+from aiops.core.record.codec import from_text, to_text
 from tests import builders as make
 
 NOW, TICK_S = make.NOW, 15.0
@@ -161,6 +163,43 @@ def test_a_date_that_stands_is_kept_while_what_waits_is_not_known():
 def test_a_date_moves_along_with_a_clock_that_was_stepped_back():
     state = TargetState(uid="u", last_out_at=NOW, drain_by=NOW + 60.0)
     assert in_time(state, NOW - 3600.0).drain_by == NOW - 3540.0
+
+
+def turned(state: LoopState, at: float) -> Decisions:
+    """Return what is decided at an instant with 30,000 waiting, by 8 that run."""
+    answers = {name: make.answer(value) for name, value in (("demand", 390.0), ("waiting", 30_000.0))}
+    shown = {name: replace(one, newest_at=at) for name, one in answers.items()}
+    shot = make.snapshot(at=at, answers={make.KEY: shown}, workloads={make.TARGET.key: make.workload(as_of=at)})
+    policies = PolicySet(digest="p", scaling=(policy(),))
+    return decide(state, Turn(snapshot=shot, percepts=Percepts(), policies=policies, code="c", platform="p"))
+
+
+def need_of(done: Decisions) -> Need:
+    verdict = done.tick.decisions[0].verdict
+    assert verdict is not None
+    return verdict.proposal.need
+
+
+@pytest.mark.parametrize("step_s", [0.0, -20.0, -3600.0, -86_400.0 * 400])
+def test_a_backlog_is_drained_by_its_date_over_restarts_and_clocks_stepped_back(step_s):
+    begun = turned(LoopState(), NOW)
+    due = need_of(begun).drain_by
+    assert due == NOW + 600.0
+    # nothing but what was stored is known after a restart
+    restarted = from_text(to_text(begun.state), LoopState)
+    # of the ten minutes as much is left as before, less a tick where the clock went on
+    later = need_of(turned(restarted, NOW + TICK_S + step_s))
+    left_s = later.drain_by - (NOW + TICK_S + step_s)
+    assert 585.0 <= left_s <= 600.0
+    assert need_of(begun).backlog <= later.backlog <= need_of(begun).backlog * 1.1
+
+
+@pytest.mark.parametrize("gap_s", [900.0, 86_400.0])
+def test_what_nobody_drained_while_the_process_was_away_is_overdue_and_not_begun_anew(gap_s):
+    begun = turned(LoopState(), NOW)
+    later = need_of(turned(from_text(to_text(begun.state), LoopState), NOW + gap_s))
+    assert later.drain_by == NOW + 600.0
+    assert later.backlog > need_of(begun).backlog
 
 
 @pytest.mark.parametrize(("per_replica", "demand"), [(1e-300, 1e308), (50.0, 1.7e308), (1e-300, 390.0)])
