@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -334,8 +335,20 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A value that series must not reach, and how long before people want to know."""
+
+    bound: float
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchPolicy:
-    """A compiled WatchPolicy: every series of `query` is watched for anomalies."""
+    """A compiled WatchPolicy: every series of `query` is watched for anomalies.
+
+    budget_per_week: of false alarms over all series together, None for none. ignore_below: neither seen nor expected
+    beyond it is no anomaly. maintenance: when nothing is learnt and nothing is found.
+    """
 
     key: PolicyKey
     digest: str
@@ -349,6 +362,10 @@ class WatchPolicy:
     min_deviation_ratio: float
     history_s: float
     season_s: float
+    budget_per_week: float | None = None
+    ignore_below: float = -math.inf
+    maintenance: tuple[CalendarFreeze, ...] = ()
+    exhaustion: Bound | None = None
 
 
 # -- policies of plans -------------------------------------------------------------------------------

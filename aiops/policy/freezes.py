@@ -17,9 +17,9 @@ def calendar(spec: CalendarSpec | None, path: Path, problems: Problems) -> sched
     return problems.attempt(path, lambda: schedule.calendar(spec.country, spec.subdivision, spec.dates), "bad-calendar")
 
 
-def freeze(number: int, spec: FreezeSpec, problems: Problems) -> CalendarFreeze | None:
-    """Return a compiled change freeze, None when problems were noted. number: its place in `spec.freezes`."""
-    path: Path = ("spec", "freezes", number)
+def freeze(number: int, spec: FreezeSpec, problems: Problems, field: str = "freezes") -> CalendarFreeze | None:
+    """Return a compiled change freeze, None when problems were noted. number: its place in the field."""
+    path: Path = ("spec", field, number)
     problems.attempt((*path, "timeZone"), lambda: schedule.known_zone(spec.time_zone), "bad-schedule")
     if problems.fatal:
         return None

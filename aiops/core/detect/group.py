@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from aiops.core.detect.asked import Asked
+from aiops.core.detect.exhaustion import Exhausted, Exhaustion
 from aiops.core.detect.rest import Rest
 from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
 from aiops.core.detect.sight import Look, Sight
@@ -40,6 +42,8 @@ class WatchGroup:
         self.detector = make(of_policies(self._specs, np.zeros(0, np.intp)))
         self.tracker = Tracker(0, self.detector.open_hits)
         self.rest = Rest(0)
+        self.exhaustion = Exhaustion(0)
+        self._asked = Asked((), np.zeros(0, np.intp))
         self._sight: Sight | None = None
 
     # -- the tick ------------------------------------------------------------------------------------
@@ -49,9 +53,10 @@ class WatchGroup:
         if not self.keys:
             return []
         values, learn = self._rows_of(frame)
-        scores = self.detector.score(frame.at, values)
+        learn = self._asked.learns(frame.at, learn)
+        scores = self._asked.judged(frame.at, values, self.detector.score(frame.at, values))
         self._sight = Sight(at=frame.at, index=frame.index, places=self._places, values=values, scores=scores)
-        rows = self.tracker.track(frame.at, values, learn, scores)
+        rows = self._asked.speaks(frame.at, self.tracker.track(frame.at, values, learn, scores))
         found: list[Finding] = []
         if len(rows):
             rows = rows[rows < len(self._places)]
@@ -61,6 +66,9 @@ class WatchGroup:
             standing = np.array([one.score for one in found])
             raised = self.rest.alarms(frame.at, rows, standing, self.detector.step_s)
             found = [replace(one, alarm=True) if now else one for one, now in zip(found, raised.tolist(), strict=True)]
+        for one in self.exhaustion.look(frame.at, values, learn):
+            if one.row < len(self._places):
+                found.append(self._ends(one, frame))
         self.detector.learn(frame.at, values, learn)
         return found
 
@@ -143,6 +151,7 @@ class WatchGroup:
         kept = [row for row in kept if other.keys[row].split("#", 1)[0] in self.policies]
         self.keys = tuple(other.keys[row] for row in kept)
         self.detector, self.tracker, self.rest = other.detector, other.tracker, other.rest
+        self.exhaustion = other.exhaustion
         self._left_at = other._left_at[kept]
         self._places, self._whole = np.zeros(0, np.intp), False
         self._take(np.array(kept, np.intp))
@@ -165,7 +174,8 @@ class WatchGroup:
         """Return the state for a checkpoint; the keys are the bank's to keep."""
         detector = {f"detector/{name}": array for name, array in self.detector.arrays().items()}
         tracker = {f"tracker/{name}": array for name, array in self.tracker.arrays().items()}
-        return detector | tracker | {f"rest/{name}": array for name, array in self.rest.arrays().items()}
+        ends = {f"exhaustion/{name}": array for name, array in self.exhaustion.arrays().items()}
+        return detector | tracker | ends | {f"rest/{name}": array for name, array in self.rest.arrays().items()}
 
     def restore(self, arrays: Arrays, keys: Sequence[str], at: Instant) -> None:
         """Take a checkpoint of `keys`, all out of the frame since `at`; raise ValueError when it does not fit."""
@@ -176,6 +186,9 @@ class WatchGroup:
         detector.restore(_under(arrays, "detector/"))
         tracker.restore(_under(arrays, "tracker/"))
         rest.restore(_under(arrays, "rest/"))
+        exhaustion = Exhaustion(len(rows))
+        exhaustion.restore(_under(arrays, "exhaustion/"))
+        self.exhaustion = exhaustion
         self.keys, self.detector, self.tracker, self.rest = tuple(keys), detector, tracker, rest
         self._left_at = np.full(len(keys), at)
         self._places, self._whole = np.zeros(0, np.intp), False
@@ -196,10 +209,35 @@ class WatchGroup:
         self.detector.take(rows)
         self.tracker.take(rows)
         self.rest.take(rows)
+        self.exhaustion.take(rows)
 
     def _rule(self) -> None:
         owner = np.array([self.policies[key.split("#", 1)[0]] for key in self.keys], np.intp)
         self.detector.follow(of_policies(self._specs, owner))
+        self.exhaustion.follow(self._specs, owner)
+        self._asked = Asked(self._specs, owner)
+
+    def _ends(self, one: Exhausted, frame: Frame) -> Finding:
+        """Return the finding of a row that reaches its bound."""
+        labels, value = frame.index.labels[int(self._places[one.row])], float(frame.values[self._places[one.row]])
+        spans = zip(("left_s", "soonest_s", "latest_s"), one.left_s, strict=True)
+        return Finding(
+            policy=self.keys[one.row].split("#", 1)[0],
+            series=self.keys[one.row],
+            labels=labels,
+            kind=one.kind,
+            at=frame.at,
+            since=one.since,
+            score=round(one.score, 6),
+            p_value=one.p_value,
+            value=value,
+            expected=one.level,
+            lower=min(one.level, one.bound),
+            upper=max(one.level, one.bound),
+            reason=one.sentence(named(labels), value),
+            alarm=one.since == frame.at,
+            evidence={"bound": one.bound, "per_hour": one.per_hour, **{k: v for k, v in spans if np.isfinite(v)}},
+        )
 
     def _finding(self, row: int, p_value: float, frame: Frame, scores: Scores) -> Finding:
         place = int(self._places[row])

@@ -86,9 +86,12 @@ def of_policies(policies: Sequence[WatchPolicy], owner: Rows) -> RowRules:
     seasons = {policies[number].season_s for number in set(owner.tolist())}
     if len(seasons) > 1:
         raise ValueError(f"rows of one detector share a season, these have {sorted(seasons)}")
+    rows = np.maximum(np.bincount(owner, minlength=len(policies)), 1)
+    shares = [p.budget_per_week / n if p.budget_per_week else np.inf for p, n in zip(policies, rows, strict=True)]
+    budgets = np.minimum([p.false_alarms_per_week for p in policies], shares)
     return RowRules(
         season_s=seasons.pop() if seasons else DAY_S,
-        false_alarms_per_week=np.array([p.false_alarms_per_week for p in policies], np.float64)[owner],
+        false_alarms_per_week=np.asarray(budgets, np.float64)[owner],
         above=np.array([p.side is not Side.BELOW for p in policies], np.bool_)[owner],
         below=np.array([p.side is not Side.ABOVE for p in policies], np.bool_)[owner],
         min_deviation=np.array([p.min_deviation for p in policies], np.float64)[owner],

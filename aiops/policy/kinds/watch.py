@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from aiops.core.decide.watch.spec import WatchSpec
 from aiops.core.detect import TIERS
 from aiops.core.ids import digest
-from aiops.core.policies import WatchPolicy, WatchQuery
-from aiops.policy import promql
+from aiops.core.policies import Bound, WatchPolicy, WatchQuery
+from aiops.policy import freezes, promql
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.resource import AGE, COUNT, EVERY, VALID, WHY, Column, Resource
 from aiops.policy.structural import Schema
@@ -17,8 +18,10 @@ from aiops.policy.structural import Schema
 def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
     """Return the compiled policy, None when problems with errors were noted."""
     problems.attempt(("spec", "query"), lambda: promql.checked(spec.query), "bad-promql")
+    spans = [freezes.freeze(number, one, problems, "maintenance") for number, one in enumerate(spec.maintenance)]
     if problems.fatal:
         return None
+    ends = spec.exhaustion
     return WatchPolicy(
         key=envelope.key,
         digest=digest(document),
@@ -34,6 +37,10 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
         min_deviation_ratio=spec.min_deviation_ratio,
         history_s=spec.history,
         season_s=spec.season,
+        budget_per_week=spec.budget,
+        ignore_below=-math.inf if spec.ignore_below is None else spec.ignore_below,
+        maintenance=tuple(one for one in spans if one is not None),
+        exhaustion=None if ends is None else Bound(bound=ends.at, within_s=ends.within),
     )
 
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from aiops.core.decide.quantities import Duration, NumberOrNone, Quantity, Ratio, Whole
+from aiops.core.decide.scaling.spec import FreezeSpec
 from aiops.core.decide.spec import Spec
 from aiops.core.detect import DETECTORS, TIERS, Tier
 from aiops.core.policies import Side
+
+
+class ExhaustionSpec(Spec):
+    """A bound that series must not reach: a disk that is full, a quota that is used up."""
+
+    at: Quantity = Field(description="the bound, in units of the series; what is left may run down to 0, too")
+    within: Duration = Field(4 * 3600.0, gt=0, description="how long before it is reached people want to know")
+
+
+class MaintenanceSpec(FreezeSpec):
+    """Times that do not count: what series do in them is not found, and not learnt as usual."""
 
 
 class WatchSpec(Spec):
@@ -23,6 +35,16 @@ class WatchSpec(Spec):
     side: Side = Field(Side.BOTH, description="which deviations count")
     false_alarms_per_week: NumberOrNone = Field(
         None, gt=0, le=1000, description="budget of false alarms for each series; none: 0.2, in the signal tier 1"
+    )
+    budget: NumberOrNone = Field(
+        None, gt=0, le=1000, description="false alarms a week over all series together; none: only the one for each"
+    )
+    ignore_below: Quantity | None = Field(
+        None, description="where neither the value nor what was expected reaches it, nothing is an anomaly"
+    )
+    exhaustion: ExhaustionSpec | None = Field(None, description="says when a bound will be reached")
+    maintenance: tuple[MaintenanceSpec, ...] = Field(
+        (), description="times in which nothing is learnt and nothing is found"
     )
     min_deviation: Quantity = Field(0.0, ge=0, description="smaller deviations are not worth an alarm")
     min_deviation_ratio: Ratio = Field(0.0, description="the same, as a share of what was expected")
