@@ -68,12 +68,11 @@ def main() -> None:
     parser.add_argument("--only", choices=("faults", "calm"), help="those with a right plan, or without one")
     parser.add_argument("--background", type=float, default=0.005, help="share of requests that fail at any time")
     asked = parser.parse_args()
-    policy = of.shipped()
     print(f"{'episode':26} {'probes':14} {'failovers':>10} {'rate <=':>8} {'p50 s':>7} {'p95 s':>7} {'missed':>7}")
     chosen = {name: one for name, one in EPISODES.items() if asked.only in (None, "faults" if one[0] else "calm")}
     for name, (wanted, make) in chosen.items():
         for said, probing in PROBINGS.items():
-            times = []
+            times, policy = [], of.shipped(probing)
             for run in range(asked.runs):
                 dice = np.random.default_rng([asked.seed, run])
                 start_s = float(dice.uniform(120.0, 125.0))

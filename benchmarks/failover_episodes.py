@@ -30,7 +30,7 @@ from aiops.core.model import (
 )
 from aiops.core.planning import Situation
 from aiops.core.planning.failover import FailoverPolicy, users, volume
-from aiops.policy import load
+from aiops.policy import parse
 
 POLICY = Path(__file__).parent.parent / "policies" / "failover.yaml"
 TICK_S = 5
@@ -61,9 +61,12 @@ class Episode:
     deaf: Deaf = lambda _at, _point: False
 
 
-def shipped() -> FailoverPolicy:
-    """Return the policy that is shipped."""
-    (policy,) = load([POLICY]).plans
+def shipped(probing: Probing) -> FailoverPolicy:
+    """Return the policy that is shipped, told how often is scraped."""
+    text = POLICY.read_text(encoding="utf-8").replace(
+        "maxAge: 30s", f"maxAge: 30s\n      scrape: {probing.scrape_s}s", 1
+    )
+    (policy,) = parse(text, POLICY.name).plans
     assert isinstance(policy, FailoverPolicy)
     return policy
 
@@ -84,7 +87,7 @@ def counts(episode: Episode, probing: Probing, dice: np.random.Generator, length
 def signals(
     policy: FailoverPolicy, counted: Mapping[str, F64], now_s: int, newest: int, deaf: Callable[[str], bool]
 ) -> dict[str, Signal]:
-    """Return what the policy's queries answer at `now_s`: over the window before the newest scrape."""
+    """Return what the policy's queries answer at `now_s`: a rate counts from the first to the last scrape in its range."""
     made: dict[str, Signal] = {}
     for key, rows in counted.items():
         site, _, point = key.partition("@")

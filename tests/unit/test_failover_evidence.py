@@ -18,7 +18,7 @@ WATCHING = a_group().watching
 ALONE = Common(share=0.0, at_most=0.03)
 
 
-def answers(shares: list[float], window: int = 6, rate_rps: float = 10.0) -> list[Reading]:
+def answers(shares: list[float], window: int = 5, rate_rps: float = 10.0) -> list[Reading]:
     """Return what queries over a window of ticks answer, each tick of 5 s having one of these shares of failures."""
     found = []
     for number in range(window, len(shares) + 1):
@@ -31,7 +31,7 @@ def answers(shares: list[float], window: int = 6, rate_rps: float = 10.0) -> lis
 def test_what_is_new_in_each_answer_is_what_happened_since_the_last(shares):
     view = View()
     told = []
-    for reading in answers([0.0] * 6 + shares):
+    for reading in answers([0.0] * 5 + shares):
         view, news = heard(view, reading, WATCHING)
         told.append(news)
     assert [one.share for one in told[1:]] == pytest.approx(shares, abs=1e-6)
@@ -45,13 +45,13 @@ def test_the_same_answer_again_tells_nothing():
 
 
 def test_whoever_begins_in_the_middle_of_a_crash_knows_the_window_and_no_more():
-    view, news = heard(View(), Reading(at=30.0, share=0.6, rate_rps=10.0), WATCHING)
-    assert (news.length_s, news.share, news.asked) == (30.0, 0.6, 300.0)
+    view, news = heard(View(), Reading(at=30.0, share=0.8, rate_rps=10.0), WATCHING)
+    assert (news.length_s, news.share, news.asked) == (25.0, 0.8, 250.0)
     assert judged(view, news, ALONE, WATCHING).bad
 
 
 def test_whoever_begins_after_a_blip_of_fifteen_seconds_is_not_sure():
-    view, news = heard(View(), Reading(at=30.0, share=0.5, rate_rps=10.0), WATCHING)
+    view, news = heard(View(), Reading(at=30.0, share=0.6, rate_rps=10.0), WATCHING)
     after = judged(view, news, ALONE, WATCHING)
     assert (after.failed_s, after.bad) == (15.0, False)
 
@@ -102,7 +102,7 @@ def test_no_number_grows_without_bound_or_is_none(news, share):
         assert math.isfinite(view.apart_evidence)
 
 
-@pytest.mark.parametrize("window_s", [5.0, 10.0, 30.0, 60.0])
+@pytest.mark.parametrize("window_s", [5.0, 25.0, 55.0])
 def test_a_crash_is_as_soon_found_over_any_window(window_s):
     watching = Watching(
         vantage_points=(),
@@ -122,6 +122,21 @@ def test_a_crash_is_as_soon_found_over_any_window(window_s):
         view = view if news is None else judged(view, news, ALONE, watching)
         bad_after = number * 5.0 if view.bad and bad_after is None else bad_after
     assert bad_after == 20.0
+
+
+@pytest.mark.parametrize(("scrape_s", "said_s"), [(1, 1), (1, 5), (5, 5), (15, 5), (15, 15)], ids=lambda one: f"{one}s")
+def test_a_blip_is_none_however_often_is_scraped_and_whatever_was_said_of_it(scrape_s, said_s):
+    watching = a_group(("      maxAge: 30s", f"      maxAge: 30s\n      scrape: {said_s}s")).watching
+    for begins in range(60, 80):
+        view, failing = View(), range(begins, begins + 15)
+        for now in range(40, 200, 5):
+            last = now - now % scrape_s
+            first = last - (29 // scrape_s) * scrape_s
+            # a rate over 30 s: of what lies between the first and the last sample in it
+            share = sum(second in failing for second in range(first, last)) / (last - first)
+            view, news = heard(view, Reading(at=float(last), share=share, rate_rps=10.0), watching)
+            view = view if news is None else judged(view, news, ALONE, watching)
+            assert not view.bad
 
 
 # -- weights -------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_the_rest_of_the_policy():
         "west/shop/apps/v1/Deployment/storefront",
         "north/shop/apps/v1/Deployment/storefront",
     ]
-    assert policy.watching.window_s == 30.0
+    assert (policy.watching.window_s, policy.watching.scrape_s) == (25.0, 5.0)
     assert policy.watching.vantage_points[1] == VantagePoint(name="west", source="west", site="west")
     assert policy.shift == Steps(percents=(50, 100), pause_s=10.0)
     assert policy.traffic.lever is TrafficLever.HTTP_ROUTE
@@ -60,9 +60,10 @@ def test_the_rest_of_the_policy():
 
 
 @pytest.mark.parametrize(
-    ("window", "found"), [("maxAge: 30s", 30.0), ("{maxAge: 30s, window: 12s}", 12.0)], ids=["its ranges'", "written"]
+    ("window", "found"),
+    [("maxAge: 30s", 25.0), ("{maxAge: 30s, scrape: 1s}", 29.0), ("{maxAge: 30s, window: 12s}", 12.0)],
 )
-def test_the_window_is_the_longest_range_unless_it_is_written(window, found):
+def test_the_window_is_the_longest_range_less_a_scrape_unless_it_is_written(window, found):
     assert (
         a_group(
             ("      maxAge: 30s", f"      {window.strip('{}').replace(', ', chr(10) + '      ')}")

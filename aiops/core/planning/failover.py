@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from aiops.core.model import Mode, ShiftTraffic, TargetRef, TrafficLever
@@ -45,8 +46,10 @@ class VantagePoint:
 class Watching:
     """How a site is judged. bad_above_ratio: the share of failing requests that users must not see.
 
-    window_s: over how long the queries look back. quorum: how many vantage points outside of a site must agree.
-    fail_for_s: failing for so long, as if nothing had been served, is no blip. well_for_s: after a failure.
+    window_s: of how long an answer tells: a rate over a range tells of what lies between the first and the last sample
+    in it, a scrape less. scrape_s: what was taken for that, infinite where the window was said. quorum: how many
+    vantage points outside of a site must agree. fail_for_s: failing for so long, as if nothing had been served, is no
+    blip. well_for_s: how long a site that failed must be good.
     """
 
     vantage_points: tuple[VantagePoint, ...]
@@ -56,6 +59,11 @@ class Watching:
     quorum: int
     fail_for_s: float
     well_for_s: float
+    scrape_s: float = math.inf
+
+    def span_s(self, step_s: float) -> float:
+        """Return of how long an answer tells whose newest sample is `step_s` newer than the one before."""
+        return max(self.window_s / 2.0, self.window_s - max(0.0, step_s - self.scrape_s))
 
     def outside(self, site: str) -> tuple[VantagePoint, ...]:
         """Return the vantage points that do not fail with a site."""

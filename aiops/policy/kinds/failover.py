@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def _watching(spec: FailoverSpec) -> Watching:
             VantagePoint(name=one.name, source=one.source, site=one.site) for one in health.vantage_points
         ),
         bad_above_ratio=health.bad_above,
-        window_s=health.users.window or longest or INSTANT_S,
+        window_s=health.users.window or max(longest - health.users.scrape, INSTANT_S),
+        scrape_s=health.users.scrape if health.users.window is None and longest else math.inf,
         max_age_s=health.users.max_age,
         quorum=health.quorum,
         fail_for_s=health.fail_for,

@@ -13,8 +13,9 @@ rate of false alarms find a change soonest in the worst case (Lorden 1971; Moust
 The second is measured apart from what the other sites suffer as seen from the same place: an observer that loses its
 probes, or its network, sees every site fail alike, and is evidence against none of them.
 
-Queries look back over a window, so neighbouring answers tell of the same requests. What is new in an answer is what it
-counts beyond the pieces that are known of its window; a restart knows nothing, and takes its first window as one piece.
+Queries look back over a window (a rate over a range: from the first to the last sample in it, since what came before
+the first is not counted), so neighbouring answers tell of the same requests. What is new in an answer is what it counts
+beyond the pieces that are known of its window; a restart knows nothing, and takes its first window as one piece.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     """Return the view that knows a reading, and what is new in it; None where it tells nothing new."""
     if not reading.at > view.at:
         return view, None
-    window_s = watching.window_s
+    window_s = watching.span_s(reading.at - view.at if math.isfinite(view.at) else 0.0)
     start = reading.at - window_s
     asked_in = max(0.0, reading.rate_rps) * window_s
     failed_in = min(1.0, max(0.0, reading.share)) * asked_in
