@@ -87,7 +87,7 @@ def counts(episode: Episode, probing: Probing, dice: np.random.Generator, length
 def signals(
     policy: FailoverPolicy, counted: Mapping[str, F64], now_s: int, newest: int, deaf: Callable[[str], bool]
 ) -> dict[str, Signal]:
-    """Return what the policy's queries answer at `now_s`: a rate counts from the first to the last scrape in its range."""
+    """Return what the policy's queries answer at `now_s`: rates, from the first to the last scrape in their range."""
     made: dict[str, Signal] = {}
     for key, rows in counted.items():
         site, _, point = key.partition("@")
