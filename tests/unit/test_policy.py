@@ -15,6 +15,7 @@ from aiops.core.policies import Lever, Select
 from aiops.errors import InvalidPolicy
 from aiops.policy import check, load, parse, queries_per_tick, recompile, schema
 from aiops.policy.kinds import kinds
+from tests.builders import loaded
 
 SHIPPED = Path(__file__).parents[2] / "policies"
 TEXT = (SHIPPED / "checkout.yaml").read_text()
@@ -264,3 +265,21 @@ def test_a_candidate_runs_beside_a_policy_of_its_target_that_stands_for_itself(w
         parse(candidates(*written), "both.yaml")
     assert said in str(caught.value.problems[0].message)
     assert {(one.field, one.code) for one in caught.value.problems} == {("spec.candidateFor", "bad-candidate")}
+
+
+@pytest.mark.parametrize("number", [2**31, 10**60])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"bounds": {"maxReplicas": 0}},
+        {"bounds": {"minReplicas": 0, "maxReplicas": 9}},
+        {"limits": {"changesPerHour": 0}},
+        {"behavior": {"scaleUp": {"policies": [{"type": "Percent", "value": 0, "periodSeconds": 15}]}}},
+    ],
+    ids=["most", "least", "changes", "percent"],
+)
+def test_a_number_that_kubernetes_cannot_hold_is_refused_s10(spec, number):
+    with pytest.raises(InvalidPolicy) as refused:
+        loaded(**json.loads(json.dumps(spec).replace(" 0", f" {number}")))
+    (problem,) = refused.value.problems
+    assert "more than 2147483647" in problem.message

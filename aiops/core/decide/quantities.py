@@ -13,6 +13,9 @@ LONGEST_S = 36_525 * 86_400.0
 
 MAX_CHARACTERS = 64
 
+MOST_WHOLE = 2**31 - 1
+"""The greatest number of replicas that Kubernetes takes, and more than arithmetic with floating-point numbers needs."""
+
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|[smhdwy]))")
 _SUFFIXES = {
@@ -126,6 +129,17 @@ def number(value: Any) -> Any:
     return value
 
 
+def whole(value: Any) -> Any:
+    """Return a number that Kubernetes can hold, be it of replicas, of percents or of seconds; raise ValueError.
+
+    >>> whole(3)
+    3
+    """
+    if isinstance(number(value), int | float) and abs(value) > MOST_WHOLE:
+        raise ValueError(f"that is more than {MOST_WHOLE}, which is the most that Kubernetes can hold")
+    return value
+
+
 _NUMBER_TEXT = r"[0-9]+(\.[0-9]+)?"
 _DURATION_TEXT = rf"({_NUMBER_TEXT}(ms|[smhdwy]))+"
 _QUANTITY_TEXT = rf"[+-]?{_NUMBER_TEXT}([eE][+-]?[0-9]+)?(m|k|Ki|[MGT]i?)?"
@@ -136,8 +150,8 @@ def _number_or_text(pattern: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "number"], "pattern": rf"^\s*({pattern})\s*$", **more})
 
 
-Whole = Annotated[int, BeforeValidator(number)]
-WholeOrNone = Annotated[int | None, BeforeValidator(number)]
+Whole = Annotated[int, BeforeValidator(whole)]
+WholeOrNone = Annotated[int | None, BeforeValidator(whole)]
 NumberOrNone = Annotated[float | None, BeforeValidator(number)]
 Duration = Annotated[
     float,
