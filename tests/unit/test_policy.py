@@ -267,7 +267,7 @@ def test_a_candidate_runs_beside_a_policy_of_its_target_that_stands_for_itself(w
     assert {(one.field, one.code) for one in caught.value.problems} == {("spec.candidateFor", "bad-candidate")}
 
 
-@pytest.mark.parametrize("number", [2**31, 10**60])
+@pytest.mark.parametrize("number", [2**31, 10**15])
 @pytest.mark.parametrize(
     "spec",
     [
