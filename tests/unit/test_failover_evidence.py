@@ -124,9 +124,12 @@ def test_a_crash_is_as_soon_found_over_any_window(window_s):
     assert bad_after == 20.0
 
 
-@pytest.mark.parametrize(("scrape_s", "said_s"), [(1, 1), (1, 5), (5, 5), (15, 5), (15, 15)], ids=lambda one: f"{one}s")
+@pytest.mark.parametrize(
+    ("scrape_s", "said_s"), [(1, 1), (1, None), (5, None), (10, None), (15, None), (15, 15)], ids=lambda one: f"{one}s"
+)
 def test_a_blip_is_none_however_often_is_scraped_and_whatever_was_said_of_it(scrape_s, said_s):
-    watching = a_group(("      maxAge: 30s", f"      maxAge: 30s\n      scrape: {said_s}s")).watching
+    said = f"\n      scrape: {said_s}s" if said_s else ""
+    watching = a_group(("      maxAge: 30s", f"      maxAge: 30s{said}")).watching
     for begins in range(60, 80):
         view, failing = View(), range(begins, begins + 15)
         for now in range(40, 200, 5):

@@ -47,7 +47,7 @@ class Watching:
     """How a site is judged. bad_above_ratio: the share of failing requests that users must not see.
 
     window_s: of how long an answer tells: a rate over a range tells of what lies between the first and the last sample
-    in it, a scrape less. scrape_s: what was taken for that, infinite where the window was said. quorum: how many
+    in it, a scrape less. scrape_s: what was taken for that, infinite where it was said. quorum: how many
     vantage points outside of a site must agree. fail_for_s: failing for so long, as if nothing had been served, is no
     blip. well_for_s: how long a site that failed must be good.
     """

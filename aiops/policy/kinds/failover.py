@@ -46,6 +46,9 @@ LEVERS: Mapping[TrafficLever, tuple[str, str]] = {
 INSTANT_S = 5.0
 """The window of queries that look back over none: that of a tick."""
 
+SCRAPE_S = 5.0
+"""How often probes are scraped where nobody says so."""
+
 _PLACEHOLDER = re.compile(r"\$\(\s*([^()]*?)\s*\)")
 _KNOWN = "$(site.name), $(site.cluster), $(site.backend) and $(site.region)"
 
@@ -133,13 +136,15 @@ def _object(envelope: Envelope, spec: FailoverSpec) -> TargetRef:
 def _watching(spec: FailoverSpec) -> Watching:
     health = spec.health
     longest = max(one.range_s for text in (health.users.query, health.users.volume) for one in facts(text).selectors)
+    users_spec = health.users
+    guessed = longest > 0.0 and users_spec.window is None and users_spec.scrape is None
     return Watching(
         vantage_points=tuple(
             VantagePoint(name=one.name, source=one.source, site=one.site) for one in health.vantage_points
         ),
         bad_above_ratio=health.bad_above,
-        window_s=health.users.window or max(longest - health.users.scrape, INSTANT_S),
-        scrape_s=health.users.scrape if health.users.window is None and longest else math.inf,
+        window_s=users_spec.window or max(longest - (users_spec.scrape or SCRAPE_S), INSTANT_S),
+        scrape_s=SCRAPE_S if guessed else math.inf,
         max_age_s=health.users.max_age,
         quorum=health.quorum,
         fail_for_s=health.fail_for,

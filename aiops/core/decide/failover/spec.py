@@ -63,7 +63,9 @@ class UsersSpec(Spec):
     query: str = Field(min_length=1, description="PromQL: the share of a site's requests that fail, from 0 to 1")
     volume: str = Field(min_length=1, description="PromQL: how many requests a second that share is of")
     max_age: Duration = Field(30.0, gt=0, description="older samples are stale, and say nothing")
-    scrape: Duration = Field(5.0, gt=0, le=120, description="how often what the queries read is scraped")
+    scrape: Duration | None = Field(
+        None, gt=0, le=120, description="how often what the queries read is scraped; none: 5s, or as samples tell"
+    )
     window: Duration | None = Field(
         None, gt=0, le=600, description="of how long an answer tells; none: the longest range, less one scrape"
     )
