@@ -280,7 +280,7 @@ class Familiar:
         calm = records.calm[_VALUE, rows]
         new = kept & ~(away <= calm)
         self._cover.note(rows[new], at, values[new])
-        self._cover.settle(rows, values, calm)
+        self._cover.settle(rows, values, records.spacing(rows))
         clean[rows[~kept]] = math.nan
 
     def _settle(self, rows: Rows) -> None:

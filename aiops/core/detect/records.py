@@ -143,6 +143,12 @@ class Records:
         edges = np.exp(np.clip((self.base[rows].astype(np.float64) + over) * WIDTH, -80.0, 80.0))
         self.calm[:, rows] = np.where(over > 0, edges, 0.0).T
 
+    def spacing(self, rows: Rows) -> F64:
+        """Return how far apart values of some rows may lie without a gap: what is calm, or half a step of counts."""
+        recorded, calm = self.weights[rows, 0] > _TRACE, self.calm[0, rows].astype(np.float64)
+        least = np.exp(np.clip((self.base[rows, 0] + recorded.argmax(axis=1)) * WIDTH, -80.0, 80.0))
+        return np.where(calm > 0, calm, np.where(recorded.any(axis=1), 0.5 * least, 0.0))
+
     def take(self, rows: Rows) -> None:
         """Become the records of other rows; -1 starts afresh."""
         fresh, old = Records(len(rows), len(self.total)), rows >= 0
