@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.policies import AnyPolicy, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.selection import Member
 from aiops.core.versions import MEMBER
@@ -330,6 +331,8 @@ def _across(found: _Found) -> None:
         names.setdefault(policy.key, document)
         if isinstance(policy, ScalingPolicy) and policy.mode is not Mode.OBSERVE and not policy.candidate_for:
             _one_actor(policy, document, acting, found)
+        if isinstance(policy, FailoverPolicy) and policy.mode is not Mode.OBSERVE:
+            _one_steers(policy, document, acting, found)
     _candidates(found)
 
 
@@ -367,6 +370,18 @@ def _one_actor(
         hint = "one of them in mode: observe"
         found.problems.append(document.problem(("spec", "target"), message, hint=hint, code="two-actors"))
     acting.setdefault(target, (policy.key, document))
+
+
+def _one_steers(
+    policy: FailoverPolicy, document: Document, acting: dict[str, tuple[str, Document]], found: _Found
+) -> None:
+    """Refuse that two groups steer traffic by one rule of one object (S4)."""
+    steered = f"{policy.target.key}#{policy.traffic.rule}"
+    other = acting.setdefault(steered, (policy.key, document))
+    if other[0] != policy.key:
+        message = f"{policy.target.kind} {policy.target} is already steered by {other[0]} in {_where(other[1])}"
+        hint = "one of them in mode: observe"
+        found.problems.append(document.problem(("spec", "traffic"), message, hint=hint, code="two-actors"))
 
 
 def _where(document: Document) -> str:

@@ -215,3 +215,11 @@ def test_a_policy_in_the_api_reaches_only_its_own_namespace():
     with pytest.raises(InvalidPolicy, match=r"spec\.traffic\.namespace: a policy in the API reaches only its own"):
         parse(TEXT, "crd:shop/storefront")
     assert parse(TEXT.replace("namespace: edge, ", ""), "crd:shop/storefront").plans[0].target.namespace == "shop"
+
+
+def test_two_groups_never_steer_by_one_rule():
+    other = TEXT.replace("metadata: {name: storefront,", "metadata: {name: other,")
+    with pytest.raises(InvalidPolicy, match="HTTPRoute edge/storefront is already steered by FailoverPolicy/shop/"):
+        parse(f"{TEXT}---\n{other}", "f.yaml")
+    for change in (("mode: approve", "mode: observe"), ("rule: 0", "rule: 1")):
+        assert len(parse(f"{TEXT}---\n{other.replace(*change)}", "f.yaml").plans) == 2
