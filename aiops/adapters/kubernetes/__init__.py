@@ -4,6 +4,7 @@ from aiops.adapters.kubernetes.cluster import KubernetesCluster
 from aiops.adapters.kubernetes.clusters import Clusters
 from aiops.adapters.kubernetes.connection import KubernetesOptions
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
+from aiops.adapters.kubernetes.plan_rights import clusters_of, plan_roles
 from aiops.adapters.kubernetes.policies import KubernetesPolicies
 from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac, resource_roles
 
@@ -14,8 +15,10 @@ __all__ = [
     "KubernetesOptions",
     "KubernetesPolicies",
     "LeaseOptions",
+    "clusters_of",
     "guesses",
     "instance_of",
+    "plan_roles",
     "rbac",
     "resource_roles",
 ]

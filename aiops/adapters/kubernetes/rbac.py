@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiops.adapters.kubernetes import knative
+from aiops.adapters.kubernetes.words import NAME, binding, named, plural, rule
 from aiops.core.model import Mode
 from aiops.core.policies import Lever, PolicySet, ScalingPolicy
 from aiops.policy.crd import RESOURCES
 from aiops.policy.resource import GROUP
 
-NAME = "aiops"
 _READ = ["list", "watch"]
 """How informers read; a single object is never asked for."""
 
@@ -43,29 +43,29 @@ def rbac(
     instance = instance_of(service_namespace, lease)
     scaling = (*policies.scaling, *policies.templates)
     namespaces = sorted({policy.target.namespace for policy in scaling})
-    reads = [_rule("", ["nodes"], _READ)]
+    reads = [rule("", ["nodes"], _READ)]
     if namespaces:
         # a list of one name is granted by that name
-        reads.append(_rule("", ["namespaces"], _READ, namespaces))
+        reads.append(rule("", ["namespaces"], _READ, namespaces))
     objects: list[dict[str, Any]] = [
-        _object("v1", "ServiceAccount", NAME, service_namespace),
-        {**_object("rbac.authorization.k8s.io/v1", "ClusterRole", instance), "rules": reads},
-        _binding("ClusterRoleBinding", instance, service_namespace, None),
+        named("v1", "ServiceAccount", NAME, service_namespace),
+        {**named("rbac.authorization.k8s.io/v1", "ClusterRole", instance), "rules": reads},
+        binding("ClusterRoleBinding", instance, service_namespace, None),
     ]
     if competes:
         rules = [
             # an object that is not there yet has no name to be granted by
-            _rule("coordination.k8s.io", ["leases"], ["create"]),
-            _rule("coordination.k8s.io", ["leases"], ["get", "patch"], [lease]),
+            rule("coordination.k8s.io", ["leases"], ["create"]),
+            rule("coordination.k8s.io", ["leases"], ["get", "patch"], [lease]),
         ]
-        role = _object("rbac.authorization.k8s.io/v1", "Role", f"{instance}-lease", service_namespace)
+        role = named("rbac.authorization.k8s.io/v1", "Role", f"{instance}-lease", service_namespace)
         objects.append({**role, "rules": rules})
-        objects.append(_binding("RoleBinding", f"{instance}-lease", service_namespace, service_namespace))
+        objects.append(binding("RoleBinding", f"{instance}-lease", service_namespace, service_namespace))
     for namespace in namespaces:
         mine = [policy for policy in scaling if policy.target.namespace == namespace]
-        role = _object("rbac.authorization.k8s.io/v1", "Role", instance, namespace)
+        role = named("rbac.authorization.k8s.io/v1", "Role", instance, namespace)
         objects.append({**role, "rules": _rules(mine, ceiling)})
-        objects.append(_binding("RoleBinding", instance, service_namespace, namespace))
+        objects.append(binding("RoleBinding", instance, service_namespace, namespace))
     return objects
 
 
@@ -76,14 +76,14 @@ def resource_roles(
     name = f"{instance_of(service_namespace, lease)}:policies"
     plurals = [one.plural for one in RESOURCES]
     rules = [
-        _rule(GROUP, plurals, _READ),
-        _rule(GROUP, [f"{one}/status" for one in plurals], ["patch"]),
+        rule(GROUP, plurals, _READ),
+        rule(GROUP, [f"{one}/status" for one in plurals], ["patch"]),
     ]
     objects: list[dict[str, Any]] = []
     for namespace in namespaces or (None,):
         kind = "ClusterRole" if namespace is None else "Role"
-        role = _object("rbac.authorization.k8s.io/v1", kind, name, namespace)
-        objects += [{**role, "rules": rules}, _binding(f"{kind}Binding", name, service_namespace, namespace)]
+        role = named("rbac.authorization.k8s.io/v1", kind, name, namespace)
+        objects += [{**role, "rules": rules}, binding(f"{kind}Binding", name, service_namespace, namespace)]
     return objects
 
 
@@ -102,57 +102,28 @@ def guesses(policies: PolicySet) -> list[str]:
 
 def _rules(policies: Iterable[ScalingPolicy], ceiling: Mode) -> list[dict[str, Any]]:
     rules = [
-        _rule("", ["pods"], _READ),
-        _rule("autoscaling", ["horizontalpodautoscalers"], _READ),
-        _rule("policy", ["poddisruptionbudgets"], _READ),
+        rule("", ["pods"], _READ),
+        rule("autoscaling", ["horizontalpodautoscalers"], _READ),
+        rule("policy", ["poddisruptionbudgets"], _READ),
     ]
     for policy in policies:
         group, name = policy.target.api_version.rpartition("/")[0], plural(policy.target.kind)
         # whom a selector selects is the cluster's to say; the namespace bounds it
         targets = [policy.target.name] if policy.selection is None else None
-        rules.append(_rule(group, [name], _READ))
+        rules.append(rule(group, [name], _READ))
         if knative.serves(policy.target):
-            rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], _READ))
+            rules.append(rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], _READ))
         elif group != "apps":
-            rules.append(_rule(group, [f"{name}/scale"], ["get"], targets))
+            rules.append(rule(group, [f"{name}/scale"], ["get"], targets))
         if min(policy.mode.rank, ceiling.rank) < Mode.APPROVE.rank:
             continue
-        rules.append(_rule("", ["events"], ["create"]))
+        rules.append(rule("", ["events"], ["create"]))
         match policy.lever:
             # the autoscaler's name is the cluster's to say; the namespace bounds it
             case Lever.HPA_FLOOR:
-                rules.append(_rule("autoscaling", ["horizontalpodautoscalers"], ["patch"]))
+                rules.append(rule("autoscaling", ["horizontalpodautoscalers"], ["patch"]))
             case Lever.KNATIVE_MIN_SCALE:
-                rules.append(_rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], ["patch"]))
+                rules.append(rule(_PODAUTOSCALERS[0], [_PODAUTOSCALERS[1]], ["patch"]))
             case Lever.REPLICAS:
-                rules.append(_rule(group, [f"{name}/scale"], ["patch"], targets))
-    return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
-
-
-def plural(kind: str) -> str:
-    """Return a kind's plural as English and the generators of CRDs have it: policies of Policy, gateways of Gateway."""
-    word = kind.lower()
-    if word.endswith(("s", "x", "z", "ch", "sh")):
-        return f"{word}es"
-    if word.endswith("y") and word[-2:-1] not in tuple("aeiou"):
-        return f"{word[:-1]}ies"
-    return f"{word}s"
-
-
-def _rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> dict[str, Any]:
-    rule: dict[str, Any] = {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
-    return rule if names is None else {**rule, "resourceNames": list(names)}
-
-
-def _object(version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
-    metadata = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
-    return {"apiVersion": version, "kind": kind, "metadata": metadata}
-
-
-def _binding(kind: str, name: str, service_namespace: str, namespace: str | None) -> dict[str, Any]:
-    """Return what gives the daemon's account the role of the same name."""
-    return {
-        **_object("rbac.authorization.k8s.io/v1", kind, name, namespace),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind.removesuffix("Binding"), "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": service_namespace}],
-    }
+                rules.append(rule(group, [f"{name}/scale"], ["patch"], targets))
+    return [one for place, one in enumerate(rules) if one not in rules[:place]]

@@ -74,7 +74,7 @@ def rbac(
     """
     import yaml
 
-    from aiops.adapters.kubernetes import guesses, resource_roles
+    from aiops.adapters.kubernetes import guesses, plan_roles, resource_roles
     from aiops.adapters.kubernetes import rbac as generated
     from aiops.app.surroundings import competes, reads_resources
 
@@ -86,6 +86,7 @@ def rbac(
     chosen, leads = _cluster(policies, cluster, settings)
     leads = leads and competes(settings)
     objects = generated(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
+    objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
     if reads_resources(settings) and _reads_here(cluster, settings):
         objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
     notes = guesses(chosen)
@@ -124,7 +125,10 @@ def _reads_here(wanted: str | None, settings: Settings) -> bool:
 
 def _cluster(policies: PolicySet, wanted: str | None, settings: Settings) -> tuple[PolicySet, bool]:
     """Return the policies of one cluster, and whether the Lease lies there; raise InvalidInput when it is not said."""
-    named = sorted({policy.target.cluster for policy in (*policies.scaling, *policies.templates)})
+    from aiops.adapters.kubernetes import clusters_of
+
+    scaled = {policy.target.cluster for policy in (*policies.scaling, *policies.templates)}
+    named = sorted(scaled.union(*map(clusters_of, policies.plans)))
     if wanted is None and len(named) > 1:
         raise InvalidInput(f"the targets lie in {', '.join(named)}: --cluster says whose roles are wanted")
     if wanted is None:
