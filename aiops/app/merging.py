@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey
-from aiops.core.policies import AnyPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.planning.failover import FailoverPolicy
+from aiops.core.policies import AnyPolicy, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.versions import template_key
 from aiops.errors import Problem
 
@@ -91,6 +92,8 @@ def _claimed(policy: Policy) -> list[str]:
     # what a template acts on is known where the workloads are: see expanding.py
     if isinstance(policy, ScalingPolicy) and policy.selection is None and acting(policy):
         claims.append(f"target {kind} {policy.target.key}")
+    if isinstance(policy, FailoverPolicy) and policy.mode is not Mode.OBSERVE:
+        claims.append(f"traffic {policy.target.key}#{policy.traffic.rule}")
     return claims
 
 
@@ -99,6 +102,8 @@ def _problem(policy: Policy, group: list[Policy]) -> Problem:
     said = ", ".join(f"{one.key} in {one.origin}" for one in others)
     if all(one.key == policy.key for one in others):
         where, message = "metadata.name", f"{policy.key} is defined in {', '.join(one.origin for one in others)}, too"
+    elif isinstance(policy, FailoverPolicy):
+        where, message = "spec.traffic", f"{policy.target.kind} {policy.target} is steered by {said}, too"
     else:
         target = policy.target if isinstance(policy, ScalingPolicy) else ""
         where, message = "spec.target", f"{target} is scaled by {said}, too"
@@ -116,5 +121,6 @@ def _set(base: PolicySet, policies: Iterable[Policy], labels: Mapping[PolicyKey,
         scaling=tuple(one for one in ordered if isinstance(one, ScalingPolicy) and one.selection is None),
         templates=tuple(one for one in ordered if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in ordered if isinstance(policy, WatchPolicy)),
+        plans=tuple(policy for policy in ordered if isinstance(policy, PlanPolicy)),
         labels={key: said for key, said in labels.items() if key in keys},
     )

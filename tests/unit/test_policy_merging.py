@@ -161,3 +161,26 @@ def test_a_policy_that_is_held_is_paused_and_nobody_else_is():
     assert pause.concerns(mine.target, KEY, NOW)
     assert not pause.concerns(mine.target, "ScalingPolicy/shop/second", NOW)
     assert HeldControls(People(), dict).read(NOW).pauses == ()
+
+
+# -- policies of plans -----------------------------------------------------------------------------------------
+
+
+def a_failover(name: str, origin: str, mode: str = "enforce") -> PolicySet:
+    text = (Path(__file__).parents[2] / "policies/failover.yaml").read_text()
+    text = text.replace("{name: storefront, namespace: shop}", f"{{name: {name}, namespace: shop}}")
+    return parse(text.replace("namespace: edge, ", "").replace("mode: approve", f"mode: {mode}"), origin)
+
+
+def test_policies_of_plans_are_merged_from_files_and_resources():
+    made = merged(PolicySet(digest="none"), [a_failover("storefront", "crd:shop/storefront")], {})
+    assert [policy.key for policy in made.policies.plans] == ["FailoverPolicy/shop/storefront"]
+
+
+def test_two_groups_that_steer_by_one_object_hold_each_other_s4():
+    two = [a_failover(name, f"crd:shop/{name}") for name in ("storefront", "other")]
+    made = merged(PolicySet(digest="none"), two, {})
+    assert made.policies.plans == ()
+    assert {problem.field for problem in made.conflicts.values()} == {"spec.traffic"}
+    seen = [a_failover("storefront", "crd:shop/storefront"), a_failover("other", "crd:shop/other", "observe")]
+    assert len(merged(PolicySet(digest="none"), seen, {}).policies.plans) == 2
