@@ -1,0 +1,187 @@
+"""The world of a failover group: two sites and the edge, links between them, users, and who measures how they fare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from aiops.core.model import F64, Instant
+
+EDGE, WEST, NORTH = "edge", "west", "north"
+PLACES, SITES = (EDGE, WEST, NORTH), (WEST, NORTH)
+LENGTH_S = 900
+BACKGROUND = 0.005
+"""Share of requests that fail at any time."""
+
+FAILING = 0.05
+"""Users suffer while more than this share of all requests fails."""
+
+PROPAGATION_MEDIAN_S, PROPAGATION_P95_S = 5.0, 15.0
+"""How long new weights take to reach users, lognormal."""
+
+STARTUP_S = 20.0
+
+
+class Kind(StrEnum):
+    """What goes wrong."""
+
+    CRASH = "crash"
+    GREY = "grey"
+    ISOLATION = "isolation"
+    BLIP = "blip"
+    CUT = "cut"
+    PROBE_LOSS = "probe-loss"
+    METRICS_LOST = "metrics-lost"
+    API_DOWN = "api-down"
+    DAEMON_DIES = "daemon-dies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """From `at_s` until `until_s`. place: which site, or the first end of a cut link; other: its second end.
+
+    share: of requests that fail, or of probes that are lost.
+    """
+
+    kind: Kind
+    place: str
+    at_s: float
+    until_s: float = math.inf
+    other: str = ""
+    share: float = 1.0
+
+    def at(self, now: float) -> bool:
+        """Return whether it is in force."""
+        return self.at_s <= now < self.until_s
+
+
+@dataclass
+class SitesWorld:
+    """The world at one second. weights: of the route, as written; `carried`: as users feel them."""
+
+    faults: Sequence[Fault]
+    dice: np.random.Generator
+    now: Instant = 0.0
+    weights: dict[str, int] = field(default_factory=lambda: {WEST: 100, NORTH: 0})
+    carried: dict[str, int] = field(default_factory=lambda: {WEST: 100, NORTH: 0})
+    version: int = 1
+    writes: list[tuple[float, int, str, dict[str, int]]] = field(default_factory=list)
+    ready: dict[str, int] = field(default_factory=lambda: {WEST: 4, NORTH: 4})
+    replicas: dict[str, int] = field(default_factory=lambda: {WEST: 4, NORTH: 4})
+    lost_s: float = 0.0
+    last_bad_s: float = -math.inf
+    _landing: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    _growing: list[tuple[float, str, int]] = field(default_factory=list)
+    _asked: dict[str, F64] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._asked = {f"{site}@{point}": np.zeros((LENGTH_S + 60, 2)) for site in SITES for point in PLACES}
+
+    # -- what is so --------------------------------------------------------------------------------------
+
+    def _any(self, place: str, *kinds: Kind) -> Fault | None:
+        return next((one for one in self.faults if one.kind in kinds and one.place == place and one.at(self.now)), None)
+
+    def alive(self, place: str) -> bool:
+        """Return whether machines of a place run: its daemon, its API server, its metrics."""
+        return self._any(place, Kind.CRASH) is None
+
+    def daemon_runs(self, place: str) -> bool:
+        """Return whether the daemon of a place runs."""
+        return self.alive(place) and self._any(place, Kind.DAEMON_DIES) is None
+
+    def reaches(self, one: str, other: str) -> bool:
+        """Return whether one place hears another."""
+        if not (self.alive(one) and self.alive(other)):
+            return False
+        if one == other:
+            return True
+        if self._any(one, Kind.ISOLATION) or self._any(other, Kind.ISOLATION):
+            return False
+        ends = {one, other}
+        return not any(f.kind is Kind.CUT and {f.place, f.other} == ends and f.at(self.now) for f in self.faults)
+
+    def api_answers(self, daemon: str, place: str) -> bool:
+        """Return whether a daemon hears the API server of a place."""
+        return self.reaches(daemon, place) and self._any(place, Kind.API_DOWN) is None
+
+    def metrics_answer(self, daemon: str, point: str) -> bool:
+        """Return whether a daemon hears the metrics of a vantage point."""
+        return self.reaches(daemon, point) and self._any(point, Kind.METRICS_LOST) is None
+
+    def fails(self, site: str) -> float:
+        """Return the share of users' requests that a site fails now."""
+        if self._any(site, Kind.CRASH, Kind.ISOLATION):
+            return 1.0
+        worst = self._any(site, Kind.GREY, Kind.BLIP)
+        return BACKGROUND if worst is None else max(BACKGROUND, worst.share)
+
+    def _seen_failing(self, site: str, point: str) -> float:
+        """Return the share of an observer's requests to a site that fail now."""
+        if site == point:
+            own = self._any(site, Kind.GREY, Kind.BLIP)  # from inside, an isolated site looks well
+            share = BACKGROUND if own is None else own.share
+        else:
+            share = self.fails(site) if self.reaches(point, site) else 1.0
+        loss = self._any(point, Kind.PROBE_LOSS)
+        return share if loss is None else 1.0 - (1.0 - share) * (1.0 - loss.share)
+
+    # -- what is measured --------------------------------------------------------------------------------
+
+    def measured(self, site: str, point: str, window_s: int) -> tuple[float, float]:
+        """Return the share of failing requests and requests a second over the last window, as an observer counts."""
+        end = int(self.now)
+        failed, asked = self._asked[f"{site}@{point}"][max(0, end - window_s) : end].sum(axis=0)
+        return (float(failed / asked) if asked else math.nan), float(asked) / window_s
+
+    # -- time --------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Let one second go by."""
+        second = int(self.now)
+        for site in SITES:
+            for point in PLACES:
+                if self.alive(point):
+                    failed = self.dice.random() < self._seen_failing(site, point)
+                    self._asked[f"{site}@{point}"][second] = (float(failed), 1.0)
+        for at, weights in [one for one in self._landing if one[0] <= self.now]:
+            self.carried = weights
+            self._landing.remove((at, weights))
+        for at, site, count in [one for one in self._growing if one[0] <= self.now]:
+            self.ready[site] = count
+            self._growing.remove((at, site, count))
+        share = self.suffering()
+        self.lost_s += share - BACKGROUND
+        if share > FAILING:
+            self.last_bad_s = self.now
+        self.now += 1.0
+
+    def suffering(self) -> float:
+        """Return the share of all users' requests that fail now."""
+        whole = sum(self.carried.values()) or 1
+        return sum(weight / whole * self.fails(site) for site, weight in self.carried.items())
+
+    # -- what is written ---------------------------------------------------------------------------------
+
+    def write(self, weights: dict[str, int], epoch: int, by: str) -> None:
+        """Take new weights; users feel them after a while."""
+        self.weights, self.version = dict(weights), self.version + 1
+        self.writes.append((self.now, epoch, by, dict(weights)))
+        sigma = math.log(PROPAGATION_P95_S / PROPAGATION_MEDIAN_S) / 1.645
+        delay_s = float(self.dice.lognormal(math.log(PROPAGATION_MEDIAN_S), sigma))
+        self._landing.append((self.now + delay_s, dict(weights)))
+
+    def scale(self, site: str, replicas: int) -> None:
+        """Take a number of replicas; they are ready after a while."""
+        self.replicas[site] = replicas
+        self._growing.append((self.now + STARTUP_S, site, replicas))
+
+    def route(self) -> dict[str, Any]:
+        """Return the route as its API server shows it."""
+        refs = [{"name": f"storefront-{site}", "port": 80, "weight": self.weights[site]} for site in SITES]
+        return {"metadata": {"name": "storefront", "namespace": "edge"}, "spec": {"rules": [{"backendRefs": refs}]}}
