@@ -38,7 +38,7 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
-from aiops.core.planning.failover import FailoverPolicy
+from aiops.core.planning.failover import LAG, FailoverPolicy
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import ClusterUnavailable, Fenced, StoreUnavailable
 from aiops.loop import ControlLoop
@@ -166,6 +166,8 @@ class SourceAt:
     def _answer(self, query: SignalQuery, at: Instant) -> Answer:
         what, _, where = query.name.partition("/")
         site, _, point = where.partition("@")
+        if what == LAG:
+            return Answered(value=self.world.lag_s(), newest_at=at - 1.0)
         if not point:  # of all users, wherever they are sent
             return Answered(value=self.world.suffering(), newest_at=at - 1.0)
         if not self.world.metrics_answer(self.place, point):

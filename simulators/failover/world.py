@@ -26,9 +26,19 @@ PROPAGATION_MEDIAN_S, PROPAGATION_P95_S = 5.0, 15.0
 
 STARTUP_S = 20.0
 
+CARRIES = 0.35
+"""The share of all users that one replica carries; what is beyond it fails, and comes again."""
+
+RETRIES = 0.4
+"""The share of failed requests that come again."""
+
 
 class Kind(StrEnum):
-    """What goes wrong."""
+    """What goes wrong. share: that fails (grey), that is lost (probe-loss, pods-lost), that is told (lies: of west).
+
+    lag: north's copy falls behind by a second each second. load: so many times the users. slow-start: so many times the
+    time to start; no-start: new pods of a site find no room.
+    """
 
     CRASH = "crash"
     GREY = "grey"
@@ -39,6 +49,12 @@ class Kind(StrEnum):
     METRICS_LOST = "metrics-lost"
     API_DOWN = "api-down"
     DAEMON_DIES = "daemon-dies"
+    PODS_LOST = "pods-lost"
+    NO_START = "no-start"
+    SLOW_START = "slow-start"
+    LIES = "lies"
+    LAG = "lag"
+    LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,15 +135,36 @@ class SitesWorld:
         if self._any(site, Kind.CRASH, Kind.ISOLATION):
             return 1.0
         worst = self._any(site, Kind.GREY, Kind.BLIP)
-        return BACKGROUND if worst is None else max(BACKGROUND, worst.share)
+        own = BACKGROUND if worst is None else max(BACKGROUND, worst.share)
+        return 1.0 - (1.0 - own) * (1.0 - self._refused(site))
+
+    def _refused(self, site: str) -> float:
+        """Return the share of requests that find no pod: users and those who come again, beyond what pods carry."""
+        lost = self._any(site, Kind.PODS_LOST)
+        pods = self.ready[site] * (1.0 if lost is None else 1.0 - lost.share)
+        crowd = self._any(site, Kind.LOAD)
+        asked = self.carried[site] / (sum(self.carried.values()) or 1) * (1.0 if crowd is None else crowd.share)
+        room = pods * CARRIES
+        if asked <= room:
+            return 0.0
+        # of x requests in all, users' and those that come again, `room` are served: x = asked + RETRIES (x - room)
+        return 1.0 - room * (1.0 - RETRIES) / (asked - RETRIES * room)
+
+    def lag_s(self) -> float:
+        """Return how far north's copy of the data lags behind."""
+        behind = self._any(NORTH, Kind.LAG)
+        return 1.0 if behind is None else 1.0 + self.now - behind.at_s
 
     def _seen_failing(self, site: str, point: str) -> float:
         """Return the share of an observer's requests to a site that fail now."""
         if site == point:
             own = self._any(site, Kind.GREY, Kind.BLIP)  # from inside, an isolated site looks well
-            share = BACKGROUND if own is None else own.share
+            share = max(BACKGROUND if own is None else own.share, self._refused(site))
         else:
             share = self.fails(site) if self.reaches(point, site) else 1.0
+        lie = self._any(point, Kind.LIES)
+        if lie is not None and site == WEST:
+            return lie.share
         loss = self._any(point, Kind.PROBE_LOSS)
         return share if loss is None else 1.0 - (1.0 - share) * (1.0 - loss.share)
 
@@ -153,6 +190,8 @@ class SitesWorld:
             self.carried = weights
             self._landing.remove((at, weights))
         for at, site, count in [one for one in self._growing if one[0] <= self.now]:
+            if self._any(site, Kind.NO_START):
+                continue
             self.ready[site] = count
             self._growing.remove((at, site, count))
         share = self.suffering()
@@ -179,7 +218,9 @@ class SitesWorld:
     def scale(self, site: str, replicas: int) -> None:
         """Take a number of replicas; they are ready after a while."""
         self.replicas[site] = replicas
-        self._growing.append((self.now + STARTUP_S, site, replicas))
+        slow = self._any(site, Kind.SLOW_START)
+        takes_s = STARTUP_S * (1.0 if slow is None else slow.share)
+        self._growing.append((self.now + takes_s, site, replicas))
 
     def route(self) -> dict[str, Any]:
         """Return the route as its API server shows it."""
