@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.model import Judgement, Leadership, Mode, Reason, Scope, VerdictWord
-from aiops.core.pipeline.paging import AGAIN_S, noted, page
+from aiops.core.pipeline.paging import AGAIN_S, APART_S, noted, page
 from aiops.core.plans.guards import Bounds
 from tests.unit.failing import Driven, a_group
 
@@ -56,7 +56,18 @@ def test_the_same_is_told_once_an_hour():
     assert page(ASKS, paged, first) is None
     assert page(replace(ASKS, reason=Reason.PARTITIONED), paged, first) is not None
     assert page(ASKS, noted({}, ASKS, now - AGAIN_S), first) is not None
-    assert noted({"old/": now - AGAIN_S}, ASKS, now) == {"standby_sick/": now}
+    assert noted({"old/": now - AGAIN_S}, ASKS, now) == {
+        "standby_sick/": now,
+        "standby_sick": now,
+    }
+
+
+def test_plans_that_come_and_go_for_one_reason_are_told_every_ten_minutes_at_most():
+    where = bounds()
+    paged = noted({}, replace(ASKS, plan_id="01A"), where.now - 300.0)
+    other = replace(ASKS, plan_id="01B")
+    assert page(other, paged, where) is None
+    assert page(other, noted({}, replace(ASKS, plan_id="01A"), where.now - APART_S), where) is not None
 
 
 @pytest.mark.parametrize(

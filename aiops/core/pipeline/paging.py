@@ -11,6 +11,9 @@ from aiops.core.plans.guards import Bounds
 AGAIN_S = 3600.0
 """How long the same is not told again while it lasts, or comes and goes."""
 
+APART_S = 600.0
+"""How long another plan for the same reason is not told: a proposal may come and go."""
+
 WITHIN_S = 60.0
 
 _TOLD_HOLDS = frozenset({Reason.API_DOWN})
@@ -27,14 +30,13 @@ def page(judgement: Judgement, paged: Mapping[str, Instant], bounds: Bounds) -> 
         return None
     if judgement.word is not VerdictWord.ASK and judgement.reason not in _TOLD_HOLDS:
         return None
-    key = told_as(judgement)
-    if key in paged and now - paged[key] < AGAIN_S:
+    if _lately(judgement, paged, now):
         return None
-    name = policy.key.rpartition("/")[2]
+    name, key = policy.key.rpartition("/")[2], told_as(judgement)
     asks = "asks" if judgement.word is VerdictWord.ASK else "holds"
     plan = (f"plan {judgement.plan_id}: `aiops plans show {judgement.plan_id}`",) if judgement.plan_id else ()
     text = "\n".join((judgement.detail, *plan, *judgement.evidence))
-    told = Notify(title=f"{name} {asks}: {key.partition('/')[0]}", text=text)
+    told = Notify(title=f"{name} {asks}: {_why(key)}", text=text)
     sent = ulid(now, policy.key, "page", key)
     return Errand(
         id=sent,
@@ -50,12 +52,23 @@ def page(judgement: Judgement, paged: Mapping[str, Instant], bounds: Bounds) -> 
     )
 
 
+def _lately(judgement: Judgement, paged: Mapping[str, Instant], now: Instant) -> bool:
+    key = told_as(judgement)
+    told = ((key, AGAIN_S), (_why(key), APART_S))
+    return any(one in paged and now - paged[one] < least_s for one, least_s in told)
+
+
 def told_as(judgement: Judgement) -> str:
     """Return what a message is known by: why, and for which plan."""
     reason = judgement.word.value if judgement.reason is None else judgement.reason.value
     return f"{reason}/{judgement.plan_id}"
 
 
+def _why(key: str) -> str:
+    return key.partition("/")[0]
+
+
 def noted(paged: Mapping[str, Instant], judgement: Judgement, now: Instant) -> dict[str, Instant]:
     """Return when each was last told, this one now; what is old is forgotten."""
-    return {key: at for key, at in paged.items() if now - at < AGAIN_S} | {told_as(judgement): now}
+    key = told_as(judgement)
+    return {one: at for one, at in paged.items() if now - at < AGAIN_S} | {key: now, _why(key): now}

@@ -54,8 +54,13 @@ class _Course:
 
 
 def failover(scene: Scene, way: Way, cause: Cause, share: float) -> Plan:
-    """Return the plan that sends everybody to another site. share: of the active site's requests that fails."""
-    if share >= CRASHED_ABOVE:
+    """Return the plan that sends everybody to another site. share: of the active site's requests that fails.
+
+    A proposal that waits for people keeps its shape, though a few more or fewer may fail meanwhile.
+    """
+    proposed = scene.proposed(PlanKind.FAILOVER)
+    crashed = share >= CRASHED_ABOVE if proposed is None else not proposed.keeps
+    if crashed:
         at_once = Steps(percents=(100,), pause_s=scene.policy.shift.pause_s)
         steps = (*_raised(way), *_shifts(scene, way.site, at_once, Otherwise.ASK))
         return _plan(scene, way, cause, _Course(kind=PlanKind.FAILOVER, steps=steps))

@@ -84,6 +84,11 @@ class Scene:
                 return plan
         return None
 
+    def proposed(self, kind: PlanKind) -> Plan | None:
+        """Return the policy's own proposal of a kind that waits for people."""
+        waiting = (one for one in self.own if one.status is PlanStatus.PROPOSED and one.by == one.policy)
+        return next((one for one in waiting if one.kind is kind), None)
+
     @property
     def active(self) -> Site | None:
         """Return the site that gets most of the traffic, None while that is not known."""
