@@ -35,6 +35,7 @@ from aiops.core.model import (
     StepStatus,
     TargetRef,
     Tick,
+    VerdictWord,
     Wanted,
     Workload,
 )
@@ -286,6 +287,13 @@ class Daemon:
         self.lease.strive()
         if int(self.world.now) % int(LANE_S) == self.phase_s:
             self.loop.run_once(EPOCH + self.world.now)
+
+    @property
+    def asks(self) -> bool:
+        """Return whether it asked a person at its last turn."""
+        last = self.loop.last
+        said = () if last is None else tuple(one.judgement for one in last.decisions)
+        return any(one is not None and one.word is VerdictWord.ASK for one in said)
 
     @property
     def leads(self) -> bool:

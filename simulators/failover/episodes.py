@@ -15,19 +15,33 @@ from aiops.core.planning.failover import FailoverPolicy
 from aiops.errors import InvalidInput
 from aiops.policy import load
 from simulators.failover.daemon import Daemon, Witness, daemon
-from simulators.failover.world import BACKGROUND, EDGE, FAILING, LENGTH_S, NORTH, PLACES, WEST, Fault, Kind, SitesWorld
+from simulators.failover.world import (
+    EDGE,
+    FAILING,
+    LENGTH_S,
+    NORTH,
+    PLACES,
+    SITES,
+    WEST,
+    Fault,
+    Kind,
+    SitesWorld,
+)
 
 Faults = Callable[[np.random.Generator], Sequence[Fault]]
+CARRIER = 4
+"""How many replicas carry all users."""
+
 AT = (120.0, 180.0)
 """When in an episode what goes wrong begins."""
 
 
-def group() -> FailoverPolicy:
-    """Return the shipped example of a group, as it acts when it is enforced."""
-    (policy,) = load([Path(__file__).parents[2] / "policies" / "failover.yaml"]).plans
-    if not isinstance(policy, FailoverPolicy):
-        raise InvalidInput("policies/failover.yaml holds no FailoverPolicy")
-    return replace(policy, mode=Mode.ENFORCE)
+def group(path: Path = Path(__file__).parents[2] / "policies" / "failover.yaml") -> FailoverPolicy:
+    """Return the group of a file, the shipped example unless another is named, as it acts when it is enforced."""
+    found = [one for one in load([path]).plans if isinstance(one, FailoverPolicy)]
+    if len(found) != 1 or {site.name for site in found[0].sites} != set(SITES):
+        raise InvalidInput(f"{path}: a rehearsal of sites needs one FailoverPolicy of the sites {', '.join(SITES)}")
+    return replace(found[0], mode=Mode.ENFORCE)
 
 
 def _at(dice: np.random.Generator) -> float:
@@ -125,7 +139,9 @@ class Lived:
     """What became of one episode. Times are seconds after its beginning, infinite for never.
 
     detected: the first write away from west; mitigated: users suffer no more. split_s: seconds in which two daemons
-    believed to lead, or a write of an older epoch was taken. lost_s: all users' failing share, summed over seconds.
+    believed to lead, or a write of an older epoch was taken; under a rule without a Lease those in which users were
+    sent to north and west, which lives, could not be told. lost_s: all users' failing share, summed over seconds.
+    failbacks: how often users were sent home whole. asked: whether a person was.
     """
 
     detected_s: float
@@ -134,16 +150,24 @@ class Lived:
     failovers: int
     split_s: float
     lost_s: float
+    failbacks: int = 0
+    asked: bool = False
 
 
 Rule = Callable[[SitesWorld], Callable[[], None]]
 """Makes of a world what is done in each of its seconds."""
 
 
-def lived(faults: Sequence[Fault], rule: Rule | FailoverPolicy | None, seed: Sequence[int]) -> Lived:
-    """Return what became of an episode under a rule, under two daemons with a policy, or when nothing is done."""
+def lived(
+    faults: Sequence[Fault], rule: Rule | FailoverPolicy | None, seed: Sequence[int], standby: int = CARRIER
+) -> Lived:
+    """Return what became of an episode under a rule, under two daemons with a policy, or when nothing is done.
+
+    standby: how many replicas north has at first.
+    """
     dice = np.random.default_rng(seed)
     world = SitesWorld(faults=faults, dice=dice)
+    world.ready[NORTH] = world.replicas[NORTH] = standby
     daemons: list[Daemon] = []
     act: Callable[[], None] = lambda: None  # noqa: E731
     if isinstance(rule, FailoverPolicy):
@@ -154,14 +178,23 @@ def lived(faults: Sequence[Fault], rule: Rule | FailoverPolicy | None, seed: Seq
         ]
     elif rule is not None:
         act = rule(world)
-    split_s = 0.0
+    split_s, asked = 0.0, False
     while world.now < LENGTH_S:
         for one in daemons:
             one.second()
+            asked = asked or one.asks
         act()
-        split_s += float(sum(one.leads for one in daemons) > 1)
+        untold = (
+            rule in LEASELESS and world.weights[NORTH] == 100 and world.alive(WEST) and not world.reaches(WEST, EDGE)
+        )
+        split_s += float(untold or sum(one.leads for one in daemons) > 1)
         world.step()
-    return _counted(world, min((one.at_s for one in faults), default=0.0), split_s)
+    return replace(_counted(world, min((one.at_s for one in faults), default=0.0), split_s), asked=asked)
+
+
+def _untold(world: SitesWorld) -> bool:
+    """Return whether north serves, and west, which lives, could not be told that it does not any more."""
+    return world.weights[NORTH] == 100 and world.alive(WEST) and not world.reaches(WEST, EDGE)
 
 
 def _counted(world: SitesWorld, begun_s: float, split_s: float) -> Lived:
@@ -179,6 +212,7 @@ def _counted(world: SitesWorld, begun_s: float, split_s: float) -> Lived:
         failovers=failovers,
         split_s=split_s + older,
         lost_s=world.lost_s,
+        failbacks=sum(1 for one, other in itertools.pairwise(world.writes) if one[3][WEST] < other[3][WEST] == 100),
     )
 
 
@@ -195,8 +229,8 @@ def one_observer(world: SitesWorld) -> Callable[[], None]:
             return
         share, _ = world.measured(WEST, NORTH, 10)
         bad = bad + 1 if share > 0.5 else 0
-        if bad >= 3 and world.weights[NORTH] < 100 and world.reaches(NORTH, EDGE):
-            world.write({WEST: 0, NORTH: 100}, 1, NORTH)
+        if bad >= 3 and world.reaches(NORTH, EDGE):
+            _send_all(world, 1, NORTH)
 
     return second
 
@@ -212,7 +246,7 @@ def lease_without_users(world: SitesWorld) -> Callable[[], None]:
         expired = world.now - witness.renewed_s > 30.0
         if witness.holder == WEST and expired and world.daemon_runs(NORTH) and world.api_answers(NORTH, EDGE):
             witness.holder = NORTH
-            world.write({WEST: 0, NORTH: 100}, 2, NORTH)
+            _send_all(world, 2, NORTH)
 
     return second
 
@@ -229,8 +263,8 @@ def quorum(world: SitesWorld) -> Callable[[], None]:
             heard = world.metrics_answer(NORTH, point)
             bad[point] = bad[point] + 1 if heard and share > FAILING else 0
         sure = sum(1 for one in bad.values() if one >= 4)
-        if sure >= 2 and world.weights[NORTH] < 100 and world.alive(NORTH) and world.reaches(NORTH, EDGE):
-            world.write({WEST: 0, NORTH: 100}, 1, NORTH)
+        if sure >= 2 and world.alive(NORTH) and world.reaches(NORTH, EDGE):
+            _send_all(world, 1, NORTH)
 
     return second
 
@@ -240,15 +274,64 @@ def oracle(world: SitesWorld) -> Callable[[], None]:
 
     def second() -> None:
         lasting = any(one.at(world.now) and one.until_s - one.at_s > 60.0 for one in world.faults)
-        better = world.fails(NORTH) < world.fails(WEST)
-        if lasting and better and world.fails(WEST) > BACKGROUND and world.weights[NORTH] < 100:
-            world.write({WEST: 0, NORTH: 100}, 1, "oracle")
+        better = world.fails(NORTH) < world.fails(WEST) and world.fails(WEST) > FAILING
+        behind = any(one.kind is Kind.LAG for one in world.faults)
+        if not lasting or not better or behind:
+            return
+        if world.ready[NORTH] < CARRIER and world.replicas[NORTH] < CARRIER:
+            world.scale(NORTH, CARRIER)
+        elif world.ready[NORTH] >= CARRIER:
+            _send_all(world, 1, "oracle")
 
     return second
 
 
+def control_plane(world: SitesWorld) -> Callable[[], None]:
+    """Move what a cluster runs when a control plane at the edge has not found it ready for 30 s, as Karmada does."""
+    ready_s = 0.0
+
+    def second() -> None:
+        nonlocal ready_s
+        if int(world.now) % 10 or not world.alive(EDGE):
+            return
+        share, _ = world.measured(WEST, EDGE, 10)
+        if world.api_answers(EDGE, WEST) and share <= 0.5:
+            ready_s = world.now
+        if world.now - ready_s > 30.0 and world.alive(NORTH):
+            _send_all(world, 1, EDGE)
+
+    return second
+
+
+def node_default(world: SitesWorld) -> Callable[[], None]:
+    """Move 300 s after no sign of life was heard for 50 s, as Kubernetes does with the pods of a node."""
+    heard_s = 0.0
+
+    def second() -> None:
+        nonlocal heard_s
+        if int(world.now) % 10 == 0 and world.api_answers(WEST, EDGE):
+            heard_s = world.now
+        if world.now - heard_s > 350.0 and world.api_answers(EDGE, NORTH):
+            _send_all(world, 1, EDGE)
+
+    return second
+
+
+def _send_all(world: SitesWorld, epoch: int, by: str) -> None:
+    """Send everybody to north, which is made as large as west at the same time; once."""
+    if world.weights[NORTH] == 100:
+        return
+    if world.replicas[NORTH] < CARRIER:
+        world.scale(NORTH, CARRIER)
+    world.write({WEST: 0, NORTH: 100}, epoch, by)
+
+
+LEASELESS: tuple[Rule, ...] = (one_observer, control_plane, node_default)
+
 RULES: Mapping[str, Rule] = {
     "one observer, 3 x 10 s, no lease": one_observer,
+    "a control plane, 30 s (Karmada-like)": control_plane,
+    "Kubernetes node default": node_default,
     "lease without users": lease_without_users,
     "quorum 2 of 3, 4 x 5 s, users over 30 s": quorum,
     "oracle": oracle,

@@ -10,6 +10,8 @@ import typer
 from aiops.app.output import SESSION, console, table
 
 BATCH = 200
+SEEDS = 5
+"""How many seeds of a scenario of sites are rehearsed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +32,11 @@ def simulate(
     baselines: Annotated[bool, typer.Option(help="Run static peak and HPA as well.")] = True,
 ) -> None:
     """Rehearse policies in virtual time, beside a fleet for the peak and an HPA in the same world."""
+    from simulators.failover.scenario import is_sites
+
+    if is_sites(scenario):
+        _sites(scenario, policies or [], seed, baselines=baselines)
+        return
     from aiops.adapters.store import Store
     from aiops.app.replay import code_version, platform_version
     from aiops.loop import Setup
@@ -62,16 +69,35 @@ def simulate(
     SESSION.show(card.as_json(), "\n".join(lines))
 
 
+def _sites(scenario: str, policies: list[Path], seed: int | None, *, baselines: bool) -> None:
+    """Rehearse a failover between two sites, beside other rules, nothing done, and one that knows the fault."""
+    from simulators.failover.episodes import group
+    from simulators.failover.rehearse import COLUMNS, fared, rows, rules
+    from simulators.failover.scenario import POLICY, load
+
+    if len(policies) > 1:
+        raise typer.BadParameter("a scenario of sites is rehearsed with one FailoverPolicy", param_hint="--policies")
+    spec = load(scenario)
+    first = spec.seed if seed is None else seed
+    seeds = range(first, first + SEEDS)
+    contenders = rules(group(policies[0] if policies else POLICY), baselines=baselines)
+    with _Bar(spec.name, len(contenders) * SEEDS, every=1) as bar:
+        found = [one for who in contenders.items() for one in fared(spec, who, seeds, bar.step)]
+    lines = [f"{spec.name}: {spec.about}", f"right: {spec.right.value}; seeds {first} to {first + SEEDS - 1}"]
+    data = {"scenario": spec.name, "right": spec.right.value, "episodes": [one.as_json() for one in found]}
+    SESSION.show(data, "\n".join([*lines, table(COLUMNS, rows(found))]))
+
+
 class _Bar:
     """A progress bar on a terminal, silence elsewhere."""
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, every: int = 100) -> None:
         from rich.progress import Progress
 
         screen = console(errors=True)
         self._progress = Progress(console=screen, transient=True, disable=not screen.is_terminal)
         self._task = self._progress.add_task(name, total=total)
-        self._waiting = 0
+        self._waiting, self._every = 0, every
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -82,6 +108,6 @@ class _Bar:
 
     def step(self) -> None:
         self._waiting += 1
-        if self._waiting == 100:
+        if self._waiting == self._every:
             self._progress.advance(self._task, self._waiting)
             self._waiting = 0
