@@ -88,12 +88,12 @@ GRANTED = {
 @pytest.mark.parametrize("name", GRANTED)
 def test_each_operation_is_granted_what_it_sends_and_nothing_else_s10(name):
     rights = PlanRights(None)
-    rights._writes(operations(api())[name])
+    rights.allow(operations(api())[name], acts=True)
     objects = [
         {"metadata": {"namespace": namespace} if namespace else {}, "rules": rules}
         for namespace, rules in rights.rules.items()
     ]
-    assert granted(objects) == GRANTED[name]
+    assert {one for one in granted(objects) if one[1] in WRITES} == GRANTED[name]
 
 
 def test_the_command_says_which_cluster_it_needs_to_know_and_prints_its_roles():

@@ -69,14 +69,18 @@ class PlanRights:
     def add(self, policies: Iterable[PlanPolicy], ceiling: Mode) -> None:
         """Grant what the policies need: writes only where they, and the daemon, may act."""
         for policy in policies:
-            operations = operations_of(policy)
+            acts = min(policy.reach.rank, ceiling.rank) >= Mode.APPROVE.rank
             self._reads(reads_of(policy))
-            for operation in operations:
-                self._reads(verbs(operation).wanted(operation))
-                if min(policy.reach.rank, ceiling.rank) >= Mode.APPROVE.rank:
-                    self._writes(operation)
+            for operation in operations_of(policy):
+                self.allow(operation, acts=acts)
             for ref in policy.workloads:
                 self._watches(ref)
+
+    def allow(self, operation: Operation, *, acts: bool) -> None:
+        """Grant what one operation looks at, and what it sends where it acts."""
+        self._reads(verbs(operation).wanted(operation))
+        if acts:
+            self._writes(operation)
 
     def _grant(
         self, ref: TargetRef, resource: str, allowed: list[str], name: str = "", group: str | None = None
