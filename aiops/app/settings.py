@@ -382,13 +382,17 @@ def _said(path: FieldPath, kind: str, message: str, document: Document | None) -
 
 def _known(path: FieldPath) -> list[str]:
     model: type[BaseModel] = Settings
+    named = False
     for part in path:
+        if named:
+            named = False  # a name that the user gave, as of a cluster
+            continue
         info = model.model_fields.get(str(part))
         candidates = _types(info.annotation) if info is not None else ()
         inner = next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
         if inner is None:
             return []
-        model = inner
+        model, named = inner, any(getattr(one, "__origin__", None) is dict for one in candidates)
     return sorted(model.model_fields)
 
 

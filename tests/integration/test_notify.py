@@ -332,8 +332,13 @@ def test_urls_of_a_file_are_one_on_each_line(tmp_path):
     assert urls_of("oncall", ("json://c/",), file) == ("json://c/", "json://a/", "json://b/")
 
 
-def test_secrets_of_channels_are_not_shown_s10():
+def test_secrets_of_channels_are_neither_shown_nor_logged_s10(receiver, caplog):
     assert "word" not in repr(Channel("oncall", ("json://user:word@localhost/",)))
+    with pytest.raises(ConfigurationError) as refusal:
+        Channel("oncall", ("nonsense://user:word@localhost/",))
+    receiver.status = 500
+    Channel("oncall", (receiver.url.replace("http://", "json://user:word@").partition("?")[0],)).tell("t", "x")
+    assert "word" not in caplog.text + str(refusal.value)
 
 
 def test_a_receiver_that_fails_for_hours_is_tried_ever_more_seldom_and_at_once_when_it_is_well_s10():

@@ -101,3 +101,40 @@ def test_a_lease_that_two_could_hold_is_refused_s6(tmp_path, lease, why):
 )
 def test_whoever_writes_what_others_could_write_competes_for_the_lease_s6(given, elected):
     assert competes(Settings(**given)) is elected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sources: {west: {ulr: 'http://x'}}", "sources.west.ulr: unknown setting (did you mean 'url'?)"),
+        ("sources: {west: {url: x}}", "sources.west.url: String should match pattern"),
+        ("notify: {channels: {oncall: {}}}", "notify.channels.oncall: urls or urls_file is needed"),
+        ("notify: {endpoints: {t: {url: 'https://x'}}}", "notify.endpoints.t.secret_file: Field required"),
+        ("notify: {endpoint: {}}", "notify.endpoint: unknown setting (did you mean 'endpoints'?)"),
+        ("clusters: {eu: {contxt: eu}}", "clusters.eu.contxt: unknown setting (did you mean 'context'?)"),
+        ("simulation: {scenario: x}\nsources: {a: {url: 'http://x'}}", "simulation stands in for prometheus, sources"),
+    ],
+)
+def test_what_is_wrong_with_a_named_source_channel_or_endpoint_is_said_with_its_place(written, text, said):
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings(written(text))
+    assert said in str(refusal.value)
+
+
+def test_a_named_source_is_asked_for_a_short_time_and_not_again(written):
+    settings = load_settings(written("sources: {west: {url: 'http://x'}}"))
+    west = settings.sources["west"]
+    assert (west.timeout, west.retries, west.jitter) == (3.0, 0, 0.0)
+
+
+def test_what_tells_is_made_of_the_settings_and_a_simulated_world_tells_nobody(written, tmp_path):
+    from aiops.adapters.notify import Notifications
+    from aiops.app.notify_settings import notifier
+    from aiops.loop.seams import NoNotifier
+
+    (tmp_path / "secret").write_text("long enough for a secret")
+    endpoint = {"url": "http://127.0.0.1:1/", "secret_file": str(tmp_path / "secret")}
+    notify = load_settings(written(json.dumps({"notify": {"endpoints": {"tickets": endpoint}}}))).notify
+    assert isinstance(notifier(notify, virtual=False), Notifications)
+    assert isinstance(notifier(notify, virtual=True), NoNotifier)
+    assert isinstance(notifier(Settings().notify, virtual=False), NoNotifier)

@@ -32,6 +32,8 @@ class Channel:
     def __post_init__(self) -> None:
         from apprise import Apprise  # takes 0.2 s, and only who has channels needs it
 
+        # it logs the URLs that it does not understand, and they hold secrets; what fails is said here
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         made = [Apprise.instantiate(url, suppress_exceptions=True) for url in self.urls]
         for number, one in enumerate(made, 1):
             if one is None:
