@@ -43,7 +43,15 @@ def with_followed(state: LoopState, followed: LoopState) -> LoopState:
         if known is None:
             groups[key] = replace(seen, fingerprint="", decision_id="")
         else:
-            groups[key] = replace(known, sites=seen.sites, signals=seen.signals, wanted=seen.wanted)
+            groups[key] = replace(
+                known,
+                sites=seen.sites,
+                views=seen.views,
+                signals=seen.signals,
+                weights=seen.weights or known.weights,
+                trouble_since=seen.trouble_since,
+                wanted=seen.wanted,
+            )
     return replace(state, groups=groups)
 
 
