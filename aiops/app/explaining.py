@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ _VIEWS = {
     "context": "from the nearest value at this time of earlier seasons",
 }
 _TOLD = frozenset(
-    {"budget_per_week", "step_s", "alarm_at", "alarm_score", "surprise", "allowed", "scale", "level"}
+    {"budget_per_week", "step_s", "alarm_at", "alarm_score", "surprise", "allowed", "level"}
     | {f"{what}_{view}" for what in ("distance", "surprise") for view in _VIEWS}
 )
 
@@ -160,16 +160,20 @@ def _usual(lower: float, upper: float) -> str:
 
 
 def _numbers(one: Finding | Look, evidence: Mapping[str, float]) -> list[str]:
-    lines: list[str] = []
-    for speaks, words in _WORDS:
-        if speaks in evidence:
-            lines += words(one, evidence)
+    if "surprise" in evidence:
+        lines = _neighbours(evidence)
+    else:
+        lines = (
+            [f"calm       familiar; a surprise of {evidence['allowed']:.2f} is allowed"]
+            if "allowed" in evidence
+            else []
+        )
     rest = {name: value for name, value in evidence.items() if name not in _TOLD}
     lines += [f"{name:<10} {value:.4g}" for name, value in sorted(rest.items())]
     return [*lines, *_budget(evidence), *_alarm(one, evidence)]
 
 
-def _neighbours(one: Finding | Look, evidence: Mapping[str, float]) -> list[str]:
+def _neighbours(evidence: Mapping[str, float]) -> list[str]:
     lines = [
         f"{view:<10} {evidence[f'distance_{view}']:.4g} {far}: surprise {evidence[f'surprise_{view}']:.2f}"
         for view, far in _VIEWS.items()
@@ -181,21 +185,6 @@ def _neighbours(one: Finding | Look, evidence: Mapping[str, float]) -> list[str]
         *lines,
         f"joined     surprise {joined:.2f} (root mean square of -log10 p), {allowed:.2f} are allowed: {score}",
     ]
-
-
-def _scales(one: Finding | Look, evidence: Mapping[str, float]) -> list[str]:
-    scale, allowed = evidence["scale"], evidence.get("allowed", math.nan)
-    away = abs(one.value - one.expected) / scale if scale > 0 else math.inf
-    return [
-        f"deviation  {away:.3g} scales of {scale:.3g} from what was expected, {allowed:.3g} are allowed: "
-        f"score {one.score:.3g}"
-    ]
-
-
-_WORDS: tuple[tuple[str, Callable[[Finding | Look, Mapping[str, float]], list[str]]], ...] = (
-    ("surprise", _neighbours),
-    ("scale", _scales),
-)
 
 
 def _budget(evidence: Mapping[str, float]) -> list[str]:

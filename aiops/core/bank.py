@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -112,8 +113,7 @@ class Bank:
         if not found and not self._incidents:
             return ()
         if self._population is None:
-            budgets = {policy.key: policy.false_alarms_per_week for policy in self._policies.watches}
-            self._population = Population.of(self._index, budgets)
+            self._population = Population.of(self._index, _budgets(self._policies, self._index))
         step_s = self._policies.step_s
         around = Around(
             dependencies=self._dependencies,
@@ -302,6 +302,15 @@ def _expect(found: object, wanted: object) -> None:
 
 def _under(arrays: Learnt, prefix: str) -> Learnt:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _budgets(policies: PolicySet, index: SeriesIndex) -> dict[PolicyKey, float]:
+    """Return the false alarms a week of one series, by policy: its own, or its share of what all of them have."""
+    rows = Counter(key.split("#", 1)[0] for key in index.keys)
+    return {
+        one.key: min(one.false_alarms_per_week, (one.budget_per_week or math.inf) / max(rows[one.key], 1))
+        for one in policies.watches
+    }
 
 
 def _incident(fields: Mapping[str, Any]) -> Incident:

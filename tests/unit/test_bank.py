@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from aiops.core.bank import Bank
+from aiops.core.bank import Bank, _budgets
 from aiops.core.lookahead import Demand
 from aiops.core.model import FindingKind, IncidentState
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
@@ -390,3 +390,11 @@ def test_sights_hold_every_row_of_the_frame() -> None:
     names = [sight.index.keys[place] for place in sight.places]
     assert names == list(days.index.keys)
     assert sight.values.tolist() == [160.0, 101.0]
+
+
+def test_chance_among_series_that_share_a_budget_is_what_they_share() -> None:
+    index = services(*(f"s{n}" for n in range(50)))
+    for rules in ({"false_alarms_per_week": 50.0}, {"false_alarms_per_week": 1.0, "budget_per_week": 1.0}):
+        policies = a_set(a_watch(**rules))
+        joined = min(rules["false_alarms_per_week"], rules.get("budget_per_week", math.inf) / 50)
+        assert _budgets(policies, index) == {WATCH: joined}
