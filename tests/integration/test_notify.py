@@ -311,6 +311,19 @@ def test_without_a_name_every_channel_is_told_and_one_that_fails_stops_no_other(
     assert len(receiver.got) == 1
 
 
+def test_channels_that_hang_are_waited_for_together_and_not_again_s10(receiver):
+    receiver.hangs = True
+    told = Notifications(channels=[channel(receiver, name) for name in ("a", "b", "c")], channel_s=0.4)
+    began = time.monotonic()
+    first = told.tell(ERRAND, page(), NOW)
+    between = time.monotonic()
+    second = told.tell(ERRAND, page(), NOW)
+    assert first.status is StepStatus.UNKNOWN
+    assert between - began < 1.0
+    assert "has not answered the message before this one" in second.message
+    assert time.monotonic() - between < 0.3
+
+
 def test_nobody_who_took_it_is_a_refusal_that_is_tried_again(receiver):
     receiver.status = 500
     told = Notifications(channels=[channel(receiver)]).tell(ERRAND, page(), NOW)

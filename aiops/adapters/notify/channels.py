@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("aiops.notify")
 MAX_TITLE, MAX_TEXT = 200, 4_000
-CHANNEL_S = 10.0
-"""How long a turn waits for a channel; it may have several receivers, and apprise asks them one after another."""
+CHANNEL_S = 5.0
+"""How long a turn waits for channels; each may have several receivers, and apprise asks them one after another."""
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from aiops.adapters.notify.answers import NOT_ALLOWED, Patience, Told, refused
@@ -16,11 +17,13 @@ GRACE_S = 0.5
 class Notifications:
     """Tells each message once, in bounded time; one receiver that hangs delays no other."""
 
-    def __init__(self, endpoints: Iterable[Endpoint] = (), channels: Iterable[Channel] = ()) -> None:
+    def __init__(
+        self, endpoints: Iterable[Endpoint] = (), channels: Iterable[Channel] = (), *, channel_s: float = CHANNEL_S
+    ) -> None:
         self._endpoints = {
             one.name: (one, Patience(f"endpoint {one.name}", one.timeout_s + GRACE_S)) for one in endpoints
         }
-        self._channels = {one.name: (one, Patience(f"channel {one.name}", CHANNEL_S)) for one in channels}
+        self._channels = {one.name: (one, Patience(f"channel {one.name}", channel_s)) for one in channels}
 
     def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
         """Tell one message; `unknown` when nobody knows whether it arrived, and why not when it did not."""
@@ -50,13 +53,15 @@ class Notifications:
         names = [note.channel] if note.channel else sorted(self._channels)
         if not names or (note.channel and note.channel not in self._channels):
             return _unnamed("channel", note.channel, self._channels)
-        every = []
-        for name in names:
-            channel, patience = self._channels[name]
-            every.append(patience.tell(partial(channel.tell, note.title, note.text)))
+        with ThreadPoolExecutor(len(names), thread_name_prefix="notify") as pool:
+            every = list(pool.map(partial(self._channel, note), names))
         words = "; ".join(one.message for one in every if one.message)
         best = min(every, key=lambda one: _ORDER.index(one.status))
         return Told(status=best.status, code=best.code, message=words)
+
+    def _channel(self, note: Notify, name: str) -> Told:
+        channel, patience = self._channels[name]
+        return patience.tell(partial(channel.tell, note.title, note.text))
 
     def stop(self) -> None:
         """Take no more."""
