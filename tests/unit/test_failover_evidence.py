@@ -216,3 +216,20 @@ def test_shares_always_add_up_to_a_hundred(shares, percent):
         assert sum(weight for _, weight in after) == 100
         assert [name for name, _ in after] == [name for name, _ in whole]
         assert min(weight for _, weight in after) >= 0
+
+
+def test_what_was_wrong_about_the_volume_of_the_first_window_is_soon_forgotten():
+    view = View()
+    # counting began in the middle of the first window
+    for tick in range(1, 60):
+        inside = min(5, tick)
+        view, _ = heard(view, Reading(at=5.0 * tick, share=0.0, rate_rps=inside / 5.0), WATCHING)
+    assert [one.asked for one in view.pieces] == pytest.approx([5.0] * 5, abs=0.2)
+
+
+def test_a_turn_that_is_left_out_changes_nothing():
+    view = View()
+    for at in (30.0, 35.0, 40.0):
+        view, _ = heard(view, Reading(at=at, share=0.0, rate_rps=10.0), WATCHING)
+    view, news = heard(view, Reading(at=50.0, share=0.4, rate_rps=10.0), WATCHING)
+    assert (news.length_s, news.share) == (10.0, 1.0)

@@ -34,14 +34,15 @@ class Piece:
 class View:
     """How one vantage point sees one site. at: of the newest reading, informed_at: of the newest with new requests.
 
-    pieces: of the queries' window, oldest first. share: of the newest requests, those that failed; NaN before any.
-    failed_s: for how long requests failed, as if all had, less what health forgave; apart_s: the same beyond what other
-    sites suffer as seen from there. evidence, apart_evidence: log-likelihood ratios of failing against well, and against
-    failing as other sites do. bad: failing is confirmed.
+    step_s: between the two newest readings. pieces: of the queries' window, oldest first. share: of the newest
+    requests, those that failed; NaN before any. failed_s: for how long requests failed, as if all had, less what health
+    forgave; apart_s: the same beyond what other sites suffer as seen from there. evidence, apart_evidence:
+    log-likelihood ratios of failing against well, and against failing as other sites do. bad: failing is confirmed.
     """
 
     at: Instant = -math.inf
     informed_at: Instant = -math.inf
+    step_s: float = 0.0
     pieces: tuple[Piece, ...] = ()
     share: float = math.nan
     failed_s: float = 0.0

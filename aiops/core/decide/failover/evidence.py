@@ -71,17 +71,21 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     """Return the view that knows a reading, and what is new in it; None where it tells nothing new."""
     if not reading.at > view.at:
         return view, None
-    window_s = watching.span_s(reading.at - view.at if math.isfinite(view.at) else 0.0)
+    step_s = reading.at - view.at if math.isfinite(view.at) else 0.0
+    # one turn that was left out is no scrape that is slow
+    window_s = watching.span_s(min(step_s, view.step_s or step_s))
     start = reading.at - window_s
     asked_in = max(0.0, reading.rate_rps) * window_s
     failed_in = min(1.0, max(0.0, reading.share)) * asked_in
     known = [piece for piece in (_since(one, start) for one in view.pieces) if piece is not None]
     # the window is the truth: what was thought of it before must not say more
     known = _at_most(known, failed_in, asked_in)
-    asked = asked_in - sum(one.asked for one in known)
+    length_s = min(window_s, reading.at - view.at)
+    asked = _evened(asked_in - sum(one.asked for one in known), asked_in * length_s / window_s)
+    known = _adding_up(known, asked_in - asked)
     failed = min(asked, max(0.0, failed_in - sum(one.failed for one in known)))
-    piece = Piece(end=reading.at, length_s=min(window_s, reading.at - view.at), failed=failed, asked=asked)
-    view = replace(view, at=reading.at, pieces=(*known, piece))
+    piece = Piece(end=reading.at, length_s=length_s, failed=failed, asked=asked)
+    view = replace(view, at=reading.at, step_s=step_s, pieces=(*known, piece))
     if asked < LEAST_NEW:
         return view, None
     length_s = min(max(window_s, piece.length_s), reading.at - view.informed_at)
@@ -128,7 +132,7 @@ def apart(view: View) -> bool:
 def lately(view: View, within_s: float) -> float:
     """Return the share that failed of the last `within_s` before the newest reading, NaN where nothing was asked."""
     failed, asked = counts(view, within_s)
-    return failed / asked if asked > 0.0 else math.nan
+    return min(1.0, failed / asked) if asked > 0.0 else math.nan
 
 
 def counts(view: View, within_s: float) -> tuple[float, float]:
@@ -179,6 +183,20 @@ def _weighed(evidence: float, news: News, well: float, sick: float) -> float:
     failed = news.share * news.asked
     ratio = failed * math.log(sick / well) + (news.asked - failed) * math.log((1.0 - sick) / (1.0 - well))
     return min(2.0 * math.log(FALSE_ALARM_TICKS), max(0.0, evidence + ratio))
+
+
+def _evened(left: float, steady: float) -> float:
+    """Return how many requests are new: what the window leaves, drawn halfway to a steady rate.
+
+    What was wrong about a piece when it came in comes back when it goes out, and would so for ever.
+    """
+    return max(0.0, (left + steady) / 2.0)
+
+
+def _adding_up(pieces: Sequence[Piece], asked: float) -> list[Piece]:
+    total = sum(one.asked for one in pieces)
+    part = max(0.0, asked) / total if total > 0.0 else 1.0
+    return [replace(one, asked=one.asked * part) for one in pieces]
 
 
 def _since(piece: Piece, start: float) -> Piece | None:

@@ -18,6 +18,9 @@ from aiops.core.planning.situation import Judged, Situation
 ASK_AFTER = 4.0
 """After so many times failFor in which users may be failing and nobody is sure, a person is asked."""
 
+SEVERITY_RATIO = 2.0 / 3.0
+"""Of failFor: how far is looked back to tell a crash from a failure of some; its first seconds lie before that."""
+
 _Decided = tuple[Plan | None, Judgement]
 
 
@@ -129,7 +132,7 @@ def _failing(scene: Scene) -> _Decided | None:
     ways = [scene.way(site) for site in scene.policy.sites if site is not active]
     open_ways = [way for way in ways if isinstance(way, Way)]
     views = scene.known.failing(scene.policy, active.name)
-    share = pooled(scene.known.views, views, scene.policy.watching.fail_for_s)
+    share = pooled(scene.known.views, views, SEVERITY_RATIO * scene.policy.watching.fail_for_s)
     reason = f"users of {active.name} fail ({share:.0%}), seen from {len(views)} vantage points outside of it"
     if not open_ways:
         refused = [way for way in ways if isinstance(way, Refusal)]
