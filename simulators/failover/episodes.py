@@ -154,6 +154,9 @@ class Lived:
     asked: bool = False
 
 
+HURT = (Kind.CRASH, Kind.GREY, Kind.ISOLATION, Kind.BLIP, Kind.PODS_LOST, Kind.LOAD)
+"""What users feel; times count from the first of these."""
+
 Rule = Callable[[SitesWorld], Callable[[], None]]
 """Makes of a world what is done in each of its seconds."""
 
@@ -189,7 +192,8 @@ def lived(
         )
         split_s += float(untold or sum(one.leads for one in daemons) > 1)
         world.step()
-    return replace(_counted(world, min((one.at_s for one in faults), default=0.0), split_s), asked=asked)
+    hurts = [one.at_s for one in faults if one.kind in HURT] or [one.at_s for one in faults]
+    return replace(_counted(world, min(hurts, default=0.0), split_s), asked=asked)
 
 
 def _untold(world: SitesWorld) -> bool:

@@ -1,0 +1,84 @@
+"""Scenarios of two sites: the policy moves where it should, nowhere else, and never against itself (S8)."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from aiops.app.cli import app
+from aiops.errors import InvalidInput
+from simulators.failover.episodes import control_plane, group
+from simulators.failover.rehearse import fared
+from simulators.failover.scenario import POLICY, Right, load, names
+from simulators.failover.world import NORTH, WEST, Fault, Kind, SitesWorld
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return group(POLICY)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_policy_does_what_is_right_in_a_scenario_s8(name, policy):
+    for one in fared(load(name), ("ours", policy), (7, 8), lambda: None):
+        assert one.right, one
+        assert one.lived.split_s == 0
+        assert one.lived.failovers <= 1
+
+
+def test_in_most_scenarios_the_right_thing_is_to_do_nothing_or_to_ask():
+    wanted = [load(name).right for name in names()]
+    assert len(wanted) >= 12
+    assert sum(1 for one in wanted if one is not Right.FAILOVER) >= 8
+
+
+@pytest.mark.parametrize("name", ["metrics-lost", "both-sick", "standby-sick", "standby-too-small", "copy-lags"])
+def test_a_person_is_asked_where_users_fail_and_nothing_may_be_moved_s8(name, policy):
+    (one,) = fared(load(name), ("ours", policy), (7,), lambda: None)
+    assert one.lived.asked
+
+
+def test_the_same_seed_is_the_same_episode_and_another_is_another(policy):
+    one, again, other = (fared(load("grey-drawn"), ("ours", policy), (seed,), lambda: None) for seed in (3, 3, 4))
+    assert one[0].lived == again[0].lived
+    assert one[0].lived != other[0].lived
+
+
+def test_without_a_lease_a_site_that_is_cut_off_does_not_hear_that_another_serves(policy):
+    seeds, spec = (7,), load("site-isolated")
+    (rival,) = fared(spec, ("Karmada-like", control_plane), seeds, lambda: None)
+    (ours,) = fared(spec, ("ours", policy), seeds, lambda: None)
+    assert rival.lived.split_s > 100
+    assert ours.lived.split_s == 0
+
+
+def test_users_that_find_no_pod_come_again_and_make_it_worse():
+    world = SitesWorld(
+        faults=[Fault(kind=Kind.PODS_LOST, place=WEST, at_s=0.0, share=0.5)], dice=np.random.default_rng(1)
+    )
+    # two pods carry 0.7 of all: with those that come again there are 1.2 requests for 0.7 places
+    assert world.fails(WEST) == pytest.approx(1.0 - 0.995 * 0.7 * 0.6 / (1.0 - 0.4 * 0.7))
+    assert world.fails(NORTH) == pytest.approx(0.005)
+
+
+def test_a_scenario_that_is_wrong_is_refused_where_it_is_wrong(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("kind: sites\nname: x\nright: maybe\nfaults:\n  - {kind: cut, place: edge}\n")
+    with pytest.raises(InvalidInput) as caught:
+        load(str(path))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{path}:3:1: right: ")
+    assert second.startswith(f"{path}:5:5: faults[0]")
+    assert "needs its second end" in second
+
+
+def test_simulate_shows_every_rule_and_as_json_every_episode():
+    told = CliRunner().invoke(app, ["-o", "json", "simulate", "observer-cut", "--no-baselines"])
+    assert told.exit_code == 0
+    found = json.loads(told.stdout)
+    assert found["right"] == "nothing"
+    assert {one["rule"] for one in found["episodes"]} == {"aiops, two daemons", "nothing is done"}
+    assert all(one["moves"] == 0 and one["detected_s"] is None for one in found["episodes"])
