@@ -21,6 +21,7 @@ from aiops.app.commands import (
     policy,
     record,
     rehearse,
+    report,
     store,
     watch,
     why,
@@ -39,6 +40,7 @@ app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
 app.add_typer(plans.plans, name="plans")
 app.add_typer(plans.failover, name="failover")
+app.add_typer(report.report, name="report")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(watch.watch, name="watch")
 for module in (backtest, daemon, detect, forecast, incidents, look, people, record, rehearse, why):

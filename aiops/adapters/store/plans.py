@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from aiops.adapters.store.database import translated, writing
+from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import ORDERS, PLANS
 from aiops.core.model import Instant, Order, OrderKind, Plan
 from aiops.core.record.codec import from_text
@@ -51,7 +51,7 @@ class Plans:
         return found[0]
 
     def order(self, order: Order) -> None:
-        """Write a person's order."""
+        """Write a person's order; the same one within a millisecond is one."""
         row = {
             "id": order.id,
             "kind": order.kind.value,
@@ -63,7 +63,7 @@ class Plans:
             "to": order.to,
         }
         with translated("the order cannot be written"), writing(self._engine) as connection:
-            connection.execute(insert(ORDERS), [row])
+            insert_absent(connection, ORDERS, [row])
 
     def orders(self, now: Instant) -> tuple[Order, ...]:
         """Return the orders in force, oldest first."""
