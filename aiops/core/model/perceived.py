@@ -16,22 +16,16 @@ MOST_EXPONENT = 700.0
 class FindingKind(StrEnum):
     """What kind of abnormality a finding is.
 
-    point: an odd sample. level-shift: one that has stood. trend: a row goes on rising or falling that did not.
-    variance: a row scatters far more, or less, than it did. flatline: it does not move any more. absence: it is gone.
+    point: an odd sample. level-shift: one that has stood. flatline: a row does not move any more. absence: it is gone.
     saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when.
-    drift: what its detector expects has ceased to hold. joint: rows of a policy do together what they never did.
     """
 
     POINT = "point"
     LEVEL_SHIFT = "level-shift"
-    TREND = "trend"
-    VARIANCE = "variance"
     FLATLINE = "flatline"
     ABSENCE = "absence"
     SATURATION = "saturation"
     EXHAUSTION = "exhaustion"
-    DRIFT = "drift"
-    JOINT = "joint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
