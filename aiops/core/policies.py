@@ -377,8 +377,8 @@ class PlanPolicy:
 
     target: what decisions are told of: the object that steers traffic, or what is remedied. approvers: how many people
     must say yes. ask_for_s: how long a proposal waits for them. wanted: the objects that it looks at, whatever happens.
-    workloads: those whose replicas it reads. conditions: by their text, for checks that name them. every_s: how often it
-    is judged, 0 for at every tick.
+    workloads: those whose replicas it reads. conditions: by their text, for checks that name them. every_s: how often
+    it is judged, 0 for at every tick.
     """
 
     key: PolicyKey

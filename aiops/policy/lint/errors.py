@@ -96,7 +96,7 @@ ERRORS: tuple[Explained, ...] = (
     ),
     Explained(code="bad-witness", why="a witness that is a site fails with it (S8)", mend="a third cluster, or none"),
     Explained(
-        code="bad-lever", why="the lever cannot do what the policy asks of it", mend="lever: http-route can do all of it"
+        code="bad-lever", why="the lever cannot do what the policy asks", mend="lever: http-route can do all of it"
     ),
     Explained(
         code="bad-rpo",
