@@ -213,7 +213,9 @@ class SitesWorld:
         self.writes.append((self.now, epoch, by, dict(weights)))
         sigma = math.log(PROPAGATION_P95_S / PROPAGATION_MEDIAN_S) / 1.645
         delay_s = float(self.dice.lognormal(math.log(PROPAGATION_MEDIAN_S), sigma))
-        self._landing.append((self.now + delay_s, dict(weights)))
+        # a later write is never overtaken by an earlier one
+        lands = max([self.now + delay_s, *(at for at, _ in self._landing)])
+        self._landing.append((lands, dict(weights)))
 
     def scale(self, site: str, replicas: int) -> None:
         """Take a number of replicas; they are ready after a while."""
