@@ -12,7 +12,13 @@ from aiops.core.decide.spec import Spec
 def policy_kinds() -> Mapping[str, type[Spec]]:
     """Return the kinds of policies by name; made at first use, since pydantic's models cost start-up time."""
     from aiops.core.decide.failover.spec import FailoverSpec
+    from aiops.core.decide.remediation.spec import RemediationSpec
     from aiops.core.decide.scaling.spec import ScalingSpec
     from aiops.core.decide.watch.spec import WatchSpec
 
-    return {"ScalingPolicy": ScalingSpec, "WatchPolicy": WatchSpec, "FailoverPolicy": FailoverSpec}
+    return {
+        "ScalingPolicy": ScalingSpec,
+        "WatchPolicy": WatchSpec,
+        "FailoverPolicy": FailoverSpec,
+        "RemediationPolicy": RemediationSpec,
+    }

@@ -94,15 +94,17 @@ class GroupState:
 class SubjectState:
     """How far the ladder has been climbed for one subject: `rung` is the next one, not before `not_before`.
 
-    since: since when its trouble has been seen, infinite while it is not. known: whether that could be told at the last
-    look. calm_since: since when none was seen, infinite while some is. tries: when plans for it ended that were to cure
-    it, oldest first. counted_at: plans that ended until then are in here. breaker_until: nothing is tried before.
+    offered: the rung of the newest plan. since: since when trouble has been seen, infinite while it is not. known:
+    whether that could be told at the last look. calm_since: since when none was seen, infinite while some is. tries:
+    when the ladder was begun lately: the end of its first plan, oldest first. counted_at: plans that ended until then
+    are in here. breaker_until: nothing is tried before.
     episodes: alerts that stand for the trouble, by fingerprint and start; answered: those that are over, newest last.
-    paged: whether people were told that nothing is left to try. settled: a dry run has told what it would do.
-    cordoned: whether we made the node unschedulable, and have not taken it back.
+    tried_out: the breaker was open for this trouble, so that a person is asked. settled: a dry run has told what it
+    would do. cordoned: whether we made the node unschedulable, and have not taken it back.
     """
 
     rung: int = 0
+    offered: int = 0
     since: Instant = math.inf
     not_before: Instant = -math.inf
     known: bool = True
@@ -112,13 +114,13 @@ class SubjectState:
     breaker_until: Instant = -math.inf
     episodes: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
-    paged: bool = False
+    tried_out: bool = False
     settled: bool = False
     cordoned: bool = False
 
     @property
     def attempts(self) -> int:
-        """Return how many plans were tried."""
+        """Return how often the ladder was begun lately."""
         return len(self.tries)
 
 
@@ -146,9 +148,9 @@ class RolloutState:
 class LadderState:
     """What a RemediationPolicy carries. subjects: by the key of what is remedied, those in trouble now or lately.
 
-    wanted: what it must look at next time, beside what it always does. history: of the signals that are foreseen or
-    verified, oldest first, bounded. storm_since: since when too much is sick, infinite while it is not; well_since:
-    since when that is over again; storm_told: whether people were told.
+    wanted: see `Wanted`. history: of the signals that are foreseen or verified, oldest first, bounded. storm_since:
+    since when too much is sick, infinite while it is not; well_since: since when that is over again. paged: when people
+    were last told what, while that is not forgotten.
     """
 
     subjects: Mapping[str, SubjectState] = field(default_factory=dict)
@@ -158,6 +160,6 @@ class LadderState:
     rollout: RolloutState = field(default_factory=RolloutState)
     storm_since: Instant = math.inf
     well_since: Instant = math.inf
-    storm_told: bool = False
+    paged: Mapping[str, Instant] = field(default_factory=dict)
     fingerprint: str = ""
     decision_id: str = ""

@@ -52,7 +52,7 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
         for step in plan.steps:
             asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
     objects = [ref for one in asked for ref in one.objects]
-    objects += [policy.target for policy in policies]
+    objects += [policy.target for policy in policies if policy.target.name]
     around = [*objects, *(ref for policy in policies for ref in policy.workloads)]
     objects += [namespace_of(ref) for ref in around if ref.namespace]
     selections = {one.key: one for some in asked for one in some.selections}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.core.decide.failover import judge as failover
+from aiops.core.decide.remediation import judge as remediation
 from aiops.core.model import GroupState, LadderState
 from aiops.core.planning import Judged, Situation
 from aiops.core.planning.failover import FailoverPolicy
+from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.policies import PlanPolicy
 
 
@@ -22,7 +24,10 @@ class Planner:
 
 
 def _planners() -> Mapping[type[PlanPolicy], Planner]:
-    return {FailoverPolicy: Planner(failover.judged, GroupState())}
+    return {
+        FailoverPolicy: Planner(failover.judged, GroupState()),
+        RemediationPolicy: Planner(remediation.judged, LadderState()),
+    }
 
 
 PLANNERS: Mapping[type[PlanPolicy], Planner] = _planners()

@@ -211,20 +211,23 @@ def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     made.decisions.append(decision)
     fingerprint = _fingerprint(policy, one.entered.judgement)
     after = replace(one.judged.memory, fingerprint=fingerprint, decision_id=decision.id)
+    paged = _paging(after.paged, policy, one.entered.judgement, made, inputs)
     if isinstance(after, GroupState):
-        made.groups[key] = _paging(after, policy, one.entered.judgement, made, inputs)
+        made.groups[key] = replace(after, paged=paged)
     else:
-        made.ladders[key] = after
+        made.ladders[key] = replace(after, paged=paged)
 
 
-def _paging(group: GroupState, policy: PlanPolicy, judgement: Judgement, made: _Made, inputs: Inputs) -> GroupState:
-    """Take what people are to be told, and return the group that knows of it."""
+def _paging(
+    paged: Mapping[str, Instant], policy: PlanPolicy, judgement: Judgement, made: _Made, inputs: Inputs
+) -> Mapping[str, Instant]:
+    """Take what people are to be told, and return when they were told what."""
     bounds = Bounds(policy=policy, snapshot=inputs.snapshot, plans=inputs.plans)
-    told = page(judgement, group.paged, bounds)
+    told = page(judgement, paged, bounds)
     if told is None:
-        return group
+        return paged
     made.pages.append(told)
-    return replace(group, paged=noted(group.paged, judgement, inputs.snapshot.at))
+    return noted(paged, judgement, inputs.snapshot.at)
 
 
 def _decision(

@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
-from aiops.core.model import Operation, ScaleTo, Wanted
+from dataclasses import replace
+from typing import assert_never
+
+from aiops.core.model import (
+    Cordon,
+    DeletePod,
+    Drain,
+    Operation,
+    RestartWorkload,
+    RollBack,
+    RunJob,
+    ScaleTo,
+    Selection,
+    SetResources,
+    SuspendCronJob,
+    TargetRef,
+    Wanted,
+)
 from aiops.core.planning.failover import FailoverPolicy
+from aiops.core.planning.remediation import (
+    DoCordon,
+    DoDeletePods,
+    DoJob,
+    DoMove,
+    DoPage,
+    DoRestart,
+    DoRollBack,
+    DoSetResources,
+    DoSuspend,
+    DoWebhook,
+    OnNode,
+    RemediationPolicy,
+    Remedy,
+)
 from aiops.core.policies import PlanPolicy
 
 
@@ -15,10 +47,57 @@ def operations_of(policy: PlanPolicy) -> tuple[Operation, ...]:
                 ScaleTo(target=site.target, replicas=site.standby_replicas, only_up=True) for site in policy.sites
             )
             return (policy.traffic.shift(()), *standbys)
+        case RemediationPolicy():
+            return tuple(one for rung in policy.ladder for one in _of_remedy(rung.remedy, policy.target))
         case _:
             return ()
 
 
 def reads_of(policy: PlanPolicy) -> Wanted:
     """Return what it looks at beyond what its operations need; an object without a name is any of its kind."""
-    return Wanted(objects=(policy.target, *policy.wanted.objects), selections=policy.wanted.selections)
+    objects, selections = (policy.target, *policy.wanted.objects), policy.wanted.selections
+    if isinstance(policy, RemediationPolicy) and policy.nodes is None:
+        # which labels its pods have is known once it was seen
+        target = policy.target
+        pods = Selection(cluster=target.cluster, namespace=target.namespace, api_version="v1", kind="Pod")
+        selections = (*selections, pods)
+        if any(isinstance(one, OnNode) for one in policy.triggers):
+            objects = (*objects, _node(target))
+    return Wanted(objects=objects, selections=selections)
+
+
+def _of_remedy(remedy: Remedy, target: TargetRef) -> tuple[Operation, ...]:
+    match remedy:
+        case DoMove():
+            return (Cordon(node=_node(target)), Drain(node=_node(target)))
+        case DoCordon():
+            return (Cordon(node=_node(target)),)
+        case DoJob():
+            return (RunJob(template=remedy.template, name=""),)
+        case DoSuspend():
+            return (SuspendCronJob(target=remedy.target),)
+        case DoWebhook() | DoPage():
+            return ()
+        case DoRestart() | DoRollBack() | DoDeletePods() | DoSetResources():
+            return (_of_target(remedy, target),)
+        case unknown:
+            assert_never(unknown)
+
+
+def _of_target(remedy: DoRestart | DoRollBack | DoDeletePods | DoSetResources, target: TargetRef) -> Operation:
+    match remedy:
+        case DoRestart():
+            return RestartWorkload(target=target, mark="")
+        case DoRollBack():
+            return RollBack(target=target, template_hash="")
+        case DoDeletePods():
+            return DeletePod(pod=replace(target, api_version="v1", kind="Pod", name=""), uid="")
+        case DoSetResources():
+            return SetResources(target=target, container=remedy.container, requests={}, limits={})
+        case unknown:
+            assert_never(unknown)
+
+
+def _node(target: TargetRef) -> TargetRef:
+    """Return any node: which one it will be, only the day knows."""
+    return TargetRef(cluster=target.cluster, namespace="", api_version="v1", kind="Node", name="")

@@ -13,6 +13,7 @@ from aiops.core.model import (
     Freeze,
     Instant,
     Mode,
+    Notify,
     Plan,
     PlanKind,
     PlanStatus,
@@ -212,7 +213,9 @@ def _rejected(plan: Plan, bounds: Bounds) -> Held | None:
 
 
 def _asked(plan: Plan, bounds: Bounds) -> Held | None:
-    """Ask a person in mode approve, and for what nothing can take back (S6)."""
+    """Ask a person in mode approve, and for what nothing can take back (S6); whether to tell people needs no asking."""
+    if not plan.asks and all(isinstance(step.operation, Notify) for step in plan.steps):
+        return None
     expires_at = bounds.now + bounds.ask_for_s
     missing = plan.needed - len(set(plan.approvals))
     if plan.approvals and missing <= 0:

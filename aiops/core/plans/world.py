@@ -126,5 +126,7 @@ def _calm(check: Calm, world: World) -> Seen:
     if ladder is None:
         return Seen(holds=None, detail=f"{check.policy} was not judged")
     subject = ladder.subjects.get(check.subject)
+    if subject is not None and not subject.known:
+        return Seen(holds=None, detail=f"whether {check.subject} is calm is not known")
     troubled = subject is not None and subject.since <= world.now
     return Seen(holds=not troubled, detail=f"{check.subject} is {'still in trouble' if troubled else 'calm'}")

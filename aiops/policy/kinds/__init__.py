@@ -12,9 +12,14 @@ from aiops.policy.compile import Compiled, Envelope, Kind, Problems, canonical
 @cache
 def kinds() -> Mapping[str, Kind]:
     """Return the kinds by name; made at first use, since pydantic's models cost start-up time."""
-    from aiops.policy.kinds import failover, scaling, watch
+    from aiops.policy.kinds import failover, remediation, scaling, watch
 
-    return {"ScalingPolicy": scaling.KIND, "WatchPolicy": watch.KIND, "FailoverPolicy": failover.KIND}
+    return {
+        "ScalingPolicy": scaling.KIND,
+        "WatchPolicy": watch.KIND,
+        "FailoverPolicy": failover.KIND,
+        "RemediationPolicy": remediation.KIND,
+    }
 
 
 def compiled(envelope: Envelope, spec: Spec, problems: Problems) -> Compiled | None:

@@ -85,6 +85,21 @@ ERRORS: tuple[Explained, ...] = (
     ),
     Explained(code="unknown-site", why="a name that spec.sites does not have", mend="a name of spec.sites"),
     Explained(
+        code="bad-rung",
+        why="a rung that means nothing for what the policy is for: a rollback of a StatefulSet, a restart of a node",
+        mend="one of those that the message names",
+    ),
+    Explained(
+        code="bad-trigger",
+        why="a condition of workloads in a policy over nodes: it would never be seen",
+        mend="NodeNotReady, NodeCondition, an alert or a finding that names the node",
+    ),
+    Explained(
+        code="no-undo",
+        why="a Job or a webhook cannot be taken back, and in mode enforce nobody would be asked (S6)",
+        mend="asks: true on the rung, or mode: approve",
+    ),
+    Explained(
         code="bad-quorum",
         why="fewer vantage points lie outside of a site than must agree: it could never be found failing (S8)",
         mend="at least two vantage points outside of every site",

@@ -1,0 +1,128 @@
+"""What a policy sees at one instant: of its target, or of each node; what cannot be told is neither there nor gone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from aiops.core.decide.remediation import objects
+from aiops.core.decide.remediation.objects import Node, Pod
+from aiops.core.decide.remediation.regression import Rates, compared
+from aiops.core.decide.remediation.triggers import Sight, View, sight
+from aiops.core.model import LadderState, RolloutState, SeenObject, Selection, TargetRef, Wanted
+from aiops.core.planning import Situation
+from aiops.core.planning.remediation import Nodes, OnCrashLoop, OnNode, RemediationPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is remedied, and what is seen of it. node: itself, where the policy is over nodes.
+
+    pods: of the target. back: the template's hash of the revision that a rollback would bring back.
+    """
+
+    ref: TargetRef
+    sight: Sight
+    node: Node | None = None
+    pods: tuple[Pod, ...] = ()
+    back: str = ""
+
+    @property
+    def sick(self) -> tuple[Pod, ...]:
+        """Return the pods that crash, else those that are not ready."""
+        return tuple(pod for pod in self.pods if pod.crashing) or tuple(pod for pod in self.pods if not pod.ready)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Everything that a policy sees. wanted: what it must look at next time, beside what it always does."""
+
+    subjects: tuple[Subject, ...]
+    nodes: tuple[Node, ...] | None = None
+    rollout: RolloutState = field(default_factory=RolloutState)
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+def seen(policy: RemediationPolicy, situation: Situation, memory: LadderState) -> Seen:
+    """Return what is seen at this instant. memory: with the history of signals as it is now."""
+    if policy.nodes is None:
+        return _over_target(policy, situation, memory)
+    return _over_nodes(policy, policy.nodes, situation, memory)
+
+
+# -- a target ------------------------------------------------------------------------------------------
+
+
+def _over_target(policy: RemediationPolicy, situation: Situation, memory: LadderState) -> Seen:
+    looked, target = situation.snapshot.looked, policy.target
+    workload = looked.objects.get(target.key)
+    around: tuple[Selection, ...] = memory.wanted.selections
+    restarts = next((one.restarts for one in policy.triggers if isinstance(one, OnCrashLoop)), 3)
+    found: tuple[Pod, ...] | None = None
+    rollout, back = memory.rollout, ""
+    if workload is not None:
+        selection = objects.pods_selection(workload)
+        around = () if selection is None else (selection,)
+        listed = None if selection is None else looked.selections.get(selection.key)
+        found = None if listed is None else objects.pods(listed, restarts, situation.now)
+        rollout, back = _rollout(policy, situation, memory, workload)
+    view = View(policy=policy, situation=situation, memory=memory, workload=workload, pods=found, rollout=rollout)
+    subject = Subject(ref=target, sight=sight(view), pods=found or (), back=back)
+    nodes = tuple(
+        TargetRef(cluster=target.cluster, namespace="", api_version="v1", kind="Node", name=name)
+        for name in sorted({pod.node for pod in subject.sick if pod.node})[:1]
+    )
+    ask_nodes = nodes if _looks_at_nodes(policy) else ()
+    return Seen(subjects=(subject,), rollout=rollout, wanted=Wanted(objects=ask_nodes, selections=around))
+
+
+def _looks_at_nodes(policy: RemediationPolicy) -> bool:
+    return any(isinstance(one, OnNode) for one in policy.triggers) or any(one.name == "move" for one in policy.ladder)
+
+
+def _rollout(
+    policy: RemediationPolicy, situation: Situation, memory: LadderState, workload: SeenObject
+) -> tuple[RolloutState, str]:
+    """Return the comparison of revisions as it is now, and the revision that a rollback would bring back."""
+    every = objects.revisions(situation.snapshot.looked, workload)
+    other = objects.before(every)
+    back = "" if other is None else other.hash
+    trigger, before = policy.regression, memory.rollout
+    if trigger is None or not every:
+        return before, back
+    if every[0].hash != before.new:
+        older = [one for one in every[1:] if one.replicas > 0 and one.sense != every[0].sense]
+        fresh = RolloutState(new=every[0].hash, old=older[0].hash if older else "", since=situation.now)
+        return fresh, back
+    if not before.old or situation.now - before.since > trigger.within_s:
+        return before, back
+    names = (trigger.new_bad, trigger.new_total, trigger.old_bad, trigger.old_total)
+    signals = [situation.signals.get(name) for name in names]
+    values = [one.value if one is not None and one.usable else math.nan for one in signals]
+    # no failures are no series: a revision that serves and has none failed none
+    rates = Rates(
+        new_bad=0.0 if math.isnan(values[0]) and values[1] > 0.0 else values[0],
+        new_total=values[1],
+        old_bad=0.0 if math.isnan(values[2]) and values[3] > 0.0 else values[2],
+        old_total=values[3],
+    )
+    return compared(before, rates, situation.now, trigger.worse_by), back
+
+
+# -- nodes ---------------------------------------------------------------------------------------------
+
+
+def _over_nodes(policy: RemediationPolicy, nodes: Nodes, situation: Situation, memory: LadderState) -> Seen:
+    listed = situation.snapshot.looked.selections.get(nodes.selection.key)
+    if listed is None:
+        return Seen(subjects=(), nodes=None)
+    chosen = [one for one in listed if nodes.labels is None or nodes.labels.matches(objects.labels_of(one))]
+    every = objects.nodes(chosen)
+    view = View(policy=policy, situation=situation, memory=memory)
+    subjects = tuple(Subject(ref=node.ref, sight=sight(view, node), node=node) for node in every)
+    concerned = [
+        one.ref
+        for one in subjects
+        if one.sight.troubled or (one.node is not None and one.node.ours) or one.ref.key in memory.subjects
+    ]
+    return Seen(subjects=subjects, nodes=every, wanted=Wanted(objects=tuple(concerned[:50])))
