@@ -233,3 +233,21 @@ def test_a_turn_that_is_left_out_changes_nothing():
         view, _ = heard(view, Reading(at=at, share=0.0, rate_rps=10.0), WATCHING)
     view, news = heard(view, Reading(at=50.0, share=0.4, rate_rps=10.0), WATCHING)
     assert (news.length_s, news.share) == (10.0, 1.0)
+
+
+@pytest.mark.parametrize("window", range(16, 31))
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 7])
+def test_probes_that_come_in_rounds_make_no_failure_of_a_blip(window, every):
+    watching = a_group(("      maxAge: 30s", f"      maxAge: 30s\n      window: {window}s")).watching
+    for begins in range(90, 90 + every):
+        failing = range(begins, begins + 15 - (15 % every or 0))
+        view = View()
+        for now in range(35, 200, 5):
+            rounds = [second for second in range(now - window, now) if second % every == 0]
+            if not rounds:
+                continue
+            share = sum(second in failing for second in rounds) / len(rounds)
+            reading = Reading(at=float(now), share=share, rate_rps=20.0 * len(rounds) / window)
+            view, news = heard(view, reading, watching)
+            view = view if news is None else judged(view, news, ALONE, watching)
+            assert not view.bad, (begins, now)

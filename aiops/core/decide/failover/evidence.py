@@ -45,6 +45,9 @@ CONTRAST = 4.0
 MOST_WELL, MOST_SICK = 0.8, 0.95
 """Where everybody fails, more cannot be told apart from it."""
 
+MARGIN_RATIO = 0.1
+"""By how much of failFor seconds of failure may be overrated: queries' windows are no multiple of a probe's rounds."""
+
 OFF_RATIO = 2.0 / 3.0
 """A confirmed failure ends when it has been forgiven down to this share of failFor."""
 
@@ -81,9 +84,10 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     # the window is the truth: what was thought of it before must not say more
     known = _at_most(known, failed_in, asked_in)
     length_s = min(window_s, reading.at - view.at)
-    asked = _evened(asked_in - sum(one.asked for one in known), asked_in * length_s / window_s)
+    failed = max(0.0, failed_in - sum(one.failed for one in known))
+    # probes that come in rounds may be more than their even share: none of what failed is left for the next piece
+    asked = max(failed, _evened(asked_in - sum(one.asked for one in known), asked_in * length_s / window_s))
     known = _adding_up(known, asked_in - asked)
-    failed = min(asked, max(0.0, failed_in - sum(one.failed for one in known)))
     piece = Piece(end=reading.at, length_s=length_s, failed=failed, asked=asked)
     view = replace(view, at=reading.at, step_s=step_s, pieces=(*known, piece))
     if asked < LEAST_NEW:
@@ -106,8 +110,8 @@ def judged(view: View, news: News, common: Common, watching: Watching) -> View:
     apart_s = min(cap_s, _grown(view.apart_s, max(0.0, news.share - common.share), news.length_s, bad))
     well = max(bad / 2.0, common.at_most)
     apart_evidence = _weighed(view.apart_evidence, news, well, well * CONTRAST)
-    # one request more or less is on either side of a boundary
-    margin_s = min(news.length_s, news.length_s / news.asked)
+    # one request more or less is on either side of a boundary, and pieces are taken as even
+    margin_s = max(MARGIN_RATIO * watching.fail_for_s, min(news.length_s, news.length_s / news.asked))
     sure = apart_evidence >= math.log(FALSE_ALARM_TICKS) and apart_s > watching.fail_for_s + margin_s
     return replace(
         view,
