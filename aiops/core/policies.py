@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, Wanted
+from aiops.core.model import Direction, Instant, LadderState, Mode, PolicyKey, TargetRef, Wanted
 from aiops.core.protocols import Condition, DayCalendar, Schedule
 from aiops.core.selection import Selection
 
@@ -401,6 +401,11 @@ class PlanPolicy:
     def reach(self) -> Mode:
         """Return how far it may go."""
         return self.mode
+
+    def asked(self, ladder: LadderState | None) -> tuple[SignalQuery, ...]:
+        """Return what is asked of the metrics sources now. ladder: what a remediation remembers."""
+        del ladder
+        return tuple(spec.query for spec in self.signals.values())
 
 
 Tested: TypeAlias = ScalingPolicy | WatchPolicy

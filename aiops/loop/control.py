@@ -185,7 +185,10 @@ class ControlLoop:
             targets += [effect.target for effect in self.state.effects.values()]
             targets += [action.target for action in self._reign.left]
         return Asked(
-            policies=policies, targets=tuple(dict.fromkeys(targets)), wanted=wanted(policies.plans, self.state)
+            policies=policies,
+            targets=tuple(dict.fromkeys(targets)),
+            wanted=wanted(policies.plans, self.state),
+            ladders=self.state.ladders,
         )
 
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:

@@ -12,8 +12,10 @@ from aiops.core.model import (
     Failed,
     Frame,
     Instant,
+    LadderState,
     Leadership,
     Looked,
+    PolicyKey,
     Reason,
     Scope,
     SeriesIndex,
@@ -32,11 +34,15 @@ _NO_SERIES = SeriesIndex(keys=(), labels=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What one turn needs to see: for its policies, of the targets that are scaled, of the objects of plans."""
+    """What one turn needs to see: for its policies, of the targets that are scaled, of the objects of plans.
+
+    ladders: what remediations remember, on which depends what some of them ask.
+    """
 
     policies: PolicySet
     targets: tuple[TargetRef, ...]
     wanted: Wanted
+    ladders: Mapping[PolicyKey, LadderState] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Observer:
         """Return what there is to see at `now`, of what is asked for."""
         policies, targets = asked.policies, asked.targets
         self.unanswered = ()
-        observation = self._read(policies, now)
+        observation = self._read(policies, asked.ladders, now)
         inventory = self._inventory(targets, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
@@ -86,8 +92,9 @@ class Observer:
         except PortError as err:
             return Leadership(leader=False, epoch=0, holder=f"nobody that is known of ({err})")
 
-    def _read(self, policies: PolicySet, now: Instant) -> Observation:
-        signals = tuple(spec.query for policy in policies.asking for spec in policy.signals.values())
+    def _read(self, policies: PolicySet, ladders: Mapping[PolicyKey, LadderState], now: Instant) -> Observation:
+        signals = tuple(spec.query for policy in policies.scaling for spec in policy.signals.values())
+        signals += tuple(query for policy in policies.plans for query in policy.asked(ladders.get(policy.key)))
         watches = tuple(policy.query for policy in policies.watches)
         try:
             return self.ports.source.read(signals, watches, now)

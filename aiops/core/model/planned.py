@@ -279,19 +279,24 @@ Check: TypeAlias = Aim | ReadyAtLeast | SiteServes | SignalWithin | Holds | Calm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a plan should better: `signal` of its policy in [at_least, at_most] within `within_s` of its last step."""
+    """What a plan should better: `signal` of its policy in [at_least, at_most] within `within_s` of its last step.
+
+    load: the signal of the load, '' for none: worse under more of it is no harm (S7).
+    """
 
     signal: str
     within_s: float
     at_least: float = -math.inf
     at_most: float = math.inf
+    load: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counterfactual:
     """What the goal's signal would do without the plan, forecast before it began (S7).
 
-    start, step_s: the grid; lower, middle, upper: the 10 %, 50 % and 90 % quantiles on it.
+    start, step_s: the grid; lower, middle, upper: the 10 %, 50 % and 90 % quantiles on it. load: the 90 % quantile of
+    the load, () where it is not known.
     """
 
     start: Instant
@@ -299,6 +304,7 @@ class Counterfactual:
     lower: tuple[float, ...]
     middle: tuple[float, ...]
     upper: tuple[float, ...]
+    load: tuple[float, ...] = ()
 
 
 class Helped(StrEnum):
@@ -421,7 +427,7 @@ class Plan:
     these known to be false while it runs makes it roll back. dry_run: its steps are told, never sent. expires_at: when
     a proposal that nobody answered is withdrawn. needed: how many people must say yes; approvals: who did. answered: a
     person said no, or nobody said anything in time. asks: why a person must say yes in every mode, '' for no reason.
-    held: why nothing is done for it now, '' for nothing. seen: what the goal's signal was since it began.
+    held: why nothing is done for it now, '' for nothing. seen, loads: what the goal's signal, and the load, was since.
     """
 
     id: str
@@ -441,6 +447,7 @@ class Plan:
     goal: Goal | None = None
     counterfactual: Counterfactual | None = None
     seen: tuple[tuple[Instant, float], ...] = ()
+    loads: tuple[tuple[Instant, float], ...] = ()
     effectiveness: Effectiveness | None = None
     needed: int = 1
     approvals: tuple[str, ...] = ()

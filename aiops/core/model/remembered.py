@@ -94,17 +94,17 @@ class GroupState:
 class SubjectState:
     """How far the ladder has been climbed for one subject: `rung` is the next one, not before `not_before`.
 
-    offered: the rung of the newest plan. since: since when trouble has been seen, infinite while it is not. known:
-    whether that could be told at the last look. calm_since: since when none was seen, infinite while some is. tries:
-    when the ladder was begun lately: the end of its first plan, oldest first. counted_at: plans that ended until then
-    are in here. breaker_until: nothing is tried before.
+    since: since when trouble has been seen, infinite while it is not. known: whether that could be told at the last
+    look. calm_since: since when none was seen, infinite while some is. tries: when the ladder was begun lately: the end
+    of its first plan, oldest first. counted_at: plans that ended until then are in here. breaker_until: nothing is
+    tried before.
     episodes: alerts that stand for the trouble, by fingerprint and start; answered: those that are over, newest last.
     tried_out: the breaker was open for this trouble, so that a person is asked. settled: a dry run has told what it
-    would do. cordoned: whether we made the node unschedulable, and have not taken it back.
+    would do. harmful: rungs that did harm and were taken back. cordoned: whether we made the node unschedulable, and
+    have not taken it back.
     """
 
     rung: int = 0
-    offered: int = 0
     since: Instant = math.inf
     not_before: Instant = -math.inf
     known: bool = True
@@ -116,6 +116,7 @@ class SubjectState:
     answered: tuple[str, ...] = ()
     tried_out: bool = False
     settled: bool = False
+    harmful: tuple[int, ...] = ()
     cordoned: bool = False
 
     @property

@@ -115,7 +115,8 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
         advanced = advance(kept_still(confirmed(expired(plan, snapshot.at), bounds), bounds), world, lane.tick_s)
         if advanced.errand is not None:
             errands.append(advanced.errand)
-        made.plans[plan_id] = watched(advanced.plan, _goal_now(advanced.plan, made), snapshot.at)
+        value, load = _goal_now(advanced.plan, made)
+        made.plans[plan_id] = watched(advanced.plan, value, snapshot.at, load)
     # what moves users goes first: a channel that is slow to be told costs nobody anything
     return _planned(state, made, (*errands, *made.pages), snapshot)
 
@@ -308,11 +309,14 @@ def _world(policies: Mapping[PolicyKey, PlanPolicy], made: _Made, snapshot: Snap
     )
 
 
-def _goal_now(plan: Plan, made: _Made) -> float | None:
+def _goal_now(plan: Plan, made: _Made) -> tuple[float | None, float | None]:
+    """Return the goal's signal and the load, None for what is not known."""
     if plan.goal is None:
-        return None
-    signal = made.signals.get(plan.policy, {}).get(plan.goal.signal)
-    return signal.value if signal is not None and signal.usable else None
+        return None, None
+    signals = made.signals.get(plan.policy, {})
+    found = (signals.get(plan.goal.signal), signals.get(plan.goal.load))
+    value, load = (one.value if one is not None and one.usable else None for one in found)
+    return value, load
 
 
 # -- what was answered ---------------------------------------------------------------------------------

@@ -312,11 +312,10 @@ class RemediationPolicy(PlanPolicy):
         """Return the trigger that compares revisions, if there is one."""
         return next((one for one in self.triggers if isinstance(one, OnRegression)), None)
 
-    def asked(self, ladder: LadderState) -> tuple[SignalQuery, ...]:
+    def asked(self, ladder: LadderState | None) -> tuple[SignalQuery, ...]:
         """Return what is asked of the metrics now: queries of revisions only while two of them are compared."""
-        return tuple(
-            made for one in self.signals.values() if (made := _of_revision(one.query, ladder.rollout)) is not None
-        )
+        rollout = RolloutState() if ladder is None else ladder.rollout
+        return tuple(made for one in self.signals.values() if (made := _of_revision(one.query, rollout)) is not None)
 
 
 NEW, OLD = "$(revision.new)", "$(revision.old)"

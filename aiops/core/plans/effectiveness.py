@@ -53,7 +53,21 @@ def judged(plan: Plan, now: Instant) -> Effectiveness | None:
     word = _word(found, without, goal)
     reached = "is" if goal.at_least <= found.seen <= goal.at_most else "is not"
     detail = f"{goal.signal} {found.seen:.4g}, without the plan {found.without:.4g}; it {reached} where it should be"
+    excuse = _excused(plan, without, goal) if word is Helped.HARMED else ""
+    if excuse:
+        word, detail = Helped.INCONCLUSIVE, f"{detail}; {excuse}"
     return Effectiveness(word=word, p_value=found.p_value, at=now, detail=detail)
+
+
+def _excused(plan: Plan, without: Counterfactual, goal: Goal) -> str:
+    """Return why worse is no harm, '' where it is: load rose beyond what was foreseen, or is not known (S7)."""
+    if not goal.load:
+        return ""
+    late = [value for at, value in plan.loads if at >= plan.ended_at + (1.0 - LATE_RATIO) * goal.within_s]
+    if len(late) < LEAST_SEEN or not without.load:
+        return f"how much load there was is not known ({goal.load})"
+    mean, foreseen = sum(late) / len(late), without.load[_step(without, plan.ended_at + goal.within_s)]
+    return f"{goal.load} rose to {mean:.4g}, at most {foreseen:.4g} was foreseen" if mean > foreseen else ""
 
 
 def _compared(late: list[tuple[Instant, float]], without: Counterfactual, goal: Goal) -> _Compared:
@@ -78,5 +92,9 @@ def _word(found: _Compared, without: Counterfactual, goal: Goal) -> Helped:
 
 def _at(without: Counterfactual, at: Instant) -> tuple[float, float, float]:
     """Return the quantiles of the grid's step at an instant; beyond its ends those of the ends."""
-    number = min(len(without.middle) - 1, max(0, int((at - without.start) / without.step_s)))
+    number = _step(without, at)
     return without.lower[number], without.middle[number], without.upper[number]
+
+
+def _step(without: Counterfactual, at: Instant) -> int:
+    return min(len(without.middle) - 1, max(0, int((at - without.start) / without.step_s)))

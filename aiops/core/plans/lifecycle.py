@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from aiops.core.model import (
     Ask,
     Deny,
+    Helped,
     Instant,
     Judgement,
     Mode,
@@ -50,7 +51,8 @@ def entered(plan: Plan | None, judgement: Judgement, bounds: Bounds) -> Entered:
             plans[one.id] = ended(one, PlanStatus.REFUSED, bounds.now, why)
     if plan is None:
         return Entered(plans=plans, judgement=_with_standing(judgement, bounds))
-    plan = standing[0] if standing else plan
+    # what would be without it is foreseen anew, however long people thought
+    plan = replace(standing[0], counterfactual=plan.counterfactual) if standing else plan
     fresh = Bounds(policy=bounds.policy, snapshot=bounds.snapshot, plans=tuple(plans.values()))
     return _ruled(plan, judgement, fresh, plans)
 
@@ -180,16 +182,25 @@ def kept_still(plan: Plan, bounds: Bounds) -> Plan:
     return held(plan, stopped(plan, bounds), bounds.now)
 
 
-def watched(plan: Plan, value: float | None, now: Instant) -> Plan:
-    """Return the plan with the goal's signal as it is now, judged when the time for that has come (S7)."""
+def watched(plan: Plan, value: float | None, now: Instant, load: float | None = None) -> Plan:
+    """Return the plan with the goal's signal as it is now, judged when the time for that has come (S7).
+
+    A remediation that did harm is taken back where it can be.
+    """
     if plan.goal is None or plan.effectiveness is not None or plan.status is PlanStatus.PROPOSED:
         return plan
     if value is not None and (not plan.seen or plan.seen[-1][0] < now):
         plan = replace(plan, seen=(*plan.seen, (now, value)))
+    if load is not None and (not plan.loads or plan.loads[-1][0] < now):
+        plan = replace(plan, loads=(*plan.loads, (now, load)))
     judged = effectiveness.judged(plan, now)
     if judged is None:
         return plan
-    return noted(replace(plan, effectiveness=judged), now, f"{judged.word.value}: {judged.detail}")
+    plan = noted(replace(plan, effectiveness=judged), now, f"{judged.word.value}: {judged.detail}")
+    harmed = judged.word is Helped.HARMED and plan.kind is PlanKind.REMEDIATION
+    if harmed and plan.status is PlanStatus.DONE and plan.touches_back:
+        return rolling_back(replace(plan, ended_at=math.inf), now, judged.detail)
+    return plan
 
 
 def to_forget(plan: Plan, snapshot: Snapshot) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from aiops.core.decide.remediation.ladder import CALM_S, Climbed, climbed, kept
-from aiops.core.decide.remediation.remedies import NoWay, Occasion, called, handing_back, plan, plan_id
+from aiops.core.decide.remediation.remedies import NoWay, Occasion, called, handing_back, plan
 from aiops.core.decide.remediation.remembering import remembered
 from aiops.core.decide.remediation.sights import Seen, seen
 from aiops.core.decide.remediation.storm import Weather, said, weather
@@ -92,7 +92,6 @@ def judged(policy: RemediationPolicy, situation: Situation, memory: LadderState)
     after = _after(scene)
     scene = replace(scene, memory=after)
     wanted, judgement = _decided(scene)
-    after = scene.memory if wanted is None else _offered(scene.memory, scene.policy, wanted)
     evidence = tuple(_evidence(scene))
     if wanted is not None:
         wanted = replace(wanted, evidence=evidence)
@@ -107,16 +106,6 @@ def _after(scene: _Scene) -> LadderState:
     after = kept(policy, scene.every, replace(memory, wanted=found.wanted), scene.now)
     sky = scene.weather
     return after if sky is None else replace(after, storm_since=sky.storm_since, well_since=sky.well_since)
-
-
-def _offered(memory: LadderState, policy: RemediationPolicy, wanted: Plan) -> LadderState:
-    """Return the memory that knows which rung is wanted: by the plan's id, which is made of it."""
-    state = memory.subjects.get(wanted.subject, SubjectState())
-    number = next(
-        (n for n in range(len(policy.ladder)) if wanted.id == plan_id(policy, wanted.subject, n, wanted.created_at)),
-        state.offered,
-    )
-    return replace(memory, subjects={**memory.subjects, wanted.subject: replace(state, offered=number)})
 
 
 # -- rules, the first that has something to say --------------------------------------------------------
@@ -191,12 +180,16 @@ def _one(scene: _Scene, one: Climbed) -> _Decided:
     passed: list[str] = []
     for number in range(state.rung, len(policy.ladder)):
         asks = "it came back after every try" if state.tried_out else ""
+        if number in state.harmful:
+            passed.append(f"{policy.ladder[number].name} passed over: it did harm before")
+            continue
         occasion = Occasion(
             policy=policy,
             subject=one.subject,
             number=number,
             now=scene.now,
             history=() if policy.verify is None else scene.memory.history.get(policy.verify.signal, ()),
+            loads=() if policy.verify is None else scene.memory.history.get(policy.verify.load, ()),
             asks="" if isinstance(policy.ladder[number].remedy, DoPage) else asks,
         )
         blind = _blind(scene, occasion)

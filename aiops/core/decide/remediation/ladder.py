@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from aiops.core.decide.remediation.remedies import plan_id
 from aiops.core.decide.remediation.sights import Subject
 from aiops.core.model import (
     Cordon,
+    Helped,
     Instant,
     LadderState,
     Notify,
@@ -85,12 +87,23 @@ def _counted(policy: RemediationPolicy, state: SubjectState, plan: Plan) -> Subj
         return replace(state, cordoned=state.cordoned and plan.status is not PlanStatus.DONE)
     if _cordons(plan) and plan.status is PlanStatus.DONE:
         state = replace(state, cordoned=True)
-    first, state = state.rung == 0, replace(state, rung=state.offered + 1)
+    number = rung_of(policy, plan)
+    if number is None:
+        return state
+    if plan.effectiveness is not None and plan.effectiveness.word is Helped.HARMED:
+        state = replace(state, harmful=tuple(sorted({*state.harmful, number})))
+    first, state = state.rung == 0, replace(state, rung=max(state.rung, number + 1))
     if tells(plan):
         return state
     lately = [at for at in state.tries if plan.ended_at - at < policy.breaker.for_s]
     tries = (*lately, plan.ended_at) if first else tuple(lately)
     return replace(state, tries=tries, not_before=plan.ended_at + policy.back_off.after_s(len(tries)))
+
+
+def rung_of(policy: RemediationPolicy, plan: Plan) -> int | None:
+    """Return which rung a plan is of: its id is made of that; None for one of another version of the policy."""
+    numbers = range(len(policy.ladder))
+    return next((n for n in numbers if plan.id == plan_id(policy, plan.subject, n, plan.created_at)), None)
 
 
 def tells(plan: Plan) -> bool:

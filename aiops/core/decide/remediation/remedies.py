@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from aiops.core.decide.remediation.sights import Subject
@@ -14,6 +14,7 @@ from aiops.core.model import (
     Calm,
     Check,
     Cordon,
+    Counterfactual,
     DeletePod,
     Drain,
     Goal,
@@ -63,13 +64,17 @@ class NoWay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """For what a plan is made. history: of the signal to be bettered, oldest first. asks: why a person must say yes."""
+    """For what a plan is made. history, loads: of the signal to be bettered and of the load, oldest first.
+
+    asks: why a person must say yes, '' for no reason of its own.
+    """
 
     policy: RemediationPolicy
     subject: Subject
     number: int
     now: Instant
     history: tuple[tuple[Instant, float], ...] = ()
+    loads: tuple[tuple[Instant, float], ...] = ()
     asks: str = ""
     evidence: tuple[str, ...] = ()
 
@@ -107,7 +112,7 @@ def plan(occasion: Occasion) -> Plan | NoWay:
         evidence=occasion.evidence,
         by=occasion.policy.key,
         goal=goal,
-        counterfactual=None if goal is None else counterfactual(occasion.history, occasion.now),
+        counterfactual=None if goal is None else _without(occasion),
         needed=occasion.policy.approvers,
         asks=asks,
     )
@@ -134,7 +139,19 @@ def _goal(occasion: Occasion) -> Goal | None:
     verify = occasion.policy.verify
     if verify is None or isinstance(occasion.rung.remedy, DoPage):
         return None
-    return Goal(signal=verify.signal, within_s=verify.within_s, at_least=verify.at_least, at_most=verify.at_most)
+    return Goal(
+        signal=verify.signal,
+        within_s=verify.within_s,
+        at_least=verify.at_least,
+        at_most=verify.at_most,
+        load=verify.load,
+    )
+
+
+def _without(occasion: Occasion) -> Counterfactual | None:
+    made = counterfactual(occasion.history, occasion.now)
+    load = counterfactual(occasion.loads, occasion.now)
+    return made if made is None or load is None else replace(made, load=load.upper)
 
 
 # -- the steps of a remedy -----------------------------------------------------------------------------

@@ -1,0 +1,207 @@
+"""What is told by numbers: a release that is worse, a limit that will be reached."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from aiops.core.decide.remediation.regression import Rates, compared, p_value
+from aiops.core.decide.remediation.trend import reached
+from aiops.core.model import Reason, RolloutState
+from tests.unit.remedied import CRASHES, START, TARGET, World, a_policy
+
+TICK_S, RATE_RPS = 15.0, 20.0
+
+
+def counted(chance: random.Random, rate: float, failing: float) -> float:
+    """Return the rate of failed requests of one tick, as it would be counted."""
+    requests = round(rate * TICK_S)
+    return sum(chance.random() < failing for _ in range(requests)) / TICK_S
+
+
+def rolled_out(seed: int, old: float, new: float, ticks: int = 120, worse_by: float = 1.0) -> list[float]:
+    """Return the p-values of a rollout in which the new revision takes over a quarter of the requests."""
+    chance, state, seen = random.Random(seed), RolloutState(new="b", old="a", since=START), []
+    for tick in range(ticks):
+        rates = Rates(
+            new_bad=counted(chance, RATE_RPS / 4, new),
+            new_total=RATE_RPS / 4,
+            old_bad=counted(chance, 3 * RATE_RPS / 4, old),
+            old_total=3 * RATE_RPS / 4,
+        )
+        state = compared(state, rates, START + TICK_S * tick, worse_by)
+        seen.append(state.p_value)
+    return seen
+
+
+def test_a_release_that_is_no_worse_is_hardly_ever_blamed_though_it_is_looked_at_all_the_time():
+    blamed = sum(rolled_out(seed, 0.02, 0.02)[-1] <= 0.05 for seed in range(200))
+    assert blamed <= 10  # 5 % of 200, by Ville's inequality; less, since failures count half
+
+
+def test_a_release_that_is_ten_times_as_bad_is_found_within_minutes():
+    late = [sum(one > 0.01 for one in rolled_out(seed, 0.01, 0.10)) * TICK_S for seed in range(20)]
+    assert max(late) < 900.0
+    assert sorted(late)[10] < 400.0
+
+
+def test_what_hurts_both_is_blamed_on_neither():
+    blamed = sum(rolled_out(seed, 0.5, 0.5)[-1] <= 0.05 for seed in range(50))
+    assert blamed <= 2
+
+
+def test_worse_by_less_than_what_is_allowed_is_no_regression():
+    assert all(rolled_out(seed, 0.02, 0.03, worse_by=3.0)[-1] > 0.2 for seed in range(20))
+
+
+def test_a_better_release_is_never_worse():
+    assert all(rolled_out(seed, 0.10, 0.01)[-1] == 1.0 for seed in range(5))
+
+
+@pytest.mark.parametrize("bad", [math.nan, -1.0, math.inf])
+def test_s1_what_is_no_number_is_no_evidence(bad):
+    state = RolloutState(new="b", old="a", since=START, at=START)
+    for rates in (
+        Rates(new_bad=bad, new_total=1.0, old_bad=0.0, old_total=1.0),
+        Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=bad),
+        Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=0.0),
+    ):
+        assert compared(state, rates, START + 15.0, 1.0).p_value == 1.0
+
+
+def test_a_gap_between_looks_counts_no_more_than_two_minutes():
+    rates = Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=1.0)
+    state = RolloutState(new="b", old="a", since=START, at=START)
+    assert compared(state, rates, START + 86_400.0, 1.0).new_bad == 120.0
+
+
+def test_evidence_is_averaged_over_the_mixture():
+    assert p_value(()) == 1.0
+    assert p_value((math.log(1000.0), -1000.0)) == pytest.approx(2.0 / 1000.0)
+
+
+REGRESSION = CRASHES.replace(
+    "[{condition: CrashLoop}]",
+    """
+    - condition: RolloutRegression
+      bad: 'sum(rate(http_requests_total{app="checkout",pod_template_hash="$(revision)",code=~"5.."}[1m]))'
+      total: 'sum(rate(http_requests_total{app="checkout",pod_template_hash="$(revision)"}[1m]))'
+""",
+).replace("    - {do: restart, within: 3m}\n", "")
+
+
+def in_rollout() -> World:
+    """Return a world whose second revision is on its way: the first has a pod left."""
+    world = World(policy=a_policy(REGRESSION))
+    first = next(body for ref, body in world.objects.values() if ref.name == "checkout-r1")
+    first["spec"]["replicas"] = 1
+    return world
+
+
+def test_queries_of_revisions_are_asked_with_their_hashes_and_only_while_two_serve():
+    world = in_rollout()
+    assert world.policy.asked(None) == ()
+    world.run(30.0)
+    asked = {one.name: one for one in world.policy.asked(world.state.ladders[world.policy.key])}
+    assert set(asked) == {"new_bad", "new_total", "old_bad", "old_total"}
+    assert 'pod_template_hash="r2"' in asked["new_bad"].expr
+    assert 'pod_template_hash="r1"' in asked["old_total"].expr
+    assert not [
+        text for one in asked.values() for text in (one.expr, *one.age_exprs, *one.coverage_exprs) if "$(" in text
+    ]
+
+
+def test_a_worse_revision_is_rolled_back_and_an_equal_one_is_left_alone():
+    world = in_rollout()
+    world.values = {"new_bad": 1.0, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
+    world.run(400.0)
+    assert world.did() == ["Deployment shop/checkout: the pod template of r1"]
+    assert "p = " in world.plans[0].reason
+    equal = in_rollout()
+    equal.values = {"new_bad": 0.1, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
+    equal.run(1200.0)
+    assert equal.did() == []
+
+
+def test_a_restart_is_no_new_revision_to_be_compared():
+    world = World(policy=a_policy(REGRESSION))
+    annotations = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+    world.patch(TARGET, {"spec": {"template": {"metadata": {"annotations": annotations}}}})
+    for ref, body in world.objects.values():
+        if ref.name == "checkout-r2":
+            body["spec"]["replicas"] = 1
+    world.run(60.0)
+    assert world.state.ladders[world.policy.key].rollout.old == ""
+
+
+# -- what is used up -----------------------------------------------------------------------------------
+
+
+def rising(per_hour: float, hours: float, noise: float = 0.0, seed: int = 1) -> list[tuple[float, float]]:
+    chance = random.Random(seed)
+    return [
+        (START + 60.0 * n, 100.0 + per_hour * n / 60.0 + chance.gauss(0.0, noise)) for n in range(int(60 * hours) + 1)
+    ]
+
+
+def test_a_steady_leak_is_foretold_with_its_interval():
+    found = reached(rising(50.0, 4.0, noise=5.0), 500.0, 1800.0)
+    assert found is not None
+    assert found.middle_s == pytest.approx(4.0 * 3600.0, rel=0.1)
+    assert found.soonest_s <= found.middle_s <= found.latest_s < 5.0 * 3600.0
+
+
+def test_noise_reaches_no_limit_for_sure():
+    found = reached(rising(0.0, 4.0, noise=20.0), 500.0, 1800.0)
+    assert found is not None
+    assert found.latest_s == math.inf
+
+
+def test_outliers_move_no_trend():
+    history = rising(50.0, 4.0)
+    wild = [(at, 1e6 if n % 9 == 4 else value) for n, (at, value) in enumerate(history)]
+    found = reached(wild, 500.0, 1800.0)
+    assert found is not None
+    assert found.middle_s == pytest.approx(4.0 * 3600.0, rel=0.1)
+
+
+@pytest.mark.parametrize("history", [[], rising(50.0, 0.2), [(START, math.nan)] * 100])
+def test_too_little_foretells_nothing(history):
+    assert reached(history, 500.0, 1800.0) is None
+
+
+LEAK = CRASHES.replace(
+    "when: [{condition: CrashLoop}]",
+    "signals: {memory: {query: sum(memory)}}\n"
+    "  when: [{condition: MemoryLeak, signal: memory, limit: 500, within: 2h}]",
+)
+
+
+def test_a_leak_is_restarted_before_its_limit_and_not_hours_before():
+    world = World(policy=a_policy(LEAK))
+    grown = 100.0
+    begun = START
+    while world.now - START < 9 * 3600.0 and not world.did():
+        grown = 100.0 + 50.0 * (world.now - begun) / 3600.0
+        world.values = {"memory": grown}
+        world.turn()
+    assert world.did() == ["Deployment shop/checkout: restart"]
+    assert 390.0 < grown < 420.0
+
+
+def test_a_certificate_is_renewed_in_time():
+    spec = CRASHES.replace(
+        "when: [{condition: CrashLoop}]",
+        "signals: {left: {query: sum(left)}}\n  when: [{condition: CertificateExpiry, signal: left, within: 7d}]",
+    )
+    world = World(policy=a_policy(spec), values={"left": 8 * 86400.0})
+    world.run(300.0)
+    assert world.did() == []
+    world.values = {"left": "no answer"}
+    world.run(300.0)
+    assert world.said[:2] == ("wait", Reason.INCONCLUSIVE)
+    world.values = {"left": 6.5 * 86400.0}
+    world.run(120.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
