@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from aiops.app.alertmanager_settings import AlertmanagerSettings
 from aiops.app.notify_settings import NotifySettings
+from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
@@ -230,14 +231,6 @@ class PromotionSettings(Section):
         return {"by": value} if isinstance(value, str) else value
 
 
-class ScopeSettings(Section):
-    """What may be touched (S3)."""
-
-    namespaces: tuple[str, ...] = ()
-    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
-    protected_targets: tuple[str, ...] = ()
-
-
 class FreezeSettings(Section):
     """A change freeze."""
 
@@ -294,6 +287,7 @@ class Settings(BaseSettings):
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     depends_on: dict[str, tuple[str, ...]] = {}
     scope: ScopeSettings = ScopeSettings()
+    limits: LimitSettings = LimitSettings()
     promotion: PromotionSettings = PromotionSettings()
     notify: NotifySettings = NotifySettings()
     freezes: tuple[FreezeSettings, ...] = ()

@@ -24,7 +24,7 @@ from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
-from aiops.core.model import Instant, Scope
+from aiops.core.model import BlastRadius, Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.engine import local
@@ -284,6 +284,11 @@ def setup(settings: Settings) -> Setup:
         namespaces=frozenset(settings.scope.namespaces),
         protected_namespaces=frozenset(settings.scope.protected_namespaces),
         protected_targets=frozenset(settings.scope.protected_targets),
+        blast=BlastRadius(
+            plans_per_hour=settings.limits.plans_per_hour,
+            pods_per_hour=settings.limits.pods_per_hour,
+            nodes_ratio=settings.limits.nodes_percent / 100.0,
+        ),
     )
     # a virtual world's time is that of its ticks: there is no faster lane in it
     lane_s = 0.0 if settings.simulation is not None else settings.lane

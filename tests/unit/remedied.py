@@ -13,6 +13,7 @@ from aiops.core.model import (
     AlertStatus,
     Answered,
     Approval,
+    BlastRadius,
     CallWebhook,
     Decision,
     Failed,
@@ -60,6 +61,16 @@ CRASHES = """
     - {do: page}
 """
 
+NODES_SPEC = """
+  mode: enforce
+  nodes: {minHealthy: 51%, stormExitDelay: 5m, healthyDelay: 5m}
+  when: [{condition: NodeNotReady}]
+  forAtLeast: 60s
+  ladder:
+    - {do: drain, within: 3m}
+    - {do: page}
+"""
+
 
 def a_policy(spec: str = CRASHES, *changes: tuple[str, str]) -> RemediationPolicy:
     """Return the policy of a spec with some of its text replaced; each of it must be there."""
@@ -103,6 +114,7 @@ class World:
     told: list[str] = field(default_factory=list)
     posted: list[CallWebhook] = field(default_factory=list)
     nodes: tuple[str, ...] = ("n1", "n2", "n3")
+    blast: BlastRadius = field(default_factory=BlastRadius)
     made: int = 0
     decision: Decision | None = None
 
@@ -269,7 +281,7 @@ class World:
             answers={self.policy.key: answers},
             workloads={},
             leadership=Leadership(leader=True, epoch=1),
-            scope=Scope(),
+            scope=Scope(blast=self.blast),
             alerts=tuple(self.alerts),
             approvals=tuple(self.approvals),
             looked=self.look(wanted((self.policy,), self.state)),

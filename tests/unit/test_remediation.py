@@ -5,19 +5,10 @@ from __future__ import annotations
 import pytest
 
 from aiops.core.decide.remediation.objects import pods
-from aiops.core.model import Finding, FindingKind, PlanStatus, Reason
-from tests.unit.remedied import CRASHES, START, TARGET, TICK_S, World, a_policy, at, firing, node, of_kind
+from aiops.core.model import BlastRadius, Finding, FindingKind, PlanStatus, Reason
+from tests.unit.remedied import CRASHES, NODES_SPEC, START, TARGET, TICK_S, World, a_policy, at, firing, node, of_kind
 
 ON_ALERT = CRASHES.replace("when: [{condition: CrashLoop}]", "when: [{alert: CheckoutErrors}]")
-NODES = """
-  mode: enforce
-  nodes: {minHealthy: 51%, stormExitDelay: 5m, healthyDelay: 5m}
-  when: [{condition: NodeNotReady}]
-  forAtLeast: 60s
-  ladder:
-    - {do: drain, within: 3m}
-    - {do: page}
-"""
 
 
 def test_a_bad_release_is_restarted_then_rolled_back_past_its_own_restart_and_nobody_is_called():
@@ -264,7 +255,8 @@ def test_a_rung_that_means_nothing_now_is_passed_over_and_that_is_said():
 # -- nodes ---------------------------------------------------------------------------------------------
 
 
-def nodes(spec: str = NODES, **more: object) -> World:
+def nodes(spec: str = NODES_SPEC, **more: object) -> World:
+    more.setdefault("blast", BlastRadius(nodes_ratio=1.0))
     return World(policy=a_policy(spec), nodes=("n1", "n2", "n3", "n4", "n5"), **more)  # type: ignore[arg-type]
 
 
@@ -323,7 +315,7 @@ def test_s2_while_nodes_cannot_be_listed_nothing_is_done_and_nothing_is_forgotte
 
 
 def test_one_node_after_the_other():
-    world = nodes(NODES.replace("51%", "2"))
+    world = nodes(NODES_SPEC.replace("51%", "2"))
     world.not_ready("n1", "n2", "n3")
     world.run(90.0)
     cordoned = [one for one in world.did() if one.endswith("cordon")]
@@ -343,7 +335,7 @@ def test_s3_a_node_that_nobody_opted_in_is_not_touched():
 
 def test_a_job_is_told_the_node_asks_a_person_and_is_made_once():
     job = "    - {do: job, template: reprovision, arguments: {NODE: $(node.name)}, within: 5m, asks: true}\n"
-    world = nodes(NODES.replace("    - {do: page}\n", job))
+    world = nodes(NODES_SPEC.replace("    - {do: page}\n", job))
     template = {"containers": [{"name": "c", "env": [{"name": "NODE", "value": ""}]}]}
     body = {
         "metadata": {"labels": {"policy.aiops/runbook": "true"}},

@@ -286,13 +286,23 @@ class Leadership:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlastRadius:
+    """What remediations of all policies together may do: in any hour, and nodes cordoned at once, one at least (S5)."""
+
+    plans_per_hour: int = 20
+    pods_per_hour: int = 20
+    nodes_ratio: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What the owner of the daemon allows: the global ceiling and the protected set (S3)."""
+    """What the owner of the daemon allows: the global ceiling, the protected set, and how much at once (S3, S5)."""
 
     ceiling: Mode = Mode.ENFORCE
     namespaces: frozenset[str] = frozenset()
     protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     protected_targets: frozenset[str] = frozenset()
+    blast: BlastRadius = field(default_factory=BlastRadius)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

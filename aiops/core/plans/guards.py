@@ -14,6 +14,7 @@ from aiops.core.model import (
     Instant,
     Mode,
     Notify,
+    Pass,
     Plan,
     PlanKind,
     PlanStatus,
@@ -22,6 +23,7 @@ from aiops.core.model import (
     TargetRef,
     Wait,
 )
+from aiops.core.plans import budget
 from aiops.core.plans.operations import verbs
 from aiops.core.policies import PlanPolicy
 
@@ -193,6 +195,24 @@ def _allowed_object(ref: TargetRef, bounds: Bounds) -> Held | None:
     return Deny(reason=Reason.NOT_OPTED_IN, detail=f"{bearer.kind} {bearer.name} has no label {OPT_IN}: 'true'")
 
 
+def _budgets(plan: Plan, bounds: Bounds) -> Held | None:
+    """Hold what all policies together would do too much of (S5)."""
+    said = budget.ruling(plan, bounds.plans, bounds.now, bounds.snapshot.scope.blast, _nodes(plan, bounds))
+    return None if isinstance(said, Pass) else said
+
+
+def _nodes(plan: Plan, bounds: Bounds) -> int | None:
+    """Return how many nodes there are where the plan changes nodes, None where nobody has counted them."""
+    clusters = {ref.cluster for ref in touched(plan) if ref.kind == NODES}
+    seen = [
+        one.ref.key
+        for found in bounds.snapshot.looked.selections.values()
+        for one in found
+        if one.ref.kind == NODES and one.ref.cluster in clusters
+    ]
+    return len(set(seen)) if seen else None
+
+
 def _told(plan: Plan, bounds: Bounds) -> Held | None:
     """Do not tell the same dry run every tick."""
     if bounds.mode is not Mode.DRY_RUN:
@@ -247,11 +267,12 @@ GUARDS: tuple[_Guard, ...] = (
     _paused,
     _frozen,
     _allowed,
+    _budgets,
     _told,
     _rejected,
     _asked,
 )
-"""In order: what forbids all, what stands in the way, what people said, what is touched, what was asked."""
+"""In order: what forbids all, what stands in the way, what people said, what is touched, how much, what was asked."""
 
 
 # -- two plans ---------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""How much remediations of all policies together may do (S5): plans and pods in any hour, nodes at once.
+
+What users need at once is never held by it: a failover, a failback or a drill passes, as does what only tells people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from aiops.core.model import (
+    BlastRadius,
+    Cordon,
+    DeletePod,
+    Instant,
+    Notify,
+    Pass,
+    Plan,
+    PlanKind,
+    PlanStatus,
+    PlanStep,
+    Reason,
+    Stage,
+    Wait,
+)
+
+HOUR_S = 3600.0
+
+_NEVER_BEGUN = frozenset({PlanStatus.PROPOSED, PlanStatus.REFUSED, PlanStatus.REHEARSED})
+
+
+def ruling(
+    plan: Plan, plans: Sequence[Plan], now: Instant, limits: BlastRadius, nodes: int | None = None
+) -> Wait | Pass:
+    """Return whether a plan may begin beside what was begun lately. nodes: of the cluster, None where not known."""
+    if plan.kind is not PlanKind.REMEDIATION or not _counts(plan):
+        return Pass(detail="no budget binds it")
+    others = [one for one in plans if one.id != plan.id and one.kind is PlanKind.REMEDIATION and not one.dry_run]
+    lately = [one for one in others if _counts(one) and _begun_at(one) > now - HOUR_S]
+    if len(lately) >= limits.plans_per_hour:
+        oldest = min(_begun_at(one) for one in lately)
+        detail = f"{len(lately)} remediations were begun within an hour, of {limits.plans_per_hour} that may be"
+        return Wait(reason=Reason.BUDGET, detail=detail, until=oldest + HOUR_S)
+    evicted = sum(_evicts(one) for one in lately)
+    if _evicts(plan) and evicted + _evicts(plan) > limits.pods_per_hour:
+        detail = f"{evicted} pods were deleted within an hour, of {limits.pods_per_hour} that may be"
+        return Wait(reason=Reason.BUDGET, detail=detail)
+    return _of_nodes(plan, others, limits, nodes)
+
+
+def _of_nodes(plan: Plan, others: Sequence[Plan], limits: BlastRadius, nodes: int | None) -> Wait | Pass:
+    mine = _cordons(plan.steps)
+    if not mine:
+        return Pass(detail="within the budgets of all policies")
+    taken = _taken(others)
+    allowed = 1 if nodes is None else max(1, math.floor(limits.nodes_ratio * nodes + 1e-9))
+    if len(taken | mine) <= allowed:
+        return Pass(detail="within the budgets of all policies")
+    of = "how many there are is not known" if nodes is None else f"{limits.nodes_ratio:.0%} of {nodes}"
+    detail = f"plans have cordoned {len(taken)} nodes, {allowed} may be at once ({of})"
+    return Wait(reason=Reason.BUDGET, detail=detail)
+
+
+def _counts(plan: Plan) -> bool:
+    """Return whether a plan costs capacity: one that only tells people, or gives nodes back, costs none."""
+    return any(
+        not isinstance(step.operation, Notify)
+        and not (isinstance(step.operation, Cordon) and not step.operation.unschedulable)
+        for step in plan.steps
+    )
+
+
+def _begun_at(plan: Plan) -> Instant:
+    if plan.status in _NEVER_BEGUN:
+        return -math.inf
+    begun = [step.since for step in plan.steps if math.isfinite(step.since)]
+    return min(begun, default=plan.created_at)
+
+
+def _evicts(plan: Plan) -> int:
+    return sum(isinstance(step.operation, DeletePod) for step in plan.steps)
+
+
+def _cordons(steps: Iterable[PlanStep]) -> set[str]:
+    operations = (step.operation for step in steps)
+    return {one.node.key for one in operations if isinstance(one, Cordon) and one.unschedulable}
+
+
+def _stands(step: PlanStep) -> bool:
+    """Return whether what a step did stands, or may stand any moment."""
+    return step.stage in (Stage.BEGUN, Stage.DONE, Stage.UNDOING, Stage.UNKNOWN)
+
+
+def _taken(plans: Sequence[Plan]) -> set[str]:
+    """Return the nodes that plans have cordoned and that no later plan gave back."""
+    back: dict[str, Instant] = {}
+    for one in plans:
+        for step in one.steps:
+            operation = step.operation
+            if isinstance(operation, Cordon) and not operation.unschedulable and step.stage is Stage.DONE:
+                back[operation.node.key] = max(back.get(operation.node.key, -math.inf), _begun_at(one))
+    return {
+        name
+        for one in plans
+        for name in _cordons(step for step in one.steps if _stands(step))
+        if back.get(name, -math.inf) < _begun_at(one)
+    }
