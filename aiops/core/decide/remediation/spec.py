@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio, Whole, WholeOrNone, duration_s, number
+from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio, Whole, WholeOrNone, duration_s
 from aiops.core.decide.remediation.belonging import as_schema, refused
 from aiops.core.decide.remediation.rung_spec import RungSpec
 from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
@@ -33,7 +33,7 @@ def count_or_share(value: object) -> object:
     """Return a count, or a share such as `51%` as it is; raise ValueError."""
     if isinstance(value, str) and re.fullmatch(r"(100|[0-9]{1,2})%", value):
         return value
-    if isinstance(value, str) or number(value) is not value:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{value!r} is no count of nodes and no share such as 51%")
     return value
 
