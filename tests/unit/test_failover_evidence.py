@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops.core.decide.failover.evidence import Common, News, Reading, heard, judged, lately
+from aiops.core.decide.failover.aims import wilson
+from aiops.core.decide.failover.evidence import Common, News, Reading, counts, heard, judged, lately
 from aiops.core.model import SeenObject, TrafficLever, View
 from aiops.core.planning.failover import Traffic, Watching
 from aiops.core.planning.weights import apportioned, percents, shifted
@@ -251,3 +252,21 @@ def test_probes_that_come_in_rounds_make_no_failure_of_a_blip(window, every):
             view, news = heard(view, reading, watching)
             view = view if news is None else judged(view, news, ALONE, watching)
             assert not view.bad, (begins, now)
+
+
+READINGS = st.lists(st.tuples(st.floats(0.1, 60.0), st.floats(0.0, 1.0), st.floats(0.01, 1e4)), min_size=1, max_size=40)
+
+
+@given(READINGS, st.floats(1.0, 60.0))
+def test_whatever_is_read_of_what_was_asked_no_more_than_all_failed(readings, within_s):
+    view, now = View(), 1000.0
+    for step_s, share, rate_rps in readings:
+        now += step_s
+        view, news = heard(view, Reading(at=now, share=share, rate_rps=rate_rps), WATCHING)
+        failed, asked = counts(view, within_s)
+        assert 0.0 <= failed <= asked
+        low, high = wilson(failed, asked) if asked > 0.0 else (0.0, 1.0)
+        assert 0.0 <= low <= high <= 1.0
+        if news is not None:
+            assert 0.0 <= news.share <= 1.0
+            view = judged(view, news, ALONE, WATCHING)

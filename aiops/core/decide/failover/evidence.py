@@ -136,13 +136,15 @@ def apart(view: View) -> bool:
 def lately(view: View, within_s: float) -> float:
     """Return the share that failed of the last `within_s` before the newest reading, NaN where nothing was asked."""
     failed, asked = counts(view, within_s)
-    return min(1.0, failed / asked) if asked > 0.0 else math.nan
+    return failed / asked if asked > 0.0 else math.nan
 
 
 def counts(view: View, within_s: float) -> tuple[float, float]:
     """Return how many requests failed, and were asked, in the last `within_s` before the newest reading."""
     pieces = [piece for piece in (_since(one, view.at - within_s) for one in view.pieces) if piece is not None]
-    return sum(one.failed for one in pieces), sum(one.asked for one in pieces)
+    asked = sum(one.asked for one in pieces)
+    # of a part of the window more may have failed than its even share of what was asked
+    return min(asked, sum(one.failed for one in pieces)), asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
