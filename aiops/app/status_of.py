@@ -76,6 +76,7 @@ SAID_BY: Mapping[Reason, str] = {
             Reason.FROZEN,
             Reason.GUARDRAIL,
             Reason.GUARDRAIL_UNDECIDED,
+            Reason.UPSTREAM_OUTAGE,
             Reason.BOUNDS,
             Reason.TOLERANCE,
             Reason.STABILISATION,

@@ -259,6 +259,22 @@ class Guardrail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A drop of demand by `drop_ratio` within `within_s` is no less demand while something above seems to fail.
+
+    errors: the signal that says how callers fail, above `above`, '' for none. siblings: signals of the traffic of
+    others that share the callers. hold_s: how long scale-in waits for it at most.
+    """
+
+    errors: str = ""
+    above: float = 0.0
+    siblings: tuple[str, ...] = ()
+    drop_ratio: float = 0.3
+    within_s: float = 900.0
+    hold_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """An action must have taken effect, and `expect` must hold, within this time."""
 
@@ -308,6 +324,7 @@ class ScalingPolicy:
     limits: Limits
     verify: Verification
     guardrails: tuple[Guardrail, ...] = ()
+    upstream: Upstream | None = None
     freezes: tuple[CalendarFreeze, ...] = ()
     fallback: Fallback | None = None
     manual_override_s: float = 3600.0

@@ -27,6 +27,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.PARTIAL_SIGNAL: "some of the series or targets of a signal are missing",
     Reason.FAILED_SIGNAL: "a query failed or took too long",
     Reason.CENSORED_DEMAND: "the SLO is broken: what is served is not what is asked for, so nothing is taken away",
+    Reason.UPSTREAM_OUTAGE: "traffic dropped while callers fail, or siblings dropped, too: that is no less demand",
     Reason.NOT_LEADER: "another process leads, or it is not sure who does",
     Reason.UNFENCED: "the target does not carry this leader's epoch yet",
     Reason.STORE_UNAVAILABLE: "what would be done could not be written down first",

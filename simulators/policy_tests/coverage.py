@@ -103,6 +103,8 @@ def _idle(policy: ScalingPolicy) -> Iterator[str]:
     if policy.objective.slo is None or policy.lever is Lever.REPLICAS:
         # a broken SLO never wishes for less than what runs, only a floor can stand above that
         yield "censored"
+    if policy.upstream is None:
+        yield "upstream"
     if policy.limits.cooldown_in_s <= 0 and policy.limits.cooldown_out_s <= 0:
         yield "cooldown"
     allowed = policy.scale_in_allowed

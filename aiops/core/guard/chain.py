@@ -10,6 +10,7 @@ from aiops.core.guard.ownership import ownership, scale_in_allowed, scaling_acti
 from aiops.core.guard.pace import budget, cooldown, in_flight, rollout
 from aiops.core.guard.people import approval, freeze, mode, pause, settled, switched_off
 from aiops.core.guard.standing import cluster, leader, protected, store, target
+from aiops.core.guard.upstream import upstream
 from aiops.core.model import Ask, Clamp, Deny, Mode, Proposal, Ruled, Verdict, Wait, with_after
 
 CHAIN: tuple[tuple[str, Guard], ...] = (
@@ -27,6 +28,7 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
     ("scaling-active", scaling_active),
     ("scale-in", scale_in_allowed),
     ("guardrails", guardrails),
+    ("upstream", upstream),
     ("tolerance", tolerance),
     ("stabilisation", stabilisation),
     ("rate", rate),

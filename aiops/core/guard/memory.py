@@ -10,6 +10,7 @@ from aiops.core.guard.limits import stood, tolerance
 from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
+from aiops.core.guard.upstream import noticed
 from aiops.core.model import Action, Ask, Clamp, Instant, ScaleEvent, SignalMemory, TargetState, Verdict
 from aiops.core.policies import ScalingPolicy
 
@@ -32,7 +33,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
     return replace(
-        watched(state, ctx),
+        noticed(watched(state, ctx), ctx),
         recommendations=kept,
         events=_recent(state.events, policy, ctx.now),
         question=standing,
@@ -72,6 +73,8 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
         slo_broken_since=state.slo_broken_since - by_s,
         drain_by=state.drain_by - by_s,
         since=state.since - by_s,
+        upstream_since=state.upstream_since - by_s,
+        traffic={name: tuple((at - by_s, value) for at, value in one) for name, one in state.traffic.items()},
         signals={name: _earlier(memory, by_s) for name, memory in state.signals.items()},
     )
 

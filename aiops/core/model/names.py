@@ -48,6 +48,7 @@ class Reason(StrEnum):
     PARTIAL_SIGNAL = "partial_signal"
     FAILED_SIGNAL = "failed_signal"
     CENSORED_DEMAND = "censored_demand"
+    UPSTREAM_OUTAGE = "upstream_outage"
     # what may be touched, and by whom (S2, S3, S4, S6)
     NOT_LEADER = "not_leader"
     UNFENCED = "unfenced"

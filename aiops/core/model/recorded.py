@@ -67,6 +67,9 @@ class TargetState:
     slo_broken_since: when the SLO was first seen broken without a break since, infinite while it holds.
     drain_by: when the backlog that stands must be gone, infinite while none does.
     since: when the target was first looked at, infinite before: nobody was blind before that.
+    traffic: of demand and of its siblings lately, where the policy asks for it. upstream_since: since when traffic is
+    missing because something above fails, infinite while it is not; upstream_from, upstream_why: how much there was,
+    and what spoke for it.
     """
 
     uid: str = ""
@@ -81,6 +84,10 @@ class TargetState:
     slo_broken_since: Instant = math.inf
     drain_by: Instant = math.inf
     since: Instant = math.inf
+    traffic: Mapping[str, tuple[tuple[Instant, float], ...]] = field(default_factory=dict)
+    upstream_since: Instant = math.inf
+    upstream_from: float = math.nan
+    upstream_why: str = ""
     question: Question | None = None
     settled: int | None = None
     signals: Mapping[str, SignalMemory] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from aiops.core.policies import (
     ScalingPolicy,
     ScalingRules,
     Slo,
+    Upstream,
     Verification,
 )
 from aiops.core.selection import EVERYTHING, LabelSelector, Member, Requirement, Selection
@@ -64,6 +65,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
     _by_slo(spec, problems)
     _scope(envelope, spec, problems)
     _told_apart(envelope, spec, problems)
+    upstream = _upstream(spec, names, problems)
     windows = _windows(spec, problems)
     guardrails = tuple(_guardrail(number, one, names, problems) for number, one in enumerate(spec.guardrails))
     freezes = tuple(freezes_of.freeze(number, one, problems) for number, one in enumerate(spec.freezes))
@@ -94,6 +96,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         ),
         verify=Verification(within_s=spec.verify.within, expect=expected),
         guardrails=tuple(one for one in guardrails if one is not None),
+        upstream=upstream,
         freezes=tuple(one for one in freezes if one is not None),
         fallback=_fallback(spec),
         manual_override_s=spec.manual_override,
@@ -119,6 +122,24 @@ def _backlog_signals(spec: ScalingSpec, names: Sequence[str], problems: Problems
     _known_signal(backlog.signal, names, (*path, "signal"), problems)
     if isinstance(backlog.partitions, str):
         _known_signal(backlog.partitions, names, (*path, "partitions"), problems)
+
+
+def _upstream(spec: ScalingSpec, names: Sequence[str], problems: Problems) -> Upstream | None:
+    said, path = spec.upstream, ("spec", "upstream")
+    if said is None:
+        return None
+    if said.errors is not None:
+        _known_signal(said.errors.signal, names, (*path, "errors", "signal"), problems)
+    for number, name in enumerate(said.siblings):
+        _known_signal(name, names, (*path, "siblings", number), problems)
+    return Upstream(
+        errors="" if said.errors is None else said.errors.signal,
+        above=0.0 if said.errors is None else said.errors.above,
+        siblings=said.siblings,
+        drop_ratio=said.drop,
+        within_s=said.within,
+        hold_s=said.hold,
+    )
 
 
 def _by_slo(spec: ScalingSpec, problems: Problems) -> None:

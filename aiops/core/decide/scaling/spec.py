@@ -310,6 +310,35 @@ class GuardrailSpec(Spec):
         return self
 
 
+class CallersSpec(Spec):
+    """How callers fail."""
+
+    signal: str = Field(description="the signal that says so: their failed requests, or the share of them")
+    above: Level = Field(description="what is more than this is failing")
+
+
+class UpstreamSpec(Spec):
+    """Less traffic because something above fails is no less demand: scale-in waits."""
+
+    errors: CallersSpec | None = Field(None, description="callers that fail while traffic drops")
+    siblings: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        description="signals of the traffic of services with the same callers: half of them drop, too",
+    )
+    drop: Ratio = Field(0.3, gt=0, lt=1, description="so much less than the highest within `within` is a drop")
+    within: Duration = Field(900.0, ge=120, le=7200, description="how far back the highest is looked for")
+    hold: Duration = Field(3600.0, ge=60, description="how long scale-in waits at most, if traffic does not come back")
+
+    @model_validator(mode="after")
+    @in_schema({"anyOf": [{"required": ["errors"]}, {"required": ["siblings"]}]})
+    def looks_at_something(self) -> UpstreamSpec:
+        """Refuse a drop that nothing speaks for."""
+        if self.errors is None and not self.siblings:
+            raise ValueError("upstream needs errors or siblings: a drop alone may be less demand")
+        return self
+
+
 class VerifySpec(Spec):
     """By when an action must have taken effect, and what must hold then."""
 
@@ -341,6 +370,9 @@ class ScalingSpec(Spec):
     behavior: BehaviorSpec = Field(BehaviorSpec(), description="how fast, as in autoscaling/v2")
     limits: LimitsSpec = Field(LimitsSpec(), description="how often")
     guardrails: tuple[GuardrailSpec, ...] = Field((), description="conditions that bind while they hold")
+    upstream: UpstreamSpec | None = Field(
+        None, description="less traffic because something above fails is no less demand"
+    )
     freezes: tuple[FreezeSpec, ...] = Field((), description="change freezes; those of PolicyDefaults are added")
     verify: VerifySpec = Field(VerifySpec(), description="when and how an action is judged")
     fallback: FallbackSpec | None = Field(None, description="what to rise to when every signal is blind")
