@@ -34,12 +34,14 @@ def writes(objects: list[dict]) -> set[tuple[str, str, str, str]]:
 def test_a_failover_writes_its_route_at_the_edge_and_scales_its_standbys_where_they_are_s10(policies):
     assert clusters_of(policies.plans[0]) == {"edge", "west", "north"}
     assert writes(plan_roles(policies, cluster="edge")) == {
-        ("edge", "patch", "gateway.networking.k8s.io/httproutes", "storefront")
+        ("edge", "patch", "gateway.networking.k8s.io/httproutes", "storefront"),
+        ("edge", "create", "/events", ""),
     }
     for site in ("west", "north"):
         assert writes(plan_roles(policies, cluster=site)) == {
             ("shop", "patch", "apps/deployments/scale", "storefront"),
             ("shop", "patch", "autoscaling/horizontalpodautoscalers", ""),
+            ("shop", "create", "/events", ""),
         }
     assert plan_roles(policies, cluster="elsewhere") == []
 

@@ -259,7 +259,7 @@ class KubernetesCluster:
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Emit an Event on the target, beside the loop; a failure is logged and lost."""
         event = _event(target, reason, f"{message} (action {action_id})", at)
-        self._events.submit(self._post_event, target.namespace, event)
+        self._events.submit(self._post_event, event["metadata"]["namespace"], event)
 
     def _post_event(self, namespace: str, event: dict[str, Any]) -> None:
         from urllib3.exceptions import HTTPError
@@ -303,10 +303,12 @@ def _node_ready(item: Mapping[str, Any]) -> bool:
 
 def _event(target: TargetRef, reason: str, message: str, at: Instant) -> dict[str, Any]:
     stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Kubernetes keeps what is told of nodes, which have no namespace, in this one
+    namespace = target.namespace or "default"
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{target.name}.", "namespace": target.namespace},
+        "metadata": {"generateName": f"{target.name}.", "namespace": namespace},
         "involvedObject": {
             "apiVersion": target.api_version,
             "kind": target.kind,

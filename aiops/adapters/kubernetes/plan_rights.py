@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from aiops.adapters.kubernetes.rbac import instance_of
@@ -73,6 +73,8 @@ class PlanRights:
             self._reads(reads_of(policy))
             for operation in operations_of(policy):
                 self.allow(operation, acts=acts)
+                if acts:
+                    self._tells(operation)
             for ref in policy.workloads:
                 self._watches(ref)
 
@@ -81,6 +83,12 @@ class PlanRights:
         self._reads(verbs(operation).wanted(operation))
         if acts:
             self._writes(operation)
+
+    def _tells(self, operation: Operation) -> None:
+        """Let Events be written of what is done; of what has no namespace they lie in `default`."""
+        for ref in verbs(operation).touches(operation):
+            where = replace(ref, namespace=ref.namespace or "default")
+            self._grant(where, "events", ["create"], group="")
 
     def _grant(
         self, ref: TargetRef, resource: str, allowed: list[str], name: str = "", group: str | None = None

@@ -1,0 +1,193 @@
+"""A daemon with the permissions that `aiops rbac` prints remedies a bad release and lost nodes on a real API server.
+
+The Deployment controller, the node controller and budgets are Kubernetes' own; pods and nodes are KWOK's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from aiops.core.model import Plan, PlanStatus
+from tests.e2e.cluster import ControlPlane, fake_node
+from tests.e2e.grants import denied
+from tests.e2e.rig import Rig
+
+POOL = "remedied"
+
+
+def policy(namespace: str, **spec: Any) -> dict[str, Any]:
+    """Return a RemediationPolicy: quick to act, for a test."""
+    made = {"mode": "enforce", "forAtLeast": "3s", "backoff": {"first": "5s"}, **spec}
+    metadata = {"name": "checkout", "namespace": namespace}
+    return {"apiVersion": "policy.aiops/v1alpha1", "kind": "RemediationPolicy", "metadata": metadata, "spec": made}
+
+
+def bad_release(namespace: str, **more: Any) -> dict[str, Any]:
+    """Return a policy that rolls a stuck rollout back."""
+    stuck = {
+        "target": {"kind": "Deployment", "name": "checkout"},
+        "when": [{"condition": "StuckRollout"}],
+        "ladder": [{"do": "rollback", "within": "60s"}, {"do": "restart", "within": "60s"}],
+    }
+    return policy(namespace, **{**stuck, **more})
+
+
+def nodes(namespace: str, **more: Any) -> dict[str, Any]:
+    """Return a policy that drains nodes of the pool whose kernel is stuck."""
+    lost = {
+        "nodes": {
+            "selector": {"matchLabels": {"pool": POOL}},
+            "minHealthy": "51%",
+            "stormExitDelay": "5s",
+            "healthyDelay": "5s",
+        },
+        "when": [{"condition": "NodeCondition", "type": "KernelDeadlock"}, {"condition": "NodeNotReady"}],
+        "ladder": [{"do": "drain", "within": "30s"}],
+    }
+    return policy(namespace, **{**lost, **more})
+
+
+def plans(rig: Rig) -> tuple[Plan, ...]:
+    """Return the plans, newest first."""
+    if not (rig.folder / "aiops.db").exists():
+        return ()
+    with rig.store() as store:
+        return store.plans.every()
+
+
+def reasons(rig: Rig) -> set[str]:
+    return {one["reason"] for one in rig.decisions(policy=f"RemediationPolicy/{rig.namespace}/checkout")}
+
+
+@pytest.fixture
+def pool(plane: ControlPlane) -> Iterator[list[str]]:
+    """Three nodes of a pool that opted in."""
+    names = [f"{POOL}-{number}" for number in range(3)]
+    for name in names:
+        made = fake_node(name, "zone-x")
+        made["metadata"]["labels"] |= {"pool": POOL, "policy.aiops/managed": "true"}
+        plane.apply(made)
+    plane.eventually(lambda: all(_ready(plane, name) for name in names), "the pool to be ready")
+    yield names
+    for name in names:
+        plane.delete(f"/api/v1/nodes/{name}", wait=True)
+
+
+def _ready(plane: ControlPlane, name: str) -> bool:
+    found = plane.api("GET", f"/api/v1/nodes/{name}")
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", ()))
+
+
+def deadlock(plane: ControlPlane, name: str, status: str) -> None:
+    """Say of a node what node-problem-detector would."""
+    said = {"type": "KernelDeadlock", "status": status, "reason": "Test", "message": "e2e"}
+    plane.api(
+        "PATCH",
+        f"/api/v1/nodes/{name}/status",
+        {"status": {"conditions": [said]}},
+        "application/strategic-merge-patch+json",
+    )
+
+
+def unschedulable(plane: ControlPlane, name: str) -> bool:
+    return bool(plane.api("GET", f"/api/v1/nodes/{name}")["spec"].get("unschedulable"))
+
+
+def release(rig: Rig, path: str) -> None:
+    """Release what never becomes ready."""
+    template = {"metadata": {"annotations": {"e2e.aiops/never-ready": "true", "release": "2"}}}
+    rig.plane.patch(path, {"spec": {"template": template}})
+
+
+def whole(rig: Rig, path: str) -> Callable[[], bool]:
+    def looked() -> bool:
+        one = rig.plane.api("GET", path)
+        status = one.get("status", {})
+        counts = {status.get(name) for name in ("updatedReplicas", "replicas", "availableReplicas")}
+        return counts == {one["spec"]["replicas"]} and status["observedGeneration"] == one["metadata"]["generation"]
+
+    return looked
+
+
+def annotations(rig: Rig, path: str) -> dict[str, str]:
+    return dict(rig.plane.api("GET", path)["spec"]["template"]["metadata"]["annotations"])
+
+
+@pytest.mark.timeout(300)
+def test_a_release_that_makes_no_progress_is_rolled_back_though_the_daemon_dies_on_the_way_s6_s10(
+    rig: Rig, deploy: Callable[..., str]
+):
+    path = deploy(replicas=2, progressDeadlineSeconds=5)
+    rig.policy(bad_release(rig.namespace))
+    first = rig.daemon()
+    rig.until(whole(rig, path), "the first release")
+    rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know that it is well")
+    release(rig, path)
+    rig.until(lambda: any(one.status is PlanStatus.RUNNING for one in plans(rig)), "a plan", 60.0)
+    first.process.kill9()
+    rig.daemon("b")
+    rig.until(lambda: "e2e.aiops/never-ready" not in annotations(rig, path), "the rollback", 60.0)
+    rig.until(whole(rig, path), "the rollout of what was before")
+    rig.until(lambda: {one.status for one in plans(rig)} == {PlanStatus.DONE}, "the plan to end", 60.0)
+    assert [[step.name for step in one.steps] for one in plans(rig)] == [["rollback"]]
+    # the second release was the second revision, and there was one rollback
+    assert rig.plane.api("GET", path)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+    assert denied(rig.audit()) == []
+
+
+@pytest.mark.timeout(300)
+def test_in_mode_approve_the_rollback_waits_for_a_person_s6(rig: Rig, deploy: Callable[..., str]):
+    path = deploy(replicas=2, progressDeadlineSeconds=5)
+    rig.policy(bad_release(rig.namespace, mode="approve"))
+    daemon = rig.daemon()
+    rig.until(whole(rig, path), "the first release")
+    release(rig, path)
+    rig.until(lambda: any(one.status is PlanStatus.PROPOSED for one in plans(rig)), "a proposal", 60.0)
+    time.sleep(3.0)
+    assert rig.writes() == []
+    [proposed] = plans(rig)
+    config = next(rig.folder.glob("a-*.yaml"))
+    rig.aiops("--config", str(config), "approvals", "approve", proposed.id, "--reason", "e2e")
+    rig.until(lambda: "e2e.aiops/never-ready" not in annotations(rig, path), "the rollback", 60.0)
+    assert daemon.process.poll() is None
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_is_stuck_is_drained_and_takes_pods_again_when_it_is_well_s3_s10(rig: Rig, pool: list[str]):
+    rig.policy(nodes(rig.namespace))
+    rig.daemon()
+    rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know the nodes")
+    deadlock(rig.plane, pool[0], "True")
+    rig.until(lambda: unschedulable(rig.plane, pool[0]), "the node to be cordoned", 60.0)
+    assert not any(unschedulable(rig.plane, name) for name in pool[1:])
+    rig.until(lambda: plans(rig)[0].status is PlanStatus.DONE, "the drain", 60.0)
+    deadlock(rig.plane, pool[0], "False")
+    rig.until(lambda: not unschedulable(rig.plane, pool[0]), "the node to take pods again", 60.0)
+    told = rig.plane.api("GET", "/api/v1/namespaces/default/events")["items"]
+    assert [one for one in told if one["involvedObject"]["name"] == pool[0] and one["reason"] == "PlanDone"]
+    assert denied(rig.audit()) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_storm_touches_no_node_and_what_a_person_cordoned_stays_so_s3_s5(rig: Rig, pool: list[str]):
+    rig.policy(nodes(rig.namespace))
+    rig.daemon()
+    rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know the nodes")
+    for name in pool[:2]:
+        deadlock(rig.plane, name, "True")
+    rig.until(lambda: "storm" in reasons(rig), "the storm", 60.0)
+    time.sleep(8.0)
+    assert not any(unschedulable(rig.plane, name) for name in pool)
+    for name in pool[:2]:
+        deadlock(rig.plane, name, "False")
+    rig.plane.patch(f"/api/v1/nodes/{pool[2]}", {"spec": {"unschedulable": True}})
+    deadlock(rig.plane, pool[2], "True")
+    rig.until(lambda: "manual_override" in reasons(rig), "the person's cordon to be respected", 60.0)
+    deadlock(rig.plane, pool[2], "False")
+    time.sleep(10.0)
+    assert unschedulable(rig.plane, pool[2])
+    assert plans(rig) == ()
