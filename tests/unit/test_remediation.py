@@ -15,8 +15,8 @@ def test_a_bad_release_is_restarted_then_rolled_back_past_its_own_restart_and_no
     world = World(crashing=lambda revision, _: revision != "r1")
     world.run(900.0)
     assert world.sent == [
-        (105.0, "Deployment shop/checkout: restart"),
-        (315.0, "Deployment shop/checkout: the pod template of r1"),
+        (90.0, "Deployment shop/checkout: restart"),
+        (285.0, "Deployment shop/checkout: the pod template of r1"),
     ]
     assert world.body(TARGET)["spec"]["template"]["spec"]["containers"][0]["image"] == "1"
     assert world.told == []

@@ -143,8 +143,14 @@ def _wanted(envelope: Envelope, spec: RemediationSpec, triggers: Sequence[Trigge
     revisions = any(isinstance(one, OnRegression) for one in triggers) or any(
         one.do is Do.ROLL_BACK for one in spec.ladder
     )
-    around = Selection(cluster=target.cluster, namespace=target.namespace, api_version="apps/v1", kind="ReplicaSet")
-    return Wanted(objects=(target, *named), selections=(around,) if revisions else ())
+    rolls = any(one.do in (Do.ROLL_BACK, Do.RESTART) for one in spec.ladder)
+    # budgets are seen before the plan that needs them, so that it begins a turn sooner
+    kinds = [("apps/v1", "ReplicaSet")] * revisions + [("policy/v1", "PodDisruptionBudget")] * rolls
+    around = tuple(
+        Selection(cluster=target.cluster, namespace=target.namespace, api_version=api_version, kind=kind)
+        for api_version, kind in kinds
+    )
+    return Wanted(objects=(target, *named), selections=around)
 
 
 def _verify(spec: VerifySpec, names: Sequence[str], problems: Problems) -> Verify:
