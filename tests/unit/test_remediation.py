@@ -16,7 +16,7 @@ def test_a_bad_release_is_restarted_then_rolled_back_past_its_own_restart_and_no
     world.run(900.0)
     assert world.sent == [
         (90.0, "Deployment shop/checkout: restart"),
-        (285.0, "Deployment shop/checkout: the pod template of r1"),
+        (300.0, "Deployment shop/checkout: the pod template of r1"),
     ]
     assert world.body(TARGET)["spec"]["template"]["spec"]["containers"][0]["image"] == "1"
     assert world.told == []
