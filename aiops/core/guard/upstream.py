@@ -66,7 +66,7 @@ def noticed(state: TargetState, ctx: GuardContext) -> TargetState:
 
 
 def _well(state: TargetState) -> TargetState:
-    return replace(state, upstream_since=math.inf, upstream_from=math.nan, upstream_why="")
+    return replace(state, upstream_since=math.inf, upstream_from=0.0, upstream_why="")
 
 
 def _failing(rule: Upstream, ctx: GuardContext) -> str:

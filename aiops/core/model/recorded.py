@@ -86,7 +86,7 @@ class TargetState:
     since: Instant = math.inf
     traffic: Mapping[str, tuple[tuple[Instant, float], ...]] = field(default_factory=dict)
     upstream_since: Instant = math.inf
-    upstream_from: float = math.nan
+    upstream_from: float = 0.0
     upstream_why: str = ""
     question: Question | None = None
     settled: int | None = None
