@@ -128,7 +128,7 @@ def test_policies_that_change_while_the_database_is_gone_are_taken_when_it_is_ba
     postgres.stop()
     try:
         rig.policy(scaling_policy(rig.namespace, objective={"demand": "demand", "perReplica": 19}), grant=False)
-        rig.until(lambda: daemon.events("job_held"), "the reload to be held")
+        rig.until(lambda: daemon.events("policies_not_kept"), "the reload to be held")
     finally:
         postgres.start()
     rig.until(lambda: rig.replicas(path) == 10, "what the new policy needs", 60)
