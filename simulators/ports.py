@@ -156,7 +156,26 @@ class _Object:
     annotations: dict[str, str] = field(default_factory=dict)
 
 
-class SimCluster:
+class NoObjects:
+    """The part of ports.Cluster that plans use, where there is nothing that a plan could change."""
+
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return that none of it is there: there are workloads, and no objects of an API."""
+        return Looked(selections={one.key: () for one in wanted.selections})
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Refuse what has no object here."""
+        return StepResult(
+            action_id=errand.id,
+            status=StepStatus.REFUSED,
+            at=at,
+            code=404,
+            reason=Reason.UNKNOWN_TARGET,
+            message=f"{step.target.kind} {step.target} not found",
+        )
+
+
+class SimCluster(NoObjects):
     """The world's API server: reads, and merge patches with the preconditions that the real one has."""
 
     def __init__(self, world: World, hpas: Mapping[str, HpaController] | None = None) -> None:
@@ -237,21 +256,6 @@ class SimCluster:
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
-
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return that none of it is there: a world has workloads, and no objects of an API."""
-        return Looked(selections={one.key: () for one in wanted.selections})
-
-    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
-        """Refuse what has no object here."""
-        return StepResult(
-            action_id=errand.id,
-            status=StepStatus.REFUSED,
-            at=at,
-            code=404,
-            reason=Reason.UNKNOWN_TARGET,
-            message=f"{step.target.kind} {step.target} not found",
-        )
 
 
 def _annotate(one: _Object, notes: Mapping[str, str | None]) -> None:

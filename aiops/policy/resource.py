@@ -47,6 +47,15 @@ EVERY: Mapping[str, Schema] = {
     "digest": {**WORD, "description": "of the whole document in force"},
 }
 
+DECIDING: Mapping[str, Schema] = {
+    **EVERY,
+    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
+    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
+    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
+    "lastDecisionTime": {**TIME, "description": "when that was decided"},
+}
+"""Of a kind that decides: what every one of its policies says of its newest decision."""
+
 
 def condition(kind: str, field: str = "status") -> str:
     """Return the path of a field of a condition."""

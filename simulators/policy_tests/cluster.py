@@ -9,11 +9,9 @@ from aiops.core.act.set_floor import MIN_SCALE
 from aiops.core.model import (
     Action,
     Autoscaler,
-    Errand,
     FieldOwner,
     Hpa,
     Instant,
-    Looked,
     OwnerKind,
     Reason,
     Stamp,
@@ -21,7 +19,6 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
     TargetRef,
-    Wanted,
     Workload,
 )
 from aiops.core.policies import Lever, ScalingPolicy
@@ -31,6 +28,7 @@ from aiops.policy.testing.surroundings import FaultKind, HpaSpec, WriteSpec
 from aiops.ports import Inventory
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.spans import Spans
+from simulators.ports import NoObjects
 
 DEFAULT_LEAD_S = 60.0
 
@@ -60,7 +58,7 @@ class Pods:
         return sum(count for since, count in self._groups if since <= at + 1e-6)
 
 
-class TestCluster:
+class TestCluster(NoObjects):
     """One target, with an HPA or without. Writes have the preconditions that the API server's have."""
 
     __test__ = False
@@ -224,23 +222,8 @@ class TestCluster:
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
 
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return that none of it is there: a test says what workloads are like, and no objects."""
-        return Looked(selections={one.key: () for one in wanted.selections})
 
-    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
-        """Refuse what has no object here."""
-        return StepResult(
-            action_id=errand.id,
-            status=StepStatus.REFUSED,
-            at=at,
-            code=404,
-            reason=Reason.UNKNOWN_TARGET,
-            message=f"{step.target.kind} {step.target} not found",
-        )
-
-
-class NoCluster:
+class NoCluster(NoObjects):
     """What a WatchPolicy needs of a cluster."""
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
@@ -257,21 +240,6 @@ class NoCluster:
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
-
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return that none of it is there: there is nothing."""
-        return Looked(selections={one.key: () for one in wanted.selections})
-
-    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
-        """Refuse what has no object here."""
-        return StepResult(
-            action_id=errand.id,
-            status=StepStatus.REFUSED,
-            at=at,
-            code=404,
-            reason=Reason.UNKNOWN_TARGET,
-            message=f"{step.target.kind} {step.target} not found",
-        )
 
 
 def _lead_s(case: Case, policy: ScalingPolicy) -> float:

@@ -54,8 +54,6 @@ UNUSED = {
     ("patch", "coordination.k8s.io/leases"): "a process that stands by, or ends before it leads, only reads the Lease",
     ("create", "/events"): "only what was done is told; a daemon that held all the time has done nothing",
     ("patch", "apps/deployments/scale"): "only a leader that may act writes; it held all the time",
-    ("patch", "policy.aiops/failoverpolicies/status"): "a status is written where there is such a policy",
-    ("patch", "policy.aiops/remediationpolicies/status"): "a status is written where there is such a policy",
 }
 """The grants that a run may leave unused, each with its reason."""
 

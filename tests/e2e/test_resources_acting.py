@@ -14,7 +14,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.emulated import Emulated, hpa, is_active
 from tests.e2e.grants import denied, unused
 from tests.e2e.resources import Authored, install, kubectl
-from tests.e2e.rig import Rig, scaling_policy
+from tests.e2e.rig import ROOT, Rig, scaling_policy
 
 BROKEN = {"signals": {"demand": {"query": "sum(demand", "unit": "req/s", "maxAge": "5s"}}}
 """What only the loader refuses: the API server reads no PromQL."""
@@ -320,16 +320,33 @@ def a_watch(rig: Rig) -> dict:
     return {"apiVersion": "policy.aiops/v1alpha1", "kind": "WatchPolicy", "metadata": metadata, "spec": spec}
 
 
+def broken_plans(rig: Rig) -> list[dict]:
+    """Return a policy of each kind of plans that only the loader refuses: all that it gets is a status."""
+    found = []
+    for file in ("failover.yaml", "remediation.yaml"):
+        one = next(yaml.safe_load_all((ROOT / "policies" / file).read_text()))
+        one["metadata"] = {"name": one["metadata"]["name"], "namespace": rig.namespace}
+        one["spec"]["mode"] = "observe"
+        found.append(one)
+    found[0]["spec"]["health"]["users"]["query"] = "sum(failing"
+    found[1]["spec"]["signals"]["errors"]["query"] = "sum(failing"
+    return found
+
+
 def test_only_who_leads_writes_statuses_and_all_that_is_granted_is_used_s2_s10(rig: Rig, authored: Authored, deploy):
     deploy(replicas=4)
     rig.demand(330.0)
     printed = authored.grant(scaling_policy(rig.namespace))
     authored.apply(scaling_policy(rig.namespace), grant=False)
     authored.apply(a_watch(rig), grant=False)
+    for one in broken_plans(rig):
+        authored.apply(one, grant=False)
     rig.shared_store = f"sqlite:///{rig.folder / 'first.db'}"
     first = authored.daemon("first")
     authored.until("Acting", "True", "Enforce")
-    rig.until(lambda: authored.status("demand", "watchpolicies"), "the other kind's status")
+    rig.until(lambda: authored.status("demand", "watchpolicies"), "another kind's status")
+    rig.until(lambda: authored.status("storefront", "failoverpolicies"), "a third kind's status")
+    rig.until(lambda: authored.status("checkout", "remediationpolicies"), "a fourth kind's status")
     began = time.time()
     rig.shared_store = f"sqlite:///{rig.folder / 'second.db'}"
     second = authored.daemon("second")

@@ -32,6 +32,12 @@ from aiops.core.model.decided import (
     Wait,
     with_after,
 )
+from aiops.core.model.looked import (
+    Looked,
+    SeenObject,
+    Selection,
+    Wanted,
+)
 from aiops.core.model.names import (
     F64,
     Bools,
@@ -69,6 +75,22 @@ from aiops.core.model.observed import (
     Snapshot,
     Workload,
 )
+from aiops.core.model.operations import (
+    CallWebhook,
+    Cordon,
+    DeletePod,
+    Drain,
+    Notify,
+    Operation,
+    RestartWorkload,
+    RollBack,
+    RunJob,
+    ScaleTo,
+    SetResources,
+    ShiftTraffic,
+    SuspendCronJob,
+    TrafficLever,
+)
 from aiops.core.model.perceived import (
     Capacity,
     Finding,
@@ -82,23 +104,16 @@ from aiops.core.model.perceived import (
 )
 from aiops.core.model.planned import (
     Aim,
-    CallWebhook,
     Calm,
     Check,
-    Cordon,
     Counterfactual,
-    DeletePod,
-    Drain,
     Effectiveness,
     Errand,
     Goal,
     Helped,
     Holds,
-    Looked,
     Message,
     Note,
-    Notify,
-    Operation,
     Order,
     OrderKind,
     Otherwise,
@@ -107,20 +122,9 @@ from aiops.core.model.planned import (
     PlanStatus,
     PlanStep,
     ReadyAtLeast,
-    RestartWorkload,
-    RollBack,
-    RunJob,
-    ScaleTo,
-    SeenObject,
-    Selection,
-    SetResources,
-    ShiftTraffic,
     SignalWithin,
     SiteServes,
     Stage,
-    SuspendCronJob,
-    TrafficLever,
-    Wanted,
 )
 from aiops.core.model.recorded import (
     Decision,

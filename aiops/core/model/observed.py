@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
-from aiops.core.model.planned import Looked, Order
+from aiops.core.model.planned import Order
 
 # -- what the metrics source said -----------------------------------------------------------------
 

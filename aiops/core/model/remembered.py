@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aiops.core.model.looked import Wanted
 from aiops.core.model.names import Instant
 from aiops.core.model.observed import SignalMemory
-from aiops.core.model.planned import Wanted
 
 
 class Health(StrEnum):

@@ -32,8 +32,7 @@ from aiops.policy import promql
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
 from aiops.policy.lint.trees import facts
-from aiops.policy.resource import AGE, EVERY, TIME, VALID, WHY, WORD, Column, Resource
-from aiops.policy.structural import Schema
+from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
 
 LEVERS: Mapping[TrafficLever, tuple[str, str]] = {
     TrafficLever.HTTP_ROUTE: ("gateway.networking.k8s.io/v1", "HTTPRoute"),
@@ -340,14 +339,6 @@ def _unknown(name: str, known: Iterable[str], path: Path, problems: Problems) ->
     problems.add(path, f"there is no site {name!r}", hint=hint, code="unknown-site")
 
 
-STATUS: Mapping[str, Schema] = {
-    **EVERY,
-    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
-    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
-    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
-    "lastDecisionTime": {**TIME, "description": "when that was decided"},
-}
-
 RESOURCE = Resource(
     kind="FailoverPolicy",
     plural="failoverpolicies",
@@ -361,7 +352,7 @@ RESOURCE = Resource(
         WHY,
         AGE,
     ),
-    status=STATUS,
+    status=DECIDING,
 )
 
 KIND = Kind(FailoverSpec, compiled, RESOURCE)

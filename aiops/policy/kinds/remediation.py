@@ -32,9 +32,8 @@ from aiops.policy import freezes as freezes_of
 from aiops.policy import ladders, promql, troubles
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.document import Path
-from aiops.policy.resource import AGE, EVERY, TIME, VALID, WHY, WORD, Column, Resource
+from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
 from aiops.policy.signals import Whose, signal
-from aiops.policy.structural import Schema
 
 REVISION = "$(revision)"
 """What stands in a query of RolloutRegression for the hash of a revision's pod template."""
@@ -272,14 +271,6 @@ def _kind_fits(do: Do, spec: RemediationSpec) -> bool:
             return True
 
 
-STATUS: Mapping[str, Schema] = {
-    **EVERY,
-    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
-    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
-    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
-    "lastDecisionTime": {**TIME, "description": "when that was decided"},
-}
-
 RESOURCE = Resource(
     kind="RemediationPolicy",
     plural="remediationpolicies",
@@ -293,7 +284,7 @@ RESOURCE = Resource(
         WHY,
         AGE,
     ),
-    status=STATUS,
+    status=DECIDING,
 )
 
 KIND = Kind(RemediationSpec, compiled, RESOURCE)

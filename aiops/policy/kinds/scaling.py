@@ -31,7 +31,7 @@ from aiops.policy import cel, placeholders, schedule
 from aiops.policy import freezes as freezes_of
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
-from aiops.policy.resource import AGE, COUNT, EVERY, TIME, VALID, WHY, WORD, Column, Resource, condition
+from aiops.policy.resource import AGE, COUNT, DECIDING, VALID, WHY, Column, Resource, condition
 from aiops.policy.signals import Whose, signal
 from aiops.policy.structural import Schema
 
@@ -329,14 +329,10 @@ def _rules(spec: RulesSpec, window_s: float, rates: tuple[RatePolicy, ...], tole
 
 
 STATUS: Mapping[str, Schema] = {
-    **EVERY,
-    "mode": {**WORD, "description": "the mode in force: the strictest of spec, settings and promotion"},
-    "verdict": {**WORD, "description": "of the last decision: steady, allow, wait, ask or deny"},
+    **DECIDING,
     "currentReplicas": {**COUNT, "description": "what the lever stood at"},
     "wantedReplicas": {**COUNT, "description": "what the policy wants, before any guard"},
     "targets": {**COUNT, "description": "of a selector: how many are scaled; replicas are those of all of them"},
-    "lastDecision": {**WORD, "description": "the decision since which nothing changed: `aiops explain ID`"},
-    "lastDecisionTime": {**TIME, "description": "when that was decided"},
 }
 
 RESOURCE = Resource(

@@ -1,0 +1,152 @@
+"""What one step of a plan does: to one object, or by telling somebody. A closed union."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from aiops.core.model.names import TargetRef
+
+
+class TrafficLever(StrEnum):
+    """Which object steers traffic between sites, and how (S8: it lies outside of the failed domain)."""
+
+    HTTP_ROUTE = "http-route"
+    SERVICE_SELECTOR = "service-selector"
+    INGRESS_CANARY = "ingress-canary"
+    WEIGHT_ANNOTATION = "weight-annotation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftTraffic:
+    """Give each backend its share of traffic. weights: percent by backend, in the object's order; they add up to 100.
+
+    rule: which rule of an HTTPRoute. The object is that of the lever: HTTPRoute, Service or Ingress.
+    """
+
+    lever: TrafficLever
+    object: TargetRef
+    weights: tuple[tuple[str, int], ...]
+    rule: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleTo:
+    """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8).
+
+    Where an HPA steers them, only_up raises its floor instead (S4). floor: set the floor of that HPA and nothing else,
+    which is how such a raise is taken back.
+    """
+
+    target: TargetRef
+    replicas: int
+    only_up: bool = False
+    floor: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResources:
+    """Set requests and limits of one container of a workload's pod template, as Kubernetes quantities."""
+
+    target: TargetRef
+    container: str
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cordon:
+    """Make a node unschedulable (undo: schedulable), unless it is so already by somebody else."""
+
+    node: TargetRef
+    unschedulable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Evict every pod of a cordoned node through the Eviction API, within budgets; mirror and daemon pods stay."""
+
+    node: TargetRef
+    grace_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartWorkload:
+    """Roll a workload's pods as `kubectl rollout restart` does. mark: the restart's own id, written on the template."""
+
+    target: TargetRef
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack:
+    """Bring back the pod template of a Deployment's revision, as `kubectl rollout undo` does.
+
+    template_hash: the label of that revision's ReplicaSet; its number changes when it is brought back.
+    """
+
+    target: TargetRef
+    template_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletePod:
+    """Delete one pod: through the Eviction API, so that budgets hold. uid: that pod and no successor."""
+
+    pod: TargetRef
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJob:
+    """Create a Job named `name` from the job template of a CronJob that an admin allows (S3), and wait for its end.
+
+    arguments: values of environment variables, typed fields only.
+    """
+
+    template: TargetRef
+    name: str
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendCronJob:
+    """Suspend a CronJob, or let it run again."""
+
+    target: TargetRef
+    suspend: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWebhook:
+    """Post fields as signed JSON to an endpoint that the settings allow by name."""
+
+    endpoint: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell people through a channel of the settings; '' is every channel."""
+
+    title: str
+    text: str
+    channel: str = ""
+
+
+Operation: TypeAlias = (
+    ShiftTraffic
+    | ScaleTo
+    | SetResources
+    | Cordon
+    | Drain
+    | RestartWorkload
+    | RollBack
+    | DeletePod
+    | RunJob
+    | SuspendCronJob
+    | CallWebhook
+    | Notify
+)

@@ -1,0 +1,103 @@
+"""Policies as the core sees them: compiled, frozen, checked. `aiops.policy` makes them from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from aiops.core.model import PolicyKey
+from aiops.core.policies.asked import NoTraffic, Reaction, SignalQuery, SignalSpec, WatchQuery
+from aiops.core.policies.plans import PlanPolicy
+from aiops.core.policies.scaling import (
+    Backlog,
+    Bounds,
+    BoundsWindow,
+    CalendarFreeze,
+    Fallback,
+    ForecastSpec,
+    Guardrail,
+    Lever,
+    Limits,
+    Objective,
+    RatePolicy,
+    RateUnit,
+    ScalingPolicy,
+    ScalingRules,
+    Select,
+    Slo,
+    Then,
+    Upstream,
+    Verification,
+)
+from aiops.core.policies.watch import Bound, Side, WatchPolicy
+
+__all__ = [
+    "AnyPolicy",
+    "Backlog",
+    "Bound",
+    "Bounds",
+    "BoundsWindow",
+    "CalendarFreeze",
+    "Fallback",
+    "ForecastSpec",
+    "Guardrail",
+    "Lever",
+    "Limits",
+    "NoTraffic",
+    "Objective",
+    "PlanPolicy",
+    "PolicySet",
+    "RatePolicy",
+    "RateUnit",
+    "Reaction",
+    "ScalingPolicy",
+    "ScalingRules",
+    "Select",
+    "Side",
+    "SignalQuery",
+    "SignalSpec",
+    "Slo",
+    "Tested",
+    "Then",
+    "Upstream",
+    "Verification",
+    "WatchPolicy",
+    "WatchQuery",
+]
+
+Tested: TypeAlias = ScalingPolicy | WatchPolicy
+"""What a unit test of policies can drive; a plan needs a world in which it acts (a scenario)."""
+
+AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet:
+    """Every policy in force, loaded all or nothing. digest: of all of them.
+
+    templates: scaling policies with a selection; what is made of them for their members stands in `scaling`.
+    """
+
+    digest: str
+    scaling: tuple[ScalingPolicy, ...] = ()
+    watches: tuple[WatchPolicy, ...] = ()
+    plans: tuple[PlanPolicy, ...] = ()
+    templates: tuple[ScalingPolicy, ...] = ()
+    step_s: float = 15.0
+    labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def asking(self) -> tuple[ScalingPolicy | PlanPolicy, ...]:
+        """Return the policies that have signals of their own."""
+        return (*self.scaling, *self.plans)
+
+    @property
+    def tested(self) -> tuple[Tested, ...]:
+        """Return the policies that unit tests can drive."""
+        return (*self.scaling, *self.templates, *self.watches)
+
+    @property
+    def every(self) -> tuple[AnyPolicy, ...]:
+        """Return the policies of every kind."""
+        return (*self.scaling, *self.templates, *self.watches, *self.plans)
