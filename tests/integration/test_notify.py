@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiops.adapters.notify.addresses import ForbiddenAddress, checked
 from aiops.adapters.notify.answers import Patience, Told, refused
 from aiops.core.model import CallWebhook, Errand, Message, Notify, Reason, StepStatus
 from aiops.errors import ConfigurationError
+from tests.loopback import serving
 
 NOW = 1_772_450_000.0
 SECRET = "a secret of enough length"
@@ -62,14 +63,10 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *args: object) -> None:
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    one.url = f"http://127.0.0.1:{server.server_address[1]}/hook?team=shop"
-    yield one
-    one.hang.set()
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as url:
+        one.url = f"{url}/hook?team=shop"
+        yield one
+        one.hang.set()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +17,7 @@ from aiops.adapters.kubernetes import Clusters, KubernetesCluster
 from aiops.adapters.kubernetes.objects import LOOK_S
 from aiops.core.model import Errand, FieldOwner, OwnerKind, Reason, Selection, Step, StepStatus, TargetRef, Verb, Wanted
 from tests.integration.test_kubernetes import connected
+from tests.loopback import serving
 
 NOW = 1_772_450_000.0
 ERRAND = Errand(
@@ -101,14 +102,9 @@ def server() -> Iterator[Server]:
         def log_message(self, *args: object) -> None:
             """Log nothing."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    one.url = f"http://127.0.0.1:{http.server_address[1]}"
-    yield one
-    one.over.set()
-    http.shutdown()
-    http.server_close()
+    with serving(Handler) as one.url:
+        yield one
+        one.over.set()
 
 
 @pytest.fixture
