@@ -23,11 +23,14 @@ from aiops.core.model import (
     Leadership,
     Looked,
     LoopState,
+    Machine,
     Message,
     Order,
     Outcome,
     Pause,
+    PodShare,
     PolicyKey,
+    PriceBook,
     Reason,
     SeriesIndex,
     Stamp,
@@ -92,13 +95,16 @@ class Nodes:
 class Inventory:
     """What the clusters' APIs showed. workloads, refused: by `TargetRef.key`. errors, nodes: by cluster name.
 
-    errors: why a whole cluster does not answer. refused: why one target's state is not known.
+    errors: why a whole cluster does not answer. refused: why one target's state is not known. pods: what each pod of a
+    target requests and where it runs, by `TargetRef.key`. machines: the nodes, by `Machine.key`.
     """
 
     workloads: Mapping[str, Workload]
     errors: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
+    pods: Mapping[str, tuple[PodShare, ...]] = field(default_factory=dict)
+    machines: Mapping[str, Machine] = field(default_factory=dict)
 
 
 class Cluster(Protocol):
@@ -267,10 +273,13 @@ class Controls(Protocol):
 
 
 class Prices(Protocol):
-    """What a replica costs."""
+    """What nodes and replicas cost."""
 
-    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
-        """Return prices by `TargetRef.key`; what is unknown is left out."""
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
+        """Return every price that is known at once, for the rest why it is not; from what was read before, at no wait.
+
+        A replica's price is made of what its pods request and of where they run, which the inventory says.
+        """
         ...
 
 

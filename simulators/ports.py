@@ -22,6 +22,7 @@ from aiops.core.model import (
     LoopState,
     NoSeries,
     PolicyKey,
+    PriceBook,
     Reason,
     SeriesIndex,
     Stamp,
@@ -33,6 +34,7 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.money.prices import flat
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import ControlsReading, Inventory, Matrix, Observation
@@ -294,11 +296,12 @@ class SimPrices:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the price of a pod of each target that the world knows."""
         services = self._world.services
         priced = {ref.key: services.get(f"{ref.namespace}/{ref.name}") for ref in targets}
-        return {key: service.spec.usd_per_hour for key, service in priced.items() if service is not None}
+        known = {key: service.spec.usd_per_hour for key, service in priced.items() if service is not None}
+        return flat(known, at, "scenario")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aiops.app.settings import PrometheusSettings, Settings
-from aiops.core.model import Instant, Leadership, Mode
+from aiops.core.model import Instant, Leadership, Mode, PriceBook
+from aiops.core.money.prices import flat
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
-from aiops.ports import Cluster, History, Lease, PolicyResources, Prices, Roster, Source
+from aiops.ports import Cluster, History, Inventory, Lease, PolicyResources, Prices, Roster, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,10 +117,10 @@ class ListPrices:
     default: float | None
     targets: Mapping[str, float]
 
-    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the prices that are known."""
         found = {ref.key: self.targets.get(str(ref), self.default) for ref in targets}
-        return {key: price for key, price in found.items() if price is not None}
+        return flat({key: price for key, price in found.items() if price is not None}, at, "settings")
 
 
 class Live:

@@ -16,11 +16,14 @@ from aiops.core.model import (
     Leadership,
     Looked,
     PolicyKey,
+    PriceBook,
+    PriceGap,
     Reason,
     Scope,
     SeriesIndex,
     Snapshot,
     TargetRef,
+    Unpriced,
     Wanted,
 )
 from aiops.core.policies import PolicySet
@@ -64,6 +67,7 @@ class Observer:
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
+        book = self._prices(targets, inventory, now)
         if policies.watches:
             self._index = observation.frame.index
         snapshot = Snapshot(
@@ -79,7 +83,8 @@ class Observer:
             freezes=controls.freezes,
             approvals=controls.approvals,
             alerts=controls.alerts,
-            replica_usd_per_hour=self._prices(targets, now),
+            replica_usd_per_hour=book.replica_usd_per_hour,
+            prices=book,
             looked=self._look(asked.wanted, now),
             orders=controls.orders,
         )
@@ -137,9 +142,10 @@ class Observer:
             _LOG.warning("controls_unavailable", extra={"error": str(err)})
             return ControlsReading(), False
 
-    def _prices(self, targets: tuple[TargetRef, ...], now: Instant) -> Mapping[str, float]:
+    def _prices(self, targets: tuple[TargetRef, ...], inventory: Inventory, now: Instant) -> PriceBook:
         try:
-            return self.ports.prices.replica_usd_per_hour(targets, now)
+            return self.ports.prices.book(targets, inventory, now)
         except PortError as err:
             _LOG.warning("prices_unavailable", extra={"error": str(err)})
-            return {}
+            gap = Unpriced(gap=PriceGap.UNREACHABLE, detail=str(err))
+            return PriceBook(replicas=dict.fromkeys((target.key for target in targets), gap))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiops.core.model import Action, Instant, LoopState, Outcome, StepResult, Tick
+from aiops.core.model import Action, Instant, LoopState, Outcome, PriceBook, StepResult, Tick
+from aiops.core.money.prices import flat
 from aiops.loop.lookout import Lookout, Seen
 
 
@@ -44,9 +45,9 @@ class Price:
     def __init__(self, key: str, usd_per_hour: float | None) -> None:
         self._prices = {} if usd_per_hour is None else {key: usd_per_hour}
 
-    def replica_usd_per_hour(self, targets: Sequence[Any], at: Instant) -> Mapping[str, float]:
+    def book(self, targets: Sequence[Any], inventory: Any, at: Instant) -> PriceBook:
         """Return it."""
-        return self._prices
+        return flat(self._prices, at, "given")
 
 
 class Unheard(Lookout):

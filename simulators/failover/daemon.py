@@ -25,6 +25,7 @@ from aiops.core.model import (
     LoopState,
     Message,
     Outcome,
+    PriceBook,
     Reason,
     Scope,
     SeenObject,
@@ -264,9 +265,9 @@ class _Told:
 class _Free:
     """ports.Prices of what costs nothing."""
 
-    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return nothing."""
-        return {}
+        return PriceBook()
 
 
 @dataclass

@@ -18,16 +18,18 @@ from aiops.core.model import (
     LoopState,
     Outcome,
     Pause,
+    PriceBook,
     Question,
     Reason,
     StepResult,
     TargetRef,
     Tick,
 )
+from aiops.core.money.prices import flat
 from aiops.errors import StoreUnavailable
 from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind
-from aiops.ports import ControlsReading
+from aiops.ports import ControlsReading, Inventory
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.spans import Spans
 
@@ -140,9 +142,10 @@ class TestPrices:
     def __init__(self, case: Case) -> None:
         self._usd = case.spec.prices.replica_hour
 
-    def replica_usd_per_hour(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, float]:
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the price of each target, or nothing."""
-        return {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
+        given = {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
+        return flat(given, at, "given")
 
 
 class TestJournal:

@@ -13,6 +13,7 @@ from aiops.core.model import (
     Frame,
     Leadership,
     OutcomeKind,
+    PriceBook,
     Scope,
     SeriesIndex,
     StepResult,
@@ -52,8 +53,8 @@ class World:
     def leadership(self, at):
         return Leadership(leader=True, epoch=1)
 
-    def replica_usd_per_hour(self, targets, at):
-        return {}
+    def book(self, targets, inventory, at):
+        return PriceBook()
 
 
 class NoControls:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
+from aiops.core.model.priced import PriceBook
 
 # -- what the metrics source said -----------------------------------------------------------------
 
@@ -313,7 +314,8 @@ class Snapshot:
     answers: by policy key, then by signal name. workloads: by `TargetRef.key`. cluster_errors: by cluster name.
     target_errors: why a target's state is not known, by `TargetRef.key`.
     alerts: those that fire, oldest first. looked: what plans and their policies look at. orders: people's, to plans.
-    replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero.
+    replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero. prices: where they come from, and
+    those of nodes.
     """
 
     at: Instant
@@ -329,5 +331,6 @@ class Snapshot:
     approvals: tuple[Approval, ...] = ()
     alerts: tuple[Alert, ...] = ()
     replica_usd_per_hour: Mapping[str, float] = field(default_factory=dict)
+    prices: PriceBook = field(default_factory=PriceBook)
     looked: Looked = field(default_factory=Looked)
     orders: tuple[Order, ...] = ()

@@ -1,0 +1,1 @@
+"""Money: prices as an input, and what was spent and saved."""
