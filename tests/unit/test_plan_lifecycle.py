@@ -25,10 +25,11 @@ from aiops.core.model import (
     RunJob,
     Scope,
     Snapshot,
+    Stage,
     TargetRef,
     VerdictWord,
 )
-from aiops.core.plans.guards import Bounds
+from aiops.core.plans.guards import Bounds, ruling
 from aiops.core.plans.lifecycle import (
     KEPT_S,
     Entered,
@@ -37,6 +38,7 @@ from aiops.core.plans.lifecycle import (
     expired,
     kept_still,
     ordered,
+    taken_back,
     to_forget,
 )
 from aiops.core.policies import PlanPolicy
@@ -57,7 +59,7 @@ def world(**more: object) -> Snapshot:
 
 
 def entering(one: Plan | None, by: PlanPolicy, seen: Snapshot, *plans: Plan) -> Entered:
-    return entered(one, WISH, Bounds(policy=by, snapshot=seen, plans=plans))
+    return entered(() if one is None else (one,), WISH, Bounds(policy=by, snapshot=seen, plans=plans))
 
 
 def order(kind: OrderKind, reason: str = "why") -> Order:
@@ -120,7 +122,7 @@ def test_a_namespace_opts_in_by_its_label_s3():
 def test_a_change_freeze_holds_what_can_wait_and_users_that_fail_cannot_s9():
     frozen = world(freezes=(Freeze(name="holidays", until=NOW + 60),))
     assert entering(plan(), policy(), frozen).judgement.word is VerdictWord.ALLOW
-    for kind in (PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION):
+    for kind in (PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION, PlanKind.SAVING):
         assert entering(plan(kind=kind), policy(), frozen).judgement.reason is Reason.FROZEN
 
 
@@ -282,3 +284,55 @@ def test_what_ended_is_forgotten_after_a_while_unless_something_of_it_stands_s9(
     assert to_forget(done, replace(world(), at=later))  # somebody moved it since
     assert to_forget(replace(done, status=PlanStatus.FAILED), snapshot(moved.look(None, later), later))
     assert not to_forget(done, world())
+
+
+STEP = PlanStep(name="shift", operation=shift(100, 0))
+
+
+def test_several_plans_of_one_policy_are_ruled_each_for_itself_and_the_loudest_is_told():
+    first = plan(STEP)
+    second = replace(first, id="B" * 26, subject="another")
+    bounds = Bounds(policy=policy(), snapshot=world(), plans=())
+
+    found = entered((first, second), WISH, bounds)
+
+    # the second one would change the object that the first is changing (S4)
+    assert {one.id: one.status for one in found.plans.values()} == {first.id: PlanStatus.RUNNING}
+    assert found.judgement.word is VerdictWord.ALLOW
+    assert found.judgement.detail.endswith("(of 2 plans: 1 allow, 1 wait)")
+
+
+def test_a_proposal_stays_while_its_own_wish_stays_whatever_else_is_wanted():
+    first = plan(STEP)
+    second = replace(first, id="B" * 26, subject="another")
+    by, seen = policy(Mode.APPROVE), world()
+    proposed = entered((first, second), WISH, Bounds(policy=by, snapshot=seen, plans=()))
+
+    after = entered((second,), WISH, Bounds(policy=by, snapshot=seen, plans=tuple(proposed.plans.values())))
+
+    assert {one.subject: one.status for one in after.plans.values()} == {
+        first.subject: PlanStatus.REFUSED,
+        "another": PlanStatus.PROPOSED,
+    }
+
+
+def test_a_policy_takes_back_its_own_plans_and_no_others():
+    stands = replace(plan(replace(STEP, stage=Stage.DONE, sent=1, undo=(shift(0, 100),))), status=PlanStatus.DONE)
+    foreign = replace(stands, id="B" * 26, policy="shop/Other/x")
+    bounds = Bounds(policy=policy(), snapshot=world(), plans=())
+    both = {one.id: one for one in (stands, foreign)}
+
+    after = taken_back(both, tuple((one, "the window is over") for one in both), bounds)
+
+    assert after[stands.id].status is PlanStatus.ROLLING_BACK
+    assert after[stands.id].notes[-1].text == "rolled back: the window is over"
+    assert after[foreign.id] is foreign
+
+
+def test_who_said_yes_to_a_saving_said_yes_to_its_end_and_no_freeze_binds_that_s2_s9():
+    saving = plan(STEP, kind=PlanKind.SAVING)
+    frozen = Bounds(policy=policy(), snapshot=world(freezes=(Freeze(name="sale", until=NOW + 60),)), plans=())
+    assert ruling(replace(saving, kind=PlanKind.RESTORE), frozen) is None
+    asks = Bounds(policy=policy(Mode.APPROVE), snapshot=world(), plans=())
+    assert ruling(saving, asks).reason is Reason.APPROVAL_NEEDED
+    assert ruling(replace(saving, kind=PlanKind.RESTORE), asks) is None

@@ -11,14 +11,15 @@ from sqlalchemy import Table, bindparam, delete, insert, select
 
 from aiops.adapters.store.rows import Row
 from aiops.adapters.store.tables import EFFECTS, MEMORIES, META, PLANS, STATE
-from aiops.core.model import Effect, GroupState, LadderState, LoopState, Plan, TargetState
+from aiops.core.model import Effect, GroupState, LadderState, LoopState, Plan, SavingState, TargetState
 from aiops.core.record.codec import from_text, to_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _TICKS, _ORDERS = "ticks", "orders"
-_GROUP, _LADDER = "group", "ladder"
+_GROUP, _LADDER, _SAVING = "group", "ladder", "saving"
+_SAVED: Any = SavingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Carried:
             memories=[
                 *_changed(state.groups, before.groups, _GROUP),
                 *_changed(state.ladders, before.ladders, _LADDER),
+                *_changed(state.savings, before.savings, _SAVING, SavingState),
             ],
             plans=[_plan_row(plan, carried=key in state.plans) for key, plan in plans.items()],
             left=[key for key in before.plans if key not in state.plans and key not in plans],
@@ -79,9 +81,10 @@ class Carried:
         put(connection, META, ("key",), numbers)
 
 
-def _changed(now: Mapping[str, Any], before: Mapping[str, Any], kind: str = "") -> list[Row]:
+def _changed(now: Mapping[str, Any], before: Mapping[str, Any], kind: str = "", as_type: object = None) -> list[Row]:
     more = {"kind": kind} if kind else {}
-    return [{"policy": key, "body": to_text(one), **more} for key, one in now.items() if before.get(key) is not one]
+    moved = ((key, one) for key, one in now.items() if before.get(key) is not one)
+    return [{"policy": key, "body": to_text(one, as_type), **more} for key, one in moved]
 
 
 def _plan_row(plan: Plan, *, carried: bool) -> Row:
@@ -112,6 +115,7 @@ def loaded(connection: Connection) -> LoopState:
         plans={row.id: from_text(row.body, Plan) for row in plans},
         groups={row.policy: from_text(row.body, GroupState) for row in memories if row.kind == _GROUP},
         ladders={row.policy: from_text(row.body, LadderState) for row in memories if row.kind == _LADDER},
+        savings={row.policy: from_text(row.body, _SAVED) for row in memories if row.kind == _SAVING},
         orders=from_text(meta[_ORDERS], dict[str, float]) if _ORDERS in meta else {},
     )
 

@@ -30,6 +30,7 @@ from aiops.core.model.decided import (
     Verdict,
     VerdictWord,
     Wait,
+    Weighed,
     with_after,
 )
 from aiops.core.model.looked import (
@@ -122,6 +123,7 @@ from aiops.core.model.planned import (
     PlanStatus,
     PlanStep,
     ReadyAtLeast,
+    Settled,
     SignalWithin,
     SiteServes,
     Stage,
@@ -160,6 +162,8 @@ from aiops.core.model.remembered import (
     SubjectState,
     View,
 )
+from aiops.core.model.saved import Remembered, RightsizeState, SavingState, SleepState
+from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
 
 __all__ = [
     "F64",
@@ -181,6 +185,7 @@ __all__ = [
     "Change",
     "Check",
     "Clamp",
+    "ContainerUse",
     "Cordon",
     "Counterfactual",
     "Coverage",
@@ -249,7 +254,9 @@ __all__ = [
     "Quote",
     "ReadyAtLeast",
     "Reason",
+    "Remembered",
     "RestartWorkload",
+    "RightsizeState",
     "RollBack",
     "RolloutState",
     "Rows",
@@ -257,6 +264,7 @@ __all__ = [
     "Ruling",
     "RunJob",
     "Sample",
+    "SavingState",
     "Scale",
     "ScaleEvent",
     "ScaleTo",
@@ -266,6 +274,7 @@ __all__ = [
     "SeriesIndex",
     "SetFloor",
     "SetResources",
+    "Settled",
     "ShiftTraffic",
     "Signal",
     "SignalMemory",
@@ -273,6 +282,8 @@ __all__ = [
     "SignalWithin",
     "SiteServes",
     "SiteState",
+    "SizedState",
+    "SleepState",
     "Snapshot",
     "Stage",
     "Stamp",
@@ -294,6 +305,8 @@ __all__ = [
     "View",
     "Wait",
     "Wanted",
+    "Weighed",
+    "Weights",
     "Workload",
     "with_after",
 ]

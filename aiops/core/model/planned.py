@@ -66,7 +66,15 @@ class Calm:
     subject: str
 
 
-Check: TypeAlias = Aim | ReadyAtLeast | SiteServes | SignalWithin | Holds | Calm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A cost policy says that what its plan for the subject wants to see in the world is seen."""
+
+    policy: PolicyKey
+    subject: str
+
+
+Check: TypeAlias = Aim | ReadyAtLeast | SiteServes | SignalWithin | Holds | Calm | Settled
 
 
 # -- whether it helped -----------------------------------------------------------------------------
@@ -173,12 +181,14 @@ class PlanStep:
 
 
 class PlanKind(StrEnum):
-    """Why there is a plan."""
+    """Why there is a plan. A saving costs capacity; a restore gives back what a saving took."""
 
     FAILOVER = "failover"
     FAILBACK = "failback"
     DRILL = "drill"
     REMEDIATION = "remediation"
+    SAVING = "saving"
+    RESTORE = "restore"
 
 
 class PlanStatus(StrEnum):

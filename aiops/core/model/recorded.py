@@ -13,6 +13,7 @@ from aiops.core.model.observed import Signal, SignalMemory, Snapshot
 from aiops.core.model.perceived import Capacity, Finding, Forecast, Incident, Nowcast
 from aiops.core.model.planned import Errand, Plan
 from aiops.core.model.remembered import GroupState, LadderState
+from aiops.core.model.saved import SavingState
 
 
 class OutcomeKind(StrEnum):
@@ -99,8 +100,8 @@ class TargetState:
 class LoopState:
     """What is carried to the next tick. targets: by policy key. effects: by `object.key#attribute`.
 
-    plans: by id, those that stand and those that ended lately. groups, ladders: by policy key. orders: by id, when
-    those that were followed or refused lose their force.
+    plans: by id, those that stand and those that ended lately. groups, ladders, savings: by policy key. orders: by id,
+    when those that were followed or refused lose their force.
     """
 
     targets: Mapping[PolicyKey, TargetState] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class LoopState:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     groups: Mapping[PolicyKey, GroupState] = field(default_factory=dict)
     ladders: Mapping[PolicyKey, LadderState] = field(default_factory=dict)
+    savings: Mapping[PolicyKey, SavingState] = field(default_factory=dict)
     orders: Mapping[str, Instant] = field(default_factory=dict)
 
 
@@ -217,3 +219,4 @@ class Inputs:
     plans: tuple[Plan, ...] = ()
     group: GroupState | None = None
     ladder: LadderState | None = None
+    saving: SavingState | None = None

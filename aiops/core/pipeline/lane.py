@@ -13,10 +13,12 @@ from aiops.core.model import (
     Order,
     OrderKind,
     PolicyKey,
+    PriceBook,
     Snapshot,
     TargetState,
     Wanted,
 )
+from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans.guards import namespace_of
 from aiops.core.plans.operations import verbs
 from aiops.core.policies import PlanPolicy
@@ -48,6 +50,7 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
     asked = [policy.wanted for policy in policies]
     asked += [one.wanted for one in state.groups.values()]
     asked += [one.wanted for one in state.ladders.values()]
+    asked += [one.wanted for one in state.savings.values()]
     for plan in state.plans.values():
         for step in plan.steps:
             asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
@@ -70,11 +73,12 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
     state: with the plans, memories and followed orders as they are when its turn comes.
     """
     key, snapshot = policy.key, lane.snapshot
-    group, ladder = state.groups.get(key), state.ladders.get(key)
+    group, ladder, saving = state.groups.get(key), state.ladders.get(key), state.savings.get(key)
     own = LoopState(
         plans={one.id: one for one in state.plans.values() if one.policy == key},
         groups={} if group is None else {key: group},
         ladders={} if ladder is None else {key: ladder},
+        savings={} if saving is None else {key: saving},
     )
     targets = {ref.key for ref in (policy.target, *policy.workloads)}
     part = Snapshot(
@@ -90,6 +94,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
         approvals=snapshot.approvals,
         alerts=snapshot.alerts,
+        prices=snapshot.prices if isinstance(policy, SavingPolicy) else PriceBook(),
         looked=_part(snapshot.looked, wanted((policy,), own)),
         orders=tuple(one for one in snapshot.orders if one.id not in state.orders and concerns(one, policy)),
     )
@@ -107,6 +112,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         plans=tuple(state.plans.values()),
         group=group,
         ladder=ladder,
+        saving=saving,
     )
 
 

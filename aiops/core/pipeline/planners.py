@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiops.core.decide.failover import judge as failover
 from aiops.core.decide.remediation import judge as remediation
-from aiops.core.model import GroupState, LadderState
+from aiops.core.model import GroupState, Inputs, LadderState, SavingState
 from aiops.core.planning import Judged, Situation
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.policies import PlanPolicy
+
+Memory: TypeAlias = GroupState | LadderState | SavingState
+"""What a policy of plans remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,12 @@ class Planner:
     """judged: (policy, situation, memory) -> Judged; pure. fresh: the memory to begin with, whose class is its kind."""
 
     judged: Callable[[Any, Situation, Any], Judged[Any]]
-    fresh: GroupState | LadderState
+    fresh: Memory
+
+    def memory(self, inputs: Inputs) -> Memory:
+        """Return what a policy remembers by its inputs; at first, and after it became of another kind, nothing."""
+        known = (inputs.group, inputs.ladder, inputs.saving)
+        return next((one for one in known if isinstance(one, type(self.fresh))), self.fresh)
 
 
 def _planners() -> Mapping[type[PlanPolicy], Planner]:

@@ -23,6 +23,7 @@ from aiops.core.model import (
     LoopState,
     Plan,
     PolicyKey,
+    SavingState,
     Signal,
     SignalMemory,
     Snapshot,
@@ -34,11 +35,21 @@ from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
 from aiops.core.pipeline.paging import noted, page
-from aiops.core.pipeline.planners import PLANNERS
+from aiops.core.pipeline.planners import PLANNERS, Memory
 from aiops.core.planning import Judged, Situation
 from aiops.core.plans.changes import answered
 from aiops.core.plans.guards import Bounds
-from aiops.core.plans.lifecycle import Entered, confirmed, entered, expired, kept_still, ordered, to_forget, watched
+from aiops.core.plans.lifecycle import (
+    Entered,
+    confirmed,
+    entered,
+    expired,
+    kept_still,
+    ordered,
+    taken_back,
+    to_forget,
+    watched,
+)
 from aiops.core.plans.machine import advance
 from aiops.core.plans.world import World
 from aiops.core.policies import PlanPolicy
@@ -84,6 +95,7 @@ class _Made:
     plans: dict[str, Plan]
     groups: dict[PolicyKey, GroupState]
     ladders: dict[PolicyKey, LadderState]
+    savings: dict[PolicyKey, SavingState]
     orders: dict[str, Instant]
     decisions: list[Decision] = field(default_factory=list)
     seen: dict[PolicyKey, Inputs] = field(default_factory=dict)
@@ -94,13 +106,30 @@ class _Made:
     @property
     def state(self) -> LoopState:
         """Return what is carried so far."""
-        return LoopState(plans=self.plans, groups=self.groups, ladders=self.ladders, orders=self.orders)
+        return LoopState(
+            plans=self.plans, groups=self.groups, ladders=self.ladders, savings=self.savings, orders=self.orders
+        )
+
+    @classmethod
+    def of(cls, state: LoopState, plans: dict[str, Plan], orders: dict[str, Instant]) -> _Made:
+        """Return what there is before any policy was judged."""
+        return cls(plans, dict(state.groups), dict(state.ladders), dict(state.savings), orders)
+
+    def remember(self, key: PolicyKey, memory: Memory) -> None:
+        """Carry on what a policy remembers."""
+        match memory:
+            case GroupState():
+                self.groups[key] = memory
+            case LadderState():
+                self.ladders[key] = memory
+            case _:
+                self.savings[key] = memory
 
 
 def plan_turn(state: LoopState, lane: Lane) -> Planned:
     """Return what is decided for every policy of a lane at this instant, and the next errands of their plans."""
     snapshot = lane.snapshot
-    made = _Made(dict(state.plans), dict(state.groups), dict(state.ladders), _in_force(state.orders, snapshot.at))
+    made = _Made.of(state, dict(state.plans), _in_force(state.orders, snapshot.at))
     for policy in lane.policies:
         _judge(policy, lane, made)
     _follow_orders(made, snapshot)
@@ -126,16 +155,16 @@ def plans_judged(state: LoopState, lane: Lane) -> LoopState:
 
     So a successor knows how sites are when it begins to lead, even when the leader died with one of them (S8).
     """
-    made = _Made({}, dict(state.groups), dict(state.ladders), {})
+    made = _Made.of(state, {}, {})
     for policy in lane.policies:
         _judge(policy, lane, made)
-    return replace(state, groups=made.groups, ladders=made.ladders)
+    return replace(state, groups=made.groups, ladders=made.ladders, savings=made.savings)
 
 
 def _planned(state: LoopState, made: _Made, errands: tuple[Errand, ...], snapshot: Snapshot) -> Planned:
     changed = tuple(plan for key, plan in made.plans.items() if state.plans.get(key) is not plan)
     kept = {key: plan for key, plan in made.plans.items() if not to_forget(plan, snapshot)}
-    after = replace(state, plans=kept, groups=made.groups, ladders=made.ladders, orders=made.orders)
+    after = replace(made.state, plans=kept, targets=state.targets, effects=state.effects, ticks=state.ticks)
     return Planned(state=after, decisions=tuple(made.decisions), seen=made.seen, errands=errands, plans=changed)
 
 
@@ -149,8 +178,7 @@ def _in_force(orders: Mapping[str, Instant], now: Instant) -> dict[str, Instant]
 def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
     """Return what one policy makes of its inputs and nothing else."""
     planner, snapshot = PLANNERS[type(policy)], inputs.snapshot
-    memory = inputs.group if isinstance(planner.fresh, GroupState) else inputs.ladder
-    memory = planner.fresh if memory is None else memory
+    memory = planner.memory(inputs)
     signals, memories = _signals(policy, memory.signals, snapshot)
     env = _environment(signals, inputs)
     situation = Situation(
@@ -166,7 +194,9 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
     )
     judged = planner.judged(policy, situation, replace(memory, signals=memories))
     bounds = Bounds(policy=policy, snapshot=snapshot, plans=inputs.plans)
-    return JudgedOne(judged=judged, entered=entered(judged.plan, judged.judgement, bounds), signals=signals, env=env)
+    ruled = entered(judged.plans, judged.judgement, bounds)
+    ruled = replace(ruled, plans=taken_back(ruled.plans, judged.back, bounds))
+    return JudgedOne(judged=judged, entered=ruled, signals=signals, env=env)
 
 
 def _signals(
@@ -189,34 +219,28 @@ def _environment(signals: Mapping[str, Signal], inputs: Inputs) -> Env:
 
 def judge_again(policy: PlanPolicy, inputs: Inputs) -> Decision:
     """Return the decision that a policy of plans makes from its stored inputs."""
-    return _decision(
-        policy, inputs, inputs.group or inputs.ladder, judgement=judge_one(policy, inputs).entered.judgement
-    )
+    return _decision(policy, inputs, judgement=judge_one(policy, inputs).entered.judgement)
 
 
 def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     """Judge one policy and take what it wants; a bug in it holds that policy alone (S10)."""
     key = policy.key
     inputs = made.seen[key] = inputs_of(policy, lane, made.state)
-    memory: GroupState | LadderState | None = inputs.group or inputs.ladder
     try:
         one = judge_one(policy, inputs)
     except Exception:  # S10: a bug in one policy's path holds that policy alone
-        made.decisions.append(_decision(policy, inputs, memory, bug=traceback.format_exc()))
+        made.decisions.append(_decision(policy, inputs, bug=traceback.format_exc()))
         return
     made.plans = dict(one.entered.plans)
     made.signals[key], made.envs[key] = one.signals, one.env
     orders = {order.id: order.expires_at for order in inputs.snapshot.orders}
     made.orders.update({name: orders[name] for name in one.judged.followed if name in orders})
-    decision = _decision(policy, inputs, memory, judgement=one.entered.judgement)
+    decision = _decision(policy, inputs, judgement=one.entered.judgement)
     made.decisions.append(decision)
     fingerprint = _fingerprint(policy, one.entered.judgement)
     after = replace(one.judged.memory, fingerprint=fingerprint, decision_id=decision.id)
     paged = _paging(after.paged, policy, one.entered.judgement, made, inputs)
-    if isinstance(after, GroupState):
-        made.groups[key] = replace(after, paged=paged)
-    else:
-        made.ladders[key] = replace(after, paged=paged)
+    made.remember(key, replace(after, paged=paged))
 
 
 def _paging(
@@ -231,16 +255,9 @@ def _paging(
     return noted(paged, judgement, inputs.snapshot.at)
 
 
-def _decision(
-    policy: PlanPolicy,
-    inputs: Inputs,
-    memory: GroupState | LadderState | None,
-    *,
-    judgement: Judgement | None = None,
-    bug: str = "",
-) -> Decision:
-    before = "" if memory is None else memory.fingerprint
-    known = "" if memory is None else memory.decision_id
+def _decision(policy: PlanPolicy, inputs: Inputs, *, judgement: Judgement | None = None, bug: str = "") -> Decision:
+    memory = PLANNERS[type(policy)].memory(inputs)
+    before, known = memory.fingerprint, memory.decision_id
     changed = judgement is None or not known or _fingerprint(policy, judgement) != before
     now = inputs.snapshot.at
     story = f"hold: a bug in deciding, nothing is done ({bug.strip().splitlines()[-1]})" if bug else ""
@@ -304,6 +321,7 @@ def _world(policies: Mapping[PolicyKey, PlanPolicy], made: _Made, snapshot: Snap
         snapshot=snapshot,
         groups=made.groups,
         ladders=made.ladders,
+        savings=made.savings,
         signals=made.signals,
         holds=holds,
     )

@@ -19,7 +19,7 @@ from aiops.core.model import (
 from aiops.core.protocols import Env
 
 M = TypeVar("M")
-"""What the policy remembers: GroupState or LadderState."""
+"""What the policy remembers: GroupState, LadderState or a SavingState."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,20 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged(Generic[M]):
-    """What came of it: what is remembered, what is said, and the plan that the policy wants, if any.
+    """What came of it: what is remembered, what is said, and the plans that the policy wants, each for a subject.
 
     A wanted plan is `proposed`; whether it begins, waits for a person or is only told is decided by its guards and by
-    the policy's mode. followed: ids of the orders that were followed or refused.
+    the policy's mode. back: plans of its own that it wants taken back now, by id, and why. followed: ids of the orders
+    that were followed or refused.
     """
 
     memory: M
     judgement: Judgement
-    plan: Plan | None = None
+    plans: tuple[Plan, ...] = ()
+    back: tuple[tuple[str, str], ...] = ()
     followed: tuple[str, ...] = field(default=())
+
+    @property
+    def plan(self) -> Plan | None:
+        """Return the first plan that is wanted: the one of policies that want one at a time."""
+        return self.plans[0] if self.plans else None

@@ -33,7 +33,7 @@ NODES = "Node"
 SETTLED_S = 3600.0
 """How long a dry run's plan is not told again."""
 
-_FREEZE_BINDS = frozenset({PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION})
+_FREEZE_BINDS = frozenset({PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION, PlanKind.SAVING})
 """What can wait for the end of a change freeze; users that fail cannot (S9)."""
 
 Held: TypeAlias = Wait | Deny | Ask
@@ -233,9 +233,11 @@ def _rejected(plan: Plan, bounds: Bounds) -> Held | None:
 
 
 def _asked(plan: Plan, bounds: Bounds) -> Held | None:
-    """Ask a person in mode approve, and for what nothing can take back (S6); whether to tell people needs no asking."""
+    """Ask a person in mode approve, and for what nothing can take back (S6); to tell people needs no asking."""
     if not plan.asks and all(isinstance(step.operation, Notify) for step in plan.steps):
         return None
+    if plan.kind is PlanKind.RESTORE and not plan.asks:
+        return None  # who said yes to a saving said yes to its end (S2: wakes and restores go on)
     expires_at = bounds.now + bounds.ask_for_s
     missing = plan.needed - len(set(plan.approvals))
     if plan.approvals and missing <= 0:

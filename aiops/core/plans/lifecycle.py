@@ -40,21 +40,38 @@ class Entered:
     judgement: Judgement
 
 
-def entered(plan: Plan | None, judgement: Judgement, bounds: Bounds) -> Entered:
+def entered(wished: tuple[Plan, ...], judgement: Judgement, bounds: Bounds) -> Entered:
     """Return the plans after a policy said what it wants: what it wants no more is withdrawn, the rest is ruled."""
     plans = {one.id: one for one in bounds.plans}
     waiting = _proposed(bounds)
-    standing = [one for one in waiting if plan is not None and same(one, plan)]
     for one in waiting:
-        if one not in standing:
-            why = "what it was for is gone" if plan is None else "something else is wanted now"
+        if not any(same(one, wish) for wish in wished):
+            why = "something else is wanted now" if wished else "what it was for is gone"
             plans[one.id] = ended(one, PlanStatus.REFUSED, bounds.now, why)
-    if plan is None:
+    if not wished:
         return Entered(plans=plans, judgement=_with_standing(judgement, bounds))
-    # what would be without it is foreseen anew, however long people thought
-    plan = replace(standing[0], counterfactual=plan.counterfactual) if standing else plan
-    fresh = Bounds(policy=bounds.policy, snapshot=bounds.snapshot, plans=tuple(plans.values()))
-    return _ruled(plan, judgement, fresh, plans)
+    said = []
+    for wish in wished:
+        old = next((one for one in waiting if same(one, wish)), None)
+        # what would be without it is foreseen anew, however long people thought
+        plan = wish if old is None else replace(old, counterfactual=wish.counterfactual)
+        fresh = Bounds(policy=bounds.policy, snapshot=bounds.snapshot, plans=tuple(plans.values()))
+        one_ = _ruled(plan, judgement, fresh, plans)
+        plans = dict(one_.plans)
+        said.append(one_.judgement)
+    return Entered(plans=plans, judgement=_together(said))
+
+
+_LOUDEST = (VerdictWord.ALLOW, VerdictWord.ASK, VerdictWord.WAIT, VerdictWord.DENY, VerdictWord.STEADY)
+"""Of several plans of one policy the one that does most is told, and how many others there are."""
+
+
+def _together(said: list[Judgement]) -> Judgement:
+    first = min(said, key=lambda one: _LOUDEST.index(one.word))
+    if len(said) == 1:
+        return first
+    counted = ", ".join(f"{n} {word.value}" for word in _LOUDEST if (n := sum(one.word is word for one in said)))
+    return replace(first, detail=f"{first.detail} (of {len(said)} plans: {counted})")
 
 
 def _proposed(bounds: Bounds) -> list[Plan]:
@@ -113,6 +130,18 @@ def _begun(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Pl
 
 def _said(judgement: Judgement, word: VerdictWord, reason: Reason, detail: str) -> Judgement:
     return replace(judgement, word=word, reason=reason, detail=detail)
+
+
+def taken_back(plans: Mapping[str, Plan], back: tuple[tuple[str, str], ...], bounds: Bounds) -> Mapping[str, Plan]:
+    """Return the plans, of which a policy takes some of its own back: what stands of them is undone step by step."""
+    after = dict(plans)
+    for plan_id, why in back:
+        plan = after.get(plan_id)
+        if plan is None or bounds.policy is None or plan.policy != bounds.policy.key or not plan.touches_back:
+            continue
+        if plan.status in (PlanStatus.RUNNING, PlanStatus.DONE):
+            after[plan_id] = rolling_back(replace(plan, ended_at=math.inf), bounds.now, why)
+    return after
 
 
 def answered_by_people(plan: Plan, snapshot: Snapshot) -> Plan:
@@ -185,7 +214,7 @@ def kept_still(plan: Plan, bounds: Bounds) -> Plan:
 def watched(plan: Plan, value: float | None, now: Instant, load: float | None = None) -> Plan:
     """Return the plan with the goal's signal as it is now, judged when the time for that has come (S7).
 
-    A remediation that did harm is taken back where it can be.
+    A remediation or a saving that did harm is taken back where it can be.
     """
     if plan.goal is None or plan.effectiveness is not None or plan.status is PlanStatus.PROPOSED:
         return plan
@@ -197,7 +226,7 @@ def watched(plan: Plan, value: float | None, now: Instant, load: float | None = 
     if judged is None:
         return plan
     plan = noted(replace(plan, effectiveness=judged), now, f"{judged.word.value}: {judged.detail}")
-    harmed = judged.word is Helped.HARMED and plan.kind is PlanKind.REMEDIATION
+    harmed = judged.word is Helped.HARMED and plan.kind in (PlanKind.REMEDIATION, PlanKind.SAVING)
     if harmed and plan.status is PlanStatus.DONE and plan.touches_back:
         return rolling_back(replace(plan, ended_at=math.inf), now, judged.detail)
     return plan

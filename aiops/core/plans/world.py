@@ -18,6 +18,8 @@ from aiops.core.model import (
     Operation,
     PolicyKey,
     ReadyAtLeast,
+    SavingState,
+    Settled,
     Signal,
     SignalWithin,
     SiteServes,
@@ -37,6 +39,7 @@ class World:
     snapshot: Snapshot
     groups: Mapping[PolicyKey, GroupState] = field(default_factory=dict)
     ladders: Mapping[PolicyKey, LadderState] = field(default_factory=dict)
+    savings: Mapping[PolicyKey, SavingState] = field(default_factory=dict)
     signals: Mapping[PolicyKey, Mapping[str, Signal]] = field(default_factory=dict)
     holds: Callable[[PolicyKey, str], bool | None] = lambda _policy, _text: None
 
@@ -66,6 +69,8 @@ def seen(check: Check, operation: Operation, world: World) -> Seen:
             return Seen(holds=holds, detail=f"{check.text}: {_word(holds)}")
         case Calm():
             return _calm(check, world)
+        case Settled():
+            return _settled(check, world)
         case unknown:
             assert_never(unknown)
 
@@ -130,3 +135,9 @@ def _calm(check: Calm, world: World) -> Seen:
         return Seen(holds=None, detail=f"whether {check.subject} is calm is not known")
     troubled = subject is not None and subject.since <= world.now
     return Seen(holds=not troubled, detail=f"{check.subject} is {'still in trouble' if troubled else 'calm'}")
+
+
+def _settled(check: Settled, world: World) -> Seen:
+    saving = world.savings.get(check.policy)
+    settled = None if saving is None else saving.settled.get(check.subject)
+    return Seen(holds=settled, detail=f"{check.subject} is settled: {_word(settled)}")

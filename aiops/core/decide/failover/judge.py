@@ -41,7 +41,8 @@ def judged(policy: FailoverPolicy, situation: Situation, memory: GroupState) -> 
     if answer is not None:
         return answer
     plan, said = _decided(scene)
-    return Judged(memory=scene.memory, judgement=replace(said, evidence=evidence_lines(scene)), plan=plan)
+    plans = () if plan is None else (plan,)
+    return Judged(memory=scene.memory, judgement=replace(said, evidence=evidence_lines(scene)), plans=plans)
 
 
 def _in_doubt(scene: Scene) -> bool:

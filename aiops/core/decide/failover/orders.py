@@ -35,12 +35,12 @@ def answered(scene: Scene) -> Judged[GroupState] | None:
     if isinstance(found, Refusal):
         detail = f"{order.by} ordered {_said(order)}, refused: {found.detail}"
         judgement = Judgement(word=VerdictWord.DENY, reason=found.reason, detail=detail)
-        plan = None
+        plans: tuple[Plan, ...] = ()
     else:
-        plan = found
+        plans = (found,)
         judgement = Judgement(word=VerdictWord.ALLOW, detail=f"{order.by} ordered {_said(order)}")
     judgement = replace(judgement, evidence=evidence_lines(scene))
-    return Judged(memory=scene.memory, judgement=judgement, plan=plan, followed=(order.id,))
+    return Judged(memory=scene.memory, judgement=judgement, plans=plans, followed=(order.id,))
 
 
 def _concerns(order: Order, scene: Scene) -> bool:

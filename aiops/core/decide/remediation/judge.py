@@ -93,9 +93,8 @@ def judged(policy: RemediationPolicy, situation: Situation, memory: LadderState)
     scene = replace(scene, memory=after)
     wanted, judgement = _decided(scene)
     evidence = tuple(_evidence(scene))
-    if wanted is not None:
-        wanted = replace(wanted, evidence=evidence)
-    return Judged(memory=after, judgement=replace(judgement, evidence=evidence), plan=wanted)
+    plans = () if wanted is None else (replace(wanted, evidence=evidence),)
+    return Judged(memory=after, judgement=replace(judgement, evidence=evidence), plans=plans)
 
 
 def _after(scene: _Scene) -> LadderState:

@@ -1,0 +1,1 @@
+"""How cost policies decide: a package for each kind of action."""
