@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aiops.core.capacity import PODS, Capacities, Load
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
+from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, Stakes, steepness
 from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
@@ -35,6 +36,7 @@ class Demand(NamedTuple):
     """What was seen of one policy now; NaN is missing. whole: whether demand may be learnt from (S1).
 
     latency: the SLO's signal. use_ratio: of the ready replicas. calm: no rollout, and as many ready as should be.
+    worth_requests: how many late requests cost as much as a replica-hour.
     """
 
     value: float
@@ -44,6 +46,7 @@ class Demand(NamedTuple):
     ready: int = 0
     lead_s: float = math.nan
     calm: bool = True
+    worth_requests: float = math.nan
 
 
 class Seen(NamedTuple):
@@ -64,6 +67,7 @@ class _Row:
     slo_s: float
     allowed: float
     kin: str = ""
+    per_replica: float = 0.0
 
     @property
     def asked(self) -> list[str | float]:
@@ -154,7 +158,28 @@ class Lookahead:
         self.nowcasts.learn(at, value, whole, np.array([one.lead_s for one in seen]))
         heavy = np.clip(value / np.maximum(self.nowcasts.usual, 1e-9), 0.2, 3.0)
         broken = np.where(np.isfinite(latency), (latency > self.capacities.slo_s) * heavy, np.nan)
+        self.margins.worth = self._worth(seen)
         self.margins.follow(self.nowcasts.scaled_errors[1], broken)
+
+    def _worth(self, seen: Sequence[Demand]) -> F64:
+        """Return float64[n], the share of the time in which it pays to be short; NaN without prices or capacity."""
+        worth = np.full(len(seen), np.nan)
+        requests = np.array([one.worth_requests for one in seen])
+        if not np.isfinite(requests).any():
+            return worth
+        full = self.capacities.full_ratio(np.maximum(self._ready, 1.0))
+        for row in np.flatnonzero(np.isfinite(requests)).tolist():
+            given, learnt = self._rows[row].per_replica, bool(self.capacities.learned[row])
+            if not given and not learnt:
+                continue
+            stakes = Stakes(
+                replica_usd_per_hour=float(requests[row]),
+                violated_usd=1.0,
+                carried=given or float(self.capacities.busy[row] * full[row]),
+                steepness=1.0 if given else steepness(float(full[row])),
+            )
+            worth[row] = max(stakes.short_ratio, LEAST_SHORT_RATIO)
+        return worth
 
     def _said(self, at: Instant) -> Seen:
         views, near_s = self.nowcasts.ahead(), NEAR_STEPS * STEP_S
@@ -308,6 +333,7 @@ def _row(policy: ScalingPolicy) -> _Row:
         slo_s=slo.at_most,
         allowed=1.0 - slo.target_ratio,
         kin=kin(policy),
+        per_replica=policy.objective.per_replica or 0.0,
     )
 
 

@@ -141,6 +141,10 @@ class Capacities:
         """Return float64[n, len(PODS)]: the demand that so many pods carry within the SLO; NaN while unknown."""
         return np.asarray(self.busy[:, None] * PODS * self.factor[:, None] * self._limit)
 
+    def full_ratio(self, pods: F64) -> F64:
+        """Return float64[n]: how full so many pods of each row may be used within the SLO."""
+        return np.asarray(self.factor * self._at(pods))
+
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         return {name: getattr(self, name) for name in _STATE} | {"limit": self._limit}

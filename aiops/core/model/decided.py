@@ -40,6 +40,28 @@ def with_after(change: Change, after: int) -> Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a replica costs against what a late request costs, in `currency`, and how safe that makes one be.
+
+    replica_hour: None while it is not known; then `gap` says why, and money sways nothing. source: who says it.
+    carried, steepness: see `Stakes` (aiops/core/money/newsvendor.py). short_ratio: the share of the time in which it
+    pays to have one replica too few; served_ratio: the quantile of demand that is served, after limits, of which
+    `limit` names the one that bound.
+    """
+
+    violated_request: float
+    currency: str
+    replica_hour: float | None = None
+    source: str = ""
+    gap: str = ""
+    carried: float = 0.0
+    steepness: float = 1.0
+    short_ratio: float | None = None
+    served_ratio: float | None = None
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """How many replicas each argument asks for, before any guard. None means that this argument had nothing to say.
 
@@ -47,6 +69,7 @@ class Need:
     learnt; `lead_s` the start-up lead time, `lead_measured` whether it was measured; `usage_ratio` is the wanted demand
     over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed. `backlog`: for what
     arrives and what waits, a part of `reactive`; `drain_by`: when what waits must be gone, infinite while nothing does.
+    `price`: why so much of the demand ahead is served, where the objective has prices.
     """
 
     reactive: int | None
@@ -62,6 +85,7 @@ class Need:
     foreseen: Nowcast | None = None
     backlog: int | None = None
     drain_by: Instant = math.inf
+    price: Weighed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

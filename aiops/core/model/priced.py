@@ -110,12 +110,13 @@ class PoolQuote:
 class PriceBook:
     """Every price at one instant. replicas: by `TargetRef.key`; nodes: by `Machine.key`; pools: what could be had.
 
-    What is in none of them is not known either.
+    What is in none of them is not known either. rates: USD for one of another currency, as the settings give them.
     """
 
     replicas: Mapping[str, Quote] = field(default_factory=dict)
     nodes: Mapping[str, Quote] = field(default_factory=dict)
     pools: tuple[PoolQuote, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def replica_usd_per_hour(self) -> Mapping[str, float]:

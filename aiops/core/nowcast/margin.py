@@ -29,12 +29,16 @@ START = 2.5
 
 
 class Margins:
-    """Changed in place. allowed: float64[n], the share of requests that may break the SLO, as 0.005."""
+    """Changed in place. allowed: float64[n], the share of requests that may break the SLO, as 0.005.
+
+    worth: float64[n], the share that two prices make worth it, NaN without them; it counts where it is less.
+    """
 
     version = 1
 
     def __init__(self, allowed: F64) -> None:
         self.allowed = allowed
+        self.worth = np.full(len(allowed), np.nan)
         self.errors = np.full(len(allowed), START)
         self.felt = np.zeros(len(allowed))
 
@@ -43,7 +47,7 @@ class Margins:
         exceeded = np.where(np.isfinite(scaled_errors), (scaled_errors > self.errors) * 1.0, np.nan)
         moved = followed(self.errors, exceeded, self.exceeded_share, ERROR_GAIN)
         self.errors = np.clip(moved, LEAST, MOST)
-        moved = followed(self.felt, broken, AIM_RATIO * self.allowed, FELT_GAIN)
+        moved = followed(self.felt, broken, AIM_RATIO * self.spent, FELT_GAIN)
         self.felt = np.clip(moved, LEAST_FELT, MOST_FELT)
 
     @property
@@ -52,9 +56,14 @@ class Margins:
         return np.clip(self.errors + self.felt, LEAST, MOST)
 
     @property
+    def spent(self) -> F64:
+        """Return the shares of requests that are to break the SLO: what is allowed, or less where money says so."""
+        return np.asarray(np.fmin(self.allowed, self.worth))
+
+    @property
     def exceeded_share(self) -> F64:
         """Return the share of the time in which demand may exceed forecast and margin."""
-        return np.asarray(AIM_RATIO * SLACK * self.allowed)
+        return np.asarray(AIM_RATIO * SLACK * self.spent)
 
     def start(self, row: int, margin: float) -> None:
         """Begin with what history says; NaN says nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiops.core import act, guard
+from aiops.core.decide.scaling.pricing import terms_of
 from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
 from aiops.core.ids import ulid
 from aiops.core.lookahead import Demand
@@ -74,6 +75,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
             capacity=inputs.capacity,
             state=carried,
             replica_usd_per_hour=price,
+            prices=snapshot.prices,
         )
         wish = proposal(policy, situation)
     context = guard.GuardContext(
@@ -293,4 +295,11 @@ def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> 
         ready=0 if workload is None else workload.ready,
         lead_s=math.nan if workload is None else lead_time(policy, workload)[0],
         calm=workload is not None and not workload.rollout and demand.usable,
+        worth_requests=_worth_requests(policy, snapshot),
     )
+
+
+def _worth_requests(policy: ScalingPolicy, snapshot: Snapshot) -> float:
+    """Return how many late requests cost as much as a replica-hour; NaN where nobody says what either costs."""
+    priced = terms_of(policy, snapshot.prices)
+    return math.nan if priced is None else priced.worth_requests

@@ -17,6 +17,7 @@ from aiops.core.model import (
     Mode,
     Percepts,
     PolicyKey,
+    PriceBook,
     Snapshot,
     TargetState,
     Tick,
@@ -128,6 +129,14 @@ def _lane(turn: Turn, tick_id: str) -> Lane:
     )
 
 
+def _prices(policy: ScalingPolicy, book: PriceBook) -> PriceBook:
+    """Return what of the prices a decision looks at: those of its target, where its objective weighs them."""
+    quote = book.replicas.get(policy.target.key)
+    if policy.objective.price is None:
+        return PriceBook()
+    return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
+
+
 def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -> Inputs:
     key, target = policy.key, policy.target.key
     snapshot, percepts = turn.snapshot, turn.percepts
@@ -157,6 +166,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             approvals=snapshot.approvals,
             alerts=snapshot.alerts if asks else (),
             replica_usd_per_hour={} if price is None else {target: price},
+            prices=_prices(policy, snapshot.prices),
         ),
         state=_carried(policy, state),
         effects={k: e for k, e in state.effects.items() if e.target == policy.target},

@@ -97,11 +97,23 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectivePrice:
+    """What a request that breaks the SLO costs, and a replica per hour, in one currency.
+
+    replica_hour: None is what the price feed says.
+    """
+
+    violated_request: float
+    replica_hour: float | None = None
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself.
 
     per_replica: None is learnt from load, `utilisation` (the signal of how much of the ready replicas is used) and the
-    SLO's latency.
+    SLO's latency. price: by which the served quantile is set; None leaves it to the SLO or to what is written.
     """
 
     demand: str
@@ -109,6 +121,7 @@ class Objective:
     slo: Slo | None = None
     utilisation: str | None = None
     backlog: Backlog | None = None
+    price: ObjectivePrice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from aiops.core.policies import (
     Guardrail,
     Limits,
     Objective,
+    ObjectivePrice,
     RatePolicy,
     RateUnit,
     ScalingPolicy,
@@ -268,7 +269,7 @@ def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) 
 
 
 def _objective(spec: ScalingSpec) -> Objective:
-    slo, backlog = spec.objective.slo, spec.objective.backlog
+    slo, backlog, price = spec.objective.slo, spec.objective.backlog, spec.objective.price
     return Objective(
         demand=spec.objective.demand,
         per_replica=None if spec.objective.per_replica == "learn" else spec.objective.per_replica,
@@ -281,6 +282,11 @@ def _objective(spec: ScalingSpec) -> Objective:
             drain_s=backlog.drain_within,
             partitions=backlog.partitions,
             rebalance_s=backlog.rebalance,
+        ),
+        price=None
+        if price is None
+        else ObjectivePrice(
+            violated_request=price.violated_request, replica_hour=price.replica_hour, currency=price.currency
         ),
     )
 

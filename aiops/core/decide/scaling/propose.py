@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.decide.scaling.need import MOST
+from aiops.core.decide.scaling.pricing import demand_at, span, terms_of, weighed
 from aiops.core.model import (
     Capacity,
     Change,
@@ -20,12 +21,14 @@ from aiops.core.model import (
     Instant,
     Need,
     Nowcast,
+    PriceBook,
     Proposal,
     Scale,
     SetFloor,
     Signal,
     SignalState,
     TargetState,
+    Weighed,
     Workload,
 )
 from aiops.core.policies import ScalingPolicy
@@ -50,7 +53,7 @@ _FUZZ = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What a proposal is made from. replica_usd_per_hour: None while the price is unknown."""
+    """What a proposal is made from. replica_usd_per_hour: None while the price is unknown. prices: to be weighed."""
 
     now: Instant
     tick_s: float
@@ -61,6 +64,7 @@ class Situation:
     nowcast: Nowcast | None = None
     capacity: Capacity | None = None
     replica_usd_per_hour: float | None
+    prices: PriceBook = field(default_factory=PriceBook)
 
 
 def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
@@ -130,7 +134,8 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
     followed = _followed(policy, seen) if demand is not None else None
-    ahead = _ahead(policy, seen, lead_s) if demand is not None and followed is None else None
+    price = _price(policy, seen, carried, followed)
+    ahead = _ahead(policy, seen, lead_s, price) if demand is not None and followed is None else None
     if followed is not None:
         ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
@@ -158,6 +163,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         foreseen=followed,
         backlog=backlog,
         drain_by=seen.state.drain_by if draining is None else draining.due,
+        price=price,
     )
 
 
@@ -244,11 +250,22 @@ def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_r
     return max(needed, math.ceil(now_running * (1.0 + OVERLOAD_STEP_RATIO)))
 
 
-def _ahead(policy: ScalingPolicy, seen: Situation, lead_s: float) -> float | None:
+def _price(
+    policy: ScalingPolicy, seen: Situation, carried: Carrying | None, followed: Nowcast | None
+) -> Weighed | None:
+    """Return what a replica costs against late requests, None where the objective has no prices."""
+    priced = terms_of(policy, seen.prices)
+    if priced is None:
+        return None
+    return weighed(priced, carried, seen.workload.ready, span(policy, seen.forecast, followed=followed is not None))
+
+
+def _ahead(policy: ScalingPolicy, seen: Situation, lead_s: float, price: Weighed | None) -> float | None:
     """Return the served quantile of demand until a replica asked for now, or a tick later, would be ready."""
     if policy.forecast is None or seen.forecast is None or not seen.forecast.learned:
         return None
-    ahead = seen.forecast.quantile_max(policy.forecast.quantile, seen.now + lead_s + seen.tick_s)
+    quantile = policy.forecast.quantile if price is None or price.served_ratio is None else price.served_ratio
+    ahead = demand_at(seen.forecast, quantile, seen.now + lead_s + seen.tick_s)
     return ahead if math.isfinite(ahead) else None
 
 
@@ -282,6 +299,8 @@ def _told_ahead(policy: ScalingPolicy, need: Need) -> str:
     ahead = _short(need.demand_ahead or 0.0)
     if need.foreseen is not None:
         return f"forecast {_short(max(need.foreseen.demand))} + margin = {ahead}"
+    if need.price is not None and need.price.served_ratio is not None:
+        return f"forecast p{100.0 * need.price.served_ratio:.4g} by price {ahead}"
     return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead}"
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio, Whole, WholeOrNone
+from aiops.core.decide.scaling.backlog_spec import BacklogSpec
+from aiops.core.decide.scaling.price_spec import ObjectivePriceSpec
 from aiops.core.decide.scaling.target_spec import Target
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
@@ -59,26 +61,6 @@ class SloSpec(Spec):
     target: Ratio = Field(0.995, description="share of the time in which it must hold")
 
 
-class BacklogSpec(Spec):
-    """What waits in a queue, and how soon it must be gone."""
-
-    signal: str = Field(description="the signal that says how much waits, in the unit that demand counts per second")
-    drain_within: Duration = Field(gt=0, description="a backlog is gone so long after it began to stand")
-    partitions: Whole | str | None = Field(
-        None,
-        description="consumers that share the work at most, as a number or a signal's name; more are idle",
-    )
-    rebalance: Duration = Field(0.0, description="how long consuming pauses when the number of consumers changes")
-
-    @field_validator("partitions")
-    @classmethod
-    def at_least_one(cls, value: int | str | None) -> int | str | None:
-        """Refuse a queue that nobody can consume."""
-        if isinstance(value, int) and value < 1:
-            raise ValueError("partitions is 1 or more")
-        return value
-
-
 class ObjectiveSpec(Spec):
     """What is to be served."""
 
@@ -91,6 +73,9 @@ class ObjectiveSpec(Spec):
     )
     utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
     backlog: BacklogSpec | None = Field(None, description="for queue workers: demand arrives, this waits")
+    price: ObjectivePriceSpec | None = Field(
+        None, description="how safe to be, from what a replica and a late request cost; none: the SLO decides"
+    )
 
     @model_validator(mode="after")
     @in_schema(
