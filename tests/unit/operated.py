@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 from aiops.core.model import (
@@ -13,16 +14,21 @@ from aiops.core.model import (
     Notify,
     Operation,
     RestartWorkload,
+    RestLever,
     RollBack,
     RunJob,
     ScaleTo,
     SetResources,
     ShiftTraffic,
+    Sleep,
+    StartJob,
     SuspendCronJob,
     TargetRef,
     TrafficLever,
+    Wake,
 )
 from aiops.core.plans.operations import Origin, verbs
+from aiops.core.plans.operations.resting import MARK, RECORD, SleepRecord
 from tests.fake_api import FakeApi
 
 NOW = 1_772_450_000.0
@@ -41,6 +47,8 @@ NODE, CORDONED = ref("Node", "n1", "v1", ""), ref("Node", "n2", "v1", "")
 POD = ref("Pod", "checkout-1", "v1")
 CRON = ref("CronJob", "repair", "batch/v1")
 JOB = ref("Job", "aiops-p1", "batch/v1")
+WAITING = ref("Job", "report", "batch/v1")
+RESTING = ref("Deployment", "resting")
 ROUTE = ref("HTTPRoute", "storefront", "gateway.networking.k8s.io/v1")
 SERVICE = ref("Service", "storefront", "v1")
 INGRESS = ref("Ingress", "storefront", "networking.k8s.io/v1")
@@ -138,6 +146,20 @@ def dns(text: str = "west=100,north=0") -> dict[str, Any]:
     return {"metadata": {"annotations": {"policy.aiops/weights": text}}, "spec": {"type": "ExternalName"}}
 
 
+def record(**other: Any) -> str:
+    """Return the record of a Deployment that rests, and had 3 replicas."""
+    made = SleepRecord(
+        policy=ORIGIN.policy, plan="P0", uid="uid-Deployment-resting", lever=RestLever.REPLICAS, original="3", to="0",
+        since=NOW,
+    )  # fmt: skip
+    return replace(made, **other).text
+
+
+def resting() -> dict[str, Any]:
+    notes = {RECORD: record(), MARK: "P0"}
+    return {"metadata": {"annotations": notes}, "spec": {"replicas": 0}}
+
+
 def api() -> FakeApi:
     """Return a cluster in which every operation has something to do."""
     one = FakeApi()
@@ -147,6 +169,8 @@ def api() -> FakeApi:
         CORDONED: {"spec": {"unschedulable": True}},
         POD: pod(),
         CRON: cron(),
+        WAITING: {"spec": {"suspend": True}},
+        RESTING: resting(),
         ROUTE: route(1, 0),
         SERVICE: service(),
         INGRESS: ingress(),
@@ -192,6 +216,26 @@ def operations(one: FakeApi) -> dict[str, Operation]:
         "delete-pod": DeletePod(pod=POD, uid="uid-Pod-checkout-1"),
         "run-job": RunJob(template=CRON, name="aiops-p1", arguments=(("NODE", "n1 $(MODE) $HOME"),)),
         "suspend": SuspendCronJob(target=CRON),
+        "sleep": Sleep(
+            target=CHECKOUT,
+            object=CHECKOUT,
+            uid="uid-Deployment-checkout",
+            lever=RestLever.REPLICAS,
+            seen="4",
+            original="4",
+            to="0",
+            mark="P1",
+        ),
+        "wake": Wake(
+            target=RESTING,
+            object=RESTING,
+            uid="uid-Deployment-resting",
+            lever=RestLever.REPLICAS,
+            original="3",
+            to="0",
+            mark="P0",
+        ),
+        "start-job": StartJob(job=WAITING, uid="uid-Job-report"),
         "webhook": CallWebhook(endpoint="tickets", fields=(("node", "n1"),)),
         "notify": Notify(title="Sick", text="checkout"),
     }
@@ -232,4 +276,4 @@ def plain(one: FakeApi) -> dict[str, Any]:
     return kept
 
 
-KEPT = ("policy.aiops/weights",)
+KEPT = ("policy.aiops/weights", RECORD, MARK)

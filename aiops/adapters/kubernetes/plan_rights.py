@@ -22,8 +22,11 @@ from aiops.core.model import (
     ScaleTo,
     SetResources,
     ShiftTraffic,
+    Sleep,
+    StartJob,
     SuspendCronJob,
     TargetRef,
+    Wake,
     Wanted,
 )
 from aiops.core.planning.doing import operations_of, reads_of
@@ -134,18 +137,19 @@ class PlanRights:
 
     def _writes(self, operation: Operation) -> None:
         match operation:
-            case ShiftTraffic():
-                self._patch(operation.object)
+            case ShiftTraffic(object=ref) | Cordon(node=ref) | Sleep(object=ref) | Wake(object=ref) | StartJob(job=ref):
+                self._patch(ref)
             case ScaleTo(target=target):
                 self._grant(target, f"{plural(target.kind)}/scale", ["patch"], target.name)
                 # the name of the autoscaler that may steer it is the cluster's to say; the namespace bounds it
                 self._grant(target, "horizontalpodautoscalers", ["patch"], group="autoscaling")
-            case SetResources(target=target) | RestartWorkload(target=target) | RollBack(target=target):
-                self._patch(target)
-            case SuspendCronJob(target=target):
-                self._patch(target)
-            case Cordon(node=node):
-                self._patch(node)
+            case (
+                SetResources(target=ref)
+                | RestartWorkload(target=ref)
+                | RollBack(target=ref)
+                | SuspendCronJob(target=ref)
+            ):
+                self._patch(ref)
             case Drain(node=node):
                 # pods of every namespace run on a node
                 self._grant(node, "pods/eviction", ["create"], group="")

@@ -119,6 +119,54 @@ class SuspendCronJob:
     suspend: bool = True
 
 
+class RestLever(StrEnum):
+    """Which field lets a workload rest: its replicas, the annotation that pauses its ScaledObject, or `suspend`."""
+
+    REPLICAS = "replicas"
+    PAUSED_REPLICAS = "paused-replicas"
+    SUSPEND = "suspend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleep:
+    """Let a workload rest: write `to` where `seen` stands, and in the same request what it was on the object itself.
+
+    object: what is written: the workload, or its ScaledObject. uid: that object and no successor. Values are texts: a
+    number of replicas, '' for no annotation, `true` or `false` for suspend. original: what comes back one day, which
+    is not `seen` where somebody woke it meanwhile for a while. mark: the plan's id, which the record names.
+    """
+
+    target: TargetRef
+    object: TargetRef
+    uid: str
+    lever: RestLever
+    seen: str
+    original: str
+    to: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """Give a workload that rests back what it was, and take our record away; what somebody wrote meanwhile stays."""
+
+    target: TargetRef
+    object: TargetRef
+    uid: str
+    lever: RestLever
+    original: str
+    to: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartJob:
+    """Let a Job that was made suspended run: that one, by its uid."""
+
+    job: TargetRef
+    uid: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallWebhook:
     """Post fields as signed JSON to an endpoint that the settings allow by name."""
@@ -147,6 +195,9 @@ Operation: TypeAlias = (
     | DeletePod
     | RunJob
     | SuspendCronJob
+    | Sleep
+    | Wake
+    | StartJob
     | CallWebhook
     | Notify
 )

@@ -17,9 +17,22 @@ from aiops.core.model import (
     ScaleTo,
     SetResources,
     ShiftTraffic,
+    Sleep,
+    StartJob,
     SuspendCronJob,
+    Wake,
 )
-from aiops.core.plans.operations import jobs, nodes, scale_to, set_resources, shift_traffic, telling, workloads
+from aiops.core.plans.operations import (
+    jobs,
+    nodes,
+    rest,
+    scale_to,
+    set_resources,
+    shift_traffic,
+    start_job,
+    telling,
+    workloads,
+)
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
 __all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "verbs"]
@@ -35,6 +48,9 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
     DeletePod: nodes.DELETE_POD,
     RunJob: jobs.RUN_JOB,
     SuspendCronJob: jobs.SUSPEND,
+    Sleep: rest.SLEEP,
+    Wake: rest.WAKE,
+    StartJob: start_job.VERBS,
     CallWebhook: telling.VERBS,
     Notify: telling.VERBS,
 }

@@ -1,0 +1,202 @@
+"""`Sleep` and `Wake`: a workload rests by its own lever, with the record of what it was on the object (S4, S9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiops.core.model import Looked, Reason, RestLever, SeenObject, Sleep, TargetRef, Wake, Wanted
+from aiops.core.plans.operations.bodies import absent, around, at, found, gitops, missing, number, patch, selected
+from aiops.core.plans.operations.resting import (
+    MARK,
+    PAUSED,
+    RECORD,
+    Rest,
+    SleepRecord,
+    ignored_by_gitops,
+    rest,
+    shown,
+    written,
+)
+from aiops.core.plans.operations.scale_to import HPAS, hpas_of
+from aiops.core.plans.operations.verbs import Origin, Requests
+
+SCALED_OBJECTS = ("keda.sh/v1alpha1", "ScaledObject")
+OFF = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sleep:
+    shown: bool = True
+    again_s: float = 10.0
+
+    def wanted(self, operation: Sleep) -> Wanted:
+        objects = tuple(dict.fromkeys((operation.object, operation.target)))
+        if operation.lever is not RestLever.REPLICAS:
+            return Wanted(objects=objects)
+        around_it = (around(operation.target, *HPAS), around(operation.target, *SCALED_OBJECTS))
+        return Wanted(objects=objects, selections=around_it)
+
+    def requests(self, operation: Sleep, looked: Looked, origin: Origin) -> Requests:
+        seen = found(looked, operation.object)
+        if seen is None or self.reached(operation, looked) or self.refusal(operation, looked) is not None:
+            return Requests()
+        record = SleepRecord(
+            policy=origin.policy,
+            plan=operation.mark,
+            uid=operation.uid,
+            lever=operation.lever,
+            original=operation.original,
+            to=operation.to,
+            since=origin.now,
+        )
+        body = written(operation.lever, operation.to, {RECORD: record.text, MARK: operation.mark})
+        return Requests(steps=(patch(seen, body, f"{seen.ref.kind} {seen.ref}: rests, {_change(operation)}"),))
+
+    def reached(self, operation: Sleep, looked: Looked) -> bool | None:
+        """Return whether the object rests, or rested, by this plan: its record says so, whatever else was changed."""
+        seen = found(looked, operation.object)
+        if seen is None:
+            return None if absent(looked, operation.object) is None else False
+        return seen.uid == operation.uid and rest(seen, operation.lever).plan == operation.mark
+
+    def undo(self, operation: Sleep, looked: Looked) -> tuple[Wake, ...] | None:
+        if found(looked, operation.object) is None:
+            return None
+        made = Wake(
+            target=operation.target,
+            object=operation.object,
+            uid=operation.uid,
+            lever=operation.lever,
+            original=operation.original,
+            to=operation.to,
+            mark=operation.mark,
+        )
+        return (made,)
+
+    def refusal(self, operation: Sleep, looked: Looked) -> tuple[Reason, str] | None:
+        gone = missing(looked, operation.object)
+        seen = found(looked, operation.object)
+        if gone is not None or seen is None:
+            return gone
+        if seen.uid != operation.uid:
+            return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} was deleted and made anew"
+        if self.reached(operation, looked):
+            return None
+        now = rest(seen, operation.lever)
+        if now.value != operation.seen:
+            was = shown(operation.lever, operation.seen)
+            said = f"{operation.lever.value} is {shown(operation.lever, now.value)}, and was {was} when it was planned"
+            return Reason.MANUAL_OVERRIDE, f"{seen.ref.kind} {seen.ref}: {said}"
+        return (
+            _others_rest(now, operation)
+            or steered(operation.target, operation.lever, operation.to, looked)
+            or (None if ignored_by_gitops(seen, operation.lever) else gitops(seen))
+        )
+
+    def touches(self, operation: Sleep) -> tuple[TargetRef, ...]:
+        return tuple(dict.fromkeys((operation.object, operation.target)))
+
+    def says(self, operation: Sleep) -> str:
+        return f"let {_named(operation)} rest: {_change(operation)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    shown: bool = True
+    again_s: float = 10.0
+
+    def wanted(self, operation: Wake) -> Wanted:
+        return Wanted(objects=tuple(dict.fromkeys((operation.object, operation.target))))
+
+    def requests(self, operation: Wake, looked: Looked, origin: Origin) -> Requests:
+        del origin
+        seen = found(looked, operation.object)
+        if seen is None or self.reached(operation, looked):
+            return Requests()
+        what = f"{seen.ref.kind} {seen.ref}"
+        if rest(seen, operation.lever).value != operation.to:
+            body = written(operation.lever, None, {RECORD: None, MARK: None})
+            return Requests(steps=(patch(seen, body, f"{what}: somebody woke it, it stays as it is"),))
+        body = written(operation.lever, operation.original, {RECORD: None, MARK: None})
+        change = f"{shown(operation.lever, operation.to)} -> {shown(operation.lever, operation.original)}"
+        return Requests(steps=(patch(seen, body, f"{what}: wakes, {operation.lever.value} {change}"),))
+
+    def reached(self, operation: Wake, looked: Looked) -> bool | None:
+        """Return whether it does not rest by this plan any more: woken, gone, or put to rest by another."""
+        seen = found(looked, operation.object)
+        if seen is None:
+            return None if absent(looked, operation.object) is None else True
+        return seen.uid != operation.uid or rest(seen, operation.lever).plan != operation.mark
+
+    def undo(self, operation: Wake, looked: Looked) -> tuple[Wake, ...] | None:
+        del operation
+        del looked
+        return ()  # nothing is lost by what runs
+
+    def refusal(self, operation: Wake, looked: Looked) -> tuple[Reason, str] | None:
+        return missing(looked, operation.object)
+
+    def touches(self, operation: Wake) -> tuple[TargetRef, ...]:
+        return tuple(dict.fromkeys((operation.object, operation.target)))
+
+    def says(self, operation: Wake) -> str:
+        original = shown(operation.lever, operation.original)
+        return f"wake {_named(operation)}: {operation.lever.value} {original} again"
+
+
+SLEEP, WAKE = _Sleep(), _Wake()
+
+
+def steered(target: TargetRef, lever: RestLever, to: str, looked: Looked) -> tuple[Reason, str] | None:
+    """Return which autoscaler would not let a workload rest by its replicas (S4).
+
+    An HPA stands still while its target has no replicas (ScalingActive is False, ScalingDisabled), unless it may go to
+    none by itself; any other number it would correct. What KEDA steers rests by its ScaledObject.
+    """
+    if lever is not RestLever.REPLICAS:
+        return None
+    hpas, scaled = hpas_of(target, looked), scaled_objects_of(target, looked)
+    if hpas is None or scaled is None:
+        return Reason.CLUSTER_UNAVAILABLE, "whether an autoscaler steers it cannot be read"
+    if scaled:
+        return Reason.OWNED, f"ScaledObject {scaled[0].ref} steers its replicas"
+    for hpa in hpas:
+        if to != OFF:
+            return Reason.OWNED, f"HPA {hpa.ref} steers its replicas: it can rest at 0 alone, not at {to}"
+        if number(at(hpa.body, "spec", "minReplicas"), 1) == 0:
+            return Reason.OWNED, f"HPA {hpa.ref} goes to 0 by itself (minReplicas: 0)"
+    return None
+
+
+def scaled_objects_of(target: TargetRef, looked: Looked) -> tuple[SeenObject, ...] | None:
+    """Return the ScaledObjects that point at a workload, None while that is not known."""
+    every = selected(looked, around(target, *SCALED_OBJECTS))
+    return None if every is None else tuple(one for one in every if _points_at(one, target))
+
+
+def paused_by_a_person(scaled: SeenObject) -> bool:
+    """Return whether somebody holds a ScaledObject where it is."""
+    return at(scaled.body, "metadata", "annotations", PAUSED) == "true"
+
+
+def _points_at(scaled: SeenObject, target: TargetRef) -> bool:
+    aim = at(scaled.body, "spec", "scaleTargetRef")
+    return (at(aim, "kind") or "Deployment", at(aim, "name")) == (target.kind, target.name)
+
+
+def _others_rest(now: Rest, operation: Sleep) -> tuple[Reason, str] | None:
+    """Refuse to write over what a record that is not this policy's, or cannot be read, is needed for."""
+    if now.broken and not now.mark:
+        return Reason.OWNED, f"{operation.object.kind} {operation.object}: {now.broken}"
+    return None
+
+
+def _named(operation: Sleep | Wake) -> str:
+    target = operation.target
+    by = "" if operation.object == target else f" by {operation.object.kind} {operation.object.name}"
+    return f"{target.kind} {target} in {target.cluster}{by}"
+
+
+def _change(operation: Sleep) -> str:
+    lever = operation.lever
+    return f"{lever.value} {shown(lever, operation.seen)} -> {shown(lever, operation.to)}"
