@@ -39,6 +39,7 @@ from aiops.core.pipeline.planners import PLANNERS, Memory
 from aiops.core.planning import Judged, Situation
 from aiops.core.plans.changes import answered
 from aiops.core.plans.guards import Bounds
+from aiops.core.plans.handing_back import handed_back
 from aiops.core.plans.lifecycle import (
     Entered,
     confirmed,
@@ -141,6 +142,7 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
         if plan.policy in lane.elsewhere:
             continue
         bounds = Bounds(policy=by_key.get(plan.policy), snapshot=snapshot, plans=tuple(made.plans.values()))
+        plan = handed_back(plan, bounds)
         advanced = advance(kept_still(confirmed(expired(plan, snapshot.at), bounds), bounds), world, lane.tick_s)
         if advanced.errand is not None:
             errands.append(advanced.errand)

@@ -75,11 +75,19 @@ def ruling(plan: Plan, bounds: Bounds) -> Held | None:
 
 def stopped(plan: Plan, bounds: Bounds) -> str:
     """Return why a plan that has begun must stand still now, '' when it may go on (S9: frozen between steps)."""
-    for guard in (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed):
+    restoring = (_leader, _unfenced, _paused)
+    for guard in (
+        restoring if gives_back(plan) else (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed)
+    ):
         said = guard(plan, bounds)
         if said is not None:
             return said.detail
     return ""
+
+
+def gives_back(plan: Plan) -> bool:
+    """Return whether a plan gives back what a saving took: whoever leads does so, unless a person holds it (S2, S9)."""
+    return plan.kind is PlanKind.RESTORE or (plan.kind is PlanKind.SAVING and plan.status is PlanStatus.ROLLING_BACK)
 
 
 def touched(plan: Plan) -> tuple[TargetRef, ...]:
@@ -143,8 +151,13 @@ def _shared(plan: Plan, bounds: Bounds) -> Held | None:
 
 def _paused(plan: Plan, bounds: Bounds) -> Held | None:
     targets = touched(plan) if bounds.policy is None else (bounds.policy.target, *touched(plan))
+    restores = gives_back(plan)
+    binding = {
+        Direction.ALL,
+        *([Direction.OUT] if restores else [Direction.IN] if plan.kind is PlanKind.SAVING else []),
+    }
     for pause in bounds.snapshot.pauses:
-        if pause.direction is not Direction.ALL:
+        if pause.direction not in binding or (restores and pause.release):
             continue
         if any(pause.concerns(target, plan.policy, bounds.now) for target in targets):
             why = f": {pause.reason}" if pause.reason else ""

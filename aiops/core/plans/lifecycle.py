@@ -25,7 +25,7 @@ from aiops.core.model import (
 )
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
-from aiops.core.plans.guards import Bounds, ruling, same, stopped
+from aiops.core.plans.guards import Bounds, gives_back, ruling, same, stopped
 from aiops.core.plans.operations import verbs
 
 KEPT_S = 3600.0
@@ -204,6 +204,8 @@ def kept_still(plan: Plan, bounds: Bounds) -> Plan:
     """Return a plan that has begun, held while something stands against it going on (S9)."""
     if plan.status not in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
         return replace(plan, held="") if plan.held else plan
+    if gives_back(plan):
+        return held(plan, stopped(plan, bounds), bounds.now)
     if bounds.policy is None and plan.status is PlanStatus.RUNNING:
         return held(plan, f"{plan.policy} is not in force any more; it can be rolled back", bounds.now)
     if bounds.mode.rank < Mode.APPROVE.rank and not plan.dry_run:
