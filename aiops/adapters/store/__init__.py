@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from aiops.adapters.store.alerts import Alerts
-from aiops.adapters.store.copying import Copied, backup, restore
+from aiops.adapters.store.audit import Audit, Sought
+from aiops.adapters.store.audit_check import Checked, Fault
+from aiops.adapters.store.copying import Copied, Said, backup, restore
 from aiops.adapters.store.database import (
     connect,
     ensure_schema,
@@ -25,7 +27,7 @@ from aiops.adapters.store.people import People
 from aiops.adapters.store.plans import Plans
 from aiops.adapters.store.promotions import Promotions
 from aiops.adapters.store.reading import Asked, Reader, Stored
-from aiops.adapters.store.retention import live_bytes, prune, used_bytes
+from aiops.adapters.store.retention import Keeping, live_bytes, prune, used_bytes
 from aiops.adapters.store.tables import REVISION
 from aiops.adapters.store.versions import Latest, Tally, Versions
 from aiops.errors import ConfigurationError
@@ -33,7 +35,22 @@ from aiops.errors import ConfigurationError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["REVISION", "Asked", "Copied", "Latest", "Store", "Stored", "Tally", "shown"]
+__all__ = [
+    "REVISION",
+    "Asked",
+    "Checked",
+    "Copied",
+    "Fault",
+    "Latest",
+    "Said",
+    "Sought",
+    "Store",
+    "Stored",
+    "Tally",
+    "shown",
+]
+AUDIT_S = 400 * 86_400.0
+"""How long the audit chain is kept where nothing else is said: a year, and the time to look at it."""
 
 
 @dataclass(slots=True)
@@ -49,6 +66,7 @@ class Store:
     versions: Versions
     alerts: Alerts
     plans: Plans
+    audit: Audit
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -75,7 +93,7 @@ class Store:
                 lock.close()
             raise
         roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine), Plans(engine))
-        return cls(url, engine, JournalWriter(engine, batch), *roles, lock, found)
+        return cls(url, engine, JournalWriter(engine, batch), *roles, Audit(engine), lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:
@@ -98,17 +116,18 @@ class Store:
             engine.dispose()
 
     @staticmethod
-    def restore(url: str, source: Path, *, replace: bool = False) -> Copied:
+    def restore(url: str, source: Path, *, replace: bool = False, said: Said | None = None) -> Copied:
         """Bring a backup into a store that nobody uses, whole or not at all; see `copying.restore`."""
         engine = connect(url)
         try:
-            return restore(engine, source, replace=replace)
+            return restore(engine, source, replace=replace, said=said)
         finally:
             engine.dispose()
 
-    def prune(self, now: float, max_age_s: float, max_bytes: int) -> dict[str, int]:
-        """Remove what is too old or too much; return rows removed by table."""
-        return prune(self.engine, now, max_age_s, max_bytes)
+    def prune(self, now: float, max_age_s: float, max_bytes: int, audit_s: float = AUDIT_S) -> dict[str, int]:
+        """Remove what is too old or too much; return rows removed by table. audit_s: the age of the audit chain."""
+        keeping = Keeping(audit_s=audit_s, signer=self.audit.signer)
+        return prune(self.engine, now, max_age_s, max_bytes, keeping)
 
     def used_bytes(self) -> int:
         """Return what the store takes on disk; raise StoreUnavailable."""

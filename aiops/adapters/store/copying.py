@@ -18,7 +18,7 @@ from sqlalchemy import URL, MetaData, create_engine, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from aiops.adapters.store import fence
+from aiops.adapters.store import audit, fence
 from aiops.adapters.store.database import (
     VERSION_TABLE,
     bring_up,
@@ -33,6 +33,8 @@ from aiops.adapters.store.database import (
     writing,
 )
 from aiops.adapters.store.tables import CLAIMS, FENCE, META, METADATA, REVISION
+from aiops.core.model import Instant
+from aiops.core.record.audit import AuditKind, Entry, Head
 from aiops.errors import ConfigurationError, InvalidInput, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -51,6 +53,14 @@ class Copied:
     revision: str
     epoch: int
     rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Who restores, and when: what the audit chain is told."""
+
+    by: str
+    at: Instant
 
 
 # -- backup ------------------------------------------------------------------------------------------------
@@ -139,7 +149,7 @@ def _into_place(temporary: Path, target: Path) -> None:
 # -- restore -----------------------------------------------------------------------------------------------
 
 
-def restore(engine: Engine, source: Path, *, replace: bool = False) -> Copied:
+def restore(engine: Engine, source: Path, *, replace: bool = False, said: Said | None = None) -> Copied:
     """Bring a backup into the store of an engine, of whichever kind, in one transaction.
 
     replace: in place of what is there. The fence never goes down, so that a leader of before stays fenced. Raises
@@ -153,12 +163,30 @@ def restore(engine: Engine, source: Path, *, replace: bool = False) -> Copied:
         try:
             with writing(engine) as connection, _to_itself(connection):
                 bring_up(connection)
+                before = audit.head_in(connection)
                 _make_room(connection, replace=replace)
                 _fill(given, connection)
+                if said is not None:
+                    audit.chain(connection, [_restored(said, before, audit.head_in(connection))])
                 copied = _told(connection, file)
         except SQLAlchemyError as err:
             raise StoreUnavailable(f"the restore failed, the store is as it was: {reason(err)}") from err
     return copied
+
+
+def _restored(said: Said, before: Head, after: Head) -> Entry:
+    """Return what the chain that was put in the place of another says of that."""
+    what = "put in the place of a chain that is not a part of it" if before.seq else "brought into an empty store"
+    return Entry(
+        at=said.at,
+        kind=AuditKind.STORE,
+        by=said.by,
+        subject="store",
+        did="restored",
+        before=f"{before.seq} {before.digest}",
+        after=f"{after.seq} {after.digest}",
+        said=f"a backup was {what}",
+    )
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from aiops.adapters.store import fence
+from aiops.adapters.store.audit import chain
+from aiops.adapters.store.audited import Auditor
 from aiops.adapters.store.carried import Carried, loaded, put
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.rows import (
@@ -53,6 +55,8 @@ from aiops.core.record.codec import from_text
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from aiops.core.record.audit import Entry
+
 _NO_EPOCH = -1
 """Of a writer whose claim did not succeed: nothing is in force under it."""
 
@@ -74,6 +78,7 @@ class _Batch:
         self.findings: dict[tuple[str, float], Row] = {}
         self.incidents: dict[str, Row] = {}
         self.plans: dict[str, Plan] = {}
+        self.audited: list[Entry] = []
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -91,6 +96,7 @@ class JournalWriter:
         self._digests: set[str] = set()
         self._latest: LoopState | None = None
         self._open: dict[tuple[str, float], Row] = {}
+        self._auditor = Auditor()
 
     # -- ports.Journal ---------------------------------------------------------------------------------
 
@@ -98,6 +104,7 @@ class JournalWriter:
         """Return the state that the last committed tick carried on; an empty one at first."""
         with translated("the state cannot be read"), self._engine.connect() as connection:
             state = self._stored = loaded(connection)
+        self._auditor.know(state)
         return state
 
     def epoch(self) -> int:
@@ -118,20 +125,25 @@ class JournalWriter:
             state = loaded(connection)
         self._epoch = epoch
         self._stored = state
+        self._auditor.lead(epoch)
+        self._auditor.know(state)
         return state
 
     def begin(self, tick: Tick, state: LoopState) -> None:
         """Write the tick, its decisions and its intents, with the state, before anything is sent."""
         batch, at = self._batch, tick.at
         batch.ticks.append({"id": tick.id, "at": at})
+        full = {decision.id: decision_row(decision) for decision in tick.decisions if decision.changed}
+        actions = [action_row(action) for action in tick.actions]
+        # what must be looked up for the chain is looked up before anything is gathered
+        batch.audited += self._auditor.ticked(tick, full, actions, self._engine)
+        batch.decisions.update(full)
         for decision in tick.decisions:
             batch.samples.append(sample_row(decision))
-            if decision.changed:
-                batch.decisions[decision.id] = decision_row(decision)
-            else:
+            if not decision.changed:
                 _, ticks = batch.runs.get(decision.id, (at, 0))
                 batch.runs[decision.id] = (at, ticks + 1)
-        batch.actions += [action_row(action) for action in tick.actions]
+        batch.actions += actions
         # how older actions ended is written with the state that has forgotten them, or a death in between would lose it
         batch.outcomes += [outcome_row(outcome) for outcome in tick.outcomes]
         self._note_findings(tick)
@@ -161,6 +173,7 @@ class JournalWriter:
         """Write what became of the actions, with the state that knows it."""
         self._batch.results += [result_row(result) for result in results]
         self._batch.outcomes += [outcome_row(outcome) for outcome in outcomes]
+        self._batch.audited += self._auditor.settled(results, outcomes)
         self._latest = state
         if self._every == 1 or any(result.status is not StepStatus.DRY_RUN for result in results):
             self.flush()
@@ -210,6 +223,8 @@ class JournalWriter:
             put(connection, INCIDENTS, ("id",), batch.incidents.values())
             if carried is not None:
                 carried.write(connection)
+            if batch.audited:
+                chain(connection, batch.audited)
         self._stored = stored if state is None else state
 
 

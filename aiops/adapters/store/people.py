@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
+from aiops.adapters.store.audit import chain
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import APPROVALS, PAUSES
 from aiops.core.ids import ulid
 from aiops.core.model import Approval, Direction, Instant, Pause
+from aiops.core.record.audit import AuditKind, Entry
 from aiops.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -44,20 +46,25 @@ class People:
             "release": pause.release,
             "ended_at": None,
         }
-        with translated("the pause cannot be written"), self._engine.begin() as connection:
+        with translated("the pause cannot be written"), writing(self._engine) as connection:
             connection.execute(insert(PAUSES), [row])
-            return _pause(connection.execute(select(PAUSES).where(PAUSES.c.id == pause_id)).one())
+            made = _pause(connection.execute(select(PAUSES).where(PAUSES.c.id == pause_id)).one())
+            chain(connection, [_begun(made)])
+        return made
 
-    def end_pause(self, pause_id: str, at: Instant) -> int:
+    def end_pause(self, pause_id: str, at: Instant, by: str = "") -> int:
         """End a pause, or all of them with `*`, and return how many ended; raise NotFound when none does."""
-        statement = update(PAUSES).where(PAUSES.c.ended_at.is_(None))
-        if pause_id != "*":
-            statement = statement.where(PAUSES.c.id.startswith(pause_id))
-        with translated("the pause cannot be ended"), self._engine.begin() as connection:
-            ended = connection.execute(statement.values(ended_at=at)).rowcount
+        meant = "" if pause_id == "*" else pause_id
+        standing = and_(PAUSES.c.ended_at.is_(None), PAUSES.c.id.startswith(meant, autoescape=True))
+        with translated("the pause cannot be ended"), writing(self._engine) as connection:
+            # held until this transaction ends: of two who end one pause, one does
+            ended = connection.execute(select(PAUSES).where(standing).with_for_update()).all()
+            ids = [row.id for row in ended]
+            connection.execute(update(PAUSES).where(PAUSES.c.id.in_(ids)).values(ended_at=at))
+            chain(connection, [_ended(row, at, by) for row in ended])
         if not ended and pause_id != "*":
             raise NotFound(f"there is no pause {pause_id} in force")
-        return ended
+        return len(ended)
 
     def approvals(self, since: Instant) -> tuple[Approval, ...]:
         """Return the answers that were given since."""
@@ -83,10 +90,47 @@ class People:
                 query = query.where(APPROVALS.c.by == approval.by)
             known = connection.execute(query.limit(1)).first()
             if known is None and insert_absent(connection, APPROVALS, [row]):
+                chain(connection, [_answered(approval)])
                 return
             known = known or connection.execute(query.limit(1)).one()
             said = "approved" if known.approved else "rejected"
             raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
+
+
+def _begun(pause: Pause) -> Entry:
+    until = pause.until if math.isfinite(pause.until) else None
+    detail = {"direction": pause.direction.value, "hold_at": pause.hold_at, "release": pause.release, "until": until}
+    return Entry(
+        at=pause.since,
+        kind=AuditKind.PAUSE,
+        by=pause.by,
+        subject=pause.scope,
+        ref=pause.id,
+        did="released" if pause.release else "stopped" if _stops_all(pause) else "paused",
+        said=pause.reason,
+        detail=detail,
+    )
+
+
+def _stops_all(pause: Pause) -> bool:
+    return pause.scope == "*" and pause.direction is Direction.ALL and pause.hold_at is None
+
+
+def _ended(row: Any, at: Instant, by: str) -> Entry:
+    said = f"paused by {row.by}: {row.reason}"
+    return Entry(at=at, kind=AuditKind.RESUME, by=by, subject=row.scope, ref=row.id, did="resumed", said=said)
+
+
+def _answered(approval: Approval) -> Entry:
+    return Entry(
+        at=approval.at,
+        kind=AuditKind.APPROVAL,
+        by=approval.by,
+        subject=approval.ask_id,
+        ref=approval.ask_id,
+        did="approved" if approval.approved else "rejected",
+        said=approval.reason,
+    )
 
 
 def _pause(row: Any) -> Pause:

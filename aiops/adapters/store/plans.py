@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from aiops.adapters.store.audit import chain
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import ORDERS, PLANS
 from aiops.core.model import Instant, Order, OrderKind, Plan
+from aiops.core.record.audit import AuditKind, Entry
 from aiops.core.record.codec import from_text
 from aiops.errors import InvalidInput, NotFound
 
@@ -63,13 +65,27 @@ class Plans:
             "to": order.to,
         }
         with translated("the order cannot be written"), writing(self._engine) as connection:
-            insert_absent(connection, ORDERS, [row])
+            if insert_absent(connection, ORDERS, [row]):
+                chain(connection, [_ordered(order)])
 
     def orders(self, now: Instant) -> tuple[Order, ...]:
         """Return the orders in force, oldest first."""
         query = select(ORDERS).where(ORDERS.c.expires_at > now).order_by(ORDERS.c.at, ORDERS.c.id)
         with translated("the orders cannot be read"), self._engine.connect() as connection:
             return tuple(_order(row) for row in connection.execute(query))
+
+
+def _ordered(order: Order) -> Entry:
+    return Entry(
+        at=order.at,
+        kind=AuditKind.ORDER,
+        by=order.by,
+        subject=order.subject,
+        ref=order.id,
+        did=order.kind.value,
+        after=order.to or None,
+        said=order.reason,
+    )
 
 
 def _order(row: Any) -> Order:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
 
+from aiops.adapters.store.audit import chain
 from aiops.adapters.store.database import translated, writing
 from aiops.adapters.store.tables import PROMOTIONS
 from aiops.core.ids import ulid
 from aiops.core.model import Mode, PolicyKey
+from aiops.core.record.audit import AuditKind, Entry, sum_of
 from aiops.core.versions import Promotion
 
 if TYPE_CHECKING:
@@ -66,7 +68,24 @@ def _added(connection: Connection, promotion: Promotion) -> Promotion:
     row = {**asdict(made), "mode": made.mode.value}
     row["id"] = ulid(at, "promotion", made.policy, made.spec_hash, made.mode.value, made.by)
     connection.execute(insert(PROMOTIONS), [row])
+    chain(connection, [_said(made, row["id"], known)])
     return made
+
+
+def _said(made: Promotion, ref: str, known: Any) -> Entry:
+    before = None if known is None else f"{known.spec_hash} {known.mode}"
+    return Entry(
+        at=made.at,
+        kind=AuditKind.PROMOTION,
+        by=made.by,
+        subject=made.policy,
+        ref=ref,
+        did="forced" if made.forced else "promoted",
+        before=before,
+        after=f"{made.spec_hash} {made.mode.value}",
+        said=made.reason,
+        sum=sum_of(f"{made.evidence}\n{made.document}".encode()),
+    )
 
 
 def _promotion(row: Any) -> Promotion:

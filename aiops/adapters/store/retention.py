@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, func, select, text
 
-from aiops.adapters.store.database import translated
+from aiops.adapters.store import audit
+from aiops.adapters.store.database import translated, writing
 from aiops.adapters.store.tables import (
     ACTIONS,
     ALERTS,
     APPROVALS,
+    AUDIT,
     CLAIMS,
     DECISIONS,
     DOCUMENTS,
@@ -29,13 +35,28 @@ from aiops.core.model import Instant
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from aiops.core.record.anchors import Signer
+
 _SHRINK = 0.8
 """When the store is too large, the oldest fifth of its time goes, again and again."""
 
 _ROUNDS = 20
+_CUT_EVERY_S = 86_400.0
+"""By age the chain is cut once a day: each cut leaves an anchor and a record."""
 
 
-def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int) -> dict[str, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How the audit chain is cut. audit_s: how long its records are kept at least as long as there is room.
+
+    signer: signs the anchor that stays in the place of what was cut.
+    """
+
+    audit_s: float
+    signer: Signer | None = None
+
+
+def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int, keeping: Keeping) -> dict[str, int]:
     """Remove what is too old, then the oldest of the rest while it is too large; return rows removed by table.
 
     Too large is what the rows take (`live_bytes`), and not the files: PostgreSQL's keep their size, and the room in
@@ -43,13 +64,18 @@ def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int) -> dic
     """
     with translated("the store cannot be pruned"):
         removed = _before(engine, now - max_age_s)
+        if _oldest_record(engine) < now - keeping.audit_s - _CUT_EVERY_S:
+            removed[AUDIT.name] = _cut(engine, now - keeping.audit_s, now, keeping)
         for _ in range(_ROUNDS):
             # what the files take is told at once, what the rows take must be added up
             if used_bytes(engine) <= max_bytes or live_bytes(engine) <= max_bytes:
                 break
             oldest = _oldest(engine)
-            gone = {} if oldest is None else _before(engine, now - (now - oldest) * _SHRINK)
-            if not gone:
+            if oldest is None:
+                break
+            before = now - (now - oldest) * _SHRINK
+            gone = {**_before(engine, before), AUDIT.name: _cut(engine, before, now, keeping)}
+            if not any(gone.values()):
                 break
             for name, count in gone.items():
                 removed[name] = removed.get(name, 0) + count
@@ -88,19 +114,41 @@ def _pages_in_use(engine: Engine) -> int:
 
 
 def _oldest(engine: Engine) -> Instant | None:
+    """Return since when there is a record; the chain may go back further than the ticks."""
     with engine.connect() as connection:
-        return connection.execute(select(func.min(TICKS.c.at))).scalar()
+        tick = connection.execute(select(func.min(TICKS.c.at))).scalar()
+    oldest = min(math.inf if tick is None else tick, _oldest_record(engine))
+    return oldest if math.isfinite(oldest) else None
+
+
+def _oldest_record(engine: Engine) -> Instant:
+    with engine.connect() as connection:
+        found = connection.execute(select(AUDIT.c.at).order_by(AUDIT.c.seq).limit(1)).scalar()
+    return math.inf if found is None else float(found)
+
+
+def _cut(engine: Engine, before: Instant, now: Instant, keeping: Keeping) -> int:
+    """Cut the chain; nothing while another process prunes."""
+    with writing(engine) as connection, _patient_alone(connection) as alone:
+        return audit.cut(connection, before, now, keeping.signer) if alone else 0
 
 
 def _before(engine: Engine, cut: Instant) -> dict[str, int]:
     """Remove what ended before; nothing while another process does the same."""
-    if engine.dialect.name == "sqlite":
-        with engine.begin() as connection:
-            return _remove(connection, cut)
+    with writing(engine) as connection, _patient_alone(connection) as alone:
+        return _remove(connection, cut) if alone else {}
+
+
+@contextmanager
+def _patient_alone(connection: Connection) -> Iterator[bool]:
+    """Let this transaction take long, and yield whether no other process prunes meanwhile."""
+    if connection.dialect.name == "sqlite":
+        yield True
+        return
     from aiops.adapters.store import postgres
 
-    with engine.begin() as connection, postgres.patient(connection):
-        return _remove(connection, cut) if postgres.alone_in_pruning(connection) else {}
+    with postgres.patient(connection):
+        yield postgres.alone_in_pruning(connection)
 
 
 def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
@@ -124,6 +172,7 @@ def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
     }
     kept = exists().where(DECISIONS.c.id == INPUTS.c.decision_id)
     gone[INPUTS.name] = _delete(connection, delete(INPUTS).where(~kept))
+    audit.say(connection, audit.PRUNED, repr(cut))
     used = select(DECISIONS.c.policy_digest).distinct()
     gone[DOCUMENTS.name] = _delete(connection, delete(DOCUMENTS).where(DOCUMENTS.c.digest.not_in(used)))
     return {name: count for name, count in gone.items() if count}

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 METADATA = MetaData()
-REVISION = "0006"
+REVISION = "0008"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
@@ -13,6 +25,7 @@ FENCE = "fence"
 
 _ID = String(26)
 _KEY = String(512)
+_PLACE = BigInteger().with_variant(Integer, "sqlite")
 
 META = Table("meta", METADATA, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
 
@@ -225,3 +238,54 @@ PROMOTIONS = Table(
     Column("document", Text, nullable=False),
     Index("promotions_by_policy", "policy", "at"),
 )
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("seq", _PLACE, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("subject", _KEY, nullable=False),
+    Column("ref", String(256), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("audit_by_kind", "kind", "seq"),
+)
+"""The chain. text: what is hashed; the columns before it are said in it, too."""
+
+ANCHORS = Table(
+    "anchors",
+    METADATA,
+    Column("seq", _PLACE, primary_key=True, autoincrement=False),
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+CURSORS = Table(
+    "cursors",
+    METADATA,
+    Column("name", String(128), primary_key=True),
+    Column("seq", _PLACE, nullable=False),
+    Column("lost", Integer, nullable=False),
+)
+"""How far whoever follows the chain has come. lost: what it never got, and has not been told of yet."""
+
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("route", String(64), primary_key=True),
+    Column("key", String(300), primary_key=True),
+    Column("group", Text, nullable=False),
+    Column("seq", _PLACE, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("told_at", Float),
+    Column("due_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What people are still to be told, by route, and what stands of which they were told."""
