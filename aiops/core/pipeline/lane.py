@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aiops.core.model import (
@@ -18,6 +20,7 @@ from aiops.core.model import (
     TargetState,
     Wanted,
 )
+from aiops.core.planning.doing import operations_of
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans.guards import namespace_of
 from aiops.core.plans.operations import verbs
@@ -51,6 +54,7 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
     asked += [one.wanted for one in state.groups.values()]
     asked += [one.wanted for one in state.ladders.values()]
     asked += [one.wanted for one in state.savings.values()]
+    asked += [one for policy in policies for one in _foreseen(policy, state)]
     for plan in state.plans.values():
         for step in plan.steps:
             asked += [verbs(one).wanted(one) for one in (step.operation, *step.undo)]
@@ -60,6 +64,14 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
     objects += [namespace_of(ref) for ref in around if ref.namespace]
     selections = {one.key: one for some in asked for one in some.selections}
     return Wanted(objects=tuple(dict.fromkeys(objects)), selections=tuple(selections.values()))
+
+
+def _foreseen(policy: PlanPolicy, state: LoopState) -> Iterator[Wanted]:
+    """Yield what a failover would touch, while users may be failing: seen before the plan, it begins a turn sooner."""
+    group = state.groups.get(policy.key)
+    if group is not None and math.isfinite(group.trouble_since):
+        for one in operations_of(policy):
+            yield verbs(one).wanted(one)
 
 
 def concerns(order: Order, policy: PlanPolicy) -> bool:
