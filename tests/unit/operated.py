@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiops.core.model import (
+    AwaitRemoval,
     CallWebhook,
     Cordon,
     DeletePod,
@@ -211,6 +212,7 @@ def operations(one: FakeApi) -> dict[str, Operation]:
         ),
         "cordon": Cordon(node=NODE),
         "drain": Drain(node=CORDONED, grace_s=30),
+        "await-removal": AwaitRemoval(node=CORDONED, uid="uid-Node-n2", by="Karpenter"),
         "restart": RestartWorkload(target=CHECKOUT, mark="P1-0"),
         "roll-back": RollBack(target=CHECKOUT, template_hash=hashes(one)[0]),
         "delete-pod": DeletePod(pod=POD, uid="uid-Pod-checkout-1"),

@@ -65,7 +65,7 @@ TAKEN_BACK = (
     "suspend",
     "sleep",
 )
-SENT = tuple(name for name in NAMES if name not in ("webhook", "notify"))
+SENT = tuple(name for name in NAMES if name not in ("webhook", "notify", "await-removal"))
 
 
 def asked(one, operation):
@@ -95,6 +95,33 @@ def reached(one, operation):
 
 def test_every_operation_has_verbs_and_is_tried_here():
     assert {type(one) for one in operations(api()).values()} == set(OPERATIONS)
+
+
+def test_a_node_is_waited_for_until_it_is_gone_or_another_has_its_name():
+    one = api()
+    operation = operations(one)["await-removal"]
+    does, looked = asked(one, operation)
+    assert does.refusal(operation, looked) is None
+    assert not does.requests(operation, looked, ORIGIN)
+    assert does.undo(operation, looked) == ()
+    assert does.reached(operation, looked) is False
+    one.objects[CORDONED]["metadata"]["uid"] = "another"
+    assert reached(one, operation) is True
+    del one.objects[CORDONED]
+    assert reached(one, operation) is True
+    one.unknown[CORDONED.key] = (Reason.CLUSTER_UNAVAILABLE, "down")
+    assert reached(one, operation) is None
+    assert refused(one, operation) is Reason.CLUSTER_UNAVAILABLE
+
+
+def test_a_node_that_is_gone_is_cordoned_no_more_and_there_is_nothing_to_take_back_s7():
+    one = api()
+    del one.objects[NODE]
+    assert reached(one, Cordon(node=NODE)) is False
+    assert reached(one, Cordon(node=NODE, unschedulable=False)) is True
+    one.unknown[NODE.key] = (Reason.CLUSTER_UNAVAILABLE, "down")
+    assert reached(one, Cordon(node=NODE)) is None
+    assert reached(one, Cordon(node=NODE, unschedulable=False)) is None
 
 
 @pytest.mark.parametrize("name", SENT)

@@ -82,6 +82,7 @@ GRANTED = {
     "delete-pod": {("shop", "create", "/pods/eviction", "")},
     "run-job": {("shop", "create", "batch/jobs", "")},
     "suspend": {("shop", "patch", "batch/cronjobs", "repair")},
+    "await-removal": set(),
     "webhook": set(),
     "notify": set(),
 }

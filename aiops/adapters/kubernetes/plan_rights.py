@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from aiops.adapters.kubernetes.rbac import instance_of
 from aiops.adapters.kubernetes.words import NAME, binding, named, plural, rule
 from aiops.core.model import (
+    AwaitRemoval,
     CallWebhook,
     Cordon,
     DeletePod,
@@ -158,7 +159,7 @@ class PlanRights:
             case RunJob(template=template):
                 # what is not there yet has no name to be granted by
                 self._grant(template, "jobs", ["create"])
-            case CallWebhook() | Notify():
+            case CallWebhook() | Notify() | AwaitRemoval():
                 return
             case unknown:
                 assert_never(unknown)

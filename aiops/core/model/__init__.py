@@ -6,6 +6,11 @@ Every value is frozen; change is a new value. Times are seconds since the Unix e
 names, unions are closed. Mappings are never changed after they were put into a value.
 """
 
+from aiops.core.model.budgeted import (
+    Allowance,
+    BudgetPeriod,
+    BudgetStanding,
+)
 from aiops.core.model.decided import (
     STAMP_MANAGER,
     Action,
@@ -77,6 +82,7 @@ from aiops.core.model.observed import (
     Workload,
 )
 from aiops.core.model.operations import (
+    AwaitRemoval,
     CallWebhook,
     Cordon,
     DeletePod,
@@ -176,13 +182,17 @@ __all__ = [
     "Aim",
     "Alert",
     "AlertStatus",
+    "Allowance",
     "Answer",
     "Answered",
     "Approval",
     "Ask",
     "Autoscaler",
+    "AwaitRemoval",
     "BlastRadius",
     "Bools",
+    "BudgetPeriod",
+    "BudgetStanding",
     "CallWebhook",
     "Calm",
     "Capacity",

@@ -73,6 +73,15 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitRemoval:
+    """Wait until an emptied node is gone; nothing is sent: `by` deletes it. uid: that node and no successor."""
+
+    node: TargetRef
+    uid: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartWorkload:
     """Roll a workload's pods as `kubectl rollout restart` does. mark: the restart's own id, written on the template."""
 
@@ -190,6 +199,7 @@ Operation: TypeAlias = (
     | SetResources
     | Cordon
     | Drain
+    | AwaitRemoval
     | RestartWorkload
     | RollBack
     | DeletePod

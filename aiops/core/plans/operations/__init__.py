@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiops.core.model import (
+    AwaitRemoval,
     CallWebhook,
     Cordon,
     DeletePod,
@@ -43,6 +44,7 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
     SetResources: set_resources.VERBS,
     Cordon: nodes.CORDON,
     Drain: nodes.DRAIN,
+    AwaitRemoval: nodes.AWAIT_REMOVAL,
     RestartWorkload: workloads.RESTART,
     RollBack: workloads.ROLL_BACK,
     DeletePod: nodes.DELETE_POD,

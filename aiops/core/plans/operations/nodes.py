@@ -1,10 +1,12 @@
-"""`Cordon`, `Drain` and `DeletePod`: nodes, and the pods that leave them by eviction."""
+"""`Cordon`, `Drain`, `AwaitRemoval` and `DeletePod`: nodes, and the pods that leave them by eviction."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from aiops.core.model import (
+    AwaitRemoval,
     Cordon,
     DeletePod,
     Drain,
@@ -50,7 +52,10 @@ class _Cordon:
 
     def reached(self, operation: Cordon, looked: Looked) -> bool | None:
         seen = found(looked, operation.node)
-        return None if seen is None else _cordoned(seen) is operation.unschedulable
+        if seen is None:
+            # a node that is gone is not cordoned any more: there is nothing to take back, and nothing of it stands
+            return None if absent(looked, operation.node) is not True else not operation.unschedulable
+        return _cordoned(seen) is operation.unschedulable
 
     def undo(self, operation: Cordon, looked: Looked) -> tuple[Cordon, ...] | None:
         seen = found(looked, operation.node)
@@ -125,6 +130,36 @@ class _Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class _AwaitRemoval:
+    shown: bool = True
+    again_s: float = math.inf
+
+    def wanted(self, operation: AwaitRemoval) -> Wanted:
+        return Wanted(objects=(operation.node,))
+
+    def requests(self, operation: AwaitRemoval, looked: Looked, origin: Origin) -> Requests:
+        del operation, looked, origin
+        return Requests()
+
+    def reached(self, operation: AwaitRemoval, looked: Looked) -> bool | None:
+        seen = found(looked, operation.node)
+        return absent(looked, operation.node) if seen is None else seen.uid != operation.uid
+
+    def undo(self, operation: AwaitRemoval, looked: Looked) -> tuple[AwaitRemoval, ...] | None:
+        del operation, looked
+        return ()
+
+    def refusal(self, operation: AwaitRemoval, looked: Looked) -> tuple[Reason, str] | None:
+        return looked.errors.get(operation.node.key)
+
+    def touches(self, operation: AwaitRemoval) -> tuple[TargetRef, ...]:
+        return (operation.node,)
+
+    def says(self, operation: AwaitRemoval) -> str:
+        return f"wait until {operation.by} has removed node {operation.node.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class _DeletePod:
     shown: bool = True
     again_s: float = 5.0
@@ -164,7 +199,7 @@ class _DeletePod:
         return f"delete Pod {operation.pod}"
 
 
-CORDON, DRAIN, DELETE_POD = _Cordon(), _Drain(), _DeletePod()
+CORDON, DRAIN, AWAIT_REMOVAL, DELETE_POD = _Cordon(), _Drain(), _AwaitRemoval(), _DeletePod()
 
 
 def pods_of(node: TargetRef) -> Selection:
