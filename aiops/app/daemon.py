@@ -91,10 +91,11 @@ class Daemon:
             self._telemetry.start()
         if settings.web.enabled:
             from aiops.app.live import LiveService
+            from aiops.web.locks.doors import fixed
             from aiops.web.server import WebServer
 
-            tokens = web_token(settings.web), webhook_token(settings.alertmanager)
-            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), *tokens)
+            doors = fixed(web_token(settings.web), webhook_token(settings.alertmanager))
+            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), doors)
             self._web.start()
             _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
         started(settings, built.viewer, self._exports.append)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiops.errors import CannotReach, InvalidInput, NoPermission, NotFound
+from aiops.web.cursors import MOST, written
+
+if TYPE_CHECKING:
+    import httpx
 
 _TIMEOUT_S = 30.0
 
@@ -25,7 +29,8 @@ class RemoteService:
 
     def decisions(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Return decisions, newest first."""
-        return self._list("GET", "decisions", params={k: v for k, v in asked.items() if v is not None})
+        filters = {key: value for key, value in asked.items() if key not in ("limit", "after") and value is not None}
+        return self._pages("decisions", filters, int(asked.get("limit") or 50), asked.get("after"))
 
     def decision(self, decision_id: str) -> dict[str, Any]:
         """Return the whole story of one decision."""
@@ -45,7 +50,7 @@ class RemoteService:
 
     def incidents(self, hours: float) -> list[dict[str, Any]]:
         """Return incidents with their suspects, newest first."""
-        return self._list("GET", "incidents", params={"hours": hours})
+        return self._list("GET", "incidents", params={"hours": hours, "limit": MOST})
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """Return one incident with everything that is known of it."""
@@ -65,7 +70,7 @@ class RemoteService:
 
     def plans(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Return plans, newest first."""
-        return self._list("GET", "plans", params=asked)
+        return self._list("GET", "plans", params={**asked, "limit": MOST})
 
     def plan(self, plan_id: str) -> dict[str, Any]:
         """Return one plan whole."""
@@ -75,9 +80,9 @@ class RemoteService:
         """Say something to a plan, or to a policy of plans."""
         return self._map("POST", "orders", json=wish)
 
-    def actions(self, limit: int) -> list[dict[str, Any]]:
-        """Return actions with their outcomes."""
-        return self._list("GET", "actions", params={"limit": limit})
+    def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
+        """Return actions with their outcomes, newest first."""
+        return self._pages("actions", {}, limit, after)
 
     def pauses(self) -> list[dict[str, Any]]:
         """Return the pauses in force."""
@@ -87,7 +92,7 @@ class RemoteService:
         """Begin a pause."""
         return self._map("POST", "pauses", json=wish)
 
-    def resume(self, pause_id: str) -> dict[str, Any]:
+    def resume(self, pause_id: str, by: str = "") -> dict[str, Any]:
         """End a pause."""
         return self._map("DELETE", f"pauses/{pause_id}")
 
@@ -127,19 +132,39 @@ class RemoteService:
         """Return what would be decided if something were otherwise."""
         return self._map("POST", "whatif", json=wish)
 
+    def _pages(
+        self, path: str, filters: dict[str, Any], limit: int, begins: tuple[float, str] | None
+    ) -> list[dict[str, Any]]:
+        """Return so many rows of a list that the daemon gives in pages."""
+        params: dict[str, Any] | None = {**filters, "limit": min(limit, MOST)}
+        if begins is not None:
+            params = {**(params or {}), "cursor": written(begins)}
+        rows: list[dict[str, Any]] = []
+        while True:
+            response = self._send("GET", path, params=params)
+            body = response.json()
+            if not isinstance(body, list):
+                raise self._foreign()
+            rows += body
+            following = response.links.get("next", {}).get("url")
+            if not following or len(rows) >= limit:
+                return rows[:limit]
+            path, params = following, None
+
     def _map(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        answer = self._ask(method, path, **kwargs)
+        answer = self._send(method, path, **kwargs).json()
         if not isinstance(answer, dict):
-            raise CannotReach(f"{self._server} does not answer like a daemon of aiops")
+            raise self._foreign()
         return answer
 
     def _list(self, method: str, path: str, **kwargs: Any) -> list[dict[str, Any]]:
-        answer = self._ask(method, path, **kwargs)
+        answer = self._send(method, path, **kwargs).json()
         if not isinstance(answer, list):
-            raise CannotReach(f"{self._server} does not answer like a daemon of aiops")
+            raise self._foreign()
         return answer
 
-    def _ask(self, method: str, path: str, **kwargs: Any) -> Any:
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """Return the answer to a request, which is JSON; raise our error for one that is no success."""
         import httpx
 
         try:
@@ -148,16 +173,21 @@ class RemoteService:
         except httpx.HTTPError as err:
             raise CannotReach(f"{self._server} cannot be reached: {err}") from err
         except ValueError as err:
-            raise CannotReach(f"{self._server} does not answer like a daemon of aiops") from err
+            raise self._foreign() from err
         if response.is_success:
-            return body
+            return response
         detail = str(body.get("detail", body)) if isinstance(body, dict) else str(body)
         match response.status_code:
-            case 401 | 403:
+            case 401:
+                raise NoPermission(f"{detail}; the command line shows the token of --token, or AIOPS_TOKEN")
+            case 403:
                 raise NoPermission(detail)
             case 404:
                 raise NotFound(detail)
-            case 400 | 422:
+            case 400 | 409 | 413 | 415 | 422:
                 raise InvalidInput(detail)
             case _:
                 raise CannotReach(f"{self._server}: {response.status_code} {detail}")
+
+    def _foreign(self) -> CannotReach:
+        return CannotReach(f"{self._server} does not answer like a daemon of aiops")

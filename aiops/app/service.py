@@ -156,9 +156,9 @@ class Service:
 
         return dict(self.store.alerts.note(alerts_of(message, time.time(), OWN)))
 
-    def actions(self, limit: int) -> list[dict[str, Any]]:
-        """Return actions with their outcomes, newest first."""
-        return self.store.reader.actions(limit)
+    def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
+        """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
+        return self.store.reader.actions(limit, after)
 
     # -- versions of policies ----------------------------------------------------------------------------
 
@@ -197,8 +197,8 @@ class Service:
         """Begin a pause; see `pause_of` for the fields."""
         return _plain_pause(self.store.people.add_pause(pause_of(wish, time.time())))
 
-    def resume(self, pause_id: str) -> dict[str, Any]:
-        """End a pause, or all with `*`."""
+    def resume(self, pause_id: str, by: str = "") -> dict[str, Any]:
+        """End a pause, or all with `*`; by: who does."""
         return {"ended": self.store.people.end_pause(pause_id, time.time())}
 
     def questions(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ class Answers(Protocol):
         ...
 
     def decisions(self, asked: Plain) -> list[Plain]:
-        """Return decisions, newest first."""
+        """Return decisions, newest first. Fields: policy, verdict, reason, text, since, until, after, limit."""
         ...
 
     def decision(self, decision_id: str) -> Plain:
@@ -54,8 +54,8 @@ class Answers(Protocol):
         """Take a message of Alertmanager's webhook; raise InvalidInput when it is malformed."""
         ...
 
-    def actions(self, limit: int) -> list[Plain]:
-        """Return actions with their outcomes."""
+    def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[Plain]:
+        """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         ...
 
     def pauses(self) -> list[Plain]:
@@ -66,8 +66,8 @@ class Answers(Protocol):
         """Begin a pause."""
         ...
 
-    def resume(self, pause_id: str) -> Plain:
-        """End a pause."""
+    def resume(self, pause_id: str, by: str = "") -> Plain:
+        """End a pause, or all with `*`."""
         ...
 
     def questions(self) -> list[Plain]:

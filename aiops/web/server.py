@@ -13,6 +13,7 @@ from aiops.web.api import application
 
 if TYPE_CHECKING:
     from aiops.web.contract import Answers
+    from aiops.web.locks.doors import Doors
 
 _BACKLOG = 128
 
@@ -47,10 +48,10 @@ class InThread:
 class WebServer(InThread):
     """The API and the page."""
 
-    def __init__(self, answers: Answers, address: tuple[str, int], token: str, webhook_token: str = "") -> None:
+    def __init__(self, answers: Answers, address: tuple[str, int], doors: Doors) -> None:
         listener = listen(address, "web")
         config = uvicorn.Config(
-            application(answers, token, webhook_token),
+            application(answers, doors),
             log_config=None,
             access_log=False,
             lifespan="off",

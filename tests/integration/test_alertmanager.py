@@ -17,6 +17,7 @@ from aiops.adapters.store import Store
 from aiops.app.service import Service
 from aiops.core.model import IncidentState
 from aiops.errors import SourceUnavailable
+from aiops.web.locks.doors import fixed
 from aiops.web.server import WebServer
 from tests.integration.alertmanager_server import running_alertmanager
 from tests.integration.prometheus_server import free_port
@@ -46,7 +47,7 @@ def store(tmp_path):
 @pytest.fixture
 def api(store):
     """The API with a token of its own for the webhook."""
-    server = WebServer(Service(store), ("127.0.0.1", 0), "", TOKEN)
+    server = WebServer(Service(store), ("127.0.0.1", 0), fixed("", TOKEN))
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop(5)
@@ -136,7 +137,8 @@ def test_what_is_no_alertmanager_is_said(api):
 
 
 def post(api: str, token: str = TOKEN, **how: object) -> httpx.Response:
-    return httpx.post(f"{api}/api/v1/alerts", headers={"Authorization": f"Bearer {token}"} if token else {}, **how)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    return httpx.post(f"{api}/api/v1/alerts", headers=headers, **how)
 
 
 def test_the_webhook_takes_its_own_token_and_that_token_takes_nothing_else_s10(api, store):
@@ -148,7 +150,7 @@ def test_the_webhook_takes_its_own_token_and_that_token_takes_nothing_else_s10(a
 
 
 def test_behind_a_token_for_everything_both_may_tell_alerts_and_only_one_may_pause_s10(store):
-    server = WebServer(Service(store), ("127.0.0.1", 0), "everything", TOKEN)
+    server = WebServer(Service(store), ("127.0.0.1", 0), fixed("everything", TOKEN))
     server.start()
     api = f"http://127.0.0.1:{server.port}"
     assert [post(api, token, json=MESSAGE).status_code for token in (TOKEN, "everything", "")] == [200, 200, 401]
@@ -157,8 +159,8 @@ def test_behind_a_token_for_everything_both_may_tell_alerts_and_only_one_may_pau
         httpx.post(f"{api}/api/v1/pauses", json=wish, headers={"Authorization": f"Bearer {token}"}).status_code
         for token in (TOKEN, "everything")
     ]
-    assert tries == [401, 201]
-    assert httpx.get(f"{api}/api/v1/alerts", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
+    assert tries == [403, 201]
+    assert httpx.get(f"{api}/api/v1/alerts", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 403
     server.stop(5)
 
 

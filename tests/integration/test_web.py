@@ -9,6 +9,7 @@ import pytest
 
 from aiops.adapters.store import Store
 from aiops.app.service import Service
+from aiops.web.locks.doors import fixed
 from aiops.web.server import WebServer
 from tests.builders import answer, snapshot
 from tests.unit.test_store import made
@@ -25,7 +26,7 @@ def service(tmp_path):
 
 @contextmanager
 def serving(service, token):
-    server = WebServer(service, ("127.0.0.1", 0), token)
+    server = WebServer(service, ("127.0.0.1", 0), fixed(token))
     server.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=10) as client:
         yield client
@@ -74,9 +75,12 @@ def test_without_a_token_no_foreign_name_and_no_foreign_form_gets_in_s10(client)
     assert form.status_code == 415
 
 
-def test_with_a_token_everything_but_the_empty_page_needs_it_s10(service):
+def test_with_a_token_everything_but_what_the_login_needs_is_closed_s10(service):
     with serving(service, "hush") as client:
-        assert client.get("/").status_code == 200
+        assert client.get("/static/style.css").status_code == 200
+        assert client.get("/").status_code == 401
+        sent = client.get("/?a=b", headers={"Accept": "text/html"})
+        assert (sent.status_code, sent.headers["location"]) == (303, "/login?next=%2F%3Fa%3Db")
         assert client.get("/api/v1/status").status_code == 401
         assert client.get("/api/v1/status", headers={"Authorization": "Bearer no"}).status_code == 401
         assert client.get("/api/v1/status", headers={"Authorization": "Bearer hush"}).status_code == 200

@@ -16,6 +16,7 @@ from aiops.app.settings import Settings
 from aiops.app.wiring import Built, build
 from aiops.core.model import Mode
 from aiops.web.api import application
+from aiops.web.locks.doors import Doors
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "simulators" / "demo"
@@ -26,7 +27,7 @@ class Web:
     """The API, asked without a socket."""
 
     def __init__(self, service: LiveService) -> None:
-        self._application = application(service, "")
+        self._application = application(service, Doors())
 
     def get(self, path: str, **asked: Any) -> httpx.Response:
         return asyncio.run(self._ask("GET", path, **asked))

@@ -40,7 +40,7 @@ from aiops.core.record.codec import from_text
 from aiops.errors import NotFound
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, Select
+    from sqlalchemy import ColumnElement, Engine, Select, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,18 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which decisions are looked for. policy: a key, or `namespace/name`."""
+    """Which decisions are looked for. policy: a key, or `namespace/name`. text: a part of the story.
+
+    after: time and id of the last one that was read, for the page that comes next.
+    """
 
     policy: str | None = None
     since: Instant | None = None
     until: Instant | None = None
     verdict: str | None = None
     reason: str | None = None
+    text: str | None = None
+    after: tuple[Instant, str] | None = None
     limit: int = 50
 
 
@@ -91,6 +96,10 @@ class Reader:
             query = query.where(DECISIONS.c.verdict == asked.verdict)
         if asked.reason is not None:
             query = query.where(DECISIONS.c.reason == asked.reason)
+        if asked.text is not None:
+            query = query.where(DECISIONS.c.story.contains(asked.text, autoescape=True))
+        if asked.after is not None:
+            query = query.where(_beyond(DECISIONS, asked.after))
         return self._rows(query.order_by(DECISIONS.c.at.desc(), DECISIONS.c.id).limit(asked.limit))
 
     def decision(self, prefix: str) -> Stored:
@@ -141,12 +150,15 @@ class Reader:
             raise NotFound(f"there is no policy with digest {digest} in the store")
         return str(row.body)
 
-    def actions(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Return actions as plain rows with their last outcome, newest first."""
+    def actions(self, limit: int = 50, after: tuple[Instant, str] | None = None) -> list[dict[str, Any]]:
+        """Return actions as plain rows with their last outcome, newest first. after: see `Asked`."""
         columns = [column for column in ACTIONS.columns if column.name != "body"]
         ended = select(OUTCOMES.c.kind).where(OUTCOMES.c.action_id == ACTIONS.c.id)
         outcome = ended.order_by(OUTCOMES.c.at.desc()).limit(1).scalar_subquery().label("outcome")
-        return self._rows(select(*columns, outcome).order_by(ACTIONS.c.at.desc(), ACTIONS.c.id).limit(limit))
+        query = select(*columns, outcome)
+        if after is not None:
+            query = query.where(_beyond(ACTIONS, after))
+        return self._rows(query.order_by(ACTIONS.c.at.desc(), ACTIONS.c.id).limit(limit))
 
     def findings(self, since: Instant, limit: int = 100) -> list[dict[str, Any]]:
         """Return findings that were open since, newest first."""
@@ -246,6 +258,12 @@ class Reader:
     def _first(self, query: Select[Any]) -> Any:
         with translated("the store cannot be read"), self._engine.connect() as connection:
             return connection.execute(query).first()
+
+
+def _beyond(table: Table, after: tuple[Instant, str]) -> ColumnElement[bool]:
+    """Return what holds of rows that come later in a list: newest first, by id among those of one time."""
+    at, row_id = after
+    return (table.c.at < at) | ((table.c.at == at) & (table.c.id > row_id))
 
 
 def _state(row: Mapping[str, Any], newest: Instant | None) -> str:

@@ -1,0 +1,37 @@
+"""What every answer and wish of the API has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_HOURS = 24 * 31
+LONGEST_NAME = 512
+LONGEST_REASON = 500
+MOST_AT = 1e11
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+MAYBE_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""Without control characters: neither a log nor a terminal nor a database is to meet one."""
+
+
+class Answer(BaseModel):
+    """What is answered: fields may be added in a later version, none is taken away within v1."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Wish(BaseModel):
+    """What is asked for: an unknown field is an error, for it would be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+_NAME = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
+PlainName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=_NAME)]
+"""The name of a scope, a policy, a target or a plan."""
+
+Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+"""A reason in words."""
+
+By = Annotated[str | None, Field(max_length=256, deprecated=True, description="Ignored: who calls is who says so.")]

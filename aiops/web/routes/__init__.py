@@ -1,0 +1,20 @@
+"""The API by resource. A new one is a file with `router`, a line here, and one for each door in `locks/access.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from aiops.web.contract import Answers
+from aiops.web.routes import decisions, people, plans, seen, session, status, versions
+
+ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
+    status.router,
+    decisions.router,
+    seen.router,
+    people.router,
+    plans.router,
+    versions.router,
+    session.router,
+)
