@@ -55,6 +55,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.RATE: "a rate policy of `behavior`",
     Reason.COOLDOWN: "the last change in this direction is too recent",
     Reason.BUDGET: "changesPerHour is used up",
+    Reason.COST_BUDGET: "a CostBudget holds growth: too much would be spent",
     Reason.DISRUPTION_BUDGET: "a PodDisruptionBudget's minAvailable",
     Reason.IN_FLIGHT: "the last change was not seen to take effect yet",
     Reason.ROLLOUT: "a rollout of the target is under way",
@@ -77,6 +78,10 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.EXPIRED: "the request would have come too late",
     Reason.BUG: "a bug; it holds this policy alone",
 }
+
+
+MOST_WORDS = 40
+"""A longer list of what may be written is no help to anybody who reads it."""
 
 
 def reference() -> str:
@@ -197,7 +202,8 @@ def _duration(seconds: float) -> str:
 
 
 def _words(values: list[Any]) -> str:
-    return ", ".join(f"`{one}`" for one in values)
+    told = [f"`{one}`" for one in values]
+    return ", ".join(told) if len(told) <= MOST_WORDS else f"one of {len(told)}, such as {', '.join(told[:3])}"
 
 
 def _anchor(kind: str, name: str) -> str:

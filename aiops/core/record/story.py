@@ -28,8 +28,10 @@ from aiops.core.model import (
     Verdict,
     VerdictWord,
     Wait,
+    Weighed,
     Workload,
 )
+from aiops.core.money.newsvendor import Stakes
 
 _HEADLINES = {
     VerdictWord.STEADY: "STEADY",
@@ -132,6 +134,8 @@ def _lines(told: Told) -> Iterator[str]:
     yield _line("saw", _saw(told, proposal.need))
     yield _line("expects", _expects(told, proposal.need))
     yield _line("need", _need(proposal))
+    if proposal.need.price is not None:
+        yield _line("price", _price(proposal.need.price, proposal.expectation.risk_after, told.unit))
     yield _line("limits", " · ".join(f"{r.guard}: {_ruled(r)}" for r in verdict.rulings) or "none")
     bound = verdict.binding
     yield _line("bound by", f"{bound.guard}: {_detail(bound)}" if bound is not None else "nothing")
@@ -220,6 +224,43 @@ def _expects_soon(soon: Nowcast, told: Told, lead: str) -> str:
 
 def _skill(forecast: Forecast) -> str:
     return "" if forecast.skill is None else f", skill {forecast.skill:.2f} against seasonal naive"
+
+
+def _price(price: Weighed, risk: float | None, unit: str) -> str:
+    """Return the sum: what one replica more costs, and what it would save. risk: of too few, after the decision."""
+    money, late = price.currency, f"{price.violated_request:g} {price.currency} a late request"
+    if price.replica_hour is None or price.short_ratio is None or price.served_ratio is None:
+        known = "" if price.replica_hour is None else f"a replica costs {price.replica_hour:g} {money}/h, "
+        return f"{known}{late}: {price.gap or 'not known'}; served as if there were no prices"
+    stakes = Stakes(
+        replica_usd_per_hour=price.replica_hour,
+        violated_usd=price.violated_request,
+        carried=price.carried,
+        steepness=price.steepness,
+    )
+    steep = f" x {price.steepness:.3g} late for each too many" if price.steepness > 1.0 else ""
+    parts = [
+        f"one replica more costs {price.replica_hour:g} {money}/h ({price.source})",
+        f"saves {stakes.saved_usd_per_hour:,.4g} {money}/h while there is one too few "
+        f"({price.carried:.4g} {unit or '/s'} x 3600 s{steep} x {late})",
+        f"pays while that is so for more than {price.short_ratio:.3%} of the time",
+        f"served p{100.0 * price.served_ratio:.6g}{_limited(price)}",
+    ]
+    if risk is not None:
+        parts.append(f"at a risk of {risk:.3%} one more would save {risk * stakes.saved_usd_per_hour:.3g} {money}/h")
+    return " · ".join(parts)
+
+
+def _limited(price: Weighed) -> str:
+    match price.limit:
+        case "slo":
+            return " (the SLO's own, money sells none of it)"
+        case "median":
+            return " (no less than the median)"
+        case "evidence":
+            return " (no rarer error can be told)"
+        case _:
+            return ""
 
 
 def _need(proposal: Proposal) -> str:
