@@ -23,6 +23,7 @@ from aiops.app.commands import (
     rehearse,
     report,
     store,
+    tokens,
     watch,
     why,
 )
@@ -40,6 +41,7 @@ app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
 app.add_typer(plans.plans, name="plans")
 app.add_typer(plans.failover, name="failover")
+app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(report.report, name="report")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(watch.watch, name="watch")

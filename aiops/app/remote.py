@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aiops.errors import CannotReach, InvalidInput, NoPermission, NotFound
 from aiops.web.cursors import MOST, written
@@ -43,6 +44,18 @@ class RemoteService:
     def series(self, policy: str, hours: float) -> dict[str, Any]:
         """Return the curves of a policy."""
         return self._map("GET", "series", params={"policy": policy, "hours": hours})
+
+    def policies(self) -> list[dict[str, Any]]:
+        """Return every policy with what it decided last."""
+        return self._list("GET", "policies")
+
+    def timeline(self, policy: str, hours: float) -> dict[str, Any]:
+        """Return one policy over time."""
+        return self._map("GET", "timeline", params={"policy": policy, "hours": hours})
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return failover groups with the health of their sites."""
+        return self._list("GET", "groups")
 
     def findings(self, hours: float) -> dict[str, Any]:
         """Return findings and incidents."""
@@ -131,6 +144,18 @@ class RemoteService:
     def whatif(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Return what would be decided if something were otherwise."""
         return self._map("POST", "whatif", json=wish)
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """Return every bearer token, without what it is."""
+        return self._list("GET", "tokens")
+
+    def create_token(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Make a token, and return it this once."""
+        return self._map("POST", "tokens", json={key: value for key, value in wish.items() if key != "by"})
+
+    def revoke_token(self, token: str, by: str) -> dict[str, Any]:  # noqa: ARG002 -- the daemon knows who calls
+        """Take a token back."""
+        return self._map("DELETE", f"tokens/{quote(token, safe='')}")
 
     def _pages(
         self, path: str, filters: dict[str, Any], limit: int, begins: tuple[float, str] | None

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking, explaining, plan_desk
+from aiops.app import asking, explaining, plan_desk, viewing
 from aiops.app.asking import Known
 from aiops.app.replay import replay
+from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
-from aiops.core.model import Approval, Direction, Effect, IncidentState, Inputs, Pause
+from aiops.core.model import Approval, Direction, Effect, Forecast, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
 from aiops.core.record.story import Told, explanation
@@ -32,6 +33,7 @@ class Service:
     def __init__(self, store: Store, terms: Terms | None = None) -> None:
         self.store = store
         self.versions = Versions(store, terms or Terms(), time.time)
+        self.access = Tokens(store.access, time.time)
 
     def now(self) -> float:
         """Return the loop's time: the last tick's, as the record has it."""
@@ -120,6 +122,23 @@ class Service:
         now = self.now()
         return self.store.reader.series(policy, now - hours * HOUR_S, now)
 
+    def policies(self) -> list[dict[str, Any]]:
+        """Return every policy that ever decided, with its newest decision."""
+        return viewing.policies(self.store)
+
+    def timeline(self, policy: str, hours: float) -> dict[str, Any]:
+        """Return one policy over the last hours: curves, wishes, anomalies and actions."""
+        now = self.now()
+        return viewing.timeline(self.store, policy, (now - hours * HOUR_S, now), self.foreseen(policy))
+
+    def foreseen(self, policy: str) -> Forecast | None:
+        """Return what is forecast for a policy now: the record alone does not know it."""
+        return None
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return failover groups with the health of their sites, as they were last written."""
+        return viewing.groups(self.store.views.groups())
+
     def findings(self, hours: float) -> dict[str, Any]:
         """Return findings and incidents of the last hours."""
         since = self.now() - hours * HOUR_S
@@ -199,7 +218,7 @@ class Service:
 
     def resume(self, pause_id: str, by: str = "") -> dict[str, Any]:
         """End a pause, or all with `*`; by: who does."""
-        return {"ended": self.store.people.end_pause(pause_id, time.time())}
+        return {"ended": self.store.people.end_pause(pause_id, time.time(), by)}
 
     def questions(self) -> list[dict[str, Any]]:
         """Return what waits for a person's yes."""
@@ -252,6 +271,20 @@ class Service:
         """Pause a scope and hand back what stands there; the loop does it at its next tick (S9)."""
         reason = str(wish.get("reason") or "released")
         return self.pause({**wish, "release": True, "reason": reason, "direction": "all"})
+
+    # -- access ----------------------------------------------------------------------------------------
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """Return every bearer token, without what it is."""
+        return self.access.listed()
+
+    def create_token(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Make a token, and return it this once; see `Tokens.create` for the fields."""
+        return self.access.create(wish)
+
+    def revoke_token(self, token: str, by: str) -> dict[str, Any]:
+        """Take a token back."""
+        return self.access.revoke(token, by)
 
 
 def pause_of(wish: dict[str, Any], now: float) -> Pause:

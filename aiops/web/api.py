@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 
-from aiops.web import problems
+from aiops.web import pages, problems
 from aiops.web.conditional import Conditional
 from aiops.web.contract import Answers
 from aiops.web.locks.access import API
 from aiops.web.locks.doors import Doors
 from aiops.web.locks.gate import Gate
+from aiops.web.locks.login import login_routes
 from aiops.web.locks.shield import Bounds, Intake, Shield
 from aiops.web.routes import ROUTERS
-
-STATIC = Path(__file__).parent / "static"
 
 
 def application(answers: Answers, doors: Doors, bounds: Bounds | None = None) -> FastAPI:
@@ -29,11 +24,8 @@ def application(answers: Answers, doors: Doors, bounds: Bounds | None = None) ->
     for router in ROUTERS:
         app.include_router(router(answers), prefix=API)
 
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html")
-
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    pages.register(app, answers)
+    app.include_router(login_routes(doors))
     _lock(app, doors, bounds or Bounds())
     return app
 

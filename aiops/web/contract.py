@@ -30,6 +30,18 @@ class Answers(Protocol):
         """Return the curves of a policy."""
         ...
 
+    def policies(self) -> list[Plain]:
+        """Return every policy with what it decided last."""
+        ...
+
+    def timeline(self, policy: str, hours: float) -> Plain:
+        """Return one policy over time: curves, wishes, anomalies, actions, and what is forecast."""
+        ...
+
+    def groups(self) -> list[Plain]:
+        """Return failover groups with the health of their sites as each vantage point sees it."""
+        ...
+
     def findings(self, hours: float) -> Plain:
         """Return findings and incidents."""
         ...
@@ -116,4 +128,16 @@ class Answers(Protocol):
 
     def whatif(self, wish: Plain) -> Plain:
         """Return what would be decided if something were otherwise; changes nothing."""
+        ...
+
+    def tokens(self) -> list[Plain]:
+        """Return every bearer token, without what it is."""
+        ...
+
+    def create_token(self, wish: Plain) -> Plain:
+        """Make a token, and return it this once."""
+        ...
+
+    def revoke_token(self, token: str, by: str) -> Plain:
+        """Take a token back."""
         ...

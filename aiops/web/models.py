@@ -10,6 +10,7 @@ MAX_HOURS = 24 * 31
 LONGEST_NAME = 512
 LONGEST_REASON = 500
 MOST_AT = 1e11
+TEN_YEARS_S = 10 * 366 * 86400.0
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 MAYBE_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """Without control characters: neither a log nor a terminal nor a database is to meet one."""

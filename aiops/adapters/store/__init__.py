@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from aiops.adapters.store.access import Access
 from aiops.adapters.store.alerts import Alerts
 from aiops.adapters.store.audit import Audit, Sought
 from aiops.adapters.store.audit_check import Checked, Fault
@@ -67,6 +68,7 @@ class Store:
     alerts: Alerts
     plans: Plans
     audit: Audit
+    access: Access
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
     """The revision of the schema as it was found; None for a store that was made."""
@@ -93,7 +95,7 @@ class Store:
                 lock.close()
             raise
         roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine), Plans(engine))
-        return cls(url, engine, JournalWriter(engine, batch), *roles, Audit(engine), lock, found)
+        return cls(url, engine, JournalWriter(engine, batch), *roles, Audit(engine), Access(engine), lock, found)
 
     @classmethod
     def existing(cls, url: str) -> Store:

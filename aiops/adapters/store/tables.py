@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"

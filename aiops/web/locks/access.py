@@ -12,13 +12,14 @@ from functools import lru_cache
 from starlette.routing import compile_path
 
 from aiops.web.locks.roles import Role
+from aiops.web.pages.paths import PATHS
 
 API = "/api/v1"
 ALERTS = f"{API}/alerts"
 
 ACCESS: Mapping[tuple[str, str], Role] = {
     # -- pages ---------------------------------------------------------------
-    ("GET", "/"): Role.VIEWER,
+    **{("GET", path): Role.VIEWER for path in PATHS},
     ("GET", "/static/{path:path}"): Role.PUBLIC,
     # -- coming and going ----------------------------------------------------
     ("GET", "/login"): Role.PUBLIC,
@@ -32,6 +33,9 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/decisions/{decision_id}"): Role.VIEWER,
     ("GET", "/api/v1/decisions/{decision_id}/replay"): Role.VIEWER,
     ("GET", "/api/v1/series"): Role.VIEWER,
+    ("GET", "/api/v1/policies"): Role.VIEWER,
+    ("GET", "/api/v1/timeline"): Role.VIEWER,
+    ("GET", "/api/v1/groups"): Role.VIEWER,
     ("GET", "/api/v1/actions"): Role.VIEWER,
     ("GET", "/api/v1/effects"): Role.VIEWER,
     ("GET", "/api/v1/findings"): Role.VIEWER,
@@ -55,6 +59,10 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("POST", "/api/v1/orders"): Role.OPERATOR,
     ("POST", "/api/v1/release"): Role.OPERATOR,
     ("POST", "/api/v1/promotions"): Role.OPERATOR,
+    # -- giving access -----------------------------------------------------------
+    ("GET", "/api/v1/tokens"): Role.ADMIN,
+    ("POST", "/api/v1/tokens"): Role.ADMIN,
+    ("DELETE", "/api/v1/tokens/{token_id}"): Role.ADMIN,
     # -- telling -----------------------------------------------------------------
     ("POST", "/api/v1/alerts"): Role.HOOK,
 }

@@ -178,7 +178,7 @@ def _not_meant(request: Request, caller: Caller) -> Response | None:
         return None
     headers, api = request.headers, path_of(request).startswith(f"{access.API}/")
     json = headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-    if caller.csrf:
+    if caller.csrf and path_of(request) != "/login":  # where nobody is signed in yet, and which looks for itself
         if not same_origin(headers):
             return problem(403, "this was sent from a foreign page", code=Code.FOREIGN)
         shown = headers.get(CSRF_HEADER, "")

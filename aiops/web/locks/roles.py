@@ -47,7 +47,8 @@ class How(StrEnum):
 class Principal:
     """Who calls. name: one person or program, the same in every process. key: the credential, for what is to end it.
 
-    shared: several people may stand behind it, so that it counts as one of them and never as two.
+    shared: several people may stand behind it, so that it counts as one of them and never as two. expires_at: when the
+    credential ends, None for never.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Principal:
     how: How
     key: str = ""
     shared: bool = False
+    expires_at: float | None = None
 
     def may(self, role: Role) -> bool:
         """Return whether this role is enough for a door; that of a hook is for its own role, or for who may steer."""

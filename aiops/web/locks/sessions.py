@@ -6,8 +6,6 @@ is slow to compute protects words that people make up, which are never kept here
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 import threading
 import time
@@ -16,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiops.core.model.access import KeptSession
+from aiops.web.locks.digests import csrf, digest
 from aiops.web.locks.roles import How, Principal, Role
 
 BYTES = 32
@@ -89,9 +88,9 @@ class Sessions:
     longest_s: float = 12 * 3600.0
     now: Callable[[], float] = time.time  # noqa: TID251 -- people's clock, which a test replaces
 
-    def begin(self, principal: Principal, until: float | None = None) -> str:
-        """Return the cookie of a new session; until: when the credential ends that it came by."""
-        cookie, at = secrets.token_urlsafe(BYTES), self.now()
+    def begin(self, principal: Principal) -> str:
+        """Return the cookie of a new session, which does not outlast the credential that it came by."""
+        cookie, at, until = secrets.token_urlsafe(BYTES), self.now(), principal.expires_at
         expires_at = at + self.longest_s if until is None else min(at + self.longest_s, until)
         self.keeper.add(
             KeptSession(
@@ -127,13 +126,3 @@ class Sessions:
     def end(self, cookie: str) -> None:
         """End the session of a cookie."""
         self.keeper.end(digest(cookie))
-
-
-def digest(secret: str) -> str:
-    """Return what is kept of a secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def csrf(cookie: str) -> str:
-    """Return what changes of a session must show: who does not know the cookie cannot say it, and it tells nothing."""
-    return hmac.new(cookie.encode("utf-8", "surrogateescape"), b"csrf", hashlib.sha256).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from aiops.web.contract import Answers
-from aiops.web.routes import decisions, people, plans, seen, session, status, versions
+from aiops.web.routes import decisions, people, plans, seen, session, status, tokens, versions, views
 
 ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     status.router,
@@ -16,5 +16,7 @@ ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     people.router,
     plans.router,
     versions.router,
+    views.router,
     session.router,
+    tokens.router,
 )

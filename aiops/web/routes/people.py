@@ -9,12 +9,11 @@ from pydantic import Field
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import Answer, By, PlainName, Said, Wish
+from aiops.web.models import TEN_YEARS_S, Answer, By, PlainName, Said, Wish
 from aiops.web.routes.resource import Resource
 
 PauseId = Annotated[str, Path(max_length=26, pattern=r"^(\*|[0-9A-Za-z]+)$", description="An id, its beginning, or *.")]
 AskId = Annotated[str, Path(max_length=26, pattern="^[0-9A-Za-z]+$", description="An id, or its beginning.")]
-TEN_YEARS_S = 10 * 366 * 86400.0
 
 
 class Pause(Answer):
