@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -54,20 +54,26 @@ class CronWindow:
         self._known[:] = [self._stretch(at)]
         return self._known[0][2]
 
-    def _stretch(self, at: Instant) -> tuple[Instant, Instant, Instant | None]:
-        """Return from when to when the answer stays, and the answer."""
+    def next_start(self, at: Instant) -> Instant:
+        """Return when it begins next after `at`; infinite when it never does within a year."""
+        return next((begins for begins in self._starts(at, 0.0) if begins > at), math.inf)
+
+    def _starts(self, at: Instant, back_s: float) -> Iterator[Instant]:
+        """Yield its beginnings from `back_s` before `at` on, as far as they matter."""
         from cronsim import CronSim
 
-        zone = ZoneInfo(self.zone)
-        now = datetime.fromtimestamp(at, UTC).astimezone(zone)
-        starts = CronSim(self.text, (now - timedelta(seconds=self.duration_s)).replace(second=0, microsecond=0))
-        until: Instant | None = None
-        for start in starts:
+        now = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(self.zone))
+        for start in CronSim(self.text, (now - timedelta(seconds=back_s)).replace(second=0, microsecond=0)):
             begins = start.timestamp()
             if begins > at + _FAR_S:
-                break
-            if self.calendar is not None and self.calendar.has(start.date()) is not self.only:
-                continue
+                return
+            if self.calendar is None or self.calendar.has(start.date()) is self.only:
+                yield begins
+
+    def _stretch(self, at: Instant) -> tuple[Instant, Instant, Instant | None]:
+        """Return from when to when the answer stays, and the answer."""
+        until: Instant | None = None
+        for begins in self._starts(at, self.duration_s):
             if begins > at:
                 return at, begins if until is None else min(until, begins), until
             if begins + self.duration_s > at:

@@ -10,7 +10,6 @@ from aiops.core.plans.operations.resting import (
     MARK,
     PAUSED,
     RECORD,
-    Rest,
     SleepRecord,
     ignored_by_gitops,
     rest,
@@ -87,10 +86,8 @@ class _Sleep:
             was = shown(operation.lever, operation.seen)
             said = f"{operation.lever.value} is {shown(operation.lever, now.value)}, and was {was} when it was planned"
             return Reason.MANUAL_OVERRIDE, f"{seen.ref.kind} {seen.ref}: {said}"
-        return (
-            _others_rest(now, operation)
-            or steered(operation.target, operation.lever, operation.to, looked)
-            or (None if ignored_by_gitops(seen, operation.lever) else gitops(seen))
+        return steered(operation.target, operation.lever, operation.to, looked) or (
+            None if ignored_by_gitops(seen, operation.lever) else gitops(seen)
         )
 
     def touches(self, operation: Sleep) -> tuple[TargetRef, ...]:
@@ -126,7 +123,10 @@ class _Wake:
         seen = found(looked, operation.object)
         if seen is None:
             return None if absent(looked, operation.object) is None else True
-        return seen.uid != operation.uid or rest(seen, operation.lever).plan != operation.mark
+        now = rest(seen, operation.lever)
+        # where every trace was taken away by hand, only the value tells
+        woken = now.plan != operation.mark or (not operation.mark and now.value != operation.to)
+        return seen.uid != operation.uid or woken
 
     def undo(self, operation: Wake, looked: Looked) -> tuple[Wake, ...] | None:
         del operation
@@ -176,19 +176,12 @@ def scaled_objects_of(target: TargetRef, looked: Looked) -> tuple[SeenObject, ..
 
 def paused_by_a_person(scaled: SeenObject) -> bool:
     """Return whether somebody holds a ScaledObject where it is."""
-    return at(scaled.body, "metadata", "annotations", PAUSED) == "true"
+    return bool(at(scaled.body, "metadata", "annotations", PAUSED) == "true")
 
 
 def _points_at(scaled: SeenObject, target: TargetRef) -> bool:
     aim = at(scaled.body, "spec", "scaleTargetRef")
-    return (at(aim, "kind") or "Deployment", at(aim, "name")) == (target.kind, target.name)
-
-
-def _others_rest(now: Rest, operation: Sleep) -> tuple[Reason, str] | None:
-    """Refuse to write over what a record that is not this policy's, or cannot be read, is needed for."""
-    if now.broken and not now.mark:
-        return Reason.OWNED, f"{operation.object.kind} {operation.object}: {now.broken}"
-    return None
+    return bool((at(aim, "kind") or "Deployment", at(aim, "name")) == (target.kind, target.name))
 
 
 def _named(operation: Sleep | Wake) -> str:

@@ -1,0 +1,1 @@
+"""Letting workloads rest and waking them, whoever says when."""
