@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aiops.core.capacity import PODS, Capacities, Load
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
-from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, Stakes, steepness
+from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, TAIL_SCALES, Stakes, steepness
 from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
@@ -162,21 +162,25 @@ class Lookahead:
         self.margins.follow(self.nowcasts.scaled_errors[1], broken)
 
     def _worth(self, seen: Sequence[Demand]) -> F64:
-        """Return float64[n], the share of the time in which it pays to be short; NaN without prices or capacity."""
+        """Return float64[n], the share of the time in which it pays to be short; NaN while that is not known."""
         worth = np.full(len(seen), np.nan)
         requests = np.array([one.worth_requests for one in seen])
         if not np.isfinite(requests).any():
             return worth
         full = self.capacities.full_ratio(np.maximum(self._ready, 1.0))
+        views = self.nowcasts.ahead()
+        demand = np.exp(views.log_demand[1])
+        tail = TAIL_SCALES * views.scale[1] * demand
         for row in np.flatnonzero(np.isfinite(requests)).tolist():
             given, learnt = self._rows[row].per_replica, bool(self.capacities.learned[row])
-            if not given and not learnt:
+            if not (given or learnt) or not math.isfinite(demand[row] + tail[row]):
                 continue
+            carried = given or float(self.capacities.busy[row] * full[row])
             stakes = Stakes(
                 replica_usd_per_hour=float(requests[row]),
                 violated_usd=1.0,
-                carried=given or float(self.capacities.busy[row] * full[row]),
-                steepness=1.0 if given else steepness(float(full[row])),
+                carried=carried,
+                steepness=steepness(float(demand[row]), carried, float(tail[row])),
             )
             worth[row] = max(stakes.short_ratio, LEAST_SHORT_RATIO)
         return worth

@@ -50,33 +50,43 @@ def seen(prices: PriceBook | None = None, demand: float = 200.0, ahead: float = 
     )
 
 
+LATE_EACH = 17 * (1 - math.exp(-CARRIED * math.log(5.0) / 100.0))
+"""Of a forecast of 850 in the middle, which 17 replicas carry, 1000 at p95 and 1100 at p99."""
+
+
 def short_for(ratio: float) -> ObjectivePrice:
-    """Return prices at which it pays to be short for such a share of the time, at 50 requests a second each."""
-    return ObjectivePrice(violated_request=0.042 / (3600.0 * CARRIED * ratio), replica_hour=0.042)
+    """Return prices at which it pays to be short for such a share of the time, in the face of that forecast."""
+    return ObjectivePrice(violated_request=0.042 / (3600.0 * CARRIED * LATE_EACH * ratio), replica_hour=0.042)
 
 
 # -- the formula ---------------------------------------------------------------------------------------------
 
 
-def test_the_critical_ratio_is_that_of_the_cheapest_number_of_replicas():
-    # demand is uniform on 0..1000 req/s; each replica carries 50; what is beyond is late
-    stakes = Stakes(replica_usd_per_hour=9.0, violated_usd=0.0005, carried=CARRIED)
+@pytest.mark.parametrize("replica_hour", [1.0, 3.0, 10.0, 40.0])
+def test_the_critical_ratio_is_that_of_the_cheapest_number_of_replicas(replica_hour):
+    # demand is 1000 and something that is exponential by 60; what is late is all of it while it is not carried
+    late, tail = 0.001, 60.0
 
-    def costs(replicas: int) -> float:
-        short = max(0.0, 1000.0 - replicas * CARRIED)
-        late_per_s = short * short / 2.0 / 1000.0
-        return 9.0 * replicas + 0.0005 * 3600.0 * late_per_s
+    def costs(replicas: float) -> float:
+        above = replicas * CARRIED - 1000.0
+        late_per_s = (1000.0 + above + tail) * math.exp(-above / tail) if above > 0.0 else 1000.0 + tail
+        return replica_hour * replicas + late * 3600.0 * late_per_s
 
-    cheapest = min(range(40), key=costs)
-    by_ratio = math.ceil((1.0 - stakes.short_ratio) * 1000.0 / CARRIED - 1e-9)
-    assert stakes.short_ratio == pytest.approx(0.1)
-    assert abs(costs(by_ratio) - costs(cheapest)) < 0.3  # replicas are whole: the next one is as cheap within its half
-    assert abs(by_ratio - cheapest) <= 1
+    cheapest = min(range(20, 60), key=costs)
+    stakes = Stakes(
+        replica_usd_per_hour=replica_hour,
+        violated_usd=late,
+        carried=CARRIED,
+        steepness=steepness(1000.0 + tail, CARRIED, tail),
+    )
+    served = 1000.0 - tail * math.log(stakes.short_ratio)
+    assert abs(math.ceil(served / CARRIED) - cheapest) <= 1
+    assert costs(math.ceil(served / CARRIED)) < 1.02 * costs(cheapest)
 
 
-@pytest.mark.parametrize(("full", "late"), [(0.2, 1.0), (0.5, 1.0), (0.75, 3.0), (0.99, 20.0), (1.5, 20.0)])
-def test_where_a_queue_forms_one_too_many_makes_many_late(full, late):
-    assert steepness(full) == pytest.approx(late)
+@pytest.mark.parametrize(("demand", "tail", "late"), [(40.0, 5.0, 1.0), (1000.0, 0.0, 20.0), (1000.0, 1e9, 1.0)])
+def test_everybody_waits_for_what_is_too_much(demand, tail, late):
+    assert steepness(demand, CARRIED, tail) == pytest.approx(late)
 
 
 def test_a_replica_that_carries_nothing_is_worth_nothing():
@@ -241,7 +251,7 @@ def test_the_explanation_shows_the_sum():
     told = explanation(Told(decision=made.tick.decisions[0], unit="req/s"))
     (line,) = [one for one in told.splitlines() if one.startswith("price")]
     assert "one replica more costs 0.042 USD/h (the policy)" in line
-    assert "saves 0.84 USD/h while there is one too few (50 req/s x 3600 s x 4.66667e-06 USD a late request)" in line
+    assert "saves 0.84 USD/h while there is one too few (50 req/s x 3600 s x 9.4 late for each too many x " in line
     assert "pays while that is so for more than 5.000% of the time" in line
     assert "served p95" in line
 

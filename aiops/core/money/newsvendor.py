@@ -2,7 +2,7 @@
 
 One replica more costs `c` an hour, whatever comes. While there is one too few, it would have kept `k * s` requests a
 second from breaking the SLO, each at a price of `v`: k is what one replica carries within the SLO, s how many requests
-suffer for each that is too much (below). So the next replica pays as long as
+are late for each that is too much (below). So the next replica pays as long as
 
     P(too few) * 3600 * k * s * v > c,    that is until    P(too few) = c / (3600 * k * s * v),
 
@@ -11,13 +11,16 @@ whose overage costs o = c and whose underage costs u = 3600 * k * s * v - c (K. 
 "Optimal Inventory Policy", Econometrica 19, 1951). Both sides are per hour of the same time, from when a replica that
 is asked for now serves until the next decision can take it back, so that the length of the lead time cancels.
 
-s is 1 where a policy says what a replica carries: what is beyond it is late, and nothing else. Where the capacity was
-learnt, it is known how full replicas may be, rho. Between that and 1 the share of requests that are late goes from none
-to all: of the demand, which is rho / (1 - rho) of the load between. A queue makes everybody wait for what is too much.
+A newsvendor turns away whom the last paper does not reach. A queue makes everybody wait: while the SLO is broken, all n
+replicas' requests are late, n * k a second, and one more replica helps where demand lies between what n and what n + 1
+carry. Of the time in which there are too few, that is a share of r = 1 - exp(-k / t) where the tail of demand falls by
+e each `t` (an exponential tail, which looks the same from wherever one stands). So s = n * r, and 1 at least: what is
+beyond what is carried is late in any case.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SECONDS_PER_HOUR = 3600.0
@@ -27,7 +30,9 @@ LEAST_SHORT_RATIO = 0.0005
 MOST_SHORT_RATIO = 0.5
 """However cheap: half of the time, which is the median of demand, where no SLO asks for more."""
 
-MOST_STEEPNESS = 20.0
+TAIL_SCALES = 0.5
+"""The tail of demand above a forecast falls by e each half of its error's scale: a normal distribution's falls so at
+two scales, where margins lie, and one of fatter tails a little later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +64,18 @@ class Stakes:
         return min(1.0, self.replica_usd_per_hour / saved) if saved > 0.0 else 1.0
 
 
-def steepness(full_ratio: float) -> float:
-    """Return how many requests are late for each that is too much, where replicas may be used by `full_ratio`.
+def steepness(demand: float, carried: float, tail: float) -> float:
+    """Return how many requests are late for each that is too much, 1 at least.
 
-    >>> steepness(0.8), steepness(0.3), steepness(1.0)
-    (4.000000000000001, 1.0, 20.0)
+    demand: of all. carried: of it, by one replica. tail: by how much more demand is e times rarer; all in one unit.
+
+    >>> steepness(1000.0, 50.0, 1e-9), round(steepness(1000.0, 50.0, 50.0), 2), steepness(1000.0, 50.0, 1e9)
+    (20.0, 12.64, 1.0)
     """
-    if full_ratio >= 1.0:
-        return MOST_STEEPNESS
-    return min(max(1.0, full_ratio / (1.0 - full_ratio)), MOST_STEEPNESS)
+    if carried <= 0.0 or demand <= carried:
+        return 1.0
+    reached = 1.0 if tail <= 0.0 else -math.expm1(-carried / tail)
+    return max(1.0, demand / carried * reached)
 
 
 def within(short_ratio: float, least: float, most: float) -> float:

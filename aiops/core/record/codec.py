@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
 
 import numpy as np
 
-from aiops.core.model import Answer, Change, Check, Operation, Ruling, SavingState
+from aiops.core.model import Answer, Change, Check, Operation, Quote, Ruling, SavingState
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
 
-UNIONS = (Answer, Change, Ruling, Operation, Check, SavingState)
+UNIONS = (Answer, Change, Ruling, Operation, Check, Quote, SavingState)
 """The closed unions of the model; each is stored with a tag."""
 
 TAG = "type"

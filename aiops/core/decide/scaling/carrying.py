@@ -51,12 +51,6 @@ class Carrying:
         carried = self.by(ready) if ready else 0.0
         return demand / carried if carried > 0.0 else math.inf
 
-    def full_ratio(self, replicas: int) -> float:
-        """Return how full so many replicas may be used within the SLO; 0 where that was not learnt."""
-        if self.table is None or self.table.busy <= 0.0:
-            return 0.0
-        return self._evenly(replicas) / (replicas * self.table.busy)
-
     def _evenly(self, replicas: float) -> float:
         if self.table is None:
             return replicas * self.per_replica

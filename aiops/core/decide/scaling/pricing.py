@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiops.core.decide.scaling.carrying import Carrying
-from aiops.core.model import Forecast, Instant, PriceBook, Priced, Quote, Weighed
+from aiops.core.model import Forecast, Instant, Nowcast, PriceBook, Priced, Quote, Weighed
 from aiops.core.money.currency import USD, usd_per
-from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, MOST_SHORT_RATIO, Stakes, steepness, within
+from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, MOST_SHORT_RATIO, TAIL_SCALES, Stakes, steepness, within
 from aiops.core.policies import ObjectivePrice, ScalingPolicy
 
 
@@ -86,8 +86,30 @@ def span(policy: ScalingPolicy, forecast: Forecast | None, *, followed: bool) ->
     return Span(least=least, most=MOST_SHORT_RATIO, set_by="median")
 
 
-def weighed(priced: Terms, carried: Carrying | None, running: int, limits: Span) -> Weighed:
-    """Return how safe to be; without a price, nothing is served by it. running: how many replicas share the load."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What is foreseen of demand when a replica that is asked for now serves. tail: see `steepness`."""
+
+    demand: float
+    tail: float
+
+
+def ahead_of(forecast: Forecast | None, nowcast: Nowcast | None, until: Instant) -> Ahead | None:
+    """Return what is foreseen up to `until`, by the nowcast where it is followed; None while nothing is."""
+    if nowcast is not None:
+        demand, scale = nowcast.demand[1], nowcast.error_ratio[1]
+        return Ahead(demand=demand, tail=TAIL_SCALES * scale * demand)
+    if forecast is None or not forecast.learned:
+        return None
+    low, high = forecast.quantiles[-2:]
+    falls = math.log((1.0 - low) / (1.0 - high))
+    spread = forecast.quantile_max(high, until) - forecast.quantile_max(low, until)
+    found = Ahead(demand=demand_at(forecast, 0.5, until), tail=spread / falls)
+    return found if math.isfinite(found.demand + found.tail) else None
+
+
+def weighed(priced: Terms, carried: Carrying | None, ahead: Ahead | None, limits: Span) -> Weighed:
+    """Return how safe to be; without a price, or while nothing is foreseen, nothing is served by it."""
     said = Weighed(
         violated_request=priced.violated_request,
         currency=priced.currency,
@@ -99,8 +121,10 @@ def weighed(priced: Terms, carried: Carrying | None, running: int, limits: Span)
         return said
     if carried is None:
         return _but(said, "what a replica carries is not learnt yet")
-    each = carried.each(max(1, running))
-    steep = steepness(carried.full_ratio(max(1, running)))
+    if ahead is None:
+        return _but(said, "nothing is foreseen yet")
+    each = carried.each(max(1, carried.replicas_for(ahead.demand)))
+    steep = steepness(ahead.demand, each, ahead.tail)
     stakes = Stakes(
         replica_usd_per_hour=priced.replica_hour, violated_usd=priced.violated_request, carried=each, steepness=steep
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.decide.scaling.need import MOST
-from aiops.core.decide.scaling.pricing import demand_at, span, terms_of, weighed
+from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
 from aiops.core.model import (
     Capacity,
     Change,
@@ -134,7 +134,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
     followed = _followed(policy, seen) if demand is not None else None
-    price = _price(policy, seen, carried, followed)
+    price = _price(policy, seen, carried, (followed, lead_s))
     ahead = _ahead(policy, seen, lead_s, price) if demand is not None and followed is None else None
     if followed is not None:
         ahead = max(followed.upper)
@@ -251,13 +251,15 @@ def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_r
 
 
 def _price(
-    policy: ScalingPolicy, seen: Situation, carried: Carrying | None, followed: Nowcast | None
+    policy: ScalingPolicy, seen: Situation, carried: Carrying | None, soon: tuple[Nowcast | None, float]
 ) -> Weighed | None:
-    """Return what a replica costs against late requests, None where the objective has no prices."""
+    """Return what a replica costs against late requests, None without prices. soon: what is followed, and the lead."""
+    followed, lead_s = soon
     priced = terms_of(policy, seen.prices)
     if priced is None:
         return None
-    return weighed(priced, carried, seen.workload.ready, span(policy, seen.forecast, followed=followed is not None))
+    ahead = ahead_of(seen.forecast, followed, seen.now + lead_s + seen.tick_s)
+    return weighed(priced, carried, ahead, span(policy, seen.forecast, followed=followed is not None))
 
 
 def _ahead(policy: ScalingPolicy, seen: Situation, lead_s: float, price: Weighed | None) -> float | None:
