@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiops
-from aiops.app import explaining
+from aiops.app import explaining, viewing
 from aiops.app.asking import Known, names
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
 from aiops.core.membership import Membership
+from aiops.core.model import Forecast
 from aiops.core.policies import ScalingPolicy
 from aiops.core.versions import is_member, template_key
 from aiops.errors import NotFound
@@ -30,6 +31,22 @@ class LiveService(Service):
         """Return the time of the last tick, or the present."""
         last = self._built.loop.last
         return self._built.world.present() if last is None else last.at
+
+    def policies(self) -> list[dict[str, Any]]:
+        """Return every policy in force, with what it decided last."""
+        tick = self._built.loop.last
+        every = {policy.key: _mode(policy) for policy in self._built.policies.current().every}
+        rows = [*self._targets(shadows=False), *({**one, "shadow": True} for one in self._targets(shadows=True))]
+        return viewing.listed(rows, every, None if tick is None else tick.at)
+
+    def foreseen(self, policy: str) -> Forecast | None:
+        """Return the forecast from which a policy decided last."""
+        inputs = self._built.loop.seen.get(policy)
+        return None if inputs is None else inputs.forecast
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return failover groups with the health of their sites now."""
+        return viewing.groups(self._built.loop.state.groups)
 
     def explain(self, series: str, at: float | None) -> dict[str, Any]:
         """Return why a watched series is flagged now, or is not; at another time, as the record has it."""
@@ -118,6 +135,11 @@ class LiveService(Service):
         by_key = {policy.key: policy for policy in self._built.policies.current().scaling}
         decisions = () if tick is None else tick.decisions
         return [_target(one, by_key.get(one.policy)) for one in decisions if bool(one.candidate_for) is shadows]
+
+
+def _mode(policy: Any) -> str:
+    """Return how far a policy may go, '' for a kind that never acts."""
+    return policy.reach.value if isinstance(policy, ScalingPolicy) else str(getattr(policy, "mode", ""))
 
 
 def templates(made: Expanded) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.app import asking, explaining, plan_desk, viewing
 from aiops.app.asking import Known
+from aiops.app.auditing import checked, listed
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
@@ -45,10 +46,6 @@ class Service:
     def status(self) -> dict[str, Any]:
         """Return where the loop stands, as the record shows it."""
         stored = self.store.reader.status()
-        newest = self.decisions({"limit": 200})
-        seen: dict[str, dict[str, Any]] = {}
-        for row in newest:
-            seen.setdefault(row["policy"], row)
         return {
             "running": False,
             "last_tick_at": stored["last_tick_at"],
@@ -56,7 +53,7 @@ class Service:
             "bytes": self.store.used_bytes(),
             "targets": [
                 {key: row[key] for key in ("policy", "target", "verdict", "reason", "before", "after", "story")}
-                for row in seen.values()
+                for row in self.store.views.newest()
             ],
             "incidents": self.open_incidents(),
             "pauses": self.pauses(),
@@ -178,6 +175,14 @@ class Service:
     def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         return self.store.reader.actions(limit, after)
+
+    def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return records of the audit chain, newest first; see `auditing.listed` for the fields."""
+        return listed(self.store, asked)
+
+    def audit_verify(self) -> dict[str, Any]:
+        """Check the whole audit chain; signatures are checked where the keys are, on the command line."""
+        return checked(self.store, (), None)
 
     # -- versions of policies ----------------------------------------------------------------------------
 

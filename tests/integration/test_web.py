@@ -41,7 +41,7 @@ def client(service):
 
 def test_the_page_is_served_with_a_strict_content_policy(client):
     page = client.get("/")
-    assert "<title>aiops</title>" in page.text
+    assert "<title>Overview · aiops</title>" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for name in ("page.js", "style.css", "icon.svg"):
         assert client.get(f"/static/{name}").status_code == 200

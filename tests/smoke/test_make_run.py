@@ -60,7 +60,7 @@ def test_a_minute_of_make_run_shows_what_it_promises(seed: int, tmp_path: Path):
         assert time.monotonic() - began < 15.0  # a machine at rest takes less than 3 s
         lines = [first, *watch(process, until="07:44:30")]
         status = json.loads(fetch(page, "/api/v1/status"))
-        assert "<title>aiops</title>" in fetch(page, "/")
+        assert "· aiops</title>" in fetch(page, "/")
         assert fetch(telemetry, "/healthz") == fetch(telemetry, "/readyz") == "ok\n"
         assert "aiops_ticks_total" in fetch(telemetry, "/metrics")
     finally:

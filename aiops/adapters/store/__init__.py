@@ -31,6 +31,7 @@ from aiops.adapters.store.reading import Asked, Reader, Stored
 from aiops.adapters.store.retention import Keeping, live_bytes, prune, used_bytes
 from aiops.adapters.store.tables import REVISION
 from aiops.adapters.store.versions import Latest, Tally, Versions
+from aiops.adapters.store.views import Views
 from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Store:
     versions: Versions
     alerts: Alerts
     plans: Plans
+    views: Views
     audit: Audit
     access: Access
     lock: TextIO | None = field(default=None)
@@ -95,7 +97,9 @@ class Store:
                 lock.close()
             raise
         roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine), Plans(engine))
-        return cls(url, engine, JournalWriter(engine, batch), *roles, Audit(engine), Access(engine), lock, found)
+        return cls(
+            url, engine, JournalWriter(engine, batch), *roles, Views(engine), Audit(engine), Access(engine), lock, found
+        )
 
     @classmethod
     def existing(cls, url: str) -> Store:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _TICKS, _ORDERS = "ticks", "orders"
-_GROUP, _LADDER, _SAVING = "group", "ladder", "saving"
+GROUP, _LADDER, _SAVING = "group", "ladder", "saving"
 _SAVED: Any = SavingState
 
 
@@ -53,7 +53,7 @@ class Carried:
             ticks=state.ticks,
             gone=[key for key in before.targets if key not in state.targets],
             memories=[
-                *_changed(state.groups, before.groups, _GROUP),
+                *_changed(state.groups, before.groups, GROUP),
                 *_changed(state.ladders, before.ladders, _LADDER),
                 *_changed(state.savings, before.savings, _SAVING, SavingState),
             ],
@@ -113,7 +113,7 @@ def loaded(connection: Connection) -> LoopState:
         effects=effects,
         ticks=int(meta.get(_TICKS) or 0),
         plans={row.id: from_text(row.body, Plan) for row in plans},
-        groups={row.policy: from_text(row.body, GroupState) for row in memories if row.kind == _GROUP},
+        groups={row.policy: from_text(row.body, GroupState) for row in memories if row.kind == GROUP},
         ladders={row.policy: from_text(row.body, LadderState) for row in memories if row.kind == _LADDER},
         savings={row.policy: from_text(row.body, _SAVED) for row in memories if row.kind == _SAVING},
         orders=from_text(meta[_ORDERS], dict[str, float]) if _ORDERS in meta else {},
