@@ -183,10 +183,16 @@ def _frozen(plan: Plan, bounds: Bounds) -> Held | None:
 def _allowed(plan: Plan, bounds: Bounds) -> Held | None:
     """Deny what is protected always, and what nobody opted in to (S3)."""
     for ref in touched(plan):
-        said = _allowed_object(ref, bounds)
+        said = None if _gone(ref, plan, bounds) else _allowed_object(ref, bounds)
         if said is not None:
             return said
     return None
+
+
+def _gone(ref: TargetRef, plan: Plan, bounds: Bounds) -> bool:
+    """Return whether a plan at work, whose objects are looked at at every instant, has outlived a node: none to ask."""
+    looked = bounds.snapshot.looked
+    return not ref.namespace and _stands(plan) and ref.key not in looked.objects and ref.key not in looked.errors
 
 
 def _allowed_object(ref: TargetRef, bounds: Bounds) -> Held | None:

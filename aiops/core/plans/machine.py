@@ -117,7 +117,8 @@ class _Turn:
         requests = does.requests(step.operation, looked, self._origin(at, step))
         step = replace(step, stage=Stage.BEGUN, since=self._now, undo=undo, detail="")
         said = does.says(step.operation)
-        self._put(at, step, f"step {at + 1} ({step.name}): {said}" + ("" if requests else ", which is so already"))
+        already = ", which is so already" if not requests and does.reached(step.operation, looked) else ""
+        self._put(at, step, f"step {at + 1} ({step.name}): {said}{already}")
         if requests:
             self._send(at, step, requests, back=False)
 
