@@ -74,8 +74,8 @@ class Score:
     slack_*: 1 - used / requested, where used is what each pod used in the busiest hour of each day: the mean of the
     cores in it, and the peak of memory; idle_*: the same with the mean of all hours in its place. slack, idle: of both,
     weighed by price. kills: all of them; node_kills: because a node had no more memory. short_ratio: of the cores that
-    were wanted, those that were not given; throttled_ratio: those that a limit took. short_time_ratio: of pods' time, how
-    much went by short. changes: of a container's sizes. nodes: on average. usd: for a month.
+    were wanted, those that were not given; throttled_ratio: those that a limit took. short_time_ratio: of pods' time,
+    how much went by short. changes: of a container's sizes. nodes: on average. usd: for a month.
     """
 
     slack_cpu: float

@@ -14,6 +14,7 @@ from aiops.core.model import (
     Drain,
     Notify,
     Operation,
+    ResizePods,
     RestartWorkload,
     RestLever,
     RollBack,
@@ -88,7 +89,7 @@ def pod(node: str = "n2", owner: str = "ReplicaSet", **metadata: Any) -> dict[st
     owners = [{"kind": owner, "name": "checkout-abc", "controller": True}] if owner else []
     return {
         "metadata": {"labels": {"app": "checkout"}, "ownerReferences": owners, **metadata},
-        "spec": {"nodeName": node},
+        "spec": {"nodeName": node, "containers": deployment()["spec"]["template"]["spec"]["containers"]},
         "status": {"phase": "Running"},
     }
 
@@ -209,6 +210,13 @@ def operations(one: FakeApi) -> dict[str, Operation]:
         "scale": ScaleTo(target=CHECKOUT, replicas=2),
         "resources": SetResources(
             target=CHECKOUT, container="main", requests={"cpu": "0.25", "memory": ""}, limits={"cpu": "2"}
+        ),
+        "resize": ResizePods(
+            target=CHECKOUT,
+            pods=(POD.name,),
+            container="main",
+            requests={"cpu": "0.25", "memory": "512Mi"},
+            limits={"memory": "768Mi"},
         ),
         "cordon": Cordon(node=NODE),
         "drain": Drain(node=CORDONED, grace_s=30),

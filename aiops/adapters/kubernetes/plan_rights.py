@@ -17,6 +17,7 @@ from aiops.core.model import (
     Mode,
     Notify,
     Operation,
+    ResizePods,
     RestartWorkload,
     RollBack,
     RunJob,
@@ -154,6 +155,9 @@ class PlanRights:
             case Drain(node=node):
                 # pods of every namespace run on a node
                 self._grant(node, "pods/eviction", ["create"], group="")
+            case ResizePods(target=target):
+                # which pods it has is the cluster's to say
+                self._grant(target, "pods/resize", ["patch"], group="")
             case DeletePod(pod=pod):
                 self._grant(pod, "pods/eviction", ["create"])
             case RunJob(template=template):

@@ -89,6 +89,7 @@ from aiops.core.model.operations import (
     Drain,
     Notify,
     Operation,
+    ResizePods,
     RestartWorkload,
     RestLever,
     RollBack,
@@ -172,7 +173,8 @@ from aiops.core.model.remembered import (
     SubjectState,
     View,
 )
-from aiops.core.model.saved import Remembered, RightsizeState, SavingState, SleepState
+from aiops.core.model.saved import IdleState, Remembered, RightsizeState, SavingState, Sleeper, SleepState
+from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
 
 __all__ = [
@@ -225,6 +227,7 @@ __all__ = [
     "Helped",
     "Holds",
     "Hpa",
+    "IdleState",
     "Incident",
     "IncidentState",
     "Inputs",
@@ -237,6 +240,7 @@ __all__ = [
     "Machine",
     "Message",
     "Mode",
+    "Moved",
     "Need",
     "NoSeries",
     "Note",
@@ -249,6 +253,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "OwnerKind",
+    "PackState",
     "Pass",
     "Pause",
     "Percepts",
@@ -269,6 +274,7 @@ __all__ = [
     "ReadyAtLeast",
     "Reason",
     "Remembered",
+    "ResizePods",
     "RestLever",
     "RestartWorkload",
     "RightsizeState",
@@ -300,6 +306,7 @@ __all__ = [
     "SizedState",
     "Sleep",
     "SleepState",
+    "Sleeper",
     "Snapshot",
     "Stage",
     "Stamp",

@@ -57,6 +57,20 @@ class SetResources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResizePods:
+    """Set requests and limits of one container of running pods in place; no pod is made anew, the template stays.
+
+    target: the workload that they belong to. pods: their names; one that is gone meanwhile is passed over.
+    """
+
+    target: TargetRef
+    pods: tuple[str, ...]
+    container: str
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cordon:
     """Make a node unschedulable (undo: schedulable), unless it is so already by somebody else."""
 
@@ -197,6 +211,7 @@ Operation: TypeAlias = (
     ShiftTraffic
     | ScaleTo
     | SetResources
+    | ResizePods
     | Cordon
     | Drain
     | AwaitRemoval

@@ -12,6 +12,7 @@ from aiops.core.model import (
     Drain,
     Notify,
     Operation,
+    ResizePods,
     RestartWorkload,
     RollBack,
     RunJob,
@@ -26,6 +27,7 @@ from aiops.core.model import (
 from aiops.core.plans.operations import (
     jobs,
     nodes,
+    resize_pods,
     rest,
     scale_to,
     set_resources,
@@ -42,6 +44,7 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
     ShiftTraffic: shift_traffic.VERBS,
     ScaleTo: scale_to.VERBS,
     SetResources: set_resources.VERBS,
+    ResizePods: resize_pods.VERBS,
     Cordon: nodes.CORDON,
     Drain: nodes.DRAIN,
     AwaitRemoval: nodes.AWAIT_REMOVAL,

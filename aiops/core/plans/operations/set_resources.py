@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
-from aiops.core.model import Looked, Reason, SeenObject, SetResources, TargetRef, Wanted
+from aiops.core.model import Looked, Reason, ResizePods, SeenObject, SetResources, TargetRef, Wanted
 from aiops.core.plans.operations.bodies import (
     around,
     at,
@@ -30,6 +30,9 @@ PARTS = ("requests", "limits")
 
 Resources = Mapping[str, Mapping[str, str]]
 
+Sized: TypeAlias = SetResources | ResizePods
+"""What sets requests and limits: on a template, or on pods that run."""
+
 
 @dataclass(frozen=True, slots=True)
 class _SetResources:
@@ -46,11 +49,11 @@ class _SetResources:
     def requests(self, operation: SetResources, looked: Looked, origin: Origin) -> Requests:
         seen = found(looked, operation.target)
         now = None if seen is None else _resources(seen, operation.container)
-        if seen is None or now is None or _holds(now, operation):
+        if seen is None or now is None or holds(now, operation):
             return Requests()
-        wished = _merged(now, operation)
+        wished = merged(now, operation)
         containers = [
-            _with(one, wished) if one.get("name") == operation.container else dict(one)
+            with_resources(one, wished) if one.get("name") == operation.container else dict(one)
             for one in listed(at(seen.body, "spec", "template", "spec", "containers"))
         ]
         body = {
@@ -64,16 +67,16 @@ class _SetResources:
         if seen is None:
             return None
         now = _resources(seen, operation.container)
-        return now is not None and _holds(now, operation) and rolled_out(seen)
+        return now is not None and holds(now, operation) and rolled_out(seen)
 
     def undo(self, operation: SetResources, looked: Looked) -> tuple[SetResources, ...] | None:
         seen = found(looked, operation.target)
         now = None if seen is None else _resources(seen, operation.container)
         if now is None:
             return None
-        if _holds(now, operation):
+        if holds(now, operation):
             return ()
-        before = {part: {name: now[part].get(name, "") for name in _asked(operation)[part]} for part in PARTS}
+        before = {part: {name: now[part].get(name, "") for name in asked_of(operation)[part]} for part in PARTS}
         return (replace(operation, requests=before["requests"], limits=before["limits"]),)
 
     def refusal(self, operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
@@ -84,12 +87,12 @@ class _SetResources:
         now = _resources(seen, operation.container)
         if now is None:
             return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} has no container {operation.container}"
-        if _holds(now, operation):
+        if holds(now, operation):
             return None
         return (
-            _nonsense(_merged(now, operation))
-            or _scaled_on(operation, looked, now)
-            or _vertical(operation, looked)
+            nonsense(merged(now, operation))
+            or scaled_on(operation, looked, now)
+            or vertical(operation, looked)
             or gitops(seen)
             or no_room(selected(looked, around(operation.target, *BUDGETS)), seen)
         )
@@ -98,7 +101,7 @@ class _SetResources:
         return (operation.target,)
 
     def says(self, operation: SetResources) -> str:
-        asked = _asked(operation)
+        asked = asked_of(operation)
         wished = [f"{part} {name} {value or 'none'}" for part in PARTS for name, value in sorted(asked[part].items())]
         target = operation.target
         return f"set {', '.join(wished) or 'nothing'} for {operation.container} of {target.kind} {target}"
@@ -125,7 +128,8 @@ def amount(text: str) -> Fraction:
     return Fraction(number) * scale * (1 << _BINARY.get(suffix, 0))
 
 
-def _asked(operation: SetResources) -> Resources:
+def asked_of(operation: Sized) -> Resources:
+    """Return what is asked, by part and name."""
     return {"requests": operation.requests, "limits": operation.limits}
 
 
@@ -135,19 +139,22 @@ def _resources(seen: SeenObject, container: str) -> Resources | None:
     return None if one is None else {part: strings(at(one, "resources", part)) for part in PARTS}
 
 
-def _with(container: Mapping[str, Any], wished: Resources) -> dict[str, Any]:
+def with_resources(container: Mapping[str, Any], wished: Resources) -> dict[str, Any]:
+    """Return a container with other requests and limits; what else its resources say stays."""
     other = at(container, "resources")
     kept = {key: value for key, value in other.items() if key not in PARTS} if isinstance(other, Mapping) else {}
     return {**container, "resources": {**kept, **{part: dict(some) for part, some in wished.items() if some}}}
 
 
-def _merged(now: Resources, operation: SetResources) -> Resources:
-    asked = _asked(operation)
+def merged(now: Resources, operation: Sized) -> Resources:
+    """Return what it would have after the operation."""
+    asked = asked_of(operation)
     return {part: {name: one for name, one in {**now[part], **asked[part]}.items() if one} for part in PARTS}
 
 
-def _holds(now: Resources, operation: SetResources) -> bool:
-    asked = _asked(operation)
+def holds(now: Resources, operation: Sized) -> bool:
+    """Return whether all that is asked is so already."""
+    asked = asked_of(operation)
     return all(_alike(now[part].get(name, ""), value) for part in PARTS for name, value in asked[part].items())
 
 
@@ -161,7 +168,7 @@ def _alike(one: str, other: str) -> bool:
         return False
 
 
-def _nonsense(wished: Resources) -> tuple[Reason, str] | None:
+def nonsense(wished: Resources) -> tuple[Reason, str] | None:
     """Refuse what no API server would take: what is no quantity, and a request above its limit."""
     for name, text in wished["requests"].items():
         limit = wished["limits"].get(name, text)
@@ -174,7 +181,7 @@ def _nonsense(wished: Resources) -> tuple[Reason, str] | None:
     return None
 
 
-def _scaled_on(operation: SetResources, looked: Looked, now: Resources) -> tuple[Reason, str] | None:
+def scaled_on(operation: Sized, looked: Looked, now: Resources) -> tuple[Reason, str] | None:
     """Refuse to change the request that an HPA of the same target scales on: it would read as another load (S4)."""
     hpas = hpas_of(operation.target, looked)
     if hpas is None:
@@ -185,14 +192,14 @@ def _scaled_on(operation: SetResources, looked: Looked, now: Resources) -> tuple
         metrics = listed(at(hpa.body, "spec", "metrics"))
         named = {at(one, part, "name") for one in metrics for part in ("resource", "containerResource")}
         # an HPA without metrics scales on cpu
-        scaled_on = {"cpu"} if not metrics else {name for name in named if isinstance(name, str)}
-        both = sorted(changed & scaled_on)
+        read = {"cpu"} if not metrics else {name for name in named if isinstance(name, str)}
+        both = sorted(changed & read)
         if both:
             return Reason.OWNED, f"HPA {hpa.ref} scales on the use of {both[0]} over its request"
     return None
 
 
-def _vertical(operation: SetResources, looked: Looked) -> tuple[Reason, str] | None:
+def vertical(operation: Sized, looked: Looked) -> tuple[Reason, str] | None:
     """Refuse to act beside a VerticalPodAutoscaler that acts; a cluster without that kind has none."""
     vpas = selected(looked, around(operation.target, *VPAS))
     if vpas is None:
