@@ -10,6 +10,7 @@ import typer
 
 from aiops import __version__
 from aiops.app.commands import (
+    audit,
     backtest,
     daemon,
     detect,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(policy.app, name="policy")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
+app.add_typer(audit.app, name="audit")
 app.add_typer(plans.plans, name="plans")
 app.add_typer(plans.failover, name="failover")
 app.add_typer(tokens.tokens, name="tokens")

@@ -57,6 +57,14 @@ class RemoteService:
         """Return failover groups with the health of their sites."""
         return self._list("GET", "groups")
 
+    def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return records of the audit chain, newest first."""
+        return self._map("GET", "audit", params={key: value for key, value in asked.items() if value is not None})
+
+    def audit_verify(self) -> dict[str, Any]:
+        """Check the whole audit chain."""
+        return self._map("GET", "audit/verify")
+
     def findings(self, hours: float) -> dict[str, Any]:
         """Return findings and incidents."""
         return self._map("GET", "findings", params={"hours": hours})

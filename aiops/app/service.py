@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiops.app import asking, explaining, plan_desk, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
+from aiops.app.auditing import checked, listed
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
@@ -175,6 +176,14 @@ class Service:
     def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         return self.store.reader.actions(limit, after)
+
+    def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return records of the audit chain, newest first; see `auditing.listed` for the fields."""
+        return listed(self.store, asked)
+
+    def audit_verify(self) -> dict[str, Any]:
+        """Check the whole audit chain; signatures are checked where the keys are, on the command line."""
+        return checked(self.store, (), None)
 
     def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return records of the audit chain, newest first; see `auditing.listed` for the fields."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validat
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aiops.app.alertmanager_settings import AlertmanagerSettings
+from aiops.app.audit_settings import AuditSettings
 from aiops.app.notify_settings import NotifySettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.section import Section
@@ -289,6 +290,7 @@ class Settings(BaseSettings):
     scope: ScopeSettings = ScopeSettings()
     limits: LimitSettings = LimitSettings()
     promotion: PromotionSettings = PromotionSettings()
+    audit: AuditSettings = AuditSettings()
     notify: NotifySettings = NotifySettings()
     freezes: tuple[FreezeSettings, ...] = ()
     prices: PriceSettings = PriceSettings()

@@ -54,6 +54,14 @@ class Answers(Protocol):
         """Return one incident with everything that is known of it."""
         ...
 
+    def audit(self, asked: Plain) -> Plain:
+        """Return records of the audit chain. Fields: before, limit, kind, by, subject, ref, since, until."""
+        ...
+
+    def audit_verify(self) -> Plain:
+        """Check the whole audit chain."""
+        ...
+
     def explain(self, series: str, at: float | None) -> Plain:
         """Return why a watched series was flagged, or was not: now, or at a time."""
         ...

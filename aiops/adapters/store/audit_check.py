@@ -102,8 +102,9 @@ def _anchors(
     first: set[str] = set()
     for one in (*anchors, *(() if start is None else (start,))):
         why = ""
-        if verify is not None and one.key and not genuine(one, verify):
-            why = f"the anchor of record {one.seq} was not signed by a key that is known ({one.key[:16]})"
+        if verify is not None and (one.key or one is start) and not genuine(one, verify):
+            what = "the cut before" if one is start else "the anchor of"
+            why = f"{what} record {one.seq + (one is start)} was not signed by a key that is known"
         elif walk.fault is None or one.seq <= walk.head.seq:
             why = unmet(one, walk.head, begin, walk.digests)
         if why and why not in first:

@@ -48,11 +48,12 @@ def stop_all(reason: Reason = "emergency stop", by: By = None) -> None:
 def resume(
     pause_id: Annotated[str | None, typer.Argument(help="Its id, or the beginning of it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="End every pause.")] = False,
+    by: By = None,
 ) -> None:
     """End a pause."""
     if (pause_id is None) != everything:
         raise InvalidInput("say which pause to end, or --all; aiops status lists them")
-    answer = SESSION.answers().resume("*" if pause_id is None else pause_id)
+    answer = SESSION.answers().resume("*" if pause_id is None else pause_id, by or getpass.getuser())
     SESSION.show(answer, f"{answer['ended']} pauses ended")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,10 +48,11 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
 ) -> None:
     """Bring a backup into the store, whole or not at all. No daemon may run on it meanwhile."""
-    from aiops.adapters.store import Store, shown
+    from aiops.adapters.store import Said, Store, shown
 
     url = SESSION.settings().store.url
-    copied = Store.restore(url, source, replace=replace)
+    said = Said(by=getpass.getuser(), at=time.time())
+    copied = Store.restore(url, source, replace=replace, said=said)
     SESSION.show(
         {"url": shown(url), **_data(source, copied)}, f"{shown(url)} holds what {source} held, {_told(copied)}"
     )

@@ -50,6 +50,8 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/why"): Role.VIEWER,
     ("GET", "/api/v1/plans"): Role.VIEWER,
     ("GET", "/api/v1/plans/{plan_id}"): Role.VIEWER,
+    ("GET", "/api/v1/audit"): Role.VIEWER,
+    ("GET", "/api/v1/audit/verify"): Role.OPERATOR,
     # -- rehearsing --------------------------------------------------------------
     ("POST", "/api/v1/whatif"): Role.AUTHOR,
     # -- steering ----------------------------------------------------------------
