@@ -16,7 +16,9 @@ from aiops.core.model import (
     Alert,
     Answer,
     Approval,
+    BudgetStanding,
     Errand,
+    Finding,
     Frame,
     Freeze,
     Instant,
@@ -41,6 +43,7 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.money.metering import Turned
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 
 
@@ -280,6 +283,26 @@ class Prices(Protocol):
 
         A replica's price is made of what its pods request and of where they run, which the inventory says.
         """
+        ...
+
+
+class Books(Protocol):
+    """What was spent and saved, and how budgets stand by it. None of it may hold a turn up."""
+
+    def standings(self, policies: PolicySet, at: Instant) -> Mapping[PolicyKey, BudgetStanding]:
+        """Return how each CostBudget stands; what is not known is left out."""
+        ...
+
+    def overruns(self, policies: PolicySet, standings: Mapping[PolicyKey, BudgetStanding]) -> tuple[Finding, ...]:
+        """Return what is found of budgets that will be overrun."""
+        ...
+
+    def note(self, turned: Turned) -> None:
+        """Count the time since the last turn; called by the leader alone, once it has acted and recorded."""
+        ...
+
+    def stand_by(self) -> None:
+        """Forget what was counted: another process leads, and counts."""
         ...
 
 

@@ -60,4 +60,5 @@ def together(files: PolicySet, others: Iterable[PolicySet]) -> PolicySet:
         templates=tuple(one for some in sets for one in some.templates),
         watches=tuple(one for some in sets for one in some.watches),
         plans=tuple(one for some in sets for one in some.plans),
+        budgets=tuple(one for some in sets for one in some.budgets),
     )

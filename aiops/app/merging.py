@@ -14,7 +14,7 @@ from typing import TypeAlias
 from aiops.core.ids import digest
 from aiops.core.model import Mode, PolicyKey
 from aiops.core.planning.failover import FailoverPolicy
-from aiops.core.policies import AnyPolicy, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, CostBudget, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.versions import template_key
 from aiops.errors import Problem
 
@@ -122,5 +122,6 @@ def _set(base: PolicySet, policies: Iterable[Policy], labels: Mapping[PolicyKey,
         templates=tuple(one for one in ordered if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in ordered if isinstance(policy, WatchPolicy)),
         plans=tuple(policy for policy in ordered if isinstance(policy, PlanPolicy)),
+        budgets=tuple(policy for policy in ordered if isinstance(policy, CostBudget)),
         labels={key: said for key, said in labels.items() if key in keys},
     )

@@ -338,6 +338,7 @@ def _set(base: PolicySet, scaling: Iterable[ScalingPolicy], watches: tuple[Watch
     ordered = sorted(scaling, key=lambda policy: policy.key)
     parts = [f"{policy.key} {policy.digest} {policy.target.key}" for policy in ordered]
     parts += [f"{watch.key} {watch.digest}" for watch in watches]
+    parts += [f"{budget.key} {budget.digest}" for budget in base.budgets]
     return replace(
         base,
         digest=digest("\n".join(parts)),

@@ -23,7 +23,7 @@ import aiops
 from aiops.core.ids import digest
 from aiops.core.model import Decision, Inputs
 from aiops.core.pipeline import decide_one, judge_again
-from aiops.core.policies import PlanPolicy, ScalingPolicy, WatchPolicy
+from aiops.core.policies import CostBudget, PlanPolicy, ScalingPolicy, WatchPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.core.versions import under_key
 from aiops.errors import InvalidInput
@@ -98,7 +98,7 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
             made = decide_one(under_key(policy, decision.policy), inputs).decision
         case PlanPolicy():
             made = judge_again(under_key(policy, decision.policy), inputs)
-        case WatchPolicy():
+        case WatchPolicy() | CostBudget():
             raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which decides nothing")
     stored, again = to_text(decision), to_text(made)
     differences = tuple(_differences(json.loads(stored), json.loads(again), ""))[:_MOST_DIFFERENCES]

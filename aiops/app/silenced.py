@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiops.core.model import Alert, Freeze, Instant, PolicyKey
-from aiops.core.policies import PolicySet, WatchPolicy
+from aiops.core.policies import CostBudget, PolicySet, WatchPolicy
 from aiops.core.versions import template_key
 from aiops.policy.cel import matched
 from aiops.ports import Controls, ControlsReading
@@ -71,7 +71,7 @@ def labels_of(policies: PolicySet) -> dict[PolicyKey, dict[str, str]]:
         kind, namespace, name = own.split("/", 2)
         labels = {**policies.labels.get(own, {}), **policies.labels.get(policy.key, {})}
         labels |= {"namespace": namespace, "policy": name, "kind": kind}
-        if not isinstance(policy, WatchPolicy):
+        if not isinstance(policy, WatchPolicy | CostBudget):
             target = policy.target
             labels |= {"cluster": target.cluster, "workload": target.name, target.kind.lower(): target.name}
         made[policy.key] = labels

@@ -88,6 +88,7 @@ SAID_BY: Mapping[Reason, str] = {
             Reason.RATE,
             Reason.COOLDOWN,
             Reason.BUDGET,
+            Reason.COST_BUDGET,
             Reason.DISRUPTION_BUDGET,
             Reason.IN_FLIGHT,
             Reason.ROLLOUT,

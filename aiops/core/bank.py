@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -85,14 +85,23 @@ class Bank:
 
     # -- the tick ------------------------------------------------------------------------------------
 
-    def perceive(self, frame: Frame, demands: Mapping[PolicyKey, Demand], policies: PolicySet) -> Percepts:
-        """Return findings and forecasts at the frame's instant; score first, then learn."""
+    def perceive(
+        self,
+        frame: Frame,
+        demands: Mapping[PolicyKey, Demand],
+        policies: PolicySet,
+        beside: Sequence[Finding] = (),
+    ) -> Percepts:
+        """Return findings and forecasts at the frame's instant; score first, then learn.
+
+        beside: what was found elsewhere than in the frame, such as budgets that will be overrun.
+        """
         if policies is not self._policies and policies.digest != self._policies.digest:
             self._follow_policies(policies)
         if frame.index is not self._index:
             self._follow_rows(frame.index, frame.at)
         self._at = frame.at
-        found: list[Finding] = []
+        found: list[Finding] = [*beside]
         for group in self._groups.values():
             found += group.detect(frame)
         self._findings, told = tuple(found), self._together(found, frame.at)

@@ -27,6 +27,7 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
+from aiops.core.money.metering import Turned
 from aiops.core.pipeline import (
     Decisions,
     Settled,
@@ -136,6 +137,7 @@ class ControlLoop:
         decided = ports.clock.elapsed_s()
         self._record_and_act(made, snapshot)
         self._report(made.tick)
+        self._count(turn, made.tick)
         telemetry.stage("decide", decided - perceived)
         telemetry.stage("act", ports.clock.elapsed_s() - decided)
         telemetry.tick(made.tick, self.state)
@@ -198,7 +200,8 @@ class ControlLoop:
                 demands[policy.key] = demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot)
             except Exception:  # its decision meets the same bug, and says so; the others go on (S10)
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
-        percepts = self.bank.perceive(frame, demands, policies)
+        overruns = self.ports.books.overruns(policies, snapshot.budgets)
+        percepts = self.bank.perceive(frame, demands, policies, overruns)
         self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
         return percepts
 
@@ -208,6 +211,7 @@ class ControlLoop:
         """Decide and record nothing while another process leads; the models and what plans need go on learning (S2)."""
         leadership, now = turn.snapshot.leadership, turn.snapshot.at
         self._reign.end(plans_followed(self._reign.followed, turn))
+        self.ports.books.stand_by()
         self._answers, self._ends = (), ()  # whoever leads looks back at them
         self.last, self.seen = None, {}
         return f"{clock(now)} standing by: {leadership.holder} leads"
@@ -318,6 +322,21 @@ class ControlLoop:
             for ref in touched(plan)[:1]:
                 status = plan.status.name.title().replace("_", "")
                 self.ports.cluster.announce(ref, f"Plan{status}", told.text, plan.id, tick.at)
+
+    def _count(self, turn: Turn, tick: Tick) -> None:
+        """Let the books count what the turn saw and did; what goes wrong there holds nothing up (S10)."""
+        turned = Turned(
+            snapshot=turn.snapshot,
+            tick=tick,
+            policies=turn.policies,
+            state=self.state,
+            capacities=turn.percepts.capacities,
+        )
+        try:
+            self.ports.books.note(turned)
+        except Exception:
+            self.ports.telemetry.failure("bug")
+            _LOG.exception("books_failed")
 
     def _report(self, tick: Tick) -> None:
         for decision in tick.decisions:

@@ -87,6 +87,7 @@ class Observer:
             prices=book,
             looked=self._look(asked.wanted, now),
             orders=controls.orders,
+            budgets=self.ports.books.standings(policies, now),
         )
         return snapshot, observation.frame
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiops.core.model import (
     Action,
+    BudgetStanding,
     Errand,
+    Finding,
     Instant,
     Looked,
     Message,
+    PolicyKey,
     Reason,
     Scope,
     Stamp,
@@ -20,7 +23,10 @@ from aiops.core.model import (
     TargetRef,
     Wanted,
 )
+from aiops.core.money.metering import Turned
+from aiops.core.policies import PolicySet
 from aiops.ports import (
+    Books,
     Clock,
     Cluster,
     Controls,
@@ -33,6 +39,24 @@ from aiops.ports import (
     Source,
     Telemetry,
 )
+
+
+class NoBooks:
+    """Nobody counts: budgets do not stand anywhere, and hold nothing."""
+
+    def standings(self, policies: PolicySet, at: Instant) -> Mapping[PolicyKey, BudgetStanding]:
+        """Return nothing."""
+        return {}
+
+    def overruns(self, policies: PolicySet, standings: Mapping[PolicyKey, BudgetStanding]) -> tuple[Finding, ...]:
+        """Return nothing."""
+        return ()
+
+    def note(self, turned: Turned) -> None:
+        """Count nothing."""
+
+    def stand_by(self) -> None:
+        """Forget nothing."""
 
 
 class NoNotifier:
@@ -65,6 +89,7 @@ class Ports:
     telemetry: Telemetry
     clock: Clock
     notifier: Notifier = field(default_factory=NoNotifier)
+    books: Books = field(default_factory=NoBooks)
 
 
 @dataclass(frozen=True, slots=True)

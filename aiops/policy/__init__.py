@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiops.core.policies import AnyPolicy, PolicySet, WatchPolicy
+from aiops.core.policies import AnyPolicy, CostBudget, PolicySet, WatchPolicy
 from aiops.errors import InvalidPolicy
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def schema() -> dict[str, Any]:
 
 def queries_per_tick(policy: AnyPolicy) -> tuple[str, ...]:
     """Return what the metrics source is asked for a policy each tick, each query once."""
+    if isinstance(policy, CostBudget):
+        return ()
     if isinstance(policy, WatchPolicy):
         return (policy.query.expr,)
     asked: list[str] = []

@@ -24,6 +24,14 @@ class Variable:
     members: tuple[str, ...] = ()
 
 
+_OF_BUDGETS = (
+    ("budget", "the amount of the CostBudget that covers the policy; of several the one nearest to its end,"),
+    ("spent", "what is known to be spent so far in its scope,"),
+    ("projected", "what its scope will have spent when it ends, where that can be told,"),
+    ("low", "the lower end of the 80 % interval of that,"),
+    ("high", "the upper end of the 80 % interval of that,"),
+)
+
 VARIABLES = (
     Variable(name="slo.atMost", unit="of its signal", meaning="objective.slo.atMost, where there is an SLO"),
     Variable(name="forecast.p50", unit="of demand", meaning="the greatest median demand until a new replica serves"),
@@ -38,6 +46,11 @@ VARIABLES = (
     Variable(name="time.minute", unit="min", meaning="0 to 59"),
     Variable(name="time.weekday", unit="d", meaning="0 is Monday, 6 Sunday"),
     Variable(name="cost.hour", unit="USD/h", meaning="price of a replica and hour, times the replicas; where known"),
+    *(
+        Variable(name=f"cost.{period}.{name}", unit="USD", meaning=f"{meaning} of this {period}")
+        for period in ("month", "day")
+        for name, meaning in _OF_BUDGETS
+    ),
     Variable(
         name="findings",
         unit="list",

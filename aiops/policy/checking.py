@@ -16,7 +16,7 @@ from aiops.core.decide.spec import Spec
 from aiops.core.ids import digest
 from aiops.core.model import Mode
 from aiops.core.planning.failover import FailoverPolicy
-from aiops.core.policies import AnyPolicy, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import AnyPolicy, CostBudget, PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.selection import Member
 from aiops.core.versions import MEMBER
 from aiops.errors import Problem
@@ -119,6 +119,7 @@ def _set(found: _Found, step_s: float) -> PolicySet:
         templates=tuple(one for one in policies if isinstance(one, ScalingPolicy) and one.selection is not None),
         watches=tuple(policy for policy in policies if isinstance(policy, WatchPolicy)),
         plans=tuple(policy for policy in policies if isinstance(policy, PlanPolicy)),
+        budgets=tuple(policy for policy in policies if isinstance(policy, CostBudget)),
         step_s=step_s,
         labels=found.labels,
     )

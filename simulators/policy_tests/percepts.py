@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -67,9 +67,15 @@ class GivenBank(Bank):
         self._grouped = Spans(case.spec.incidents, case.start)
         self._capacity = _capacity(case)
 
-    def perceive(self, frame: Frame, demands: Mapping[PolicyKey, Demand], policies: PolicySet) -> Percepts:
+    def perceive(
+        self,
+        frame: Frame,
+        demands: Mapping[PolicyKey, Demand],
+        policies: PolicySet,
+        beside: Sequence[Finding] = (),
+    ) -> Percepts:
         """Return what the models make of a frame, and what is given."""
-        learnt = super().perceive(frame, demands, policies)
+        learnt = super().perceive(frame, demands, policies, beside)
         case, key = self._case, self._case.policy.key
         foreseen = self._foreseen(frame.at)
         return Percepts(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from aiops.core.decide.budget.spec import PrioritySpec
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
 from aiops.core.decide.scaling.spec import (
     BoundsSpec,
@@ -198,6 +199,14 @@ def test_rules_stand_in_the_order_in_which_they_are_read():
     assert [one["message"] for one in structural(Made)[RULES]] == ["first", "second"]
 
 
+PRIORITIES = st.fixed_dictionaries(
+    {"maxReplicas": st.integers(1, 40)},
+    optional={
+        "policies": st.lists(st.sampled_from(["mailer", "search"]), max_size=2),
+        "selector": st.just({"matchLabels": {"tier": "batch"}}),
+    },
+)
+
 OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     SignalSpec: SIGNALS,
     WindowSpec: WINDOWS,
@@ -208,6 +217,7 @@ OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     Target: CHOICES,
     SelectorSpec: SELECTORS,
     RequirementSpec: REQUIREMENTS,
+    PrioritySpec: PRIORITIES,
 }
 """Documents of each model that has rules in CEL, valid but for them."""
 

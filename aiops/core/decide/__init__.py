@@ -11,6 +11,7 @@ from aiops.core.decide.spec import Spec
 @cache
 def policy_kinds() -> Mapping[str, type[Spec]]:
     """Return the kinds of policies by name; made at first use, since pydantic's models cost start-up time."""
+    from aiops.core.decide.budget.spec import BudgetSpec
     from aiops.core.decide.failover.spec import FailoverSpec
     from aiops.core.decide.remediation.spec import RemediationSpec
     from aiops.core.decide.scaling.spec import ScalingSpec
@@ -19,6 +20,7 @@ def policy_kinds() -> Mapping[str, type[Spec]]:
     return {
         "ScalingPolicy": ScalingSpec,
         "WatchPolicy": WatchSpec,
+        "CostBudget": BudgetSpec,
         "FailoverPolicy": FailoverSpec,
         "RemediationPolicy": RemediationSpec,
     }

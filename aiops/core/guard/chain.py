@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiops.core.guard.ceiling import ceiling
 from aiops.core.guard.context import Guard, GuardContext, Wish
 from aiops.core.guard.guardrails import guardrails
 from aiops.core.guard.inputs import censored, freshness
@@ -28,6 +29,7 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
     ("scaling-active", scaling_active),
     ("scale-in", scale_in_allowed),
     ("guardrails", guardrails),
+    ("ceiling", ceiling),
     ("upstream", upstream),
     ("tolerance", tolerance),
     ("stabilisation", stabilisation),

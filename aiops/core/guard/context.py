@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiops.core.model import (
+    Allowance,
     Effect,
     Hpa,
     Instant,
@@ -25,7 +26,10 @@ from aiops.core.protocols import Env
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardContext:
-    """Everything that a guard may look at. workload: None when the target is not known."""
+    """Everything that a guard may look at. workload: None when the target is not known.
+
+    allowances: what each budget leaves to the policy.
+    """
 
     now: Instant
     tick_s: float
@@ -36,6 +40,7 @@ class GuardContext:
     signals: Mapping[str, Signal]
     env: Env
     effects: Mapping[str, Effect] = field(default_factory=dict)
+    allowances: tuple[Allowance, ...] = ()
 
     @property
     def mode(self) -> Mode:

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     RATE = "rate"
     COOLDOWN = "cooldown"
     BUDGET = "budget"
+    COST_BUDGET = "cost_budget"
     DISRUPTION_BUDGET = "disruption_budget"
     IN_FLIGHT = "in_flight"
     ROLLOUT = "rollout"

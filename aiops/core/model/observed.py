@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from aiops.core.model.budgeted import BudgetStanding
 from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
@@ -315,7 +316,7 @@ class Snapshot:
     target_errors: why a target's state is not known, by `TargetRef.key`.
     alerts: those that fire, oldest first. looked: what plans and their policies look at. orders: people's, to plans.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero. prices: where they come from, and
-    those of nodes.
+    those of nodes. budgets: how each CostBudget stands, by its key.
     """
 
     at: Instant
@@ -334,3 +335,4 @@ class Snapshot:
     prices: PriceBook = field(default_factory=PriceBook)
     looked: Looked = field(default_factory=Looked)
     orders: tuple[Order, ...] = ()
+    budgets: Mapping[PolicyKey, BudgetStanding] = field(default_factory=dict)

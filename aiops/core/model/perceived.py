@@ -18,6 +18,7 @@ class FindingKind(StrEnum):
 
     point: an odd sample. level-shift: one that has stood. flatline: a row does not move any more. absence: it is gone.
     saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when.
+    overrun: what a budget is for will have cost more than it allows.
     """
 
     POINT = "point"
@@ -26,6 +27,7 @@ class FindingKind(StrEnum):
     ABSENCE = "absence"
     SATURATION = "saturation"
     EXHAUSTION = "exhaustion"
+    OVERRUN = "overrun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aiops.core.model.budgeted import Allowance
 from aiops.core.model.decided import Action, Effect, Verdict, VerdictWord
 from aiops.core.model.names import Instant, PolicyKey, Reason, TargetRef
 from aiops.core.model.observed import Signal, SignalMemory, Snapshot
@@ -200,6 +201,7 @@ class Inputs:
 
     snapshot: restricted to the policy and its target. effects: those on the target. code and platform: the versions of
     the program, of its arithmetic libraries and of the processor's kind, which say how far a replay must agree.
+    allowances: what each budget leaves to the policy.
     """
 
     tick_id: str
@@ -220,3 +222,4 @@ class Inputs:
     group: GroupState | None = None
     ladder: LadderState | None = None
     saving: SavingState | None = None
+    allowances: tuple[Allowance, ...] = ()

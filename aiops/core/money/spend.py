@@ -99,7 +99,8 @@ class Reference:
 class Meter:
     """What is true of one subject from one look to the next.
 
-    price: nano-USD per replica and hour, None while it is not known. cost: nano-USD per hour in all, in place of price
+    price: nano-USD per replica and hour, None while it is not known. was_price: what a replica of the reference costs,
+    None for the same (with other requests it costs another amount). cost: nano-USD per hour in all, in place of price
     times replicas (of nodes, which cost different amounts). use_ratio: how much of the replicas is used, idle: whether
     none of it, None while that is not known. late: requests per second that break the SLO. released_ratio: how much of
     what is saved has let go of nodes.
@@ -107,6 +108,7 @@ class Meter:
 
     replicas: int
     price: int | None = None
+    was_price: int | None = None
     cost: int | None = None
     reference: Reference | None = None
     use_ratio: float | None = None
@@ -174,10 +176,12 @@ class Row:
         self.peak = max(self.peak, reference.middle)
         if meter.price is None:
             return  # a saving at a price that is not known is no money
-        saved = (reference.middle - meter.replicas) * meter.price * span_ms
+        was = meter.price if meter.was_price is None else meter.was_price
+        runs = meter.replicas * meter.price
+        saved = (reference.middle * was - runs) * span_ms
         self.saved += saved
-        self.saved_low += (reference.low - meter.replicas) * meter.price * span_ms
-        self.saved_high += (reference.high - meter.replicas) * meter.price * span_ms
+        self.saved_low += (reference.low * was - runs) * span_ms
+        self.saved_high += (reference.high * was - runs) * span_ms
         # what costs more than the reference is paid in full; what saves is realised where it let go of nodes
         self.realised += saved if saved <= 0 else math.floor(saved * min(max(meter.released_ratio, 0.0), 1.0))
 
@@ -224,12 +228,18 @@ class Accounts:
                 row.add(meter, span_ms)
             self.touched.add(key)
 
-    def take(self, at: Instant) -> list[tuple[Subject, int, Row]]:
-        """Return the rows that changed since they were last taken; those of hours that are over are forgotten here."""
-        found = [(subject, hour, self.rows[subject, hour]) for subject, hour in self.touched]
+    def taken(self) -> list[tuple[Subject, int, Row]]:
+        """Return the rows that changed since they were last written."""
+        return [(subject, hour, self.rows[subject, hour]) for subject, hour in self.touched]
+
+    def written(self, at: Instant) -> None:
+        """Forget that rows changed, and those of hours that are over: they are stored."""
         self.touched = set()
         self.rows = {key: row for key, row in self.rows.items() if key[1] + HOUR_S > at}
-        return found
+
+    def adopt(self, subject: Subject, hour: int, row: Row) -> None:
+        """Go on with a row of an hour that is not over, as it was stored."""
+        self.rows[subject, hour] = row
 
 
 def hours(start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from aiops.core.model import Alert, Finding, Forecast, Incident, IncidentState, Instant, Signal, Workload
+from aiops.core.model import (
+    Alert,
+    Allowance,
+    BudgetPeriod,
+    Finding,
+    Forecast,
+    Incident,
+    IncidentState,
+    Instant,
+    Signal,
+    Workload,
+)
 from aiops.core.policies import ScalingPolicy
 
 TOLD = 5
@@ -74,6 +85,25 @@ def _incident(one: Incident) -> dict[str, object]:
         "start": one.since,
         "suspects": [suspect.name for suspect in one.suspects[:TOLD]],
     }
+
+
+def of_budgets(allowances: Iterable[Allowance]) -> dict[str, object]:
+    """Return `cost.month.*` and `cost.day.*`, of the budget of each period that is nearest to its end; in USD."""
+    env: dict[str, object] = {}
+    for period in BudgetPeriod:
+        known = [one.standing for one in allowances if one.standing.period is period]
+        if not known:
+            continue
+        worst = max(known, key=lambda one: (one.ratio or one.spent / one.amount, one.budget))
+        numbers = {
+            "budget": worst.amount,
+            "spent": worst.spent,
+            "projected": worst.projected,
+            "low": worst.low,
+            "high": worst.high,
+        }
+        env |= {f"cost.{period.value}.{name}": value for name, value in numbers.items() if value is not None}
+    return env
 
 
 def of_alerts(alerts: Iterable[Alert]) -> dict[str, object]:

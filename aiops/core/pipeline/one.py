@@ -88,6 +88,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
         signals=signals,
         env=env,
         effects=inputs.effects,
+        allowances=inputs.allowances,
     )
     verdict = guard.verdict(wish, context)
     carried = guard.remembered(carried, verdict, context)
@@ -152,6 +153,7 @@ def _environment(
     env.update(environment.of_workload(workload, snapshot.replica_usd_per_hour.get(policy.target.key)))
     env.update(environment.of_percepts(inputs.findings, inputs.incidents))
     env.update(environment.of_alerts(snapshot.alerts))
+    env.update(environment.of_budgets(inputs.allowances))
     if workload is not None:
         lead_s, _ = lead_time(policy, workload)
         env.update(environment.of_forecast(inputs.forecast, snapshot.at + lead_s + inputs.tick_s))

@@ -10,6 +10,7 @@ from aiops.core import act
 from aiops.core.ids import ulid
 from aiops.core.model import (
     Action,
+    Allowance,
     Decision,
     Effect,
     Inputs,
@@ -22,12 +23,13 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
+from aiops.core.money.metering import labels_of
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.lane import Lane
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
 from aiops.core.pipeline.planning import plan_turn, plans_judged
-from aiops.core.policies import PolicySet, ScalingPolicy
-from aiops.core.versions import beside, is_version
+from aiops.core.policies import PolicySet, ScalingPolicy, Whose
+from aiops.core.versions import beside, is_version, template_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,21 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         capacity=percepts.capacities.get(key),
         findings=percepts.findings if asks else (),
         incidents=percepts.incidents if asks else (),
+        allowances=_allowances(policy, turn),
     )
+
+
+def _allowances(policy: ScalingPolicy, turn: Turn) -> tuple[Allowance, ...]:
+    """Return what each budget that covers a policy leaves to it now."""
+    budgets, standings = turn.policies.budgets, turn.snapshot.budgets
+    if not budgets or not standings:
+        return ()
+    labels = labels_of(policy.key, turn.policies)
+    _, namespace, name = template_key(policy.key).split("/", 2)
+    most = policy.bounds.at(turn.snapshot.at)[1]
+    whose = Whose(name=name, namespace=namespace, labels=labels, most=most)
+    covers = (one for one in budgets if one.key in standings and one.scope.covers(namespace, labels))
+    return tuple(one.allowance(whose, standings[one.key]) for one in covers)
 
 
 def _carried(policy: ScalingPolicy, state: LoopState) -> TargetState:

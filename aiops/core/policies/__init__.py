@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from aiops.core.model import PolicyKey
 from aiops.core.policies.asked import NoTraffic, Reaction, SignalQuery, SignalSpec, WatchQuery
+from aiops.core.policies.budget import BudgetScope, CostBudget, Priority, Whose
 from aiops.core.policies.plans import PlanPolicy
 from aiops.core.policies.scaling import (
     Backlog,
@@ -39,7 +40,9 @@ __all__ = [
     "Bound",
     "Bounds",
     "BoundsWindow",
+    "BudgetScope",
     "CalendarFreeze",
+    "CostBudget",
     "Fallback",
     "ForecastSpec",
     "Guardrail",
@@ -50,6 +53,7 @@ __all__ = [
     "ObjectivePrice",
     "PlanPolicy",
     "PolicySet",
+    "Priority",
     "RatePolicy",
     "RateUnit",
     "Reaction",
@@ -66,12 +70,13 @@ __all__ = [
     "Verification",
     "WatchPolicy",
     "WatchQuery",
+    "Whose",
 ]
 
 Tested: TypeAlias = ScalingPolicy | WatchPolicy
 """What a unit test of policies can drive; a plan needs a world in which it acts (a scenario)."""
 
-AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy
+AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy | CostBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,7 @@ class PolicySet:
     watches: tuple[WatchPolicy, ...] = ()
     plans: tuple[PlanPolicy, ...] = ()
     templates: tuple[ScalingPolicy, ...] = ()
+    budgets: tuple[CostBudget, ...] = ()
     step_s: float = 15.0
     labels: Mapping[PolicyKey, Mapping[str, str]] = field(default_factory=dict)
 
@@ -102,4 +108,4 @@ class PolicySet:
     @property
     def every(self) -> tuple[AnyPolicy, ...]:
         """Return the policies of every kind."""
-        return (*self.scaling, *self.templates, *self.watches, *self.plans)
+        return (*self.scaling, *self.templates, *self.watches, *self.plans, *self.budgets)

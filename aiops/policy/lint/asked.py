@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aiops.core.planning.failover import SERVED, FailoverPolicy, lag, users, volume
-from aiops.core.policies import AnyPolicy, PlanPolicy, ScalingPolicy, SignalSpec, WatchPolicy
+from aiops.core.policies import AnyPolicy, CostBudget, PlanPolicy, ScalingPolicy, SignalSpec, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.trees import Facts, facts
 
@@ -38,6 +38,8 @@ class Asked:
 
 def asked(policy: AnyPolicy) -> tuple[Asked, ...]:
     """Return the queries of a policy, those that tell a presence behind their signals."""
+    if isinstance(policy, CostBudget):
+        return ()
     if isinstance(policy, WatchPolicy):
         expr = policy.query.expr
         return (Asked(path=("spec", "query"), expr=expr, role=Role.WATCH, facts=facts(expr)),)

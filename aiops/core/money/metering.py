@@ -1,0 +1,182 @@
+"""From one turn of the loop to meters: what each target runs, what it costs, and what it would run otherwise.
+
+The reference of a ScalingPolicy that acts is an autoscaler without foresight: the reactive need of the decision's own
+record, within the policy's bounds, at its most within the scale-down window (as an HPA has it). Its interval follows
+from how well it is known what a replica carries. What sleeps is compared with the replicas that it had before, what
+has other requests with the price that those of before would have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from aiops.core.model import (
+    Capacity,
+    Decision,
+    Instant,
+    LoopState,
+    Mode,
+    PolicyKey,
+    Snapshot,
+    Tick,
+)
+from aiops.core.money.spend import Meter, Reference, Subject, nano
+from aiops.core.money.standing import Rested, Standing, standing
+from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy
+
+Z80 = 1.2815515655446004
+"""Of the normal distribution: 80 % lie between minus and plus so many standard deviations."""
+
+VERSION, JOINT = "@", "_"
+"""What stands in the keys of versions and of members, see `aiops.core.versions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """One turn of the loop, as money sees it."""
+
+    snapshot: Snapshot
+    tick: Tick
+    policies: PolicySet
+    state: LoopState
+    capacities: Mapping[PolicyKey, Capacity] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class References:
+    """Remembers the reactive need of each policy as long as its scale-down window is."""
+
+    _wishes: dict[PolicyKey, deque[tuple[Instant, int]]] = field(default_factory=dict)
+
+    def of(self, policy: ScalingPolicy, decision: Decision, now: Instant, doubt_ratio: float) -> Reference | None:
+        """Return what a policy's target would run without foresight, None while its need is not known."""
+        verdict = decision.verdict
+        need = None if verdict is None else verdict.proposal.need
+        if need is None or need.reactive is None:
+            return None
+        kept = self._wishes.setdefault(policy.key, deque())
+        while kept and kept[0][0] <= now - policy.down.stabilisation_s:
+            kept.popleft()
+        while kept and kept[-1][1] <= need.reactive:
+            kept.pop()  # only what may still be the greatest is kept
+        kept.append((now, need.reactive))
+        low, high, _ = policy.bounds.at(now)
+        wanted = kept[0][1]
+        spread = Z80 * doubt_ratio if need.capacity_learned else 0.0
+        levels = (wanted / (1.0 + spread), wanted, wanted / max(1.0 - spread, 0.1))
+        least, middle, most = (min(max(math.ceil(one - 1e-9), low), high) for one in levels)
+        return Reference(low=least, middle=middle, high=most)
+
+    def forget(self, known: set[PolicyKey]) -> None:
+        """Forget policies that are gone."""
+        self._wishes = {key: one for key, one in self._wishes.items() if key in known}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What is true now. meters: None of what should be seen and is not. standing: plans that save something."""
+
+    meters: dict[Subject, Meter | None]
+    subjects: Mapping[PolicyKey, Subject]
+    standing: tuple[Standing, ...]
+
+
+def metered(turned: Turned, references: References) -> Metered:
+    """Return the meters of every target that policies name, each on the account of one policy."""
+    plans = standing(turned.state.plans.values(), turned.snapshot)
+    by_target = {target: one for one in plans for target in one.rested}
+    meters: dict[Subject, Meter | None] = {}
+    subjects: dict[PolicyKey, Subject] = {}
+    decisions = {one.policy: one for one in turned.tick.decisions}
+    taken: set[str] = set()
+    for policy in sorted(turned.policies.scaling, key=_rank):
+        if policy.candidate_for or VERSION in policy.key or policy.target.key in taken:
+            continue
+        taken.add(policy.target.key)
+        subject = subjects[policy.key] = subject_of(policy.target.key, policy, turned.policies)
+        meter = _running(policy.target.key, turned.snapshot)
+        decision = decisions.get(policy.key)
+        if meter is not None and decision is not None:
+            meter = _judged(meter, policy, decision, (turned, references))
+        meters[subject] = meter
+    for planning, target in _others(turned.policies):
+        if target not in taken and target in turned.snapshot.workloads:
+            taken.add(target)
+            meters[subject_of(target, planning, turned.policies)] = _running(target, turned.snapshot)
+    references.forget({policy.key for policy in turned.policies.scaling})
+    for subject, one in list(meters.items()):
+        rested = by_target.get(subject.target)
+        if one is not None and rested is not None:
+            meters[subject] = _against(one, rested.rested[subject.target])
+    return Metered(meters=meters, subjects=subjects, standing=plans)
+
+
+def subject_of(target: str, policy: ScalingPolicy | PlanPolicy, policies: PolicySet) -> Subject:
+    """Return on whose account a target is: of the policy, with the labels that its metadata have."""
+    labels = labels_of(policy.key, policies)
+    namespace = policy.key.split("/", 2)[1]
+    return Subject(target=target, policy=policy.key, namespace=namespace, labels=tuple(sorted(labels.items())))
+
+
+def labels_of(key: PolicyKey, policies: PolicySet) -> Mapping[str, str]:
+    """Return the labels of a policy's metadata; a member of a template has those of the template."""
+    own = policies.labels.get(key)
+    return policies.labels.get(key.partition(VERSION)[0].partition(JOINT)[0], {}) if own is None else own
+
+
+def _rank(policy: ScalingPolicy) -> tuple[bool, str]:
+    return policy.mode is Mode.OBSERVE, policy.key
+
+
+def _others(policies: PolicySet) -> Iterator[tuple[PlanPolicy, str]]:
+    return ((policy, ref.key) for policy in policies.plans for ref in policy.workloads)
+
+
+def _running(target: str, snapshot: Snapshot) -> Meter | None:
+    workload = snapshot.workloads.get(target)
+    if workload is None:
+        return None
+    price = snapshot.replica_usd_per_hour.get(target)
+    # a price of zero or less is none: what is not known is never nothing
+    known = price is not None and math.isfinite(price) and price > 0.0
+    return Meter(replicas=workload.replicas, price=nano(price) if known and price is not None else None)
+
+
+def _judged(meter: Meter, policy: ScalingPolicy, decision: Decision, around: tuple[Turned, References]) -> Meter:
+    """Return the meter with what the decision's record says: the reference, the use, and whether the SLO holds."""
+    turned, references = around
+    verdict, now = decision.verdict, turned.snapshot.at
+    if verdict is None:
+        return meter
+    capacity = turned.capacities.get(policy.key)
+    reference = references.of(policy, decision, now, 0.0 if capacity is None else capacity.doubt_ratio)
+    acts = min(policy.reach.rank, turned.snapshot.scope.ceiling.rank) >= Mode.APPROVE.rank
+    need = verdict.proposal.need
+    full = meter.replicas * need.capacity
+    use = need.demand / full if need.demand is not None and full > 0.0 else None
+    return replace(
+        meter,
+        # what it does not steer it saves nothing of
+        reference=reference if acts else None,
+        use_ratio=use,
+        idle=need.demand == 0.0,
+        slo_broken=need.slo_broken,
+        late=need.demand or 0.0,
+    )
+
+
+def _against(meter: Meter, rested: Rested) -> Meter:
+    """Return the meter against what there was before a plan took it away."""
+    if rested.replicas is not None:
+        floor = min(rested.replicas, meter.replicas)
+        # at least what runs would have run, at most what ran before; what people keep asleep by hand is not known
+        reference = Reference(low=max(floor, rested.least), middle=rested.replicas, high=rested.replicas)
+        return replace(meter, reference=reference)
+    if meter.price is None:
+        return meter
+    same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
+    was = None if rested.extra is None else meter.price + rested.extra
+    return replace(meter, reference=same, was_price=was)
