@@ -13,11 +13,9 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from aiops.app.alertmanager import webhook_token
 from aiops.app.exports import Export, started
-from aiops.app.settings import WebSettings
 from aiops.app.wiring import Built
-from aiops.errors import ConfigurationError, FatalError, PortError
+from aiops.errors import FatalError, PortError
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -90,14 +88,15 @@ class Daemon:
             self._telemetry = TelemetryServer(address, built.metrics.exposition, built.unhealthy, built.unready)
             self._telemetry.start()
         if settings.web.enabled:
+            from aiops.app.doors import doors, serving
             from aiops.app.live import LiveService
-            from aiops.web.locks.doors import fixed
             from aiops.web.server import WebServer
 
-            doors = fixed(web_token(settings.web), webhook_token(settings.alertmanager))
-            self._web = WebServer(LiveService(built), (settings.web.host, settings.web.port), doors)
+            address, locked = (settings.web.host, settings.web.port), doors(settings, built.store)
+            self._web = WebServer(LiveService(built), address, locked, serving(settings.web))
             self._web.start()
-            _LOG.info("page", extra={"url": f"http://{settings.web.host}:{self._web.port}"})
+            scheme = "http" if settings.web.tls is None else "https"
+            _LOG.info("page", extra={"url": f"{scheme}://{settings.web.host}:{self._web.port}"})
         started(settings, built.viewer, self._exports.append)
         built.world.start()
         built.ties.start()
@@ -225,18 +224,6 @@ def plan_anew(scheduler: BackgroundScheduler, now: datetime) -> None:
         wait = job.next_run_time - now
         if wait > job.trigger.interval + timedelta(seconds=LOOK_S):
             job.modify(next_run_time=now)
-
-
-def web_token(settings: WebSettings) -> str:
-    """Return the token that the API asks for, '' for none; raise ConfigurationError when its file cannot be read."""
-    if settings.token is not None:
-        return settings.token.get_secret_value()
-    if settings.token_file is None:
-        return ""
-    try:
-        return settings.token_file.read_text(encoding="utf-8").strip()
-    except OSError as err:
-        raise ConfigurationError(f"web.token_file: {settings.token_file} cannot be read: {err.strerror}") from err
 
 
 def _with(stage: Callable[[float], None], seconds: float) -> Callable[[], None]:

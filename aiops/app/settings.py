@@ -18,6 +18,7 @@ from aiops.app.audit_settings import AuditSettings
 from aiops.app.notify_settings import NotifySettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.section import Section
+from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
 from aiops.errors import ConfigurationError
@@ -25,7 +26,6 @@ from aiops.policy.document import Document, documents
 from aiops.policy.document import Path as FieldPath
 
 PREFIX = "AIOPS_"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class PrometheusSettings(Section):
@@ -124,29 +124,6 @@ class ModelsSettings(Section):
 
     checkpoint: Path = Path("var/models.npz")
     every: Duration = 600.0
-
-
-class ListenSettings(Section):
-    """An address to listen on."""
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = Field(9464, ge=0, le=65535)
-
-
-class WebSettings(ListenSettings):
-    """The page and the API. Off loopback a token is a must (S10)."""
-
-    port: int = Field(8080, ge=0, le=65535)
-    token: SecretStr | None = None
-    token_file: Path | None = None
-
-    @model_validator(mode="after")
-    def off_loopback_needs_a_token(self) -> WebSettings:
-        """Refuse to serve strangers without a token."""
-        if self.enabled and self.host not in LOOPBACK and self.token is None and self.token_file is None:
-            raise ValueError(f"host {self.host} is not loopback: set web.token or web.token_file")
-        return self
 
 
 class ExternalMetricsSettings(ListenSettings):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from aiops.errors import ConfigurationError
 from aiops.web.api import application
+from aiops.web.locks.patience import Patience, protocol
+from aiops.web.locks.shield import Bounds
+from aiops.web.tls import RENEW_S, Certificate
 
 if TYPE_CHECKING:
     from aiops.web.contract import Answers
     from aiops.web.locks.doors import Doors
 
 _BACKLOG = 128
+LONGEST_HEAD = 32 * 1024
+"""Bytes of a request's head, the longest token among them."""
 
 
 class InThread:
@@ -45,19 +53,50 @@ class InThread:
         self._server.run(sockets=[self._socket])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How it is served. proxies: addresses and networks whose X-Forwarded-For is believed. idle_s: between requests."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+    patience: Patience = field(default_factory=Patience)
+    certificate: Certificate | None = None
+    proxies: Sequence[str] = ()
+    connections: int = 512
+    idle_s: float = 5.0
+
+
 class WebServer(InThread):
     """The API and the page."""
 
-    def __init__(self, answers: Answers, address: tuple[str, int], doors: Doors) -> None:
-        listener = listen(address, "web")
+    def __init__(
+        self, answers: Answers, address: tuple[str, int], doors: Doors, serving: Serving | None = None
+    ) -> None:
+        serving = serving or Serving()
         config = uvicorn.Config(
-            application(answers, doors),
+            application(answers, doors, serving.bounds),
+            http=protocol(serving.patience),
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=bool(serving.proxies),
+            forwarded_allow_ips=[*serving.proxies],
+            limit_concurrency=serving.connections,
+            timeout_keep_alive=math.ceil(serving.idle_s),
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
         )
-        super().__init__(config, listener, "web")
+        certificate = serving.certificate
+        if certificate is not None:
+
+            async def renew() -> None:
+                certificate.renew()
+
+            config.callback_notify, config.timeout_notify = renew, RENEW_S
+            config.load()
+            config.ssl = certificate.context
+        super().__init__(config, listen(address, "web"), "web")
 
 
 def listen(address: tuple[str, int], setting: str) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from aiops.web.locks.rates import Rates
@@ -35,6 +36,29 @@ class FixedToken:
         """Return the principal; compared in constant time."""
         same = hmac.compare_digest(bearer.encode(), self.token.encode())
         return self.as_who if same and self.token else None
+
+
+class TokenFile:
+    """A token in a file, which is read again when it changes; while there is none, nobody is known by it."""
+
+    def __init__(self, file: Path, as_who: Principal) -> None:
+        self._file = file
+        self._as_who = as_who
+        self._known: tuple[tuple[float, int, int], str] | None = None
+
+    def principal(self, bearer: str) -> Principal | None:
+        """Return the principal; compared in constant time."""
+        return FixedToken(self._token(), self._as_who).principal(bearer)
+
+    def _token(self) -> str:
+        try:
+            found = self._file.stat()
+            stamp = (found.st_mtime, found.st_ino, found.st_size)
+            if self._known is None or self._known[0] != stamp:
+                self._known = (stamp, self._file.read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return self._known[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,17 +64,20 @@ class Gate:
         caller = await self._caller(request)
         if isinstance(caller, Response):
             return caller
-        refused = self._barred(request, caller.principal) or _not_meant(request, caller)
+        refused = self._often(request, caller) or await self._barred(request, caller) or _not_meant(request, caller)
         if refused is not None:
             return refused
-        if caller.principal is not None and not caller.principal.shared:
-            kind = Kind.READ if request.method in SAFE else Kind.WRITE
-            wait_s = doors.rates.take(kind, caller.principal.name)
-            if wait_s is not None:
-                return too_many(wait_s, f"{kind.value}s of {caller.principal.name}")
         state = request.state
         state.principal, state.csrf, state.expires_at = caller.principal, caller.csrf, caller.expires_at
         return None
+
+    def _often(self, request: Request, caller: Caller) -> Response | None:
+        """Return the answer to a principal who calls too often; of shared ones only the addresses are counted."""
+        if caller.principal is None or caller.principal.shared:
+            return None
+        kind = Kind.READ if request.method in SAFE else Kind.WRITE
+        wait_s = self._doors.rates.take(kind, caller.principal.name)
+        return None if wait_s is None else too_many(wait_s, f"{kind.value}s of {caller.principal.name}")
 
     async def _caller(self, request: Request) -> Caller | Response:
         doors = self._doors
@@ -103,9 +106,9 @@ class Gate:
             return problem(status_of(err), str(err))
         return principal if isinstance(principal, Response) else Caller(principal=principal)
 
-    def _barred(self, request: Request, principal: Principal | None) -> Response | None:
+    async def _barred(self, request: Request, caller: Caller) -> Response | None:
         """Return the answer to who may not, by the table; closed by default."""
-        path, role = path_of(request), access.needed(request.method, path_of(request))
+        principal, path, role = caller.principal, path_of(request), access.needed(request.method, path_of(request))
         if role is Role.PUBLIC:
             return None
         if principal is None:
@@ -116,9 +119,9 @@ class Gate:
                 return problem(405, f"{path} takes {', '.join(known)}", headers={"Allow": ", ".join(known)})
             return problem(404, "there is nothing here")
         if not principal.may(role):
-            self._doors.tell(
-                Knock(did="refused", by=principal.name, address=address_of(request), said=f"{request.method} {path}")
-            )
+            said = f"{request.method} {path} needs {role.value}"
+            knock = Knock(did="refused", by=principal.name, address=address_of(request), said=said)
+            await run_in_threadpool(self._doors.tell, knock)
             return problem(403, f"this needs the role {role.value}; {principal.name} is {principal.role.value}")
         return None
 
