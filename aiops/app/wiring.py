@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiops.app.alertmanager import Ties, ties
+from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.ledger import Ledger
@@ -68,6 +69,7 @@ class Built:
     turned_at: float = 0.0
     learnt: bool = False
     statuses: Statuses | None = None
+    books: StoredBooks | None = None
 
     def tick(self) -> str:
         """Turn the loop once, and return its sentence."""
@@ -152,8 +154,17 @@ class Built:
         removed = self.store.prune(
             self.world.present(), self.settings.store.max_age, int(self.settings.store.max_bytes)
         )
+        spent = self.store.costs.prune(self.world.present())
+        if spent:
+            removed["costs"] = spent
         if removed:
             _LOG.info("store_pruned", extra=removed)
+
+    def close_books(self) -> None:
+        """Write what was spent since it was last written."""
+        if self.books is not None:
+            with self.lock:
+                self.books.write(self.world.present())
 
     def unhealthy(self) -> list[str]:
         """Return why the loop counts as stuck: it has not turned lately."""
@@ -184,6 +195,7 @@ def build(settings: Settings) -> Built:
     try:
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
+        books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
         bank = Bank(policies.current(), Dependencies(settings.depends_on))
         ports = Ports(
             policies=policies,
@@ -197,6 +209,7 @@ def build(settings: Settings) -> Built:
             telemetry=metrics,
             clock=MonotonicClock(),
             notifier=notifier(settings.notify, virtual=world.virtual),
+            books=books,
         )
         loop = ControlLoop(ports, bank, setup(settings))
     except BaseException:
@@ -214,12 +227,19 @@ def build(settings: Settings) -> Built:
         viewer=viewer,
         ties=tied,
         statuses=_statuses(settings, world, policies, loop),
+        books=books,
     )
 
 
 def _expanded(settings: Settings, store: Store, world: Surroundings) -> ExpandedPolicySource:
     expanding = Expanding(adopted=store.journal.note_policies, remembered=lambda: remembered(store, settings.step))
     return ExpandedPolicySource(_promoted(settings, store, world), world.roster, expanding)
+
+
+def _rates(settings: Settings) -> Mapping[str, float]:
+    """Return USD for one of each currency that the settings give a rate of."""
+    rates: Mapping[str, float] = getattr(settings.prices, "rates", {})
+    return rates
 
 
 def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:

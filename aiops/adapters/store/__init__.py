@@ -14,6 +14,7 @@ from aiops.adapters.store.alerts import Alerts
 from aiops.adapters.store.audit import Audit, Sought
 from aiops.adapters.store.audit_check import Checked, Fault
 from aiops.adapters.store.copying import Copied, Said, backup, restore
+from aiops.adapters.store.costs import Costs
 from aiops.adapters.store.database import (
     connect,
     ensure_schema,
@@ -68,6 +69,7 @@ class Store:
     versions: Versions
     alerts: Alerts
     plans: Plans
+    costs: Costs
     views: Views
     audit: Audit
     access: Access
@@ -98,7 +100,16 @@ class Store:
             raise
         roles = (People(engine), Reader(engine), Promotions(engine), Versions(engine), Alerts(engine), Plans(engine))
         return cls(
-            url, engine, JournalWriter(engine, batch), *roles, Views(engine), Audit(engine), Access(engine), lock, found
+            url,
+            engine,
+            JournalWriter(engine, batch),
+            *roles,
+            Costs(engine),
+            Views(engine),
+            Audit(engine),
+            Access(engine),
+            lock,
+            found,
         )
 
     @classmethod

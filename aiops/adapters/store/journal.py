@@ -100,6 +100,11 @@ class JournalWriter:
 
     # -- ports.Journal ---------------------------------------------------------------------------------
 
+    @property
+    def claimed(self) -> int | None:
+        """Return the epoch under which is written, None before any was claimed."""
+        return self._epoch
+
     def load(self) -> LoopState:
         """Return the state that the last committed tick carried on; an empty one at first."""
         with translated("the state cannot be read"), self._engine.connect() as connection:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aiops.core.ids import digest
 from aiops.core.model import Action, BudgetStanding, Finding, Instant, PolicyKey, Priced, Scale, SetFloor
 from aiops.core.money import budget as budgets
+from aiops.core.money.currency import usd_per
 from aiops.core.money.history import History
 from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind
 from aiops.core.money.metering import Metered, References, Turned, labels_of, metered
@@ -37,7 +38,7 @@ class Books:
     """rates: USD for one of a currency, of those that the settings know. step_s: between two turns."""
 
     step_s: float = 15.0
-    rates: Mapping[str, float] = field(default_factory=lambda: {"USD": 1.0})
+    rates: Mapping[str, float] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)
     ledger: Ledger = field(default_factory=Ledger)
     history: History = field(default_factory=History)
@@ -205,7 +206,7 @@ class Books:
 
     def _standing(self, one: CostBudget, at: Instant, before: BudgetStanding | None) -> BudgetStanding:
         start, _ = budgets.span(one, at)
-        rate = self.rates.get(one.currency)
+        rate = usd_per(one.currency, self.rates)
         hours = self.history.hours(self.places(one), start, at)
         made = budgets.stands(one, hours, at, 1.0 if rate is None else rate)
         if rate is None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Quantity, Whole
 from aiops.core.decide.scaling.target_spec import SelectorSpec
 from aiops.core.decide.spec import Spec, in_cel
 from aiops.core.model import BudgetPeriod, Mode
+from aiops.core.money.currency import known_currency
 
-CURRENCY = "[A-Z]{3}"
 STEP_RATIO = 0.05
 """Each priority gives way so much later than the one before it, where the author does not say when."""
 
@@ -68,9 +66,7 @@ class BudgetSpec(Spec):
     @classmethod
     def a_currency(cls, value: str) -> str:
         """Refuse what ISO 4217 would not call a currency."""
-        if not re.fullmatch(CURRENCY, value):
-            raise ValueError(f"{value!r} is no currency such as USD or EUR (ISO 4217)")
-        return value
+        return known_currency(value)
 
 
 def begins(one: PrioritySpec, number: int) -> float:
