@@ -141,7 +141,7 @@ class _Turn:
 
     def _again(self, at: int, step: PlanStep) -> None:
         does = verbs(step.operation)
-        early = self._now - step.sent_at < does.again_s and not step.again
+        early = 0.0 <= self._now - step.sent_at < does.again_s and not step.again
         if early or not self._fresh(step) or does.reached(step.operation, self._world.snapshot.looked):
             return
         if does.refusal(step.operation, self._world.snapshot.looked) is not None:
@@ -234,11 +234,15 @@ class _Turn:
                 return
 
     def _fresh(self, step: PlanStep) -> bool:
-        """Return whether everything that the step touches was looked at after its last request."""
+        """Return whether everything that the step touches was looked at after its last request.
+
+        Where the clock was set back since, what is looked at now is after all that was sent before.
+        """
+        after = step.sent_at if step.sent_at <= self._now else self._now - 1e-3
         objects = self._world.snapshot.looked.objects
         wanted = verbs(step.operation).wanted(step.operation).objects
         found = [objects[ref.key] for ref in wanted if ref.key in objects]
-        return all(one.as_of > step.sent_at for one in found)
+        return all(one.as_of > after for one in found)
 
     # -- both ------------------------------------------------------------------------------------------
 

@@ -69,8 +69,8 @@ class Rest:
 
     @property
     def plan(self) -> str:
-        """Return the plan by which it rests, '' when none says so."""
-        return self.mark if self.record is None else self.record.plan
+        """Return the plan by which it rests, '' when nothing says so: the second annotation is seldom edited."""
+        return self.mark if self.mark or self.record is None else self.record.plan
 
 
 def rest(seen: SeenObject, lever: RestLever) -> Rest:

@@ -147,18 +147,19 @@ def _lever(seen: SeenObject, looked: Looked, to: int) -> tuple[SeenObject, RestL
 
 def _lie(now: Rest, newest: Plan | None, plan: Plan | None, own: tuple[SeenObject, str, str]) -> tuple[Lie, str]:
     thing, to, policy = own
-    record, resting = now.record, now.value == to
+    record = now.record
     if plan is not None:
         # the store's copy counts, whatever became of the one on the object
+        resting = now.value == sleep_of(plan).to
         return (Lie.ASLEEP if resting else Lie.INTERRUPTED), _differs(now, plan)
-    if newest is not None and resting and not _newer(now, newest, thing):
+    if newest is not None and now.value == sleep_of(newest).to and not _newer(now, newest, thing):
         was = shown(sleep_of(newest).lever, sleep_of(newest).original)
         return Lie.TORN, f"its record was changed by hand; plan {newest.id} knows that it was {was}"
     if record is not None:
         return _recorded(now, (thing, to, policy))
     if now.broken:
         return Lie.UNREADABLE, f"{now.broken}, and no plan is known that could say what it was"
-    return (Lie.OFF if resting or _no_more(now.value, to) else Lie.AWAKE), ""
+    return (Lie.OFF if now.value == to or _no_more(now.value, to) else Lie.AWAKE), ""
 
 
 def _newer(now: Rest, plan: Plan, thing: SeenObject) -> bool:
@@ -183,6 +184,8 @@ def _recorded(now: Rest, own: tuple[SeenObject, str, str]) -> tuple[Lie, str]:
         return Lie.OTHER, f"its record is of another object, deleted since (a backup?); that one had {was}"
     if record.policy != policy:
         return Lie.OTHER, f"it rests by {record.policy} since {record.since:.0f}, and was {was}"
+    if now.value != record.to:
+        return Lie.ORPHAN, f"somebody woke it; by its record, of a plan that the store does not know, it was {was}"
     return Lie.ORPHAN, f"it rests by its record, of a plan that the store does not know; it was {was}"
 
 

@@ -135,6 +135,7 @@ def _strays(night: Night, made: Turned, present: set[str]) -> None:
 
 def _remembered(night: Night, bed: Bed, before: Sleeper) -> Sleeper:
     """Return what is known of a workload, from what became of its plans."""
+    before = _in_time(before, night.now)
     if before.uid != bed.object.uid:
         # made anew: what somebody makes now is wanted now
         before = Sleeper(uid=bed.object.uid, since=night.now, startups_s=before.startups_s)
@@ -146,6 +147,20 @@ def _remembered(night: Night, bed: Bed, before: Sleeper) -> Sleeper:
     if naps != after.naps:
         after = replace(after, naps=naps)
     return _started(bed, after, night.now)
+
+
+def _in_time(sleeper: Sleeper, now: Instant) -> Sleeper:
+    """Return what is remembered without what lies ahead: the clock was set back."""
+    known = [one for one in (sleeper.counted_at, sleeper.interrupted_at, sleeper.woke_at) if math.isfinite(one)]
+    if max(known, default=-math.inf) <= now:
+        return sleeper
+    return replace(
+        sleeper,
+        counted_at=min(sleeper.counted_at, now),
+        interrupted_at=min(sleeper.interrupted_at, now) if math.isfinite(sleeper.interrupted_at) else math.inf,
+        woke_at=math.inf,
+        not_before=-math.inf,
+    )
 
 
 def _ended(night: Night, bed: Bed, sleeper: Sleeper) -> Iterator[Plan]:
@@ -282,12 +297,15 @@ class _Turn:
         bed = self.bed
         if bed.plan is None:
             return sleeper
-        original = sleep_of(bed.plan).original
+        slept = sleep_of(bed.plan)
         if wish.asleep:
-            self._propose(PlanKind.SAVING, self._sleep(original), f"{bed.said}: it is written anew")
+            again = replace(self._sleep(slept.original), to=slept.to)
+            self._propose(PlanKind.SAVING, again, f"{bed.said}: it is written anew")
             self.made.asleep.append(bed.name)
         else:
-            self._propose(PlanKind.RESTORE, self._back(original, bed.rest.plan), f"{wish.why}; {bed.said}")
+            self._propose(
+                PlanKind.RESTORE, self._back(slept.original, slept.to, bed.rest.plan), f"{wish.why}; {bed.said}"
+            )
         return sleeper
 
     def _orphan(self, wish: Wish) -> None:
@@ -295,7 +313,9 @@ class _Turn:
         if wish.asleep or record is None:
             self.made.asleep.append(self.bed.name)
             return
-        self._propose(PlanKind.RESTORE, self._back(record.original, record.plan), f"{wish.why}; {self.bed.said}")
+        self._propose(
+            PlanKind.RESTORE, self._back(record.original, record.to, self.bed.rest.plan), f"{wish.why}; {self.bed.said}"
+        )
 
     def _rest(self, sleeper: Sleeper, wish: Wish, *, original: str) -> None:
         """Put it to rest unless something speaks against it."""
@@ -334,17 +354,19 @@ class _Turn:
             mark=mark,
         )
 
-    def _back(self, original: str, mark: str) -> Wake:
+    def _restore(self, original: str, to: str, wish: Wish) -> None:
+        """Propose to wake it without a plan that stands."""
         bed = self.bed
-        return Wake(
+        wake = Wake(
             target=bed.seen.ref,
             object=bed.object.ref,
             uid=bed.object.uid,
             lever=bed.lever,
             original=original,
-            to=bed.to,
-            mark=mark,
+            to=to,
+            mark=bed.rest.plan,
         )
+        self._propose(PlanKind.RESTORE, wake, f"{wish.why}; {bed.said}")
 
     def _propose(self, kind: PlanKind, operation: Operation, why: str) -> None:
         """Propose a plan; what was seen in a list alone is looked at by itself first, so that it can be fenced."""
