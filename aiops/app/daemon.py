@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
     from aiops.adapters.metrics import TelemetryServer
+    from aiops.app.feed import Feed
+    from aiops.app.settings import Settings
     from aiops.web.server import WebServer
 
 _LOG = logging.getLogger("aiops.daemon")
@@ -46,6 +48,7 @@ class Daemon:
         self._scheduler: BackgroundScheduler | None = None
         self._telemetry: TelemetryServer | None = None
         self._web: WebServer | None = None
+        self._feed: Feed | None = None
         self._exports: list[Export] = []
 
     def run(self) -> int:
@@ -88,15 +91,7 @@ class Daemon:
             self._telemetry = TelemetryServer(address, built.metrics.exposition, built.unhealthy, built.unready)
             self._telemetry.start()
         if settings.web.enabled:
-            from aiops.app.doors import doors, serving
-            from aiops.app.live import LiveService
-            from aiops.web.server import WebServer
-
-            address, locked = (settings.web.host, settings.web.port), doors(settings, built.store)
-            self._web = WebServer(LiveService(built), address, locked, serving(settings.web))
-            self._web.start()
-            scheme = "http" if settings.web.tls is None else "https"
-            _LOG.info("page", extra={"url": f"{scheme}://{settings.web.host}:{self._web.port}"})
+            self._serve(settings)
         started(settings, built.viewer, self._exports.append)
         built.world.start()
         built.ties.start()
@@ -107,6 +102,22 @@ class Daemon:
         else:
             threading.Thread(target=self._learn, name="learn", daemon=True).start()
         self._schedule()
+
+    def _serve(self, settings: Settings) -> None:
+        """Serve the page and the API."""
+        from aiops.app.doors import doors, serving
+        from aiops.app.feed import Feed
+        from aiops.app.live import LiveService
+        from aiops.web.events import Broker
+        from aiops.web.server import WebServer
+
+        built, web = self._built, settings.web
+        self._feed = Feed(Broker(seats=web.limits.streams), built.store.people.pauses)
+        service, locked = LiveService(built, self._feed.people), doors(settings, built.store)
+        self._web = WebServer(service, (web.host, web.port), locked, serving(web, self._feed.broker))
+        self._web.start()
+        scheme = "http" if web.tls is None else "https"
+        _LOG.info("page", extra={"url": f"{scheme}://{web.host}:{self._web.port}"})
 
     def _learn(self) -> None:
         try:
@@ -151,6 +162,8 @@ class Daemon:
             return
         sentence = self._built.tick()
         _LOG.info("tick", extra={"sentence": sentence})
+        if self._feed is not None:
+            self._feed.note(self._built.loop.last, sentence, self._built.loop.held)
         if self._left is not None:
             self._left -= 1
             if self._left <= 0:
@@ -192,7 +205,6 @@ class Daemon:
         stages: tuple[tuple[str, float, Callable[[float], None]], ...] = (
             ("ticks", limits.tick, self._stop_ticks),
             ("models", limits.tick, lambda _: self._built.checkpoint()),
-            ("books", limits.tick, lambda _: self._built.close_books()),
             ("page", limits.web, self._stop_servers),
             ("adapters", limits.adapters, self._stop_adapters),
             ("store", limits.tick, lambda _: self._built.store.close()),

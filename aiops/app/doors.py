@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiops.adapters.store import Store
     from aiops.app.settings import Settings
     from aiops.app.web_settings import WebSettings
+    from aiops.web.events import Broker
 
 _LOG = logging.getLogger("aiops.web")
 WEAK = 20
@@ -55,7 +56,7 @@ def verifiers(settings: Settings, store: Store) -> tuple[Verifier, ...]:
     return tuple(found)
 
 
-def serving(web: WebSettings) -> Serving:
+def serving(web: WebSettings, broker: Broker) -> Serving:
     """Return how it is served; raise ConfigurationError when the certificate cannot be used."""
     limits = web.limits
     # a proxy's connections are those of everybody behind it
@@ -67,6 +68,7 @@ def serving(web: WebSettings) -> Serving:
         certificate=None if tls is None else Certificate(cert_file=tls.cert_file, key_file=tls.key_file),
         proxies=web.trusted_proxies,
         connections=limits.connections,
+        broker=broker,
         idle_s=limits.idle,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
@@ -22,10 +22,12 @@ from aiops.policy.expansion import Expanded
 class LiveService(Service):
     """The service of a running daemon."""
 
-    def __init__(self, built: Built) -> None:
+    def __init__(self, built: Built, heard: Callable[[], None] = lambda: None) -> None:
+        """Take what the daemon is made of. heard: is called when a person has paused or resumed something."""
         settings = built.settings
         super().__init__(built.store, Terms(step_s=settings.step, needed_s=settings.promotion.evidence_for))
         self._built = built
+        self._heard = heard
 
     def now(self) -> float:
         """Return the time of the last tick, or the present."""
@@ -47,6 +49,18 @@ class LiveService(Service):
     def groups(self) -> list[dict[str, Any]]:
         """Return failover groups with the health of their sites now."""
         return viewing.groups(self._built.loop.state.groups)
+
+    def pause(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Begin a pause, and tell who reads live."""
+        begun = super().pause(wish)
+        self._heard()
+        return begun
+
+    def resume(self, pause_id: str, by: str = "") -> dict[str, Any]:
+        """End a pause, or all with `*`, and tell who reads live."""
+        ended = super().resume(pause_id, by)
+        self._heard()
+        return ended
 
     def explain(self, series: str, at: float | None) -> dict[str, Any]:
         """Return why a watched series is flagged now, or is not; at another time, as the record has it."""

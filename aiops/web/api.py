@@ -7,22 +7,25 @@ from fastapi import FastAPI
 from aiops.web import pages, problems
 from aiops.web.conditional import Conditional
 from aiops.web.contract import Answers
+from aiops.web.events import Broker
 from aiops.web.locks.access import API
 from aiops.web.locks.doors import Doors
 from aiops.web.locks.gate import Gate
 from aiops.web.locks.login import login_routes
 from aiops.web.locks.shield import Bounds, Intake, Shield
 from aiops.web.routes import ROUTERS
+from aiops.web.routes.live import events
 
 
-def application(answers: Answers, doors: Doors, bounds: Bounds | None = None) -> FastAPI:
-    """Return the application behind its locks."""
+def application(answers: Answers, doors: Doors, bounds: Bounds | None = None, broker: Broker | None = None) -> FastAPI:
+    """Return the application behind its locks. broker: tells what happens, to who reads live."""
     app = FastAPI(
         title="aiops", docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json", redirect_slashes=False
     )
     problems.register(app)
     for router in ROUTERS:
         app.include_router(router(answers), prefix=API)
+    app.include_router(events(broker or Broker()), prefix=API)
 
     pages.register(app, answers)
     app.include_router(login_routes(doors))

@@ -24,7 +24,7 @@ class Conditional:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        asked = {**scope, "method": "GET"}
+        asked = {**scope, "method": "GET", "head": scope["method"] == "HEAD"}
         await self._app(asked, receive, _Held(scope, send).take)
 
 

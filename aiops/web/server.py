@@ -13,6 +13,7 @@ import uvicorn
 
 from aiops.errors import ConfigurationError
 from aiops.web.api import application
+from aiops.web.events import Broker
 from aiops.web.locks.patience import Patience, protocol
 from aiops.web.locks.shield import Bounds
 from aiops.web.tls import RENEW_S, Certificate
@@ -62,6 +63,7 @@ class Serving:
     certificate: Certificate | None = None
     proxies: Sequence[str] = ()
     connections: int = 512
+    broker: Broker = field(default_factory=Broker)
     idle_s: float = 5.0
 
 
@@ -73,7 +75,7 @@ class WebServer(InThread):
     ) -> None:
         serving = serving or Serving()
         config = uvicorn.Config(
-            application(answers, doors, serving.bounds),
+            application(answers, doors, serving.bounds, serving.broker),
             http=protocol(serving.patience),
             ws="none",
             log_config=None,

@@ -27,6 +27,7 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("POST", "/logout"): Role.VIEWER,
     ("GET", "/api/v1/session"): Role.VIEWER,
     ("GET", "/api/v1/openapi.json"): Role.VIEWER,
+    ("GET", "/api/v1/events"): Role.VIEWER,
     # -- looking ---------------------------------------------------------------
     ("GET", "/api/v1/status"): Role.VIEWER,
     ("GET", "/api/v1/decisions"): Role.VIEWER,
