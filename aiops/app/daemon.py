@@ -205,6 +205,7 @@ class Daemon:
         stages: tuple[tuple[str, float, Callable[[float], None]], ...] = (
             ("ticks", limits.tick, self._stop_ticks),
             ("models", limits.tick, lambda _: self._built.checkpoint()),
+            ("books", limits.tick, lambda _: self._built.close_books()),
             ("page", limits.web, self._stop_servers),
             ("adapters", limits.adapters, self._stop_adapters),
             ("store", limits.tick, lambda _: self._built.store.close()),
