@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     F64,
     Action,
@@ -158,6 +159,18 @@ class Roster(Protocol):
 
         Raises ClusterUnavailable or NoPermission while it is not known: what cannot be read is never taken for gone.
         """
+        ...
+
+
+class Trainer(Protocol):
+    """Fits models beside the loop; neither call ever waits."""
+
+    def submit(self, job: FitJob) -> str:
+        """Take a job, or say why not."""
+        ...
+
+    def finished(self) -> Sequence[FitResult]:
+        """Return what became of jobs since the last call."""
         ...
 
 

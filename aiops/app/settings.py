@@ -120,10 +120,11 @@ class StoreSettings(Section):
 
 
 class ModelsSettings(Section):
-    """Where the models' state is checkpointed."""
+    """Where the models' state is checkpointed, and how long a fit of one may take beside the loop."""
 
     checkpoint: Path = Path("var/models.npz")
     every: Duration = 600.0
+    fit_within: Duration = 60.0
 
 
 class ExternalMetricsSettings(ListenSettings):

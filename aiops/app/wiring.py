@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from aiops import __version__
 from aiops.app.alertmanager import Ties, ties
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
@@ -29,8 +30,10 @@ from aiops.core.model import BlastRadius, Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.engine import local
+from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
+from aiops.loop.seams import NoTrainer
 from aiops.policy.schedule import window
 from aiops.ports import Controls
 
@@ -196,7 +199,14 @@ def build(settings: Settings) -> Built:
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
         books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
-        bank = Bank(policies.current(), Dependencies(settings.depends_on))
+        # a virtual world must be the same each time: there models fit themselves within a turn
+        trainer = NoTrainer() if world.virtual else ProcessTrainer(limit_s=settings.models.fit_within)
+        bank = Bank(
+            policies.current(),
+            Dependencies(settings.depends_on),
+            elsewhere=not world.virtual,
+            code=f"aiops {__version__}",
+        )
         ports = Ports(
             policies=policies,
             source=world.source,
@@ -210,6 +220,7 @@ def build(settings: Settings) -> Built:
             clock=MonotonicClock(),
             notifier=notifier(settings.notify, virtual=world.virtual),
             books=books,
+            trainer=trainer,
         )
         loop = ControlLoop(ports, bank, setup(settings))
     except BaseException:
@@ -243,11 +254,12 @@ def _rates(settings: Settings) -> Mapping[str, float]:
 
 
 def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:
-    """Let /metrics tell of forecasts, of watched series and of Alertmanager."""
+    """Let /metrics tell of forecasts, their models, watched series and Alertmanager."""
     from aiops.adapters.metrics import (
         AlertmanagerCollector,
         AnomalyCollector,
         IncidentCollector,
+        ModelCollector,
         Naming,
         OutlookCollector,
     )
@@ -256,6 +268,7 @@ def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: t
     metrics.registry.register(OutlookCollector(viewer))
     metrics.registry.register(AlertmanagerCollector(tied.numbers))
     metrics.registry.register(IncidentCollector(lambda: () if loop.last is None else loop.last.incidents))
+    metrics.registry.register(ModelCollector(lambda: loop.bank.lineages))
     told, max_age_s = settings.export.anomalies, settings.export.max_age
     if told.enabled:
         naming = Naming(metric_format=told.metric_format, max_series=told.max_series, max_age_s=max_age_s)

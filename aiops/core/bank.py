@@ -23,6 +23,9 @@ from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Population
 from aiops.core.forecast import FORECASTERS
+from aiops.core.forecast.combined import Combined
+from aiops.core.lineage.lineage import Lineage
+from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import (
     F64,
@@ -56,21 +59,35 @@ _NO_SERIES = SeriesIndex(keys=(), labels=())
 class _Foreseen:
     """The demand of one policy: what is asked, the model that learns it, and the forecast that stands."""
 
-    def __init__(self, policy: ScalingPolicy, model: Forecaster) -> None:
+    def __init__(self, policy: ScalingPolicy, lineage: Lineage) -> None:
         self.asked = asked(policy)
         self.kin = kin(policy)
         self.signal = policy.objective.demand
-        self.model = model
+        self.lineage = lineage
         self.issued: Forecast | None = None
+
+    @property
+    def model(self) -> Forecaster:
+        """Return the model that is asked."""
+        return self.lineage.champion
 
 
 class Bank:
     """Detectors and forecasters of everything that policies watch or ask to foresee.
 
-    dependencies: who depends on whom, for the suspects of incidents.
+    dependencies: who depends on whom, for the suspects of incidents. elsewhere: whether somebody takes `jobs`; without
+    that models fit themselves within a turn. code: the program's version, for the lineage of models.
     """
 
-    def __init__(self, policies: PolicySet, dependencies: Dependencies | None = None) -> None:
+    def __init__(
+        self,
+        policies: PolicySet,
+        dependencies: Dependencies | None = None,
+        *,
+        elsewhere: bool = False,
+        code: str = "",
+    ) -> None:
+        self._elsewhere, self._code = elsewhere, code
         self._policies = PolicySet(digest="")
         self._index = _NO_SERIES
         self._at: Instant = -math.inf
@@ -136,7 +153,7 @@ class Bank:
 
     def _foresee(self, key: PolicyKey, foreseen: _Foreseen, at: Instant, demand: Demand | None) -> Forecast:
         if demand is not None:
-            foreseen.model.learn(at, demand.value if demand.whole else math.nan)
+            foreseen.lineage.learn(at, demand.value if demand.whole else math.nan)
         issued = foreseen.issued
         if issued is None or at // STEP_S != issued.issued_at // STEP_S:
             issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.model, at)
@@ -156,13 +173,33 @@ class Bank:
         foreseen = self._demands.get(policy)
         return None if foreseen is None else foreseen.model.peak
 
+    # -- versions of models --------------------------------------------------------------------------
+
+    @property
+    def lineages(self) -> Mapping[PolicyKey, Lineage]:
+        """Return the versions of the models of each policy's demand."""
+        return {key: one.lineage for key, one in self._demands.items()}
+
+    def jobs(self, now: Instant) -> tuple[FitJob, ...]:
+        """Return what is to be fitted elsewhere now, each once."""
+        if not self._elsewhere:
+            return ()
+        asked_ = (one.lineage.job(now) for one in self._demands.values())
+        return tuple(job for job in asked_ if job is not None)
+
+    def take(self, result: FitResult, now: Instant) -> None:
+        """Take what became of a job; one for a policy that is gone, or asks for something else now, is dropped."""
+        foreseen = self._demands.get(result.job.policy)
+        if foreseen is not None:
+            foreseen.lineage.take(result, now)
+
     # -- learning from history -----------------------------------------------------------------------
 
     def backfill_demand(self, policy: PolicyKey, times: F64, values: F64) -> None:
         """Learn a policy's demand from history; times, values: float64[t], NaN is a gap."""
         foreseen = self._demands.get(policy)
         if foreseen is not None:
-            foreseen.model.backfill(times, values)
+            foreseen.lineage.backfill(times, values)
             foreseen.issued = None
 
     def adopt_soon(self, learnt: Lookahead) -> None:
@@ -191,7 +228,7 @@ class Bank:
         demands: dict[PolicyKey, _Foreseen] = {}
         for policy in policies.scaling:
             if policy.forecast is not None:
-                demands[policy.key] = _Foreseen(policy, self._model_for(policy, policy.forecast))
+                demands[policy.key] = _Foreseen(policy, self._lineage_for(policy, policy.forecast))
         self._demands = demands
         self._lookahead.follow(policies)
         queries = {policy.key: policy.query.expr for policy in self._policies.watches}
@@ -199,17 +236,23 @@ class Bank:
         self._regroup(policies, changed)
         self._policies = policies
 
-    def _model_for(self, policy: ScalingPolicy, spec: ForecastSpec) -> Forecaster:
-        """Return the model of a policy: its own, one that knows what another version of it has learnt, or a new one."""
+    def _lineage_for(self, policy: ScalingPolicy, spec: ForecastSpec) -> Lineage:
+        """Return the models of a policy: its own, those that know what a version of it has learnt, or new ones."""
         wanted, old = asked(policy), self._demands.get(policy.key)
         if old is not None and old.asked == wanted:
-            return old.model
-        made = FORECASTERS[spec.model](spec)
+            return old.lineage
+
+        def make(name: str) -> Forecaster:
+            if name == Combined.name:
+                return Combined(spec, refits=not self._elsewhere)
+            return FORECASTERS[name](spec)
+
+        made = make(spec.model)
         known = (one for one in self._demands.values() if one.asked == wanted and one.kin == kin(policy))
         relative = next(known, None)
-        if relative is not None and relative.model.version == made.version:
+        if relative is not None and (relative.model.name, relative.model.version) == (made.name, made.version):
             made.restore({name: array.copy() for name, array in relative.model.arrays().items()})
-        return made
+        return Lineage(policy.key, made, make, elsewhere=self._elsewhere, code=self._code)
 
     def _regroup(self, policies: PolicySet, changed: frozenset[PolicyKey]) -> None:
         """Make one group for each detector and length of season; changed: policies whose series mean something else."""
@@ -246,6 +289,7 @@ class Bank:
             out |= {f"watch/{name}/{key}": array for key, array in group.arrays().items()}
         for policy, one in self._demands.items():
             out |= {f"demand/{policy}/{key}": array for key, array in one.model.arrays().items()}
+            out |= {f"lineage/{policy}/{key}": array for key, array in one.lineage.arrays().items()}
         out |= {f"soon/{key}": array for key, array in self._lookahead.arrays().items()}
         return out
 
@@ -267,7 +311,7 @@ class Bank:
         for policy, one in self._demands.items():
             try:
                 _expect(about["demands"].get(policy), [one.asked, one.model.version])
-                one.model.restore(_under(arrays, f"demand/{policy}/"))
+                one.lineage.restore(_under(arrays, f"lineage/{policy}/"), _under(arrays, f"demand/{policy}/"))
                 one.issued = None
             except ValueError as err:
                 refused.append(f"demand of {policy}: {err}")

@@ -45,6 +45,7 @@ from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, PortError, StoreUnavailable
+from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
 from aiops.loop.observing import Asked, Observer
 from aiops.loop.reign import Reign
@@ -191,6 +192,7 @@ class ControlLoop:
             targets=tuple(dict.fromkeys(targets)),
             wanted=wanted(policies.plans, self.state),
             ladders=self.state.ladders,
+            savings=self.state.savings,
         )
 
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
@@ -202,6 +204,7 @@ class ControlLoop:
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
         overruns = self.ports.books.overruns(policies, snapshot.budgets)
         percepts = self.bank.perceive(frame, demands, policies, overruns)
+        train(self.bank, self.ports.trainer, snapshot.at)
         self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
         return percepts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
@@ -9,11 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.lineage.version import FitResult
 from aiops.core.lookahead import Lookahead
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.policies import PolicySet
 from aiops.errors import PortError
-from aiops.ports import History, Matrix
+from aiops.ports import History, Matrix, Trainer
+
+_LOG = logging.getLogger("aiops.loop")
 
 Lock: TypeAlias = AbstractContextManager[Any]
 
@@ -68,3 +72,18 @@ def _lived(policies: PolicySet, soon: Mapping[PolicyKey, tuple[F64, F64]], now: 
     leads = {policy.key: policy.forecast.lead_s for policy in policies.scaling if policy.forecast is not None}
     learnt.learn_history(soon, now, leads)
     return learnt
+
+
+def train(bank: Bank, trainer: Trainer, now: Instant) -> None:
+    """Take the fits that are done, and ask for those that are due; a turn waits for none of them."""
+    for result in trainer.finished():
+        bank.take(result, now)
+    for job in bank.jobs(now):
+        why = trainer.submit(job)
+        if why:
+            bank.take(FitResult(job=job, fitted=None, error=why), now)
+    for lineage in bank.lineages.values():
+        for one in lineage.told:
+            about = {"policy": lineage.policy, "version": one.number, "what": one.what, "why": one.why}
+            _LOG.info("model_version", extra=about)
+        lineage.told.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     Action,
     BudgetStanding,
@@ -38,6 +39,7 @@ from aiops.ports import (
     Prices,
     Source,
     Telemetry,
+    Trainer,
 )
 
 
@@ -74,6 +76,18 @@ class NoNotifier:
         )
 
 
+class NoTrainer:
+    """Nobody fits models: those of this loop fit themselves."""
+
+    def submit(self, job: FitJob) -> str:
+        """Refuse."""
+        return f"nobody fits the model of {job.policy}"
+
+    def finished(self) -> Sequence[FitResult]:
+        """Return nothing."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The world outside, as the loop sees it. `dry` answers writes without sending them."""
@@ -89,6 +103,7 @@ class Ports:
     telemetry: Telemetry
     clock: Clock
     notifier: Notifier = field(default_factory=NoNotifier)
+    trainer: Trainer = field(default_factory=NoTrainer)
     books: Books = field(default_factory=NoBooks)
 
 

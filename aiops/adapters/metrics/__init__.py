@@ -3,6 +3,7 @@
 from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
 from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
 from aiops.adapters.metrics.incidents import IncidentCollector
+from aiops.adapters.metrics.models import ModelCollector
 from aiops.adapters.metrics.outlook import OutlookCollector
 from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.server import TelemetryServer
@@ -13,6 +14,7 @@ __all__ = [
     "AnomalyCollector",
     "IncidentCollector",
     "LoopMetrics",
+    "ModelCollector",
     "Naming",
     "OutlookCollector",
     "TelemetryServer",

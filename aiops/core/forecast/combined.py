@@ -36,7 +36,7 @@ class Combined:
     """State: a fleet of one series, and the minute that is open. Changed in place.
 
     refits: fit again in place as history grows, by a quarter or a day. Without it somebody else fits `fleet.history()`
-    in good time and gives the result to `adopt`.
+    once `due` says so, and gives the result to `adopt`.
     """
 
     name = "combined"
@@ -56,6 +56,7 @@ class Combined:
             calendar = self._resting.mask
         self.fleet = Fleet(grid, 1, history_steps=steps, members=members, calendar=calendar)
         self._refits = refits
+        self.due = False
         self._first = self._minute = -1
         self._sum = self._count = 0.0
         self._fit_at = -1
@@ -99,7 +100,11 @@ class Combined:
     def adopt(self, fitted: Fitted) -> None:
         """Go on with what was fitted elsewhere on this signal's history."""
         self.fleet.adopt(fitted)
-        self._fit_at = self._minute
+        self.tried()
+
+    def tried(self) -> None:
+        """Take it for fitted now, whatever came of it: it is not due again before history has grown."""
+        self._fit_at, self.due = self._minute, False
 
     # -- foretelling -----------------------------------------------------------------------------------
 
@@ -190,7 +195,8 @@ class Combined:
                 self.fleet.update(np.array([math.nan]))
         self._minute = minute
         another = self._resting is not None and self._resting.due(minute) and self._weigh()
-        if self._refits and (another or self._due()):
+        self.due = self.due or another or self._grown()
+        if self._refits and self.due:
             self.refit()
 
     def _weigh(self) -> bool:
@@ -199,7 +205,7 @@ class Combined:
             return False
         return self._resting.weigh(self.fleet.values[0], self.fleet.step - self.fleet.size)
 
-    def _due(self) -> bool:
+    def _grown(self) -> bool:
         """Return whether history has grown enough since the last fit: by a quarter, later by a season.
 
         Once grown, each signal is fitted at a minute of its own: a thousand of them are not fitted in one tick.

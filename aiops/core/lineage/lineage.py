@@ -1,0 +1,390 @@
+"""The models of one policy's demand: the champion that is asked, and the versions in its shadow."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.forecast.combined import Combined
+from aiops.core.lineage import contest
+from aiops.core.lineage.contenders import LOOK_EVERY_MIN, Move, Verdict, verdict
+from aiops.core.lineage.contest import AHEAD, Record
+from aiops.core.lineage.drift import Drift, uncovered
+from aiops.core.lineage.fits import bad, fit_of, parameters
+from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Version, version_of
+from aiops.core.model import F64, Instant, PolicyKey
+from aiops.core.protocols import Arrays, Forecaster
+from aiops.errors import InvalidInput
+
+MINUTE_S = 60.0
+MOST_VERSIONS = 20
+"""How many are told of; who acts or is judged is never forgotten."""
+
+MOST_SHADOWS = 3
+MOST_FITS_A_DAY = 8
+"""Beside those that the growth of a young history asks for."""
+
+REST_S = 3600.0
+"""After a fit was asked for, drift asks for none for so long."""
+
+GROWN_SEASONS = 4
+Make = Callable[[str], Forecaster]
+"""A new, empty model of a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What happened to a version, for logs and people."""
+
+    number: int
+    what: str
+    why: str
+
+
+class Lineage:
+    """Versions of one policy's model. Changed in place. counts: of what happened to versions, in this process.
+
+    code: the program's version. elsewhere: whether somebody takes jobs;
+    without that the champion fits itself, and each of its fits is noted as a version.
+    """
+
+    def __init__(self, policy: PolicyKey, champion: Forecaster, make: Make, *, elsewhere: bool, code: str = "") -> None:
+        self.policy, self.elsewhere, self._code, self._make = policy, elsewhere, code, make
+        self.champion = champion
+        self.versions: tuple[Version, ...] = ()
+        self.told: list[Told] = []
+        self._shadow: dict[int, Forecaster] = {}
+        self._records: dict[int, Record] = {}
+        self._drift = Drift()
+        self._minute = -1
+        self._sum = self._count = self._size = 0.0
+        self._asked: tuple[Instant, ...] = ()
+        self._waits = False
+        self._wish = ""
+        self.drift = ""
+        self.counts: dict[str, int] = {}
+
+    # -- who there is ------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Version | None:
+        """Return the champion's version, None before anything was seen."""
+        return next((one for one in self.versions if one.role is Role.CHAMPION), None)
+
+    def _one(self, number: int) -> Version:
+        found = next((one for one in self.versions if one.number == number), None)
+        if found is None:
+            known = ", ".join(str(one.number) for one in self.versions) or "none"
+            raise InvalidInput(f"{self.policy} has no version {number}; there are {known}")
+        return found
+
+    def _put(self, one: Version) -> None:
+        self.versions = tuple(one if old.number == one.number else old for old in self.versions)
+
+    def _add(self, model: Forecaster, now: Instant, why: str, role: Role) -> Version:
+        number = 1 + max((one.number for one in self.versions), default=0)
+        parent = self.current
+        fitted = model.fleet.fitted if isinstance(model, Combined) else None
+        window = (now - model.history_s, now)
+        if fitted is not None:
+            window = (fitted.first_step * MINUTE_S, fitted.last_step * MINUTE_S)
+        made = Version(
+            number=number,
+            model=model.name,
+            code=f"{model.name}-v{model.version}{f' of {self._code}' if self._code else ''}",
+            made_at=now,
+            why=why,
+            window=window,
+            parent=0 if parent is None else parent.number,
+            parameters=parameters(model),
+            role=role,
+            since=now,
+        )
+        kept = [one for one in self.versions if one.role is Role.CHAMPION or one.role.in_shadow]
+        rest = [one for one in self.versions if one not in kept][-max(0, MOST_VERSIONS - 1 - len(kept)) :]
+        self.versions = tuple(sorted((*kept, *rest, made), key=lambda one: one.number))
+        self._records[number] = Record()
+        return made
+
+    # -- learning ----------------------------------------------------------------------------------------
+
+    def learn(self, at: Instant, value: float) -> None:
+        """Learn one sample with every version, and judge them when a minute is over."""
+        for model in (self.champion, *self._shadow.values()):
+            before = fit_of(model)
+            model.learn(at, value)
+            if model is self.champion and fit_of(model) is not before:
+                self._replaced(at, "its history has grown")
+        minute = int(at // MINUTE_S)
+        if minute > self._minute:
+            self._close(minute, at)
+        if math.isfinite(value):
+            self._sum, self._count = self._sum + value, self._count + 1.0
+
+    def backfill(self, times: F64, values: F64) -> None:
+        """Learn a history with every version."""
+        for model in (self.champion, *self._shadow.values()):
+            model.backfill(times, values)
+        if len(times):
+            self._replaced(float(times[-1]), "learnt from history")
+
+    def _replaced(self, at: Instant, why: str) -> None:
+        """Note that the champion was fitted in place."""
+        before = self.current
+        record = Record() if before is None else self._records[before.number]
+        made = self._add(self.champion, at, why, Role.CHAMPION)
+        if before is not None:
+            self._put(replace(before, role=Role.RETIRED, since=at, detail="fitted anew in its place"))
+            del self._records[before.number]
+        self._records[made.number] = record  # its errors are those of the same model, adapted
+
+    def _close(self, minute: int, at: Instant) -> None:
+        """End a minute: judge what was promised for it, follow drift, decide, promise anew."""
+        value = self._sum / self._count if self._count else math.nan
+        ended, self._minute = self._minute, minute
+        self._sum = self._count = 0.0
+        current = self.current
+        if current is None:
+            if math.isfinite(value):
+                self._add(self.champion, at, "first", Role.CHAMPION)
+            return
+        if math.isfinite(value):
+            self._size = abs(value) if self._size == 0.0 else self._size + 0.01 * (abs(value) - self._size)
+        for one in self._records.values():
+            one.settle(ended, value)
+            one.skip(ended + 1, minute)
+        if self.elsewhere:
+            self._follow(ended, self._records[current.number], at)
+        if self._shadow and minute % LOOK_EVERY_MIN == 0:
+            self._decide(at)
+        for number, model in self._models().items():
+            self._records[number].promise(minute, np.array(model.quantiles), model.paths(at, AHEAD[-1]))
+
+    def _models(self) -> dict[int, Forecaster]:
+        current = self.current
+        return dict(self._shadow) if current is None else {current.number: self.champion, **self._shadow}
+
+    # -- drift and fits ----------------------------------------------------------------------------------
+
+    def _follow(self, minute: int, record: Record, at: Instant) -> None:
+        loss = float(record.losses[minute % contest.KEPT])
+        why = self._drift.errors(minute, self._size, loss) or uncovered(record, minute)
+        if why and at - (self._asked[-1] if self._asked else -math.inf) >= REST_S:
+            self.drift, self._wish = why, f"drift: {why}"
+
+    def job(self, now: Instant) -> FitJob | None:
+        """Return what is to be fitted elsewhere now, None when nothing is due; it is not asked for twice."""
+        champion, current = self.champion, self.current
+        if not self.elsewhere or self._waits or current is None or not isinstance(champion, Combined):
+            return None
+        grown = champion.due
+        self._asked = tuple(one for one in self._asked if now - one < 86_400.0)
+        if not self._wish and not grown:
+            return None
+        if self._wish and len(self._asked) >= MOST_FITS_A_DAY and not grown:
+            self._wish = ""
+            self._tell(current.number, "not fitted", f"{MOST_FITS_A_DAY} fits within a day are the most")
+            return None
+        why, self._wish, self._waits = self._wish or "its history has grown", "", True
+        self._asked = (*self._asked, now)
+        return FitJob(
+            policy=self.policy,
+            number=current.number,
+            asked_at=now,
+            why=why,
+            history=champion.fleet.history(),
+            members=champion.fleet.members,
+        )
+
+    def take(self, result: FitResult, now: Instant) -> None:
+        """Take what became of a job: a young champion goes on with it, a grown one is challenged by it."""
+        self._waits = False
+        champion, number = self.champion, result.job.number
+        if not isinstance(champion, Combined):
+            return
+        if result.fitted is None:
+            champion.tried()
+            self._tell(number, "not fitted", result.error)
+            return
+        young = champion.fleet.fitted is None or champion.history_s < GROWN_SEASONS * champion.fleet.grid.season * 60.0
+        made = self._refitted(champion, result)
+        why_not = bad(champion, made, now)
+        champion.tried()
+        if why_not:
+            refused = self._add(made, now, result.job.why, Role.REFUSED)
+            del self._records[refused.number]
+            self._put(replace(refused, detail=why_not))
+            self._tell(refused.number, "refused", why_not)
+        elif young:
+            champion.adopt(result.fitted)
+            self._replaced(now, result.job.why)
+        else:
+            self._challenge(made, now, result.job.why)
+
+    def _refitted(self, champion: Combined, result: FitResult) -> Combined:
+        made = self._make(champion.name)
+        if not isinstance(made, Combined) or result.fitted is None:
+            raise TypeError("a fit is for the combination")
+        made.restore({name: array.copy() for name, array in champion.arrays().items()})
+        made.adopt(result.fitted)
+        return made
+
+    def _challenge(self, model: Forecaster, now: Instant, why: str) -> None:
+        while len(self._shadow) >= MOST_SHADOWS:
+            oldest = min(self._shadow)
+            self._leave(self._one(oldest), Role.REFUSED, now, "a newer version is tried")
+        made = self._add(model, now, why, Role.CHALLENGER)
+        self._shadow[made.number] = model
+        self._tell(made.number, "challenges", why)
+
+    def challenge(self, model: Forecaster, now: Instant, why: str) -> None:
+        """Let another model be judged in the champion's shadow."""
+        self._challenge(model, now, why)
+
+    # -- decisions ---------------------------------------------------------------------------------------
+
+    def scores(self) -> Mapping[int, Scores]:
+        """Return how every version that acts or is judged has done, by number."""
+        current = self.current
+        if current is None or current.number not in self._records:
+            return {}
+        return contest.table(self._records, current.number, self._minute - 1, self._size)
+
+    def _decide(self, now: Instant) -> None:
+        found = self.scores()
+        for number in sorted(self._shadow):
+            one = replace(self._one(number), scores=found[number])
+            self._put(one)
+            said = verdict(one, now, refit=one.model == self.champion.name)
+            if said is not None:
+                self._follow_verdict(one, said, now)
+                return  # who is left is judged against the new champion
+
+    def _follow_verdict(self, one: Version, said: Verdict, now: Instant) -> None:
+        match said.move:
+            case Move.PROMOTE | Move.ROLL_BACK:
+                self._crown(one, now, said.why)
+                self._tell(one.number, "promoted" if said.move is Move.PROMOTE else "rolled back to", said.why)
+            case Move.REFUSE:
+                self._leave(one, Role.REFUSED, now, said.why)
+                self._tell(one.number, "refused", said.why)
+            case Move.RETIRE:
+                self._leave(one, Role.RETIRED, now, said.why)
+
+    def _crown(self, one: Version, now: Instant, why: str) -> None:
+        """Let a version in the shadow act; who acted until now is watched for a while."""
+        before, found = self.current, self.scores()
+        old = self.champion
+        self.champion = self._shadow.pop(one.number)
+        for other in [each for each in self.versions if each.role is Role.PREDECESSOR and each.number != one.number]:
+            self._leave(other, Role.RETIRED, now, "another one has taken its place")
+        if before is not None:
+            scores = found.get(before.number, Scores())
+            self._put(replace(before, role=Role.PREDECESSOR, since=now, detail=f"replaced: {why}", scores=scores))
+            self._shadow[before.number] = old
+        self._put(replace(one, role=Role.CHAMPION, since=now, detail=why, scores=found.get(one.number, one.scores)))
+        self.drift, self._drift = "", Drift()
+
+    def _leave(self, one: Version, role: Role, now: Instant, why: str) -> None:
+        self._shadow.pop(one.number, None)
+        self._records.pop(one.number, None)
+        self._put(replace(one, role=role, since=now, detail=why))
+
+    def _tell(self, number: int, what: str, why: str) -> None:
+        self.told.append(Told(number, what, why))
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    # -- people ------------------------------------------------------------------------------------------
+
+    def promote(self, number: int, why: str, now: Instant) -> None:
+        """Let a version that is in the shadow act at once; raise InvalidInput for another one."""
+        one = self._one(number)
+        if not one.role.in_shadow:
+            raise InvalidInput(f"version {number} of {self.policy} is {one.role.value}: only one in the shadow can act")
+        self._crown(one, now, why)
+        self._tell(number, "promoted", why)
+
+    def roll_back(self, why: str, now: Instant) -> int:
+        """Let the predecessor act again, and return its number; raise InvalidInput when there is none any more."""
+        one = next((each for each in self.versions if each.role is Role.PREDECESSOR), None)
+        if one is None:
+            raise InvalidInput(f"no predecessor of {self.policy}'s model is kept: it is for a day after a promotion")
+        self._crown(one, now, why)
+        self._tell(one.number, "rolled back to", why)
+        return one.number
+
+    def refit(self, why: str) -> None:
+        """Ask for a fit; raise InvalidInput where nothing is fitted or nobody fits."""
+        if not isinstance(self.champion, Combined):
+            raise InvalidInput(f"{self.champion.name} of {self.policy} has nothing to fit")
+        if not self.elsewhere:
+            raise InvalidInput("nobody fits models beside this loop: in a simulated world they fit themselves")
+        self._wish = why
+
+    # -- checkpoints -------------------------------------------------------------------------------------
+
+    def arrays(self) -> Arrays:
+        """Return the state for a checkpoint, but for the champion's own."""
+        about = {
+            "versions": [asdict(one) for one in self.versions],
+            "champion": [self.champion.name, self.champion.version],
+            "shadow": {number: [model.name, model.version] for number, model in self._shadow.items()},
+            "asked": list(self._asked),
+            "size": self._size,
+        }
+        out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+        for number, model in self._shadow.items():
+            out |= {f"shadow/{number}/{name}": array for name, array in model.arrays().items()}
+        for number, record in self._records.items():
+            out |= {f"record/{number}/{name}": array for name, array in record.arrays().items()}
+        return out
+
+    def restore(self, arrays: Arrays, champion: Arrays) -> None:
+        """Take the state of a checkpoint, and the champion's own; raise ValueError, and take nothing, on a misfit.
+
+        A version in the shadow that cannot be read any more is retired: it is judged no further.
+        """
+        if not arrays:
+            self.champion.restore(champion)
+            return
+        try:
+            about = json.loads(bytes(arrays["about"].astype(np.uint8)))
+            versions = tuple(version_of(fields) for fields in about["versions"])
+            size, asked = float(about["size"]), tuple(float(one) for one in about["asked"])
+            name, number = about["champion"]
+            model = self.champion if self.champion.name == name else self._make(name)
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
+            raise ValueError(f"the versions of a model cannot be read: {err!r}") from err
+        if model.version != number:
+            raise ValueError(f"the champion was made by {name}-v{number}")
+        model.restore(champion)
+        self.champion, self.versions, self._size, self._asked = model, versions, size, asked
+        self._shadow, self._records = {}, {}
+        for one in versions:
+            if one.role is Role.CHAMPION or one.role.in_shadow:
+                self._resume(one, arrays, about["shadow"].get(str(one.number)))
+
+    def _resume(self, one: Version, arrays: Arrays, made_by: list[object] | None) -> None:
+        record = Record()
+        try:
+            record.restore(_under(arrays, f"record/{one.number}/"))
+            if one.role.in_shadow:
+                model = self._make(one.model)
+                if made_by != [model.name, model.version]:
+                    raise ValueError(f"it was made by {made_by}")
+                model.restore(_under(arrays, f"shadow/{one.number}/"))
+                self._shadow[one.number] = model
+        except ValueError as err:
+            if one.role.in_shadow:
+                self._put(replace(one, role=Role.RETIRED, detail=f"not readable after a restart: {err}"))
+                return
+        self._records[one.number] = record
+
+
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,143 @@
+"""Fits of models in a process of their own: no fit, however long, delays a turn (S2 of what is learnt).
+
+One fit at a time, the oldest first; one that takes longer than it may is ended with its process, and the next one gets
+a fresh process. What is queued beyond a bound is refused: it is asked for again when history has grown.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+
+from aiops.core.forecast.fitting import Fitted, fit
+from aiops.core.lineage.version import FitJob, FitResult
+
+Fit = Callable[[FitJob], Fitted]
+
+MOST_QUEUED = 1000
+_GRACE_S = 2.0
+
+
+def fitted(job: FitJob) -> Fitted:
+    """Fit a job's history with its members; what a worker does unless it is told otherwise."""
+    return fit(job.history, job.members)
+
+
+class ProcessTrainer:
+    """Takes jobs from the loop's thread and gives back results; the process is started at the first job.
+
+    limit_s: how long one fit may take. work: what is done in the process; importable by name there.
+    """
+
+    def __init__(self, *, limit_s: float, work: Fit = fitted) -> None:
+        self._limit_s, self._work = limit_s, work
+        self._jobs: deque[FitJob] = deque()
+        self._results: deque[FitResult] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._worker: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._stopped = False
+
+    # -- the loop's side ---------------------------------------------------------------------------------
+
+    def submit(self, job: FitJob) -> str:
+        """Take a job, or say why not; returns at once."""
+        with self._changed:
+            if self._stopped:
+                return "the trainer has stopped"
+            if len(self._jobs) >= MOST_QUEUED:
+                return f"{MOST_QUEUED} fits wait already"
+            self._jobs.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="trainer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return ""
+
+    def finished(self) -> Sequence[FitResult]:
+        """Return what became of jobs since the last call; returns at once."""
+        with self._changed:
+            found = tuple(self._results)
+            self._results.clear()
+        return found
+
+    def stop(self) -> None:
+        """End the process, whatever it does; jobs that wait are dropped."""
+        with self._changed:
+            self._stopped = True
+            self._jobs.clear()
+            self._changed.notify()
+        self._end()
+
+    # -- the trainer's own thread ------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or bool(self._jobs))
+                if self._stopped:
+                    return
+                job = self._jobs.popleft()
+            result = self._run(job)
+            with self._changed:
+                self._results.append(result)
+
+    def _run(self, job: FitJob) -> FitResult:
+        started = time.monotonic()
+        try:
+            pipe = self._begun()
+            pipe.send(job)
+            if not pipe.poll(self._limit_s):
+                self._end()
+                error = f"the fit took longer than {self._limit_s:g} s and was ended"
+                return FitResult(job=job, fitted=None, error=error, took_s=time.monotonic() - started)
+            made, error = pipe.recv()
+        except (OSError, EOFError, ValueError) as err:
+            self._end()
+            return FitResult(job=job, fitted=None, error=f"the process of fits has ended: {err!r}")
+        return FitResult(job=job, fitted=made, error=error, took_s=time.monotonic() - started)
+
+    def _begun(self) -> Connection:
+        if self._pipe is not None and self._worker is not None and self._worker.is_alive():
+            return self._pipe
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        worker = context.Process(target=_worker, args=(theirs, self._work), name="aiops-trainer", daemon=True)
+        worker.start()
+        theirs.close()
+        self._worker, self._pipe = worker, ours
+        return ours
+
+    def _end(self) -> None:
+        worker, pipe = self._worker, self._pipe
+        self._worker = self._pipe = None
+        if worker is not None:
+            worker.terminate()
+            worker.join(_GRACE_S)
+            if worker.is_alive():
+                worker.kill()
+                worker.join(_GRACE_S)
+        if pipe is not None:
+            pipe.close()
+
+
+def _worker(pipe: Connection, work: Fit) -> None:
+    """Fit what comes, until the other end is closed. It gives way to the loop."""
+    os.nice(10)
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, OSError, KeyboardInterrupt):
+            return
+        try:
+            answer: tuple[Fitted | None, str] = (work(job), "")
+        except Exception as err:  # a library's fit may raise anything; the next job is fitted all the same
+            answer = (None, f"{type(err).__name__}: {err}" if str(err) else traceback.format_exc(limit=1))
+        pipe.send(answer)
