@@ -29,8 +29,8 @@ from aiops.core.model import (
     TrafficLever,
     Wake,
 )
+from aiops.core.objects.resting import MARK, RECORD, SleepRecord
 from aiops.core.plans.operations import Origin, verbs
-from aiops.core.plans.operations.resting import MARK, RECORD, SleepRecord
 from tests.fake_api import FakeApi
 
 NOW = 1_772_450_000.0

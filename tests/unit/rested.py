@@ -1,4 +1,4 @@
-"""A namespace whose workloads a CostPolicy lets rest: an API server of plain values, people, and a daemon that can die."""
+"""A namespace whose workloads a CostPolicy lets rest: an API server of plain values, and a daemon that can die."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from aiops.core.model import (
     Judgement,
     Leadership,
     LoopState,
+    Mode,
+    Order,
     Pause,
     Plan,
     PlanStatus,
     Scope,
-    SeenObject,
     Snapshot,
     Step,
     StepResult,
     StepStatus,
     TargetRef,
 )
+from aiops.core.objects.resting import MARK, PAUSED_REPLICAS, RECORD
 from aiops.core.pipeline.lane import Lane, wanted
 from aiops.core.pipeline.planning import judge_again, plan_turn, plans_answered
 from aiops.core.planning.saving import SavingPolicy
-from aiops.core.plans.operations.resting import MARK, PAUSED_REPLICAS, RECORD
 from aiops.core.record.codec import from_text, to_text
 from aiops.policy import parse
 from tests.fake_api import FakeApi, Refused
@@ -214,26 +215,20 @@ class Cluster(FakeApi):
         del before
         self.control()
 
-    def _seen(self, where: TargetRef, at_: float) -> SeenObject:
-        one = FakeApi._seen(self, where, at_)
-        return one
-
 
 @dataclass
 class Daemon:
-    """A process that judges and acts, over a journal. `state` is what it holds in memory.
-
-    hook: called before each request leaves, with it; what it raises is the end of the process.
-    """
+    """A process that judges and acts. `state` is what it holds in memory, `journal` what is written down."""
 
     cluster: Cluster
     policy: SavingPolicy | None = field(default_factory=a_policy)
-    journal: str = field(default_factory=lambda: to_text(LoopState()))
+    journal: LoopState = field(default_factory=LoopState)
     state: LoopState = field(default_factory=LoopState)
     values: dict[str, float | str] = field(default_factory=dict)
     pauses: list[Pause] = field(default_factory=list)
     freezes: list[Freeze] = field(default_factory=list)
     approvals: list[Approval] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
     store_ok: bool = True
     ceiling: str = "enforce"
     namespaces: frozenset[str] = frozenset({"dev"})
@@ -249,9 +244,8 @@ class Daemon:
 
     def restart(self, *, without_store: bool = False) -> None:
         """Begin again from what was written down."""
-        if without_store:
-            self.journal = to_text(LoopState())
-        self.state = from_text(self.journal, LoopState)
+        self.state = LoopState() if without_store else from_text(to_text(self.journal), LoopState)
+        self.journal = self.state
 
     def lane(self) -> Lane:
         answers = {
@@ -259,8 +253,6 @@ class Daemon:
             for name, value in self.values.items()
         }
         policies = () if self.policy is None else (self.policy,)
-        from aiops.core.model import Mode
-
         snapshot = Snapshot(
             at=self.now,
             answers={} if self.policy is None else {self.policy.key: answers},
@@ -271,6 +263,7 @@ class Daemon:
             pauses=tuple(self.pauses),
             freezes=tuple(self.freezes),
             approvals=tuple(self.approvals),
+            orders=tuple(self.orders),
             looked=self.cluster.look(wanted(policies, self.state), self.now),
         )
         return Lane(policies=policies, elsewhere=frozenset(), snapshot=snapshot, tick_id=str(self.now), tick_s=TICK_S)
@@ -288,7 +281,7 @@ class Daemon:
         if dies("decided"):
             return self.restart()
         self.state = made.state
-        self.journal = to_text(self.state)
+        self.journal = self.state
         results = {}
         for errand in made.errands:
             if dies("written"):
@@ -297,7 +290,7 @@ class Daemon:
             if dies("sent"):
                 return self.restart()
         self.state = plans_answered(made.state, made.errands, results)
-        self.journal = to_text(self.state)
+        self.journal = self.state
         return None
 
     def _perform(self, errand: Errand, step: Step) -> StepResult:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiops.core.model import Looked, Reason, RunJob, SeenObject, Step, SuspendCronJob, TargetRef, Verb, Wanted
-from aiops.core.plans.operations.bodies import (
+from aiops.core.objects.bodies import (
     absent,
     at,
     found,

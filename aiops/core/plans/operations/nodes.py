@@ -19,7 +19,7 @@ from aiops.core.model import (
     Verb,
     Wanted,
 )
-from aiops.core.plans.operations.bodies import absent, at, controlled, found, listed, missing, patch, selected, strings
+from aiops.core.objects.bodies import absent, at, controlled, found, listed, missing, patch, selected, strings
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 CORDONED = "policy.aiops/cordoned"

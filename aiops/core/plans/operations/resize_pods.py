@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, Reason, ResizePods, SeenObject, TargetRef, Wanted
-from aiops.core.plans.operations.bodies import around, at, found, listed, missing, patch, strings
-from aiops.core.plans.operations.scale_to import HPAS
+from aiops.core.objects.bodies import around, at, found, listed, missing, patch, strings
+from aiops.core.objects.steering import HPAS
 from aiops.core.plans.operations.set_resources import (
     PARTS,
     VPAS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, Reason, ScaleTo, SeenObject, TargetRef, Wanted
-from aiops.core.plans.operations.bodies import (
+from aiops.core.objects.bodies import (
     around,
     at,
     found,
@@ -14,13 +14,11 @@ from aiops.core.plans.operations.bodies import (
     missing,
     number,
     patch,
-    selected,
-    steers,
     strings,
 )
+from aiops.core.objects.steering import HPAS, hpas_of
 from aiops.core.plans.operations.verbs import Origin, Requests
 
-HPAS = ("autoscaling/v2", "HorizontalPodAutoscaler")
 KEDA = "scaledobject.keda.sh/name"
 
 
@@ -110,12 +108,6 @@ class _ScaleTo:
 
 
 VERBS = _ScaleTo()
-
-
-def hpas_of(target: TargetRef, looked: Looked) -> tuple[SeenObject, ...] | None:
-    """Return the HPAs that point at a target, None while that is not known."""
-    every = selected(looked, around(target, *HPAS))
-    return None if every is None else tuple(one for one in every if steers(one, target))
 
 
 def _of_hpas(operation: ScaleTo, hpas: tuple[SeenObject, ...]) -> tuple[Reason, str] | None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from aiops.core.model import Looked, Reason, ResizePods, SeenObject, SetResources, TargetRef, Wanted
-from aiops.core.plans.operations.bodies import (
+from aiops.core.objects.bodies import (
     around,
     at,
     found,
@@ -21,8 +21,8 @@ from aiops.core.plans.operations.bodies import (
     selected,
     strings,
 )
-from aiops.core.plans.operations.budgets import BUDGETS, no_room
-from aiops.core.plans.operations.scale_to import HPAS, hpas_of
+from aiops.core.objects.budgets import BUDGETS, no_room
+from aiops.core.objects.steering import HPAS, hpas_of
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 VPAS = ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler")

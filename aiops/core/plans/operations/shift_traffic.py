@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from aiops.core.model import Looked, Reason, SeenObject, ShiftTraffic, TargetRef, TrafficLever, Wanted
+from aiops.core.objects.bodies import at, found, gitops, listed, missing, name_of, number, patch
 from aiops.core.planning.weights import CANARY_WEIGHT, WEIGHTS, Weights, backend_label, counted, told
-from aiops.core.plans.operations.bodies import at, found, gitops, listed, missing, name_of, number, patch
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiops.core.model import Looked, Reason, StartJob, TargetRef, Wanted
-from aiops.core.plans.operations.bodies import absent, at, found, listed, missing, patch, strings
+from aiops.core.objects.bodies import absent, at, found, listed, missing, patch, strings
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 QUEUES = {

@@ -15,7 +15,7 @@ from aiops.core.model import (
     TargetRef,
     Wanted,
 )
-from aiops.core.plans.operations.bodies import (
+from aiops.core.objects.bodies import (
     around,
     at,
     found,
@@ -27,7 +27,7 @@ from aiops.core.plans.operations.bodies import (
     selected,
     strings,
 )
-from aiops.core.plans.operations.budgets import BUDGETS, no_room
+from aiops.core.objects.budgets import BUDGETS, no_room
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 RESTARTED = "policy.aiops/restarted"

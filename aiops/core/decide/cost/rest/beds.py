@@ -19,9 +19,9 @@ from aiops.core.model import (
     SeenObject,
     Sleep,
 )
-from aiops.core.plans.operations.bodies import at, strings
-from aiops.core.plans.operations.rest import paused_by_a_person, scaled_objects_of
-from aiops.core.plans.operations.resting import Rest, rest, shown
+from aiops.core.objects.bodies import at, strings
+from aiops.core.objects.resting import Rest, rest, shown
+from aiops.core.objects.steering import paused_by_a_person, scaled_objects_of
 
 SLEEPS = "policy.aiops/sleep"
 """On a workload: `never`, and it is left awake."""

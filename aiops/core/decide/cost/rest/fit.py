@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiops.core.decide.cost.rest.beds import Bed, instant
 from aiops.core.model import Instant, Looked, Reason, RestLever
+from aiops.core.objects.bodies import around, at, gitops, number, rolled_out, selected, strings
+from aiops.core.objects.budgets import BUDGETS, selects
+from aiops.core.objects.resting import GITOPS_IGNORES, ignored_by_gitops
+from aiops.core.objects.steering import steered
 from aiops.core.planning.cost_sleep import RestPolicy
-from aiops.core.plans.operations.bodies import around, at, gitops, number, rolled_out, selected, strings
-from aiops.core.plans.operations.budgets import BUDGETS, selects
-from aiops.core.plans.operations.rest import steered
-from aiops.core.plans.operations.resting import GITOPS_IGNORES, ignored_by_gitops
 
 
 def unfit(bed: Bed, policy: RestPolicy, looked: Looked) -> tuple[Reason, str] | None:

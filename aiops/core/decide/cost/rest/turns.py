@@ -23,9 +23,9 @@ from aiops.core.model import (
     Wanted,
 )
 from aiops.core.model.saved.sleep import Sleeper
+from aiops.core.objects.bodies import at, number
 from aiops.core.planning import Situation
 from aiops.core.planning.cost_sleep import RestPolicy
-from aiops.core.plans.operations.bodies import at, number
 
 STARTS_A_TURN = 50
 """How many workloads are put to rest at one instant; waking has no such limit."""
@@ -303,9 +303,7 @@ class _Turn:
             self._propose(PlanKind.SAVING, again, f"{bed.said}: it is written anew")
             self.made.asleep.append(bed.name)
         else:
-            self._propose(
-                PlanKind.RESTORE, self._back(slept.original, slept.to, bed.rest.plan), f"{wish.why}; {bed.said}"
-            )
+            self._restore(slept.original, slept.to, wish)
         return sleeper
 
     def _orphan(self, wish: Wish) -> None:
@@ -313,9 +311,7 @@ class _Turn:
         if wish.asleep or record is None:
             self.made.asleep.append(self.bed.name)
             return
-        self._propose(
-            PlanKind.RESTORE, self._back(record.original, record.to, self.bed.rest.plan), f"{wish.why}; {self.bed.said}"
-        )
+        self._restore(record.original, record.to, wish)
 
     def _rest(self, sleeper: Sleeper, wish: Wish, *, original: str) -> None:
         """Put it to rest unless something speaks against it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiops.core.model import Reason, SeenObject
-from aiops.core.plans.operations.bodies import at, listed, number, strings
+from aiops.core.objects.bodies import at, listed, number, strings
 
 BUDGETS = ("policy/v1", "PodDisruptionBudget")
 _DEFAULT_SHARE = "25%"

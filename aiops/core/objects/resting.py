@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.core.model import Instant, PolicyKey, RestLever, SeenObject
-from aiops.core.plans.operations.bodies import at, number, strings
+from aiops.core.objects.bodies import at, number, strings
 
 RECORD = "policy.aiops/asleep"
 MARK = "policy.aiops/asleep-by"
