@@ -16,7 +16,7 @@ class ScopeSettings(Section):
 
 
 class LimitSettings(Section):
-    """What remediations of all policies together may do: plans and evicted pods in any hour, nodes at once."""
+    """What remediations and savings of all policies may do: plans and evicted pods in any hour, nodes at once."""
 
     plans_per_hour: int = Field(20, ge=1, le=1000)
     pods_per_hour: int = Field(20, ge=1, le=1000)

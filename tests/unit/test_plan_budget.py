@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops.core.model import (
+    AwaitRemoval,
     BlastRadius,
     Cordon,
     DeletePod,
@@ -21,6 +22,8 @@ from aiops.core.model import (
     PlanStep,
     Reason,
     RestartWorkload,
+    RestLever,
+    Sleep,
     Stage,
     TargetRef,
     Wait,
@@ -31,7 +34,8 @@ from tests.unit.remedied import NODES_SPEC, World, a_policy, node
 
 LIMITS = BlastRadius(plans_per_hour=3, pods_per_hour=4, nodes_ratio=0.1)
 POD = TargetRef(namespace="shop", api_version="v1", kind="Pod", name="p")
-RESTART = RestartWorkload(target=TargetRef(namespace="shop", name="checkout"), mark="m")
+TARGET = TargetRef(namespace="shop", name="checkout")
+RESTART = RestartWorkload(target=TARGET, mark="m")
 
 
 def a_plan(number: int, *operations: Operation, ago_s: float = 60.0, **more: object) -> Plan:
@@ -134,3 +138,56 @@ def test_the_guard_counts_the_nodes_that_are_seen():
     world.run(1200.0)
     assert [one for one in world.did() if one.endswith("cordon")] == ["Node n1: cordon"]
     assert world.said[:2] == ("wait", Reason.BUDGET)
+
+
+# -- savings -------------------------------------------------------------------------------------------
+
+
+def saving(number: int, *operations: Operation, **more: object) -> Plan:
+    return a_plan(number, *operations, kind=PlanKind.SAVING, policy=f"CostPolicy/shop/p{number}", **more)
+
+
+def wanted_saving(*operations: Operation) -> Plan:
+    return saving(99, *operations, stage=Stage.PENDING, status=PlanStatus.PROPOSED)
+
+
+def test_savings_take_what_remediations_leave_and_never_the_other_way_round():
+    cordons = [Cordon(node=node(f"n{number}")) for number in range(3)]
+    saved, cured = saving(1, cordons[0]), a_plan(2, cordons[1])
+    # a saving is held by what either took, a remediation by other remediations alone
+    assert isinstance(ruling(wanted_saving(cordons[2]), [saved], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(wanted_saving(cordons[2]), [cured], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(wanted(cordons[2]), [cured], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(wanted(cordons[2]), [saved], NOW, LIMITS, 10), Pass)
+    full = [saving(number) for number in range(3)]
+    held = ruling(wanted_saving(), full, NOW, LIMITS)
+    assert isinstance(held, Wait)
+    assert held.detail == "3 remediations and savings were begun within an hour, of 3 that may be"
+    assert isinstance(ruling(wanted(), full, NOW, LIMITS), Pass)
+
+
+def test_what_lets_rest_and_what_gives_back_is_held_by_no_budget():
+    full = [saving(number) for number in range(3)]
+    rest = Sleep(
+        target=TARGET, object=TARGET, uid="u", lever=RestLever.REPLICAS, seen="2", original="2", to="0", mark="m"
+    )
+    assert isinstance(ruling(wanted_saving(rest), full, NOW, LIMITS), Pass)
+    assert isinstance(ruling(replace(wanted_saving(RESTART), kind=PlanKind.RESTORE), full, NOW, LIMITS), Pass)
+    # and uses none of it up
+    asleep = [saving(number, rest) for number in range(3)]
+    assert isinstance(ruling(wanted_saving(), asleep, NOW, LIMITS), Pass)
+
+
+def test_a_node_that_is_gone_is_cordoned_no_more():
+    one, another = node("n1"), node("n2")
+    emptied = saving(1, Cordon(node=one), AwaitRemoval(node=one, uid="u", by="Karpenter"))
+    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [emptied], NOW, LIMITS, 10), Pass)
+    waits = replace(
+        emptied, status=PlanStatus.RUNNING, steps=(emptied.steps[0], replace(emptied.steps[1], stage=Stage.BEGUN))
+    )
+    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [waits], NOW, LIMITS, 10), Wait)
+
+
+def test_a_plan_that_was_begun_at_this_very_instant_counts():
+    begun = saving(1, Cordon(node=node("n1")), stage=Stage.PENDING, status=PlanStatus.RUNNING)
+    assert isinstance(ruling(wanted_saving(Cordon(node=node("n2"))), [begun], NOW, LIMITS, 10), Wait)

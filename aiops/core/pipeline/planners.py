@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from aiops.core.decide.cost.pack import judge as pack
+from aiops.core.decide.cost.sleep import judge as sleep
 from aiops.core.decide.failover import judge as failover
 from aiops.core.decide.remediation import judge as remediation
-from aiops.core.model import GroupState, Inputs, LadderState, SavingState
+from aiops.core.model import GroupState, Inputs, LadderState, PackState, SavingState, SleepState
 from aiops.core.planning import Judged, Situation
+from aiops.core.planning.cost_pack import PackPolicy
+from aiops.core.planning.cost_sleep import SleepPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.policies import PlanPolicy
@@ -35,6 +39,8 @@ def _planners() -> Mapping[type[PlanPolicy], Planner]:
     return {
         FailoverPolicy: Planner(failover.judged, GroupState()),
         RemediationPolicy: Planner(remediation.judged, LadderState()),
+        SleepPolicy: Planner(sleep.judged, SleepState()),
+        PackPolicy: Planner(pack.judged, PackState()),
     }
 
 

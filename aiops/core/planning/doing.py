@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -11,15 +12,20 @@ from aiops.core.model import (
     Drain,
     Operation,
     RestartWorkload,
+    RestLever,
     RollBack,
     RunJob,
     ScaleTo,
     Selection,
     SetResources,
+    Sleep,
     SuspendCronJob,
     TargetRef,
     Wanted,
 )
+from aiops.core.objects.steering import SCALED_OBJECTS
+from aiops.core.planning.cost_pack import REPLICATED, PackPolicy
+from aiops.core.planning.cost_sleep import RestPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import (
     DoCordon,
@@ -36,6 +42,7 @@ from aiops.core.planning.remediation import (
     RemediationPolicy,
     Remedy,
 )
+from aiops.core.planning.saving import API_VERSIONS
 from aiops.core.policies import PlanPolicy
 
 
@@ -49,6 +56,10 @@ def operations_of(policy: PlanPolicy) -> tuple[Operation, ...]:
             return (policy.traffic.shift(()), *standbys)
         case RemediationPolicy():
             return tuple(one for rung in policy.ladder for one in _of_remedy(rung.remedy, policy.target))
+        case RestPolicy():
+            return tuple(_rests(policy))
+        case PackPolicy():
+            return (Cordon(node=_node(policy.target)), Drain(node=_node(policy.target)))
         case _:
             return ()
 
@@ -63,7 +74,37 @@ def reads_of(policy: PlanPolicy) -> Wanted:
         selections = (*selections, pods)
         if any(isinstance(one, OnNode) for one in policy.triggers):
             objects = (*objects, _node(target))
+    if isinstance(policy, PackPolicy):
+        # how many pods those want that make them again, wherever they are
+        objects = (*objects, *(_anywhere(policy.target, kind) for kind in REPLICATED))
     return Wanted(objects=objects, selections=selections)
+
+
+def _anywhere(target: TargetRef, kind: str) -> TargetRef:
+    api_version = "v1" if kind in ("ReplicationController", "Namespace") else "apps/v1"
+    return replace(target, namespace="", api_version=api_version, kind=kind, name="")
+
+
+def _rests(policy: RestPolicy) -> Iterator[Operation]:
+    """Yield what lets each kind of workload rest: by itself, or by a ScaledObject whatever its name."""
+    targets = policy.targets
+    if targets is None:
+        return
+    for kind in targets.kinds:
+        target = TargetRef(
+            cluster=targets.cluster,
+            namespace=targets.namespace,
+            api_version=API_VERSIONS[kind],
+            kind=kind,
+            name=targets.name,
+        )
+        lever = RestLever.SUSPEND if kind == "CronJob" else RestLever.REPLICAS
+        yield Sleep(target=target, object=target, uid="", lever=lever, seen="", original="", to="", mark="")
+        if lever is RestLever.REPLICAS:
+            version, name = SCALED_OBJECTS
+            scaled = replace(target, api_version=version, kind=name, name="")
+            lever = RestLever.PAUSED_REPLICAS
+            yield Sleep(target=target, object=scaled, uid="", lever=lever, seen="", original="", to="", mark="")
 
 
 def _of_remedy(remedy: Remedy, target: TargetRef) -> tuple[Operation, ...]:

@@ -1,14 +1,17 @@
-"""How much remediations of all policies together may do (S5): plans and pods in any hour, nodes at once.
+"""How much remediations and savings of all policies together may do (S5): plans and pods in any hour, nodes at once.
 
-What users need at once is never held by it: a failover, a failback or a drill passes, as does what only tells people.
+What users need at once is never held by it: a failover, a failback or a drill passes, as does what only tells people,
+gives back what was taken, or lets rest what nobody needs. A remediation is not held by what savings did either: cost
+takes what safety leaves, never the other way round.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiops.core.model import (
+    AwaitRemoval,
     BlastRadius,
     Cordon,
     DeletePod,
@@ -20,12 +23,25 @@ from aiops.core.model import (
     PlanStatus,
     PlanStep,
     Reason,
+    Sleep,
     Stage,
+    StartJob,
     Wait,
+    Wake,
 )
 
 HOUR_S = 3600.0
 
+_BOUND_BY: Mapping[PlanKind, frozenset[PlanKind]] = {
+    PlanKind.REMEDIATION: frozenset({PlanKind.REMEDIATION}),
+    PlanKind.SAVING: frozenset({PlanKind.REMEDIATION, PlanKind.SAVING}),
+}
+"""Whose plans use up what a plan of a kind may do."""
+
+_FREE = (Notify, AwaitRemoval, Sleep, Wake, StartJob)
+"""What takes nothing away that anybody needs: people are told, what nobody asks anything of rests, or is woken."""
+
+_AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.PAUSED, PlanStatus.ASKING})
 _NEVER_BEGUN = frozenset({PlanStatus.PROPOSED, PlanStatus.REFUSED, PlanStatus.REHEARSED})
 
 
@@ -33,13 +49,15 @@ def ruling(
     plan: Plan, plans: Sequence[Plan], now: Instant, limits: BlastRadius, nodes: int | None = None
 ) -> Wait | Pass:
     """Return whether a plan may begin beside what was begun lately. nodes: of the cluster, None where not known."""
-    if plan.kind is not PlanKind.REMEDIATION or not _counts(plan):
+    if plan.kind not in _BOUND_BY or not _counts(plan):
         return Pass(detail="no budget binds it")
-    others = [one for one in plans if one.id != plan.id and one.kind is PlanKind.REMEDIATION and not one.dry_run]
+    kinds = _BOUND_BY[plan.kind]
+    others = [one for one in plans if one.id != plan.id and one.kind in kinds and not one.dry_run]
     lately = [one for one in others if _counts(one) and _begun_at(one) > now - HOUR_S]
     if len(lately) >= limits.plans_per_hour:
         oldest = min(_begun_at(one) for one in lately)
-        detail = f"{len(lately)} remediations were begun within an hour, of {limits.plans_per_hour} that may be"
+        what = "remediations" if len(kinds) == 1 else "remediations and savings"
+        detail = f"{len(lately)} {what} were begun within an hour, of {limits.plans_per_hour} that may be"
         return Wait(reason=Reason.BUDGET, detail=detail, until=oldest + HOUR_S)
     evicted = sum(_evicts(one) for one in lately)
     if _evicts(plan) and evicted + _evicts(plan) > limits.pods_per_hour:
@@ -64,7 +82,7 @@ def _of_nodes(plan: Plan, others: Sequence[Plan], limits: BlastRadius, nodes: in
 def _counts(plan: Plan) -> bool:
     """Return whether a plan costs capacity: one that only tells people, or gives nodes back, costs none."""
     return any(
-        not isinstance(step.operation, Notify)
+        not isinstance(step.operation, _FREE)
         and not (isinstance(step.operation, Cordon) and not step.operation.unschedulable)
         for step in plan.steps
     )
@@ -92,7 +110,7 @@ def _stands(step: PlanStep) -> bool:
 
 
 def _taken(plans: Sequence[Plan]) -> set[str]:
-    """Return the nodes that plans have cordoned and that no later plan gave back."""
+    """Return the nodes that plans have cordoned, or are about to, that are still there and that no later gave back."""
     back: dict[str, Instant] = {}
     for one in plans:
         for step in one.steps:
@@ -102,6 +120,17 @@ def _taken(plans: Sequence[Plan]) -> set[str]:
     return {
         name
         for one in plans
-        for name in _cordons(step for step in one.steps if _stands(step))
+        for name in _cordons(step for step in one.steps if _stands(step) or _will(one, step)) - _gone(one)
         if back.get(name, -math.inf) < _begun_at(one)
     }
+
+
+def _will(plan: Plan, step: PlanStep) -> bool:
+    """Return whether a plan that was begun at this very instant, or stands still, is about to do a step."""
+    return step.stage is Stage.PENDING and plan.status in _AT_WORK
+
+
+def _gone(plan: Plan) -> set[str]:
+    """Return the nodes whose removal a plan has waited for, and seen."""
+    waited = ((step.operation, step.stage) for step in plan.steps)
+    return {one.node.key for one, stage in waited if isinstance(one, AwaitRemoval) and stage is Stage.DONE}

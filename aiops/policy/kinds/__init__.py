@@ -12,12 +12,13 @@ from aiops.policy.compile import Compiled, Envelope, Kind, Problems, canonical
 @cache
 def kinds() -> Mapping[str, Kind]:
     """Return the kinds by name; made at first use, since pydantic's models cost start-up time."""
-    from aiops.policy.kinds import budget, failover, remediation, scaling, watch
+    from aiops.policy.kinds import budget, cost, failover, remediation, scaling, watch
 
     return {
         "ScalingPolicy": scaling.KIND,
         "WatchPolicy": watch.KIND,
         "CostBudget": budget.KIND,
+        "CostPolicy": cost.KIND,
         "FailoverPolicy": failover.KIND,
         "RemediationPolicy": remediation.KIND,
     }

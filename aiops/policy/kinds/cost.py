@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from aiops.core.decide.cost.spec import CostSpec
 from aiops.core.planning.saving import SavingPolicy
 from aiops.policy.compile import Envelope, Kind, Problems
-from aiops.policy.costs import Asked
+from aiops.policy.costs import Asked, pack, sleep
 from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
 
-ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {}
+ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {
+    "sleep": sleep.compiled,
+    "pack": pack.compiled,
+}
 """By the field of CostSpec that has it: an action is one file in aiops/policy/costs, one field, and one line here."""
 
 

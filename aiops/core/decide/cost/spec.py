@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from aiops.core.decide.cost.pack.spec import PackSpec
+from aiops.core.decide.cost.sleep.spec import SleepSpec
 from aiops.core.decide.cost.targets_spec import TargetsSpec
 from aiops.core.decide.quantities import Duration, Whole
 from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
-from aiops.core.decide.spec import Spec
+from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.model import Mode
+
+ACTIONS = ("sleep", "pack")
+"""The fields of which a CostPolicy has exactly one."""
 
 
 class CostSpec(Spec):
@@ -20,3 +25,13 @@ class CostSpec(Spec):
     approvers: Whole = Field(1, ge=1, le=5, description="how many people must say yes, where they are asked")
     ask_for: Duration = Field(3600.0, ge=60, description="how long a proposal waits for people")
     freezes: tuple[FreezeSpec, ...] = Field((), description="change freezes; those of PolicyDefaults are added")
+    sleep: SleepSpec | None = Field(None, description="let workloads rest by the clock")
+    pack: PackSpec | None = Field(None, description="empty nodes whose pods find room elsewhere")
+
+    @model_validator(mode="after")
+    @in_schema({"oneOf": [{"required": [name]} for name in ACTIONS]})
+    def one_action(self) -> CostSpec:
+        """Refuse a policy that does nothing, and one that does two things."""
+        if sum(getattr(self, name) is not None for name in ACTIONS) != 1:
+            raise ValueError(f"a CostPolicy has exactly one of {', '.join(ACTIONS)}")
+        return self

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from aiops.core.model.saved.base import Remembered
+from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import RightsizeState
-from aiops.core.model.saved.sleep import SleepState
+from aiops.core.model.saved.sleep import IdleState, Sleeper, SleepState
 
-__all__ = ["Remembered", "RightsizeState", "SavingState", "SleepState"]
+__all__ = ["IdleState", "Moved", "PackState", "Remembered", "RightsizeState", "SavingState", "SleepState", "Sleeper"]
 
-SavingState: TypeAlias = SleepState | RightsizeState
+SavingState: TypeAlias = SleepState | IdleState | RightsizeState | PackState

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from aiops.core.decide.cost.pack.amounts import PODS, Amounts, Unreadable, amounts, most, total
 from aiops.core.decide.cost.pack.needs import NAME, UNSCHEDULABLE, Needs, Rule, Taint, needs, node_terms, taints
-from aiops.core.model import SeenObject, TargetRef
+from aiops.core.model import Instant, SeenObject, TargetRef
 
 CORDONED = "policy.aiops/cordoned"
 """The annotation of a node that a plan of ours cordoned."""
+
+OPT_IN = "policy.aiops/managed"
+"""The label by which a node is opted in (S3)."""
 
 KARPENTER = "karpenter.sh/nodepool"
 """The label of a node that Karpenter made."""
@@ -41,7 +45,8 @@ _SYSTEM = "kube-"
 class Pod:
     """A pod that takes room. stays: why it must not be moved, '' if it may. fixed: its node's own, or a DaemonSet's.
 
-    controller: what makes it again. unread: what of it cannot be understood, '' for nothing.
+    gated: it waits for others than a scheduler. since: when it was made. controller: what makes it again. unread: what
+    of it cannot be understood, '' for nothing.
     """
 
     ref: TargetRef
@@ -54,7 +59,8 @@ class Pod:
     stays: str = ""
     going: bool = False
     ready: bool = False
-    pending: bool = False
+    gated: bool = False
+    since: Instant = 0.0
     controller: TargetRef | None = None
     unread: str = ""
 
@@ -63,7 +69,8 @@ class Pod:
 class Node:
     """A node. kept: why nobody may empty it, '' if one may. handled: why another is at work on it, '' while none is.
 
-    cordoned: unschedulable; ours: by one of our plans. karpenter: whether Karpenter made it.
+    cordoned: unschedulable; ours: by one of our plans. karpenter: whether Karpenter made it. opted: in,
+    by its label.
     """
 
     ref: TargetRef
@@ -77,6 +84,7 @@ class Node:
     kept: str = ""
     handled: str = ""
     karpenter: bool = False
+    opted: bool = False
 
     @property
     def name(self) -> str:
@@ -103,8 +111,8 @@ class Fleet:
 
     @property
     def waiting(self) -> tuple[Pod, ...]:
-        """Return the pods that no node has taken yet."""
-        return self.by_node.get("", ())
+        """Return the pods that wait for a node."""
+        return tuple(pod for pod in self.by_node.get("", ()) if not pod.gated and not pod.going)
 
 
 def fleet(nodes: Iterable[SeenObject], pods: Iterable[SeenObject], volumes: Volumes, *, local: bool) -> Fleet:
@@ -146,6 +154,7 @@ def node(seen: SeenObject) -> Node:
         kept=kept,
         handled=handled,
         karpenter=KARPENTER in labels,
+        opted=labels.get(OPT_IN) == "true",
     )
 
 
@@ -182,7 +191,8 @@ def _pod(seen: SeenObject, volumes: Volumes, *, local: bool) -> Pod | None:
         ready=any(
             one.get("type") == "Ready" and one.get("status") == "True" for one in _maps(status.get("conditions"))
         ),
-        pending=not spec.get("nodeName"),
+        gated=bool(_maps(spec.get("schedulingGates"))),
+        since=_instant(metadata.get("creationTimestamp")),
         controller=_controller(seen.ref, owner),
         unread=unread,
     )
@@ -315,6 +325,13 @@ def _maps(value: Any) -> list[Mapping[str, Any]]:
 
 def _texts(value: Any) -> dict[str, str]:
     return {key: one for key, one in _map(value).items() if isinstance(key, str) and isinstance(one, str)}
+
+
+def _instant(value: Any) -> Instant:
+    try:
+        return datetime.fromisoformat(_text(value)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _text(value: Any) -> str:

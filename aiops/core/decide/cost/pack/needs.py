@@ -197,7 +197,7 @@ def _by_name(one: Mapping[str, Any]) -> Rule:
     return rules([one])[0]
 
 
-def _selector(value: Any) -> tuple[Rule, ...] | None:
+def selector(value: Any) -> tuple[Rule, ...] | None:
     """Return the rules of a label selector: none at all where it is empty, None where there is none."""
     if not isinstance(value, Mapping):
         return None
@@ -213,10 +213,9 @@ def _terms(affinity: Mapping[str, Any], namespace: str, own: Mapping[str, str], 
         chosen = one.get("namespaceSelector")
         every = isinstance(chosen, Mapping) and (wide or not any(chosen.values()))
         where = None if every else several or frozenset({namespace})
-        selector = _selector(one.get("labelSelector"))
-        if selector is not None:
-            selector = (*selector, *_own(one, own))
-        yield Term(_text(one.get("topologyKey")), selector, where)
+        pods = selector(one.get("labelSelector"))
+        pods = None if pods is None else (*pods, *_own(one, own))
+        yield Term(_text(one.get("topologyKey")), pods, where)
 
 
 def _own(term: Mapping[str, Any], labels: Mapping[str, str]) -> Iterable[Rule]:
@@ -232,11 +231,11 @@ def _spreads(spec: Mapping[str, Any], labels: Mapping[str, str]) -> Iterable[Spr
     for one in _maps(spec.get("topologySpreadConstraints")):
         if one.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
             continue
-        selector = _selector(one.get("labelSelector"))
+        pods = selector(one.get("labelSelector"))
         yield Spread(
             key=_text(one.get("topologyKey")),
             skew=_whole(one.get("maxSkew"), 1),
-            rules=None if selector is None else (*selector, *_own(one, labels)),
+            rules=None if pods is None else (*pods, *_own(one, labels)),
             least_domains=_whole(one.get("minDomains"), 1),
             by_affinity=one.get("nodeAffinityPolicy", "Honor") == "Honor",
             by_taints=one.get("nodeTaintsPolicy", "Ignore") == "Honor",

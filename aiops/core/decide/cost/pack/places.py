@@ -59,6 +59,11 @@ class Board:
         for kept in (self.nodes, self.on, self.free):
             kept.pop(name, None)
 
+    def open(self, node: Node) -> None:
+        """Let a node be as this one: it may take pods that the one of its name did not."""
+        self.nodes[node.name] = node
+        self._static = {}
+
     def put(self, pod: Pod, name: str) -> None:
         """Put a pod on a node."""
         self.on[name].append(pod)
