@@ -15,14 +15,16 @@ from typing import Any
 from aiops.adapters.kubernetes import knative
 from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
-from aiops.adapters.kubernetes.inventory import Around, workload
+from aiops.adapters.kubernetes.inventory import Around, pods_of, workload
 from aiops.adapters.kubernetes.objects import Objects
+from aiops.adapters.kubernetes.stock import Machines, shares
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import (
     Action,
     Errand,
     Instant,
     Looked,
+    PodShare,
     Reason,
     Stamp,
     Step,
@@ -60,6 +62,15 @@ class _Resource:
         return f"{self.prefix}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.prefix}/{self.plural}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A target with what stands around it, and for how long all of that may have changed."""
+
+    item: dict[str, Any]
+    around: Around
+    age_s: float
+
+
 class KubernetesCluster:
     """One API server: reads from informers that are started as targets name their namespaces."""
 
@@ -72,6 +83,7 @@ class KubernetesCluster:
         self._lock = threading.Lock()
         self._events = ThreadPoolExecutor(1, thread_name_prefix=f"events-{name}")
         self._objects = Objects(name, http, self._collection)
+        self._machines = Machines(name)
 
     def start(self) -> None:
         """Begin to watch what every cluster has."""
@@ -98,11 +110,12 @@ class KubernetesCluster:
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return the targets that are there; of one that cannot be read, why: the others are not held by it."""
         found: dict[str, Workload] = {}
+        pods: dict[str, tuple[PodShare, ...]] = {}
         refused: dict[str, tuple[Reason, str]] = {}
         self._watch_around(targets)
         for ref in targets:
             try:
-                one = self._workload(ref, at)
+                shown = self._shown(ref)
             except NotServed as err:
                 refused[ref.key] = (Reason.UNKNOWN_TARGET, str(err))
             except NotFoundThere:
@@ -112,9 +125,14 @@ class KubernetesCluster:
             except ClusterUnavailable as err:
                 refused[ref.key] = (Reason.CLUSTER_UNAVAILABLE, str(err))
             else:
-                if one is not None:
-                    found[ref.key] = one
-        return Inventory(workloads=found, refused=refused, nodes={self.name: self._nodes()})
+                if shown is not None:
+                    mine = pods_of(ref, shown.item, shown.around)
+                    found[ref.key] = workload(ref, shown.item, shown.around, at - shown.age_s, mine)
+                    pods[ref.key] = shares(mine, (shown.item.get("spec") or {}).get("template") or {})
+        machines = self._machines.of(self._informer("/api/v1/nodes").objects())
+        return Inventory(
+            workloads=found, refused=refused, nodes={self.name: self._nodes()}, pods=pods, machines=machines
+        )
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of every object of a kind in its namespace, by name; raise a PortError while unknown."""
@@ -148,7 +166,7 @@ class KubernetesCluster:
         for informer in new:
             informer.read.wait(max(0.0, deadline - time.monotonic()))
 
-    def _workload(self, ref: TargetRef, at: Instant) -> Workload | None:
+    def _shown(self, ref: TargetRef) -> _Shown | None:
         resource = self._resource(ref)
         items, age_s = self._items(resource.path(ref.namespace))
         item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
@@ -168,7 +186,7 @@ class KubernetesCluster:
             podautoscalers=[one for items, _ in beneath for one in items],
         )
         oldest_s = max(age_s, pods_age_s, hpas_age_s, pdbs_age_s, *(one_s for _, one_s in beneath))
-        return workload(ref, item, around, at - oldest_s)
+        return _Shown(item, around, oldest_s)
 
     def _items(self, path: str, field_selector: str = "") -> tuple[list[dict[str, Any]], float]:
         """Return the objects of a path and for how many seconds they may have changed since.

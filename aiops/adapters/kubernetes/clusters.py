@@ -15,6 +15,8 @@ from aiops.core.model import (
     Errand,
     Instant,
     Looked,
+    Machine,
+    PodShare,
     Reason,
     Stamp,
     Step,
@@ -74,6 +76,8 @@ class Clusters:
         refused: dict[str, tuple[Reason, str]] = {}
         errors: dict[str, str] = {}
         nodes: dict[str, Nodes] = {}
+        pods: dict[str, tuple[PodShare, ...]] = {}
+        machines: dict[str, Machine] = {}
         for name in dict.fromkeys(ref.cluster for ref in targets):
             cluster = self._clusters.get(name)
             if cluster is None:
@@ -87,7 +91,9 @@ class Clusters:
             workloads.update(shown.workloads)
             refused.update(shown.refused)
             nodes.update(shown.nodes)
-        return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes)
+            pods.update(shown.pods)
+            machines.update(shown.machines)
+        return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes, pods=pods, machines=machines)
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
         """Return the objects of a kind in its cluster; see `KubernetesCluster.listed`."""

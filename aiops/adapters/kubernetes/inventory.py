@@ -37,13 +37,12 @@ class Around:
     podautoscalers: Sequence[Item] = ()
 
 
-def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workload:
-    """Return the workload of an object and what stands around it."""
-    shown = item
+def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequence[Item] | None = None) -> Workload:
+    """Return the workload of an object and what stands around it. mine: its pods, where they are known already."""
+    shown, pods = item, pods_of(ref, item, around) if mine is None else mine
     if knative.serves(ref):
         item, around = knative.as_scalable(item, around.podautoscalers), replace(around, scale=None)
     metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
-    pods = [pod for pod in around.pods if _belongs(pod, ref, _selector(spec, around.scale))]
     alive = [pod for pod in pods if not (pod.get("metadata") or {}).get("deletionTimestamp")]
     replicas = _replicas(spec, around.scale)
     autoscalers = [_hpa(one) for one in around.hpas if _points_at(one, ref)]
@@ -68,6 +67,14 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant) -> Workloa
         pdb_min_available=_floor(around.pdbs, alive),
         startup_s=_startups(pods),
     )
+
+
+def pods_of(ref: TargetRef, item: Item, around: Around) -> list[Item]:
+    """Return the pods of a target among those of its namespace."""
+    if knative.serves(ref):
+        item, around = knative.as_scalable(item, around.podautoscalers), replace(around, scale=None)
+    selector = _selector(item.get("spec") or {}, around.scale)
+    return [pod for pod in around.pods if _belongs(pod, ref, selector)]
 
 
 def _replicas(spec: Item, scale: Item | None) -> int:
