@@ -40,7 +40,8 @@ class OidcSettings(Section):
 
     audience: what its tokens must be for. roles: which values of role_claim give which role; the highest counts.
     role_claim: a path of names with dots, such as realm_access.roles. name_claim: by what people are known here; of
-    `email` only what the provider says is verified. client_id: lets people sign in on the page, too.
+    `email` only what the provider says is verified. client_id: lets people sign in on the page, too;
+    redirect_uri: where the provider sends them back to, which ends in /login/oidc/callback.
     """
 
     issuer: str
@@ -55,9 +56,17 @@ class OidcSettings(Section):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     client_secret_file: Path | None = None
+    redirect_uri: str | None = Field(None, pattern=r"^https?://[^/?#]+/login/oidc/callback$")
     scopes: tuple[str, ...] = ("openid", "profile", "email")
 
-    @field_validator("issuer", "jwks_uri")
+    @model_validator(mode="after")
+    def whole_client(self) -> OidcSettings:
+        """Refuse half a client."""
+        if (self.client_id is None) != (self.redirect_uri is None):
+            raise ValueError("client_id and redirect_uri come together")
+        return self
+
+    @field_validator("issuer", "jwks_uri", "redirect_uri")
     @classmethod
     def over_tls(cls, value: str | None) -> str | None:
         """Refuse keys that anybody on the way could change."""

@@ -28,7 +28,8 @@ def application(answers: Answers, doors: Doors, bounds: Bounds | None = None, br
     app.include_router(events(broker or Broker()), prefix=API)
 
     pages.register(app, answers)
-    app.include_router(login_routes(doors))
+    for entrance in (login_routes, *doors.entrances):
+        app.include_router(entrance(doors))
     _lock(app, doors, bounds or Bounds())
     return app
 

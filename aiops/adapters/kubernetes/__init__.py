@@ -1,5 +1,6 @@
 """Kubernetes' API through the official client: reads by informers, writes one step at a time."""
 
+from aiops.adapters.kubernetes.auth import Attributes, Reviewed, Reviews
 from aiops.adapters.kubernetes.cluster import KubernetesCluster
 from aiops.adapters.kubernetes.clusters import Clusters
 from aiops.adapters.kubernetes.connection import KubernetesOptions
@@ -9,12 +10,15 @@ from aiops.adapters.kubernetes.policies import KubernetesPolicies
 from aiops.adapters.kubernetes.rbac import guesses, instance_of, rbac, resource_roles
 
 __all__ = [
+    "Attributes",
     "Clusters",
     "KubernetesCluster",
     "KubernetesLease",
     "KubernetesOptions",
     "KubernetesPolicies",
     "LeaseOptions",
+    "Reviewed",
+    "Reviews",
     "clusters_of",
     "guesses",
     "instance_of",

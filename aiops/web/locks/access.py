@@ -25,6 +25,8 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/login"): Role.PUBLIC,
     ("POST", "/login"): Role.PUBLIC,
     ("POST", "/logout"): Role.VIEWER,
+    ("GET", "/login/oidc"): Role.PUBLIC,
+    ("GET", "/login/oidc/callback"): Role.PUBLIC,
     ("GET", "/api/v1/session"): Role.VIEWER,
     ("GET", "/api/v1/openapi.json"): Role.VIEWER,
     ("GET", "/api/v1/events"): Role.VIEWER,

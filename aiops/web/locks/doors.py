@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from fastapi import APIRouter
+
 from aiops.web.locks.rates import Rates
 from aiops.web.locks.roles import How, Principal, Role
 from aiops.web.locks.sessions import Sessions
@@ -67,7 +69,8 @@ class Doors:
 
     verifiers: in the order in which they are asked; without any, everybody on loopback is let in. hook: may tell
     alerts and nothing else. hosts: names by which the daemon is called; any with none, where callers show who they are.
-    secure: browsers come over TLS.
+    secure: browsers come over TLS. sign_on: the path at which a provider's login begins, '' without one.
+    entrances: ways in beside a token.
     """
 
     verifiers: Sequence[Verifier] = ()
@@ -76,6 +79,8 @@ class Doors:
     rates: Rates = field(default_factory=Rates)
     hosts: frozenset[str] = frozenset()
     secure: bool = False
+    entrances: Sequence[Entrance] = ()
+    sign_on: str = ""
     tell: Callable[[Knock], None] = lambda _: None
 
     @property
@@ -123,3 +128,7 @@ def host_name(host: str) -> str:
     name, _, port = host.partition(":")
     plain = name.replace("-", "").replace(".", "").replace("_", "").isalnum() and name.isascii()
     return name.lower() if plain and (not port or port.isdecimal()) else ""
+
+
+Entrance = Callable[[Doors], APIRouter]
+"""Returns routes by which somebody comes in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from string import Template
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
@@ -29,7 +29,7 @@ def login_routes(doors: Doors) -> APIRouter:
         following = local_path(request.query_params.get("next", "/"))
         if request.state.principal is not None:
             return RedirectResponse(following, 303)
-        return _form(following, "", 200)
+        return _form(doors, following, "", 200)
 
     @routes.post("/login")
     async def enter(request: Request) -> Response:
@@ -40,7 +40,7 @@ def login_routes(doors: Doors) -> APIRouter:
         found = await run_in_threadpool(verified, doors, token.strip(), address_of(request))
         if not isinstance(found, Principal) or not found.may(Role.VIEWER):
             status = found.status_code if isinstance(found, Response) else 403
-            return _form(following, _SAID.get(status, "This token is not valid."), status)
+            return _form(doors, following, _SAID.get(status, "This token is not valid."), status)
         return await run_in_threadpool(entered, doors, request, found, following)
 
     @routes.post("/logout")
@@ -98,6 +98,10 @@ def local_path(wanted: str) -> str:
     return "/" if parts.scheme or parts.netloc or parts.path.startswith(("/login", "/logout")) else wanted
 
 
-def _form(following: str, said: str, status: int) -> Response:
+def _form(doors: Doors, following: str, said: str, status: int) -> Response:
+    onward = f"{doors.sign_on}?next={quote(following, safe='')}"
+    other = f'<p><a class="button" href="{escape(onward, quote=True)}">Sign in at your provider</a></p>'
     alert = f'<p class="bad" role="alert">{escape(said)}</p>' if said else ""
-    return HTMLResponse(_PAGE.substitute(next=escape(following, quote=True), alert=alert), status)
+    return HTMLResponse(
+        _PAGE.substitute(next=escape(following, quote=True), alert=alert, other=other if doors.sign_on else ""), status
+    )
