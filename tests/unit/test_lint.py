@@ -49,6 +49,12 @@ spec:
   identity: [service]
   history: 7d
 """
+BUDGET = """\
+apiVersion: policy.aiops/v1alpha1
+kind: CostBudget
+metadata: {name: shop, namespace: shop}
+spec: {amount: 400, period: month, priorities: [{policies: [shop], maxReplicas: 20}]}
+"""
 DEMAND = 'sum(rate(http_requests_total{service="shop"}[1m]))'
 TERMS = Terms(tested=frozenset())
 
@@ -91,6 +97,11 @@ CHOSEN = put(
     (DEMAND, DEMAND.replace("shop", "$(target.name)")),
 )
 LATENCY = 'latency_seconds_bucket{service="shop"}'
+
+COSTLY = put(
+    BASE,
+    ("when: 'signals.demand < 1.0', then: hold-scale-in", "when: 'cost.month.projected > 9', then: hold-scale-out"),
+)
 
 BROKEN = [
     ("scale-in-faster", [put(BASE, (DOWN, SLOW_OUT))]),
@@ -178,6 +189,13 @@ BROKEN = [
         [WATCH, put(WATCH, ("sum by (service) (rate", "sum by (service)(rate"), ("name: latency", "name: other"))],
     ),
     ("candidate-for-nobody", [put(BASE, ("mode: dry-run", "candidateFor: nobody\n  mode: dry-run"))]),
+    ("cost-without-budget", [COSTLY]),
+    ("cost-without-budget", [COSTLY, put(BUDGET, ("period: month", "period: day"))]),
+    ("cost-without-budget", [COSTLY, put(BUDGET, ("namespace: shop", "namespace: other"))]),
+    ("priority-for-nobody", [BASE, put(BUDGET, ("policies: [shop]", "policies: [shp]"))]),
+    ("priority-for-nobody", [BASE, put(BUDGET, ("policies: [shop]", "selector: {matchLabels: {tier: batch}}"))]),
+    ("ceiling-outside", [BASE, put(BUDGET, ("maxReplicas: 20", "maxReplicas: 40"))]),
+    ("ceiling-outside", [BASE, put(BUDGET, ("maxReplicas: 20", "maxReplicas: 2"))]),
 ]
 
 
@@ -222,6 +240,10 @@ SILENT = [
     asking('max_over_time(sum(rate(a_total{service="shop"}[1m]))[10m:1m])'),
     asking("sum({__name__=\"queue_length\",service=\"shop\"})".replace("'", '"')),
 ]  # fmt: skip
+
+
+def test_a_budget_that_covers_a_policy_makes_its_conditions_known():
+    assert found(COSTLY, BUDGET) == found(BASE, BUDGET) == []
 
 
 @pytest.mark.parametrize("number", range(len(SILENT)))

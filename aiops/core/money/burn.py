@@ -11,9 +11,11 @@ time of day on past days. Let class c have n_c past days of mean m_c and varianc
 e, s_e^2: mean and variance of what was left of n_e past days. G(r) = r + 2 sum_{k<r} (r - k) p^k is the variance of a
 sum of r days in a row of which neighbours correlate by p, K = (1 + p)/(1 - p) that of the mean of many; p is the
 lag-one autocorrelation of the days around their class' mean, corrected for its bias in short series
-((n p + 1)/(n - 4), Kendall 1954) and kept within 0 and 0.8. t: Student's distribution, since s is an estimate. gap:
-what was not seen of the period, at the mean of the days. A level that shifts in the last days is covered only as far
-as p shows it.
+((n p + 1)/(n - 4), Kendall 1954), kept within 0 and 0.8, and drawn towards 0.4 as if seven more days had said so: few
+days cannot tell, and what drives spend lasts longer than a day. t: Student's distribution, since s is an estimate.
+gap: what was not seen of the period, at the mean of the days. In trials (tests/unit/test_burn.py) it holds 84 to 89 %
+of months whose days are independent, and of days that correlate by 0.6 60 % after one week, 70 % after two and 72 %
+after four.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ LEAST_COVERAGE = 0.9
 CONFIDENCE = 0.8
 _TAIL = 0.5 + CONFIDENCE / 2.0
 _MOST_CORRELATED = 0.8
+PRIOR, PRIOR_DAYS = 0.4, 7
+"""How far neighbouring days are taken to deviate together before they are seen to, and how many days that weighs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +127,16 @@ def correlation(past: Sequence[PastDay]) -> float:
     """Return how far neighbouring days deviate together, from 0 to 0.8."""
     n = len(past)
     if n < 6:
-        return 0.0
+        return PRIOR
     apart = _classes(past)
     means = {w: _mean([one.usd for one in past if one.weekend == w or not apart]) for w in {o.weekend for o in past}}
     left = [one.usd - means[one.weekend] for one in past]
     power = sum(one * one for one in left)
     if power <= 0.0:
-        return 0.0
+        return PRIOR
     raw = sum(a * b for a, b in pairwise(left)) / power
-    return min(max((n * raw + 1.0) / (n - 4.0), 0.0), _MOST_CORRELATED)
+    seen = min(max((n * raw + 1.0) / (n - 4.0), 0.0), _MOST_CORRELATED)
+    return (n * seen + PRIOR_DAYS * PRIOR) / (n + PRIOR_DAYS)
 
 
 def _mean(values: Sequence[float]) -> float:

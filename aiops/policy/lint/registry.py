@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiops.policy.lint import across, bounds, conditions, queries, safety, timing, watching
+from aiops.policy.lint import across, bounds, budgets, conditions, queries, safety, timing, watching
 from aiops.policy.lint.rule import QueryRule, Rule, ScalingRule, SetRule, WatchRule
 
 RULES: tuple[Rule, ...] = (
@@ -275,5 +275,23 @@ RULES: tuple[Rule, ...] = (
         why="a candidate is compared with the policy that it names",
         mend="the name of a policy of this kind and namespace",
         find=across.candidate_for_nobody,
+    ),
+    SetRule(
+        code="cost-without-budget",
+        why="without a CostBudget of that period over the policy, cost.month and cost.day are not known",
+        mend="a CostBudget whose scope covers the policy, or another condition",
+        find=budgets.cost_without_budget,
+    ),
+    SetRule(
+        code="priority-for-nobody",
+        why="a priority that names no policy in the budget's namespace and scope gives way to nothing",
+        mend="the name of a ScalingPolicy of this namespace that the scope covers",
+        find=budgets.priority_for_nobody,
+    ),
+    SetRule(
+        code="ceiling-outside",
+        why="a ceiling at or above a policy's maxReplicas never binds, one below minReplicas contradicts it",
+        mend="maxReplicas of the priority between the bounds of the policies that it names",
+        find=budgets.ceiling_outside,
     ),
 )
