@@ -19,6 +19,7 @@ from aiops.core.model import (
     PriceBook,
     PriceGap,
     Reason,
+    SavingState,
     Scope,
     SeriesIndex,
     Snapshot,
@@ -26,8 +27,9 @@ from aiops.core.model import (
     Unpriced,
     Wanted,
 )
-from aiops.core.policies import PolicySet
+from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
+from aiops.loop import tables
 from aiops.loop.seams import Ports
 from aiops.ports import ControlsReading, Inventory, Observation
 
@@ -39,13 +41,14 @@ _NO_SERIES = SeriesIndex(keys=(), labels=())
 class Asked:
     """What one turn needs to see: for its policies, of the targets that are scaled, of the objects of plans.
 
-    ladders: what remediations remember, on which depends what some of them ask.
+    ladders, savings: what remediations and cost policies remember, on which depends what some of them ask.
     """
 
     policies: PolicySet
     targets: tuple[TargetRef, ...]
     wanted: Wanted
     ladders: Mapping[PolicyKey, LadderState] = field(default_factory=dict)
+    savings: Mapping[PolicyKey, SavingState] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,12 +59,18 @@ class Observer:
     scope: Scope
     unanswered: tuple[str, ...] = ()
     _index: SeriesIndex = field(default=_NO_SERIES)
+    _splitter: tables.Splitter = field(default_factory=tables.Splitter)
 
     def observe(self, asked: Asked, leadership: Leadership, now: Instant) -> tuple[Snapshot, Frame]:
         """Return what there is to see at `now`, of what is asked for."""
         policies, targets = asked.policies, asked.targets
         self.unanswered = ()
-        observation = self._read(policies, asked.ladders, now)
+        queries, named = tables.asked(policies, asked.savings, now)
+        observation, blind = self._read(asked, queries, now)
+        if blind:
+            frame, found = observation.frame, tables.failed(queries, named, blind)
+        else:
+            frame, found = self._splitter.parted(observation, queries, named)
         inventory = self._inventory(targets, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
@@ -69,10 +78,11 @@ class Observer:
         controls, store_ok = self._controls(now)
         book = self._prices(targets, inventory, now)
         if policies.watches:
-            self._index = observation.frame.index
+            self._index = frame.index
         snapshot = Snapshot(
             at=now,
             answers=observation.answers,
+            tables=found,
             workloads=inventory.workloads,
             leadership=leadership,
             scope=self.scope,
@@ -89,7 +99,7 @@ class Observer:
             orders=controls.orders,
             budgets=self.ports.books.standings(policies, now),
         )
-        return snapshot, observation.frame
+        return snapshot, frame
 
     def leadership(self, now: Instant) -> Leadership:
         """Return who may write; unsure is nobody."""
@@ -98,15 +108,17 @@ class Observer:
         except PortError as err:
             return Leadership(leader=False, epoch=0, holder=f"nobody that is known of ({err})")
 
-    def _read(self, policies: PolicySet, ladders: Mapping[PolicyKey, LadderState], now: Instant) -> Observation:
+    def _read(self, asked: Asked, queries: tuple[WatchQuery, ...], now: Instant) -> tuple[Observation, str]:
+        """Return what the source says, and why it says nothing, '' when it does."""
+        policies, ladders = asked.policies, asked.ladders
         signals = tuple(spec.query for policy in policies.scaling for spec in policy.signals.values())
         signals += tuple(query for policy in policies.plans for query in policy.asked(ladders.get(policy.key)))
-        watches = tuple(policy.query for policy in policies.watches)
+        watches = (*(policy.query for policy in policies.watches), *queries)
         try:
-            return self.ports.source.read(signals, watches, now)
+            return self.ports.source.read(signals, watches, now), ""
         except PortError as err:
             self.unanswered = (*self.unanswered, str(err))
-            return self._blind(policies, str(err), now)
+            return self._blind(policies, str(err), now), str(err)
 
     def _blind(self, policies: PolicySet, why: str, now: Instant) -> Observation:
         """Return an observation in which everything failed and nothing is to be learnt (S1, S2)."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from aiops.core.decide.cost.rightsize.buckets import CORES, Buckets, added, decayed, quantile
 from aiops.core.decide.cost.rightsize.uses import Seen, floors, fresh, killed, taken, throttled
-from aiops.core.decide.cost.rightsize.wishes import Held, Sizing, wishes
+from aiops.core.decide.cost.rightsize.wishes import Held, wishes
 from aiops.core.model import F64
+from aiops.core.planning.cost_rightsize import Sizing
 from simulators.sizing.fleet import DAY_STEPS, STEP_S, Fleet
 from simulators.sizing.run import SIZED_EVERY, Shown, Sizes
 

@@ -79,6 +79,7 @@ from aiops.core.model.observed import (
     SignalMemory,
     SignalState,
     Snapshot,
+    Table,
     Workload,
 )
 from aiops.core.model.operations import (
@@ -134,6 +135,7 @@ from aiops.core.model.planned import (
     PlanStatus,
     PlanStep,
     ReadyAtLeast,
+    Scaling,
     Settled,
     SignalWithin,
     SiteServes,
@@ -173,7 +175,7 @@ from aiops.core.model.remembered import (
     SubjectState,
     View,
 )
-from aiops.core.model.saved import IdleState, Remembered, RightsizeState, SavingState, Sleeper, SleepState
+from aiops.core.model.saved import DeferState, IdleState, Remembered, RightsizeState, SavingState, Sleeper, SleepState
 from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
 
@@ -206,6 +208,7 @@ __all__ = [
     "Counterfactual",
     "Coverage",
     "Decision",
+    "DeferState",
     "DeletePod",
     "Deny",
     "Direction",
@@ -289,6 +292,7 @@ __all__ = [
     "Scale",
     "ScaleEvent",
     "ScaleTo",
+    "Scaling",
     "Scope",
     "SeenObject",
     "Selection",
@@ -317,6 +321,7 @@ __all__ = [
     "SubjectState",
     "Suspect",
     "SuspendCronJob",
+    "Table",
     "TargetRef",
     "TargetState",
     "Tick",

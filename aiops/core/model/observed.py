@@ -55,6 +55,18 @@ class Failed:
 Answer: TypeAlias = Answered | NoSeries | Failed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The source answered a query with many series. rows: the values of the labels that were asked for, in their order.
+
+    error: why nothing is known, '' where it is.
+    """
+
+    rows: tuple[tuple[str, ...], ...] = ()
+    values: tuple[float, ...] = ()
+    error: str = ""
+
+
 class SignalState(StrEnum):
     """What a signal is at one instant (S1): six ways of not being a value."""
 
@@ -290,7 +302,7 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlastRadius:
-    """What remediations of all policies together may do: in any hour, and nodes cordoned at once, one at least (S5)."""
+    """What remediations and savings of all policies may do in an hour; nodes cordoned at once, one at least (S5)."""
 
     plans_per_hour: int = 20
     pods_per_hour: int = 20
@@ -316,7 +328,7 @@ class Snapshot:
     target_errors: why a target's state is not known, by `TargetRef.key`.
     alerts: those that fire, oldest first. looked: what plans and their policies look at. orders: people's, to plans.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero. prices: where they come from, and
-    those of nodes. budgets: how each CostBudget stands, by its key.
+    those of nodes. budgets: how each CostBudget stands, by its key. tables: by policy key, then by name, what was due.
     """
 
     at: Instant
@@ -336,3 +348,4 @@ class Snapshot:
     looked: Looked = field(default_factory=Looked)
     orders: tuple[Order, ...] = ()
     budgets: Mapping[PolicyKey, BudgetStanding] = field(default_factory=dict)
+    tables: Mapping[PolicyKey, Mapping[str, Table]] = field(default_factory=dict)

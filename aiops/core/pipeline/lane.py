@@ -16,6 +16,7 @@ from aiops.core.model import (
     OrderKind,
     PolicyKey,
     PriceBook,
+    Scaling,
     Snapshot,
     TargetState,
     Wanted,
@@ -34,7 +35,8 @@ OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
 class Lane:
     """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.
 
-    `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`.
+    `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`. scalings: what
+    ScalingPolicies have under way.
     """
 
     policies: tuple[PlanPolicy, ...]
@@ -46,6 +48,7 @@ class Lane:
     platform: str = ""
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
 
 
 def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
@@ -96,6 +99,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
     part = Snapshot(
         at=snapshot.at,
         answers={key: snapshot.answers.get(key, {})},
+        tables={key: snapshot.tables[key]} if key in snapshot.tables else {},
         workloads={name: one for name, one in snapshot.workloads.items() if name in targets},
         leadership=snapshot.leadership,
         scope=snapshot.scope,
@@ -125,6 +129,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         group=group,
         ladder=ladder,
         saving=saving,
+        scalings=lane.scalings if isinstance(policy, SavingPolicy) else (),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiops.core.model import LadderState, Mode, PolicyKey, TargetRef, Wanted
-from aiops.core.policies.asked import SignalQuery, SignalSpec
+from aiops.core.model import Instant, LadderState, Mode, PolicyKey, TargetRef, Wanted
+from aiops.core.policies.asked import SignalQuery, SignalSpec, WatchQuery
 from aiops.core.policies.scaling import CalendarFreeze
 from aiops.core.protocols import Condition
 
@@ -41,6 +41,11 @@ class PlanPolicy:
     def reach(self) -> Mode:
         """Return how far it may go."""
         return self.mode
+
+    def tables(self, learnt_at: Instant, now: Instant) -> Mapping[str, WatchQuery]:
+        """Return the queries with many series that are due, by name. learnt_at: when they were last taken in."""
+        del learnt_at, now
+        return {}
 
     def asked(self, ladder: LadderState | None) -> tuple[SignalQuery, ...]:
         """Return what is asked of the metrics sources now. ladder: what a remediation remembers."""

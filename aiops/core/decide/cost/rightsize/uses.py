@@ -9,11 +9,11 @@ import numpy as np
 
 from aiops.core.decide.cost.rightsize.buckets import CORES, FORGOTTEN, added, decayed
 from aiops.core.model import F64, Bools, ContainerUse, Instant, Rows, Weights
+from aiops.core.planning.cost_rightsize import DAY_S, Terms
 
-WINDOW_S = 86_400.0
+WINDOW_S = DAY_S
 """Memory is remembered as the peak of each such window."""
 
-MOST_WINDOWS = 60
 LATELY = 16.0
 """The shorter memory of CPU forgets so much faster."""
 
@@ -24,14 +24,6 @@ MOST_KILLS = 3
 """So many kills in the history raise the floor; one that is killed on and on leaks, and more would not help."""
 
 THROTTLE_RATIO = 1.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How use is remembered. windows: how many peaks of memory."""
-
-    half_life_s: float = 4 * 86_400.0
-    windows: int = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -224,7 +216,7 @@ def history_days(uses: Uses, sample_s: float) -> F64:
     """
     with np.errstate(invalid="ignore"):
         span = np.where(uses.samples > 0, uses.until - uses.since, 0.0)
-    return np.minimum(span, uses.samples * sample_s) / 86_400.0
+    return np.minimum(span, uses.samples * sample_s) / DAY_S
 
 
 def floors(uses: Uses, now: Instant, terms: Terms) -> tuple[F64, F64]:

@@ -9,14 +9,15 @@ below).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from aiops.core.decide.cost.rightsize.buckets import quantile
-from aiops.core.decide.cost.rightsize.uses import Terms, Uses, floors, history_days
+from aiops.core.decide.cost.rightsize.uses import Uses, floors, history_days
 from aiops.core.model import F64, Bools, Instant
+from aiops.core.planning.cost_rightsize import DAY_S, CpuTerms, MemoryTerms, Sizing
 
 LATELY_SHARE = 0.5
 """Of what was used lately this quantile must fit, too: a rise is followed within hours."""
@@ -31,39 +32,6 @@ SLACK_LEFT = 0.5
 """A request with less than this share of its margin left is too small."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuTerms:
-    """How CPU is sized. least, most: cores. limit_percentile: where the request is the limit, which throttles."""
-
-    percentile: float = 0.95
-    limit_percentile: float = 0.99
-    margin_ratio: float = 0.1
-    least: float = 0.01
-    most: float = float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryTerms:
-    """How memory is sized. least, most: bytes."""
-
-    margin_ratio: float = 0.15
-    least: float = 32.0 * 2**20
-    most: float = float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizing:
-    """What a policy says of sizes. sample_s: between samples. lower_after_s: how long less would have to do."""
-
-    use: Terms = field(default_factory=Terms)
-    cpu: CpuTerms = field(default_factory=CpuTerms)
-    memory: MemoryTerms = field(default_factory=MemoryTerms)
-    sample_s: float = 300.0
-    min_history_s: float = 3 * 86_400.0
-    tolerance_ratio: float = 0.1
-    lower_after_s: float = 86_400.0
-
-
 class Why(IntEnum):
     """Why a request stays or changes."""
 
@@ -72,8 +40,9 @@ class Why(IntEnum):
     TOO_SMALL = 2
     TOO_LARGE = 3
     WAITS = 4
-    KILLED = 5
-    THROTTLED = 6
+    LEFT_ALONE = 5
+    KILLED = 6
+    THROTTLED = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,23 +92,33 @@ def wishes(uses: Uses, held: Held, sizing: Sizing, now: Instant) -> Wishes:
     days = history_days(uses, sizing.sample_s)
     floor_cores, floor_bytes = floors(uses, now, sizing.use)
     scene = _Scene(sizing=sizing, now=now, days=days)
+    cpu_terms, memory_terms = sizing.cpu or CpuTerms(), sizing.memory or MemoryTerms()
     cpu_low, cpu = scene.wish(
         _Asked(
-            _cpu(uses, sizing.cpu, days, held.whole),
+            _cpu(uses, cpu_terms, days, held.whole),
             held.cores,
             # a limit throttles, not a request
             np.where(held.whole, floor_cores, 0.0),
             uses.cpu_low_since,
             Why.THROTTLED,
         ),
-        (sizing.cpu.least, sizing.cpu.most),
+        (cpu_terms.least, cpu_terms.most),
     )
     memory_low, memory = scene.wish(
-        _Asked(_memory(uses, sizing.memory, days), held.bytes, floor_bytes, uses.memory_low_since, Why.KILLED),
-        (sizing.memory.least, sizing.memory.most),
+        _Asked(_memory(uses, memory_terms, days), held.bytes, floor_bytes, uses.memory_low_since, Why.KILLED),
+        (memory_terms.least, memory_terms.most),
     )
     after = replace(uses, cpu_low_since=cpu_low, memory_low_since=memory_low)
-    return Wishes(cpu=cpu, memory=memory, days=days, uses=after)
+    return Wishes(
+        cpu=cpu if sizing.cpu is not None else _left_alone(cpu, held.cores),
+        memory=memory if sizing.memory is not None else _left_alone(memory, held.bytes),
+        days=days,
+        uses=after,
+    )
+
+
+def _left_alone(wish: Wish, held: F64) -> Wish:
+    return replace(wish, wished=held, why=np.full(len(held), int(Why.LEFT_ALONE)))
 
 
 # -- estimates ---------------------------------------------------------------------------------------
@@ -217,7 +196,7 @@ class _Scene:
         small = held < low * (1.0 - 1e-9)
         large = enough < held * (1.0 - sizing.tolerance_ratio)
         low_since = np.where(large, np.minimum(asked.low_since, self.now), np.inf)
-        old = self.days * 86_400.0 >= sizing.min_history_s
+        old = self.days * DAY_S >= sizing.min_history_s
         patient = self.now - low_since >= sizing.lower_after_s
         known = found.target > 0.0
         raised = small & (asked.floor >= found.lower) & (asked.floor > 0.0)
