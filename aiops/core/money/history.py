@@ -53,6 +53,7 @@ class History:
         rows = np.ix_(places, slots)
         return Hours(
             first=first,
+            until=end,
             nano=np.where(known, self.nano[rows].sum(axis=0), 0),
             replica_ms=np.where(known, self.replica_ms[rows].sum(axis=0), 0),
             unpriced_ms=np.where(known, self.unpriced_ms[rows].sum(axis=0), 0),
@@ -82,9 +83,10 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hours:
-    """Sums over subjects by hour, from the hour number `first` on; seen_ms: how long the loop watched."""
+    """Sums over subjects by hour, from the hour number `first` on, up to `until`; seen_ms: how long the loop watched."""
 
     first: int
+    until: Instant
     nano: Whole
     replica_ms: Whole
     unpriced_ms: Whole
@@ -109,6 +111,7 @@ class Hours:
 
     def _shares(self, start: Instant, end: Instant) -> NDArray[np.float64]:
         begins = (self.first + np.arange(len(self.nano))) * float(HOUR_S)
-        within = np.minimum(begins + HOUR_S, end) - np.maximum(begins, start)
-        shares: NDArray[np.float64] = np.clip(within / HOUR_S, 0.0, 1.0)
+        ends = np.minimum(begins + HOUR_S, self.until)  # of the hour that is not over, all that there is
+        within = np.minimum(ends, end) - np.maximum(begins, start)
+        shares: NDArray[np.float64] = np.clip(within / np.maximum(ends - begins, 1.0), 0.0, 1.0)
         return shares

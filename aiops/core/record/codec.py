@@ -77,6 +77,10 @@ def _converter() -> Converter:
     converter.register_unstructure_hook_func(_is_floats, _floats_out)
     for union in UNIONS:
         configure_tagged_union(union, converter, tag_name=TAG)
+    # one that may be missing is a union of its own to cattrs, which would tell its members apart by their fields
+    maybe, saving = SavingState | None, cast("Any", SavingState)
+    converter.register_structure_hook(maybe, lambda value, _: value and converter.structure(value, saving))
+    converter.register_unstructure_hook(maybe, lambda value: value and converter.unstructure(value, saving))
     return converter
 
 
