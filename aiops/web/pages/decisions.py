@@ -25,8 +25,8 @@ def search(visit: Visit) -> Shown:
     rows = [] if wrong else visit.answers.decisions(asked)
     last = rows[PAGE - 1] if len(rows) > PAGE else None
     values = {
-        "fields": fields,
-        "wrong": wrong,
+        "fields": {name: "" if name in wrong else value for name, value in fields.items()},
+        "wrong": [fields[name] for name in wrong],
         "rows": rows[:PAGE],
         "verdicts": VERDICTS,
         "following": None if last is None else paging.written((last["at"], last["id"])),

@@ -3,7 +3,7 @@
 
 const { tell: speak, toast: say, meta: known } = window.aiops;
 const pollS = Math.max(1, Number(known("refresh")) || 5);
-const GENTLE_MS = 1000;
+const GENTLE_MS = 1000, QUIET_MS = 15_000;
 let lastTick = 0, streaming = false, lost = null;
 
 // what is typed into, opened or drawn is not taken away by what is fresh
@@ -21,7 +21,7 @@ function tick() {
 function listen() {
   if (!("EventSource" in window)) return;
   const source = new EventSource("/api/v1/events");
-  source.addEventListener("tick", () => { streaming = true; tick(); });
+  for (const kind of ["tick", "pause", "plan", "incident", "reset"]) source.addEventListener(kind, tick);
   source.addEventListener("open", () => { streaming = true; });
   source.addEventListener("error", () => { streaming = false; if (source.readyState === EventSource.CLOSED) window.setTimeout(listen, 30_000); });
 }
@@ -85,6 +85,6 @@ document.getElementById("logout")?.addEventListener("click", async () => {
   window.location.assign("/login");
 });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });
-window.setInterval(() => { if (!streaming) tick(); }, pollS * 1000);
+window.setInterval(() => { if (!streaming || Date.now() - lastTick > QUIET_MS) tick(); }, pollS * 1000);
 localTimes();
 listen();
