@@ -17,9 +17,11 @@ from aiops.app.commands import (
     forecast,
     incidents,
     look,
+    notify,
     people,
     plans,
     policy,
+    prices,
     record,
     rehearse,
     report,
@@ -41,8 +43,10 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(store.app, name="store")
 app.add_typer(audit.app, name="audit")
+app.add_typer(notify.app, name="notify")
 app.add_typer(plans.plans, name="plans")
 app.add_typer(plans.failover, name="failover")
+app.add_typer(prices.prices, name="prices")
 app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(report.report, name="report")
 app.add_typer(incidents.incidents, name="incidents")

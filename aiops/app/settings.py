@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from aiops.app.alertmanager_settings import AlertmanagerSettings
 from aiops.app.audit_settings import AuditSettings
 from aiops.app.notify_settings import NotifySettings
+from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.section import Section
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
@@ -217,13 +218,6 @@ class FreezeSettings(Section):
     schedule: str
     duration: Duration
     time_zone: str = "UTC"
-
-
-class PriceSettings(Section):
-    """What a replica costs, in USD per hour: by `namespace/name`, and otherwise."""
-
-    default: float | None = Field(None, ge=0)
-    targets: dict[str, float] = Field(default_factory=dict)
 
 
 class LogSettings(Section):

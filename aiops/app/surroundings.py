@@ -7,22 +7,19 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from aiops.app import pricing
 from aiops.app.settings import PrometheusSettings, Settings
-from aiops.core.model import Instant, Leadership, Mode, PriceBook
-from aiops.core.money.prices import flat
+from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
-from aiops.ports import Cluster, History, Inventory, Lease, PolicyResources, Prices, Roster, Source
+from aiops.ports import Cluster, History, Lease, PolicyResources, Prices, Roster, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from aiops.adapters.kubernetes import Clusters, KubernetesLease, KubernetesPolicies
+    from aiops.adapters.prices import Feed
     from aiops.adapters.prometheus import NamedSources, PrometheusOptions, PrometheusSource
-    from aiops.core.model import TargetRef
 
 
 class Surroundings(Protocol):
@@ -110,19 +107,6 @@ class OneProcess:
         return Leadership(leader=True, epoch=1)
 
 
-@dataclass(frozen=True, slots=True)
-class ListPrices:
-    """Prices from the settings: by `namespace/name`, and otherwise."""
-
-    default: float | None
-    targets: Mapping[str, float]
-
-    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
-        """Return the prices that are known."""
-        found = {ref.key: self.targets.get(str(ref), self.default) for ref in targets}
-        return flat({key: price for key, price in found.items() if price is not None}, at, "settings")
-
-
 class Live:
     """Prometheus and Kubernetes."""
 
@@ -140,7 +124,7 @@ class Live:
         self._settings = settings
         self._lease: KubernetesLease | None = None
         self.resources: KubernetesPolicies | None = resources(settings, self._clusters)
-        self.prices = ListPrices(settings.prices.default, settings.prices.targets)
+        self.prices: Feed = pricing.feed(settings, lambda name: metrics_source(settings, name))
         self.tick_every_s = settings.step
 
     def lease(self, floor: Callable[[], int]) -> Lease:
@@ -152,6 +136,7 @@ class Live:
 
     def start(self) -> None:
         """Begin to watch the clusters and to compete for the lease; what does not answer yet is tried again."""
+        self.prices.start()
         self._clusters.start()
         if self.resources is not None:
             self.resources.start()
@@ -165,6 +150,7 @@ class Live:
         if self.resources is not None:
             self.resources.stop(timeout_s / 4)
         self._clusters.stop(timeout_s / 4)
+        self.prices.stop(timeout_s / 8)
         self._metrics.close()
 
     def next_at(self) -> Instant:
@@ -259,6 +245,13 @@ def prometheus(settings: Settings) -> PrometheusSource:
     if settings.prometheus is None:
         raise ConfigurationError("prometheus.url is not set")
     return PrometheusSource(prometheus_options(settings.prometheus))
+
+
+def metrics_source(settings: Settings, name: str) -> PrometheusSource:
+    """Return a metrics source of its own, for whoever asks at other times than the loop; '' is prometheus."""
+    from aiops.adapters.prometheus import PrometheusSource
+
+    return PrometheusSource(prometheus_options(settings.sources[name])) if name else prometheus(settings)
 
 
 def sources(settings: Settings) -> NamedSources:

@@ -78,7 +78,8 @@ class Clusters:
         nodes: dict[str, Nodes] = {}
         pods: dict[str, tuple[PodShare, ...]] = {}
         machines: dict[str, Machine] = {}
-        for name in dict.fromkeys(ref.cluster for ref in targets):
+        # of clusters without targets, the nodes are looked at as well: they cost money
+        for name in dict.fromkeys([*(ref.cluster for ref in targets), *self._clusters]):
             cluster = self._clusters.get(name)
             if cluster is None:
                 errors[name] = f"the settings know no such cluster; they know {', '.join(self.names)}"

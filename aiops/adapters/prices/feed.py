@@ -63,6 +63,12 @@ class Feed:
             found.append(self._listed.prices)
         return FirstOf(tariffs=tuple(found)) if found else None
 
+    def begin(self) -> None:
+        """Read everything once, and wait for it; raise ConfigurationError for a list that cannot be used."""
+        if self._listed is not None:
+            self._listed.begin(self._options.wall())
+        self.look()
+
     def start(self) -> None:
         """Read the list, and in the background whatever is read again and again; raise ConfigurationError."""
         if self._listed is not None:

@@ -1,0 +1,80 @@
+"""Wiring of prices: the feed that the settings name."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from aiops.core.money.currency import usd_per
+from aiops.core.money.pricing import Given
+from aiops.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiops.adapters.prices import Feed, ListFile
+    from aiops.adapters.prices.feed import Reader
+    from aiops.app.price_settings import PriceSettings
+    from aiops.app.settings import Settings
+    from aiops.core.money.tariff import Meter
+    from aiops.ports import Source
+
+
+def given(settings: PriceSettings) -> Given:
+    """Return what the settings price themselves, in USD."""
+    rate = _rate(settings, settings.currency)
+    return Given(
+        targets={name: price * rate for name, price in settings.targets.items()},
+        otherwise=None if settings.default is None else settings.default * rate,
+        rates=settings.rates,
+    )
+
+
+def feed(settings: Settings, source: Callable[[str], Source]) -> Feed:
+    """Return the feed of the settings, not begun yet. source: a metrics source of its own, by name."""
+    from aiops.adapters.prices import Feed, FeedOptions
+
+    prices = settings.prices
+    options = FeedOptions(given=given(prices), every_s=prices.every, wall=time.time)
+    return Feed(options, list_file(prices), _meter(settings, source))
+
+
+def list_file(settings: PriceSettings) -> ListFile | None:
+    """Return the price list of the settings, not read yet; None without one."""
+    from aiops.adapters.prices import ListFile, Terms
+
+    if settings.list is None:
+        return None
+    return ListFile(settings.list, Terms(currency=settings.currency, rates=settings.rates))
+
+
+def _meter(settings: Settings, source: Callable[[str], Source]) -> tuple[Reader, Meter] | None:
+    from aiops.adapters.prices import OpenCostApi, OpenCostMetrics, OpenCostOptions, unread
+
+    asked = settings.prices.opencost
+    if asked is None:
+        return None
+    money = (asked.currency, _rate(settings.prices, asked.currency))
+    if asked.by == "metrics":
+        if asked.source and asked.source not in settings.sources:
+            known = ", ".join(sorted(settings.sources)) or "none"
+            raise ConfigurationError(f"prices.opencost.source: there is no source {asked.source!r}; known: {known}")
+        empty = unread("opencost metrics", asked.max_age, money, asked.cluster)
+        return OpenCostMetrics(source=source(asked.source), empty=empty), empty
+    empty = unread("opencost", asked.max_age, money, asked.cluster)
+    options = OpenCostOptions(
+        url=asked.url or "",
+        window_s=asked.window,
+        bearer_token_file=asked.bearer_token_file,
+        ca_file=asked.ca_file,
+        timeout_s=asked.timeout,
+        max_bytes=int(asked.max_bytes),
+    )
+    return OpenCostApi(options, empty), empty
+
+
+def _rate(settings: PriceSettings, currency: str) -> float:
+    """Return USD for one; the settings are not valid without it."""
+    rate = usd_per(currency, settings.rates)
+    return math.nan if rate is None else rate
