@@ -95,6 +95,8 @@ class Daemon:
         started(settings, built.viewer, self._exports.append)
         built.world.start()
         built.ties.start()
+        if built.following is not None:
+            built.following.start()
         # what has been read meanwhile is in force in the first turn
         self._guarded(built.policies.reload)()
         if built.world.virtual:
@@ -223,8 +225,10 @@ class Daemon:
             self._scheduler.shutdown(wait=True)
 
     def _stop_adapters(self, seconds: float) -> None:
+        if self._built.following is not None:
+            self._built.following.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
-        self._built.world.stop(seconds * 3 / 4)
+        self._built.world.stop(seconds / 2)
 
     def _stop_servers(self, seconds: float) -> None:
         for server in (*self._exports, self._web, self._telemetry):

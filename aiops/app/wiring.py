@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiops import __version__
 from aiops.app.alertmanager import Ties, ties
+from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.ledger import Ledger
+from aiops.app.following import Following
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
 from aiops.app.promoted import PromotedPolicySource, Promoting
@@ -24,6 +26,7 @@ from aiops.app.settings import Settings
 from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
+from aiops.app.telling import Around, following
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.model import BlastRadius, Instant, Scope
@@ -72,6 +75,7 @@ class Built:
     turned_at: float = 0.0
     learnt: bool = False
     statuses: Statuses | None = None
+    following: Following | None = None
     books: StoredBooks | None = None
 
     def tick(self) -> str:
@@ -154,9 +158,8 @@ class Built:
 
     def prune(self) -> None:
         """Remove from the store what is too old or too much."""
-        removed = self.store.prune(
-            self.world.present(), self.settings.store.max_age, int(self.settings.store.max_bytes)
-        )
+        kept = self.settings.store
+        removed = self.store.prune(self.world.present(), kept.max_age, int(kept.max_bytes), self.settings.audit.max_age)
         spent = self.store.costs.prune(self.world.present())
         if spent:
             removed["costs"] = spent
@@ -196,6 +199,7 @@ def build(settings: Settings) -> Built:
     tied = ties(settings.alertmanager, virtual=world.virtual)
     store = Store.open(settings.store.url, writer=True, anew=world.virtual)
     try:
+        signing(store, settings.audit)
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
         books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
@@ -223,6 +227,8 @@ def build(settings: Settings) -> Built:
             trainer=trainer,
         )
         loop = ControlLoop(ports, bank, setup(settings))
+        told = (settings.notify, settings.audit)
+        followed = None if world.virtual else following(store, told, _around(policies, loop))
     except BaseException:
         store.close()
         raise
@@ -239,7 +245,18 @@ def build(settings: Settings) -> Built:
         ties=tied,
         statuses=_statuses(settings, world, policies, loop),
         books=books,
+        following=followed,
     )
+
+
+def _around(policies: ExpandedPolicySource, loop: ControlLoop) -> Around:
+    def leads() -> bool:
+        try:
+            return loop.ports.lease.leadership(time.time()).leader
+        except PortError:
+            return False
+
+    return Around(leads=leads, labels=lambda key: policies.current().labels.get(key, {}), clock=time.time)
 
 
 def _expanded(settings: Settings, store: Store, world: Surroundings) -> ExpandedPolicySource:

@@ -35,6 +35,16 @@ _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a body is posted with. key: the same for the same message, however often it is sent."""
+
+    key: str
+    at: Instant
+    agent: str = f"aiops/{aiops.__version__}"
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where a webhook goes. secret_file: what it is signed with, read each time, so that it can be renewed.
 
@@ -79,8 +89,13 @@ class Endpoint:
 
     def post(self, errand: Errand, message: Message, at: Instant) -> Told:
         """Post one message once; raise nothing."""
+        agent = f"aiops/{aiops.__version__} errand/{errand.id}"
+        return self.send(_body(errand, message, at), Letter(key=message.key, agent=agent, at=at))
+
+    def send(self, body: bytes, letter: Letter) -> Told:
+        """Post a body once, signed; raise nothing."""
         try:
-            body, headers = self._signed(errand, message, at)
+            headers = self._signed(body, letter)
         except ConfigurationError as err:
             return refused(str(err))
         if len(body) > MAX_BODY:
@@ -101,28 +116,15 @@ class Endpoint:
             end.cancel()
             connection.close()
 
-    def _signed(self, errand: Errand, message: Message, at: Instant) -> tuple[bytes, dict[str, str]]:
-        fields = message.operation.fields if isinstance(message.operation, CallWebhook) else ()
-        body = orjson.dumps(
-            {
-                "id": message.key,
-                "at": int(at),
-                "plan": errand.plan_id,
-                "policy": errand.policy,
-                "back": errand.back,
-                "summary": message.summary,
-                "fields": dict(fields),
-            },
-            option=orjson.OPT_SORT_KEYS,
-        )
-        stamp = str(int(at))
-        return body, {
-            "Content-Type": "application/json",
-            "User-Agent": f"aiops/{aiops.__version__} errand/{errand.id}",
-            "Idempotency-Key": message.key,
-            "webhook-id": message.key,
+    def _signed(self, body: bytes, letter: Letter) -> dict[str, str]:
+        stamp = str(int(letter.at))
+        return {
+            "Content-Type": letter.content_type,
+            "User-Agent": letter.agent,
+            "Idempotency-Key": letter.key,
+            "webhook-id": letter.key,
             "webhook-timestamp": stamp,
-            "webhook-signature": signature(self.secret(), message.key, stamp, body),
+            "webhook-signature": signature(self.secret(), letter.key, stamp, body),
         }
 
     def _connected(self, deadline: float) -> http.client.HTTPConnection:
@@ -168,6 +170,22 @@ class Endpoint:
         if status in (500, 502, 504):
             return unknown(f"endpoint {self.name} failed: {status} {words}", status)
         return refused(f"endpoint {self.name} refused: {status} {words}".rstrip(), status)
+
+
+def _body(errand: Errand, message: Message, at: Instant) -> bytes:
+    fields = message.operation.fields if isinstance(message.operation, CallWebhook) else ()
+    return orjson.dumps(
+        {
+            "id": message.key,
+            "at": int(at),
+            "plan": errand.plan_id,
+            "policy": errand.policy,
+            "back": errand.back,
+            "summary": message.summary,
+            "fields": dict(fields),
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
 
 
 def signature(secret: bytes, key: str, stamp: str, body: bytes) -> str:

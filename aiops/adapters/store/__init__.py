@@ -25,6 +25,7 @@ from aiops.adapters.store.database import (
     translated,
 )
 from aiops.adapters.store.journal import JournalWriter
+from aiops.adapters.store.notices import Notices
 from aiops.adapters.store.people import People
 from aiops.adapters.store.plans import Plans
 from aiops.adapters.store.promotions import Promotions
@@ -72,6 +73,7 @@ class Store:
     costs: Costs
     views: Views
     audit: Audit
+    notices: Notices
     access: Access
     lock: TextIO | None = field(default=None)
     found: str | None = field(default=None)
@@ -107,6 +109,7 @@ class Store:
             Costs(engine),
             Views(engine),
             Audit(engine),
+            Notices(engine),
             Access(engine),
             lock,
             found,
