@@ -1,8 +1,9 @@
 """Whether the errors of a model are not what they were: ADWIN on their size, and the coverage of its intervals.
 
 ADWIN (Bifet and Gavalda, SIAM Data Mining 2007; river's) keeps a window of errors for as long as its older and its
-newer part have one mean. It is given one error in five minutes, since neighbours are alike, and only an error that
-grows is drift: a model that got better needs no fit.
+newer part have one mean. It is given one error in five minutes, as neighbours are alike, in shares of what is usual, as
+its bound is for values of about one. What ADWIN sees first is small; so the errors of the hour after it saw that are
+compared with what was usual before, and only an error that grew is drift: a model that got better needs no fit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from river.drift import ADWIN
 
 EVERY_MIN = 5
-DELTA = 0.002
+DELTA, CLOCK = 0.002, 6
+USUAL_OF, LEAST_SEEN = 288, 24
+"""What is usual is the mean of about a day's errors, and is known after two hours."""
+
+MOST_TIMES, GREW, CONFIRMED_BY = 10.0, 1.5, 12
 NOMINAL = 0.8
 COVERED_MIN = 360
 """Minutes over which coverage is looked at."""
@@ -34,26 +39,43 @@ class Drift:
 
     def __init__(self) -> None:
         self._window: ADWIN | None = None
-        self._mean = math.nan
+        self._usual, self._seen = 0.0, 0
+        self._before = 0.0
+        self._after: list[float] | None = None
 
-    def errors(self, minute: int, size: float, loss: float) -> str:
-        """Learn the loss of a minute; return why that is drift, '' while it is none. size: the mean demand."""
-        if minute % EVERY_MIN or not math.isfinite(loss) or size <= 0.0:
+    def errors(self, minute: int, loss: float) -> str:
+        """Learn the loss of a minute; return why that is drift, '' while it is none."""
+        if minute % EVERY_MIN or not math.isfinite(loss) or loss < 0.0:
+            return ""
+        self._seen += 1
+        self._usual += (loss - self._usual) / min(self._seen, USUAL_OF)
+        if self._seen <= LEAST_SEEN or self._usual <= 0.0:
             return ""
         window = self._adwin()
-        before = float(window.estimation)
-        window.update(loss / size)  # type: ignore[no-untyped-call]
-        if not window.drift_detected:
+        window.update(min(loss / self._usual, MOST_TIMES))  # type: ignore[no-untyped-call]
+        if self._after is not None:
+            self._after.append(loss)
+        elif window.drift_detected:
+            self._before, self._after = self._usual, []
+        return self._grown()
+
+    def _grown(self) -> str:
+        if self._after is None or len(self._after) < CONFIRMED_BY:
             return ""
-        now = float(window.estimation)
-        return f"errors grew from {before:.1%} to {now:.1%} of the demand (ADWIN)" if now > before else ""
+        times, self._after = sum(self._after) / len(self._after) / self._before, None
+        return f"errors are {times:.1f} times what was usual (ADWIN)" if times >= GREW else ""
 
     def _adwin(self) -> ADWIN:
         if self._window is None:
             from river.drift import ADWIN
 
-            self._window = ADWIN(delta=DELTA)  # type: ignore[no-untyped-call]
+            self._window = ADWIN(delta=DELTA, clock=CLOCK)  # type: ignore[no-untyped-call]
         return self._window
+
+
+def prepare() -> None:
+    """Import what drift is found with, which takes a second: beside the loop, not in a turn."""
+    import river.drift  # noqa: F401
 
 
 def uncovered(record: Record, minute: int) -> str:

@@ -24,12 +24,15 @@ def fit_of(model: Forecaster) -> Fitted | None:
     return model.fleet.fitted if isinstance(model, Combined) else None
 
 
-def bad(champion: Combined, made: Combined, now: Instant) -> str:
-    """Return why a fit is not even tried, '' when it is: what it foretells is no number, or it lost on the past."""
+def bad(champion: Combined, made: Combined, now: Instant, *, grown: bool) -> str:
+    """Return why a fit is not even tried, '' when it is: what it foretells is no number, or it lost on the past.
+
+    grown: whether there was past enough to compare losses on.
+    """
     known = np.isfinite(champion.paths(now, AHEAD[-1])).all()
     if known and not np.isfinite(made.paths(now, AHEAD[-1])).all():
         return "it foretells what is no number"
-    if champion.fleet.fitted is None:
+    if not grown or champion.fleet.fitted is None:
         return ""
     theirs, mine = (_loss(one) for one in (champion, made))
     if theirs > 0.0 and mine > BAD_FIT * theirs:

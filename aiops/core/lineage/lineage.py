@@ -173,7 +173,7 @@ class Lineage:
 
     def _follow(self, minute: int, record: Record, at: Instant) -> None:
         loss = float(record.losses[minute % contest.KEPT])
-        why = self._drift.errors(minute, self._size, loss) or uncovered(record, minute)
+        why = self._drift.errors(minute, loss) or uncovered(record, minute)
         if why and at - (self._asked[-1] if self._asked else -math.inf) >= REST_S:
             self.drift, self._wish = why, f"drift: {why}"
 
@@ -213,7 +213,7 @@ class Lineage:
             return
         young = champion.fleet.fitted is None or champion.history_s < GROWN_SEASONS * champion.fleet.grid.season * 60.0
         made = self._refitted(champion, result)
-        why_not = bad(champion, made, now)
+        why_not = bad(champion, made, now, grown=not young)
         champion.tried()
         if why_not:
             refused = self._add(made, now, result.job.why, Role.REFUSED)
