@@ -1,8 +1,8 @@
 """Lives of a namespace that sleeps: random interleavings of people, crashes, double runs, clocks and policies.
 
-Everything that aiops does here is done by its own pipeline, machine and operations; only the API server, the people and
-the way in which a process dies are made. An oracle beside the API server knows what each object was before it was put to
-rest, and every write of the daemon is held against it.
+Everything that aiops does here is done by its own pipeline, machine and operations; only the API server, the people
+and the way in which a process dies are made. An oracle beside the API server knows what each object was before it was
+put to rest, and every write of the daemon is held against it.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class Lost(AssertionError):
 class Known:
     """What is true of one object. was: before it was put to rest, or now while it is awake.
 
-    asleep: whether aiops let it rest. touched_at: when a person wrote its field while it should rest, None if nobody
-    did since. torn: a person took traces of it away that nobody has written anew yet. void: it is not of this oracle any
-    more, such as one that was brought back from a backup.
+    asleep: whether aiops let it rest. touched: what a person wrote while it should rest, None if nobody did since.
+    torn: a person took traces of it away that nobody has written anew yet. void: it was brought back from a backup as it
+    lay at rest, and is nobody's to wake.
     """
 
     uid: str
@@ -282,12 +282,12 @@ class Life:
     # -- people ----------------------------------------------------------------------------------------
 
     def _person(self) -> None:
-        where = self.dice.choice(OBJECTS)
+        resting = [where for where, known in self.truth.items() if known.asleep]
+        where = self.dice.choice(resting if resting and self.dice.random() < 0.6 else OBJECTS)
         if where not in self.cluster.objects:
             return self._again(where)
-        deed = self.dice.choice(
-            [self._set, self._set, self._set, self._off_on, self._tear, self._falsify, self._delete, self._roll_back]
-        )
+        deeds = [self._set, self._off_on, self._tear, self._falsify, self._delete, self._roll_back]
+        (deed,) = self.dice.choices(deeds, weights=[4, 1, 3, 3, 1, 1])
         return deed(where)
 
     def _set(self, where: TargetRef) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from aiops.core.model import Looked, Reason, SeenObject, Selection, Step, TargetRef
+from aiops.core.model import Instant, Looked, Reason, SeenObject, Selection, Step, TargetRef
 
 _GITOPS = {
     "argocd.argoproj.io/instance": "Argo CD",
@@ -128,3 +130,21 @@ def steers(autoscaler: SeenObject, target: TargetRef) -> bool:
 def around(ref: TargetRef, api_version: str, kind: str) -> Selection:
     """Return the selection of every object of a kind in the namespace of another."""
     return Selection(cluster=ref.cluster, namespace=ref.namespace, api_version=api_version, kind=kind)
+
+
+def instant(text: str) -> Instant | None:
+    """Return the instant of a time with a zone, or of the end of a day in UTC; None for anything else.
+
+    >>> instant("2026-11-26T06:00:00Z"), instant("1970-01-01"), instant("soon")
+    (1795672800.0, 86400.0, None)
+    """
+    try:
+        if len(text) == len("2026-11-26"):
+            return datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp() + 86_400.0
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        return None
+    at_ = found.timestamp()
+    return at_ if math.isfinite(at_) else None

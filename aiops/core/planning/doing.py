@@ -19,11 +19,13 @@ from aiops.core.model import (
     Selection,
     SetResources,
     Sleep,
+    StartJob,
     SuspendCronJob,
     TargetRef,
     Wanted,
 )
 from aiops.core.objects.steering import SCALED_OBJECTS
+from aiops.core.planning.cost_defer import DeferPolicy
 from aiops.core.planning.cost_pack import REPLICATED, PackPolicy
 from aiops.core.planning.cost_sleep import RestPolicy
 from aiops.core.planning.failover import FailoverPolicy
@@ -42,7 +44,7 @@ from aiops.core.planning.remediation import (
     RemediationPolicy,
     Remedy,
 )
-from aiops.core.planning.saving import API_VERSIONS
+from aiops.core.planning.saving import API_VERSIONS, Targets
 from aiops.core.policies import PlanPolicy
 
 
@@ -58,6 +60,12 @@ def operations_of(policy: PlanPolicy) -> tuple[Operation, ...]:
             return tuple(one for rung in policy.ladder for one in _of_remedy(rung.remedy, policy.target))
         case RestPolicy():
             return tuple(_rests(policy))
+        case DeferPolicy(targets=Targets() as targets):
+            version = API_VERSIONS["Job"]
+            job = TargetRef(
+                cluster=targets.cluster, namespace=targets.namespace, api_version=version, kind="Job", name=""
+            )
+            return (StartJob(job=job, uid=""),)
         case PackPolicy():
             return (Cordon(node=_node(policy.target)), Drain(node=_node(policy.target)))
         case _:

@@ -26,7 +26,7 @@ from aiops.core.model import (
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
 from aiops.core.plans.guards import Bounds, gives_back, ruling, same, stopped
-from aiops.core.plans.operations import verbs
+from aiops.core.plans.operations import mended, verbs
 
 KEPT_S = 3600.0
 """How long a plan that ended is carried on: rulings look at it, the store keeps it longer."""
@@ -242,4 +242,5 @@ def to_forget(plan: Plan, snapshot: Snapshot) -> bool:
         return True
     looked = snapshot.looked
     stands = [step for step in plan.steps if step.sent and step.undo]
-    return all(verbs(step.operation).reached(step.operation, looked) is False for step in stands)
+    reached = (verbs(step.operation).reached(step.operation, looked) for step in stands)
+    return all(one is False for one in reached) and not any(mended(step.operation, looked) for step in stands)

@@ -22,7 +22,7 @@ from aiops.core.model import (
     Stage,
 )
 from aiops.core.plans.changes import ended, noted, rolling_back, with_step
-from aiops.core.plans.operations import Origin, Requests, verbs
+from aiops.core.plans.operations import Origin, Requests, mended, verbs
 from aiops.core.plans.world import World, all_seen
 
 SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
@@ -202,7 +202,11 @@ class _Turn:
         if not self._fresh(step):
             return  # what we sent may not show yet, and would read as taken back
         taken = step.stage is Stage.DONE and verbs(step.operation).reached(step.operation, looked) is False
-        if taken:
+        mends = mended(step.operation, looked) if taken else ()
+        if mends:
+            self._put(at, replace(step, undo=mends, stage=Stage.UNDOING, since=self._now))
+            step = self._plan.steps[at]
+        elif taken:
             said = f"step {at + 1} ({step.name}): somebody changed it after us, it is left as it is"
             self._put(at, replace(step, stage=Stage.UNDONE, detail="not ours any more"), said)
             return

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from aiops.core.decide.cost.spec import CostSpec
 from aiops.core.planning.saving import SavingPolicy
 from aiops.policy.compile import Envelope, Kind, Problems
-from aiops.policy.costs import Asked, pack, sleep
+from aiops.policy.costs import Asked, defer, idle, pack, rightsize, sleep
 from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
 
 ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {
     "sleep": sleep.compiled,
+    "idle": idle.compiled,
+    "defer": defer.compiled,
+    "rightsize": rightsize.compiled,
     "pack": pack.compiled,
 }
 """By the field of CostSpec that has it: an action is one file in aiops/policy/costs, one field, and one line here."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from aiops.core.decide.cost.defer.spec import DeferSpec
+from aiops.core.decide.cost.idle.spec import IdleSpec
 from aiops.core.decide.cost.pack.spec import PackSpec
 from aiops.core.decide.cost.sleep.spec import SleepSpec
 from aiops.core.decide.cost.targets_spec import TargetsSpec
@@ -12,7 +14,7 @@ from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
 from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.model import Mode
 
-ACTIONS = ("sleep", "pack")
+ACTIONS = ("sleep", "idle", "defer", "pack")
 """The fields of which a CostPolicy has exactly one."""
 
 
@@ -26,6 +28,8 @@ class CostSpec(Spec):
     ask_for: Duration = Field(3600.0, ge=60, description="how long a proposal waits for people")
     freezes: tuple[FreezeSpec, ...] = Field((), description="change freezes; those of PolicyDefaults are added")
     sleep: SleepSpec | None = Field(None, description="let workloads rest by the clock")
+    idle: IdleSpec | None = Field(None, description="let workloads rest while nobody asks for anything")
+    defer: DeferSpec | None = Field(None, description="begin batch work when it is cheap, in time for its deadline")
     pack: PackSpec | None = Field(None, description="empty nodes whose pods find room elsewhere")
 
     @model_validator(mode="after")

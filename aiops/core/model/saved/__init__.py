@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from aiops.core.model.saved.base import Remembered
+from aiops.core.model.saved.defer import DeferState
 from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import RightsizeState
 from aiops.core.model.saved.sleep import IdleState, Sleeper, SleepState
 
-__all__ = ["IdleState", "Moved", "PackState", "Remembered", "RightsizeState", "SavingState", "SleepState", "Sleeper"]
+__all__ = [
+    "DeferState",
+    "IdleState",
+    "Moved",
+    "PackState",
+    "Remembered",
+    "RightsizeState",
+    "SavingState",
+    "SleepState",
+    "Sleeper",
+]
 
-SavingState: TypeAlias = SleepState | IdleState | RightsizeState | PackState
+SavingState: TypeAlias = SleepState | IdleState | DeferState | RightsizeState | PackState

@@ -44,10 +44,12 @@ class SleepState(Remembered):
 class IdleState(Remembered):
     """As SleepState. idle_since: since when all signals say idle, infinite while one does not, or is not known.
 
-    blind_since: since when it is not known whether there is demand, infinite while it is.
+    blind_since: since when it is not known whether there is demand, infinite while it is. resting: whether workloads
+    should rest now.
     """
 
     sleepers: Mapping[str, Sleeper] = field(default_factory=dict)
     since: Instant = math.inf
     idle_since: Instant = math.inf
     blind_since: Instant = math.inf
+    resting: bool = False

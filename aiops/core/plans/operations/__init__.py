@@ -10,6 +10,7 @@ from aiops.core.model import (
     Cordon,
     DeletePod,
     Drain,
+    Looked,
     Notify,
     Operation,
     ResizePods,
@@ -38,7 +39,7 @@ from aiops.core.plans.operations import (
 )
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
-__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "verbs"]
+__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "mended", "verbs"]
 
 OPERATIONS: Mapping[type[Operation], Verbs] = {
     ShiftTraffic: shift_traffic.VERBS,
@@ -64,3 +65,8 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
 def verbs(operation: Operation) -> Verbs:
     """Return what an operation can say of itself."""
     return OPERATIONS[type(operation)]
+
+
+def mended(operation: Operation, looked: Looked) -> tuple[Operation, ...]:
+    """Return what takes an operation back that is done and not seen any more, since its traces were removed by hand."""
+    return rest.mended(operation, looked) if isinstance(operation, Sleep) else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, Reason, RestLever, Sleep, TargetRef, Wake, Wanted
 from aiops.core.objects.bodies import absent, around, found, gitops, missing, patch
@@ -141,6 +141,20 @@ class _Wake:
 
 
 SLEEP, WAKE = _Sleep(), _Wake()
+
+
+def mended(operation: Sleep, looked: Looked) -> tuple[Wake, ...]:
+    """Return what wakes a workload that rests by a plan which is done, and whose every trace was taken away by hand.
+
+    Then its value alone tells that it rests; () where another record says by whom, or it does not rest at all.
+    """
+    seen = found(looked, operation.object)
+    if seen is None or seen.uid != operation.uid:
+        return ()
+    now = rest(seen, operation.lever)
+    if now.value != operation.to or now.plan:
+        return ()
+    return tuple(replace(one, mark="") for one in SLEEP.undo(operation, looked) or ())
 
 
 def _named(operation: Sleep | Wake) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from aiops.core.model import (
@@ -19,7 +17,7 @@ from aiops.core.model import (
     SeenObject,
     Sleep,
 )
-from aiops.core.objects.bodies import at, strings
+from aiops.core.objects.bodies import at, instant, strings
 from aiops.core.objects.resting import Rest, rest, shown
 from aiops.core.objects.steering import paused_by_a_person, scaled_objects_of
 
@@ -227,21 +225,3 @@ def awake_by_wish(seen: SeenObject, now: Instant) -> tuple[str, str]:
     if until is None:
         return "it says until when it is awake, not understood", f"{AWAKE_UNTIL}: {text[:60]!r} is no time with a zone"
     return (f"it says {AWAKE_UNTIL}: {text[:40]}", "") if now < until else ("", "")
-
-
-def instant(text: str) -> Instant | None:
-    """Return the instant of a time with a zone, or of the end of a day in UTC; None for anything else.
-
-    >>> instant("2026-11-26T06:00:00Z"), instant("1970-01-01"), instant("soon")
-    (1795672800.0, 86400.0, None)
-    """
-    try:
-        if len(text) == len("2026-11-26"):
-            return datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp() + 86_400.0
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if found.tzinfo is None:
-        return None
-    at_ = found.timestamp()
-    return at_ if math.isfinite(at_) else None

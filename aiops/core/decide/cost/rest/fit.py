@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiops.core.decide.cost.rest.beds import Bed, instant
+from aiops.core.decide.cost.rest.beds import Bed
 from aiops.core.model import Instant, Looked, Reason, RestLever
-from aiops.core.objects.bodies import around, at, gitops, number, rolled_out, selected, strings
+from aiops.core.objects.bodies import around, at, gitops, instant, number, rolled_out, selected, strings
 from aiops.core.objects.budgets import BUDGETS, selects
 from aiops.core.objects.resting import GITOPS_IGNORES, ignored_by_gitops
 from aiops.core.objects.steering import steered

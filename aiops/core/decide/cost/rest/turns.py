@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from aiops.core.decide.cost.rest.beds import Bed, Lie, NoBed, awake_by_wish, beds, sleep_of, step_of
 from aiops.core.decide.cost.rest.fit import made_at, unfit
@@ -51,7 +52,9 @@ class Wish:
     until: Instant = math.inf
 
 
-WishOf = Callable[[Sleeper], Wish]
+WishOf: TypeAlias = Callable[[Sleeper], Wish]
+Often: TypeAlias = Callable[[Sleeper], tuple[Reason, str] | None]
+"""Says why a workload has rested often enough, None while it has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class Night:
     situation: Situation
     wish_of: WishOf
     bound: tuple[Reason, str] | None = None
+    often: Often = lambda _: None
 
     @property
     def now(self) -> Instant:
@@ -302,9 +306,8 @@ class _Turn:
             again = replace(self._sleep(slept.original), to=slept.to)
             self._propose(PlanKind.SAVING, again, f"{bed.said}: it is written anew")
             self.made.asleep.append(bed.name)
-        else:
-            self._restore(slept.original, slept.to, wish)
-        return sleeper
+            return sleeper
+        return self._wake(sleeper, wish)
 
     def _orphan(self, wish: Wish) -> None:
         record = self.bed.rest.record
@@ -328,6 +331,9 @@ class _Turn:
         if now < sleeper.not_before:
             left_s = sleeper.not_before - now
             return Reason.MANUAL_OVERRIDE, f"somebody took it back, or a try failed: awake for {left_s:.0f} s more"
+        often = night.often(sleeper)
+        if often is not None:
+            return often
         if wish.until - now < LEAST_S:
             return Reason.TOLERANCE, f"{wish.until - now:.0f} s until it is woken are not worth it"
         made = made_at(self.bed)

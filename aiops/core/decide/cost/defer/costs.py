@@ -1,0 +1,96 @@
+"""What an hour costs: by a tariff, or by a signal whose days are learnt; and when it is cheapest to begin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from aiops.core.model import DeferState, Instant, Signal
+from aiops.core.planning.cost_defer import SLOT_S, DeferPolicy
+
+DAYS = 7
+"""How many days weigh in the mean cost of an hour of the day."""
+
+HOUR_S = 3_600.0
+
+SAME = 1e-9
+"""Costs that differ by less than this share are the same: then what is sooner is better."""
+
+Cost = Callable[[Instant], float | None]
+"""What it costs to run at an instant, None while that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """When to begin, and what it costs then against now, each the mean over the run."""
+
+    at: Instant
+    cost: float
+    now: float
+
+
+def remembered(memory: DeferState, signal: Signal | None, now: Instant) -> DeferState:
+    """Return what is known of the hours of a day with one more sample; an hour counts once it is over."""
+    if signal is None or not signal.usable:
+        return replace(memory, blind_since=min(memory.blind_since, now))
+    memory = replace(memory, blind_since=math.inf)
+    start, total, count = memory.hour
+    hour = math.floor(now / HOUR_S) * HOUR_S
+    if hour == start:
+        return replace(memory, hour=(start, total + signal.value, count + 1))
+    hours = dict(memory.hours)
+    if count:
+        key = _key(start)
+        mean, days = hours.get(key, (0.0, 0))
+        weight = 1.0 / min(DAYS, days + 1)
+        hours[key] = (mean + weight * (total / count - mean), days + 1)
+    return replace(memory, hours=hours, hour=(hour, signal.value, 1))
+
+
+def cost_of(policy: DeferPolicy, memory: DeferState, signal: Signal | None, now: Instant) -> Cost:
+    """Return what it costs at any instant from now on.
+
+    A signal's days are taken as they were, moved by as much as now differs from this hour's mean: what is dear today is
+    mostly dear in its next hours, too.
+    """
+    if policy.tariff is not None:
+        return policy.tariff.at
+    usable = signal is not None and signal.usable
+    here = memory.hours.get(_key(now))
+    value = signal.value if signal is not None and usable else None if here is None else here[0]
+    shift = 0.0 if value is None or here is None else value - here[0]
+
+    def cost(at: Instant) -> float | None:
+        if at < now + SLOT_S:
+            return value
+        known = memory.hours.get(_key(at))
+        ahead_s = at - now
+        return None if known is None else known[0] + shift * math.exp(-ahead_s / (6 * HOUR_S))
+
+    return cost
+
+
+def cheapest(cost: Cost, now: Instant, latest: Instant, usual_s: float) -> Best | None:
+    """Return the cheapest time to begin from now to `latest`, the first of several; None while nothing is known.
+
+    Costs are looked at in slots; the whole of a run counts, so that one that is longer than a cheap hour does not begin
+    at its end.
+    """
+    slots = max(1, math.ceil(usual_s / SLOT_S))
+    starts = max(1, math.floor(max(0.0, latest - now) / SLOT_S) + 1)
+    costs = [cost(now + number * SLOT_S) for number in range(starts + slots)]
+    known = [math.nan if one is None else one for one in costs]
+    means = [sum(known[first : first + slots]) / slots for first in range(starts)]
+    if math.isnan(known[0]):
+        return None
+    best, here = 0, means[0] if not math.isnan(means[0]) else known[0]
+    least = here
+    for number, mean in enumerate(means):
+        if mean < least - SAME * max(1.0, abs(least)):
+            best, least = number, mean
+    return Best(at=now + best * SLOT_S, cost=least, now=here)
+
+
+def _key(at: Instant) -> str:
+    return str(int(at // HOUR_S) % 24)

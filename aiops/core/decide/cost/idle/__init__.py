@@ -1,0 +1,1 @@
+"""Rest while nobody asks for anything."""
