@@ -177,7 +177,8 @@ class PriceList:
             detail = f"{entry.where} has prices of resources, and the node's size is not known"
             return Unpriced(gap=PriceGap.NOT_LISTED, detail=detail, source=self.source)
         quote = judged(price, self.source, self.as_of)
-        return replace(quote, units=units, note=entry.where) if isinstance(quote, Priced) else quote
+        line = f"line {entry.where.rpartition(':')[2]}" if entry.where else ""
+        return replace(quote, units=units, note=line) if isinstance(quote, Priced) else quote
 
 
 def _units(entry: Entry, rate: float) -> UnitPrices:
