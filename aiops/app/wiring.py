@@ -15,8 +15,8 @@ from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
-from aiops.app.ledger import Ledger
 from aiops.app.following import Following
+from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
 from aiops.app.promoted import PromotedPolicySource, Promoting
@@ -29,6 +29,7 @@ from aiops.app.surroundings import Surroundings, surroundings
 from aiops.app.telling import Around, following
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
+from aiops.core.lineage.drift import prepare
 from aiops.core.model import BlastRadius, Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -132,6 +133,7 @@ class Built:
         path = settings.models.checkpoint
         since, now = 0.0, self.world.present()
         if not self.world.virtual:
+            prepare()
             with self.lock:
                 missing = local.restore(bank, path)
             since = path.stat().st_mtime if not missing else 0.0
