@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -172,14 +173,13 @@ def test_a_bad_list_is_refused_with_its_places(tmp_path):
 
 
 def test_what_is_known_of_a_simulated_world_is_listed(tmp_path):
-    config = settings(
-        tmp_path,
-        f"policies: [{tmp_path}]\nsimulation: {{scenario: flash-crowd}}\nprices: {{currency: EUR, rates: {{EUR: 2}}}}",
-    )
-    written(tmp_path, (Path(__file__).parents[2] / "policies" / "checkout.yaml").read_text(), "checkout.yml")
+    policies = Path(__file__).parents[2] / "policies" / "checkout.yaml"
+    world = f"policies: [{policies}]\nsimulation: {{scenario: flash-crowd}}"
+    config = settings(tmp_path, f"{world}\nprices: {{currency: EUR, rates: {{EUR: 2}}}}")
     done = run("-o", "json", "--config", config, "prices", "list")
     assert done.exit_code == 0, done.exception
-    assert '"currency": "EUR"' in done.stdout
+    (one,) = json.loads(done.stdout)["replicas"]
+    assert (one["target"], one["known"], one["per_hour"]) == ("shop/checkout", True, pytest.approx(0.021))
 
 
 @pytest.mark.parametrize(

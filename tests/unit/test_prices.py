@@ -1,4 +1,4 @@
-"""From prices of nodes to prices of replicas: lists, meters, validity, money of several kinds, and what is not known."""
+"""From prices of nodes to prices of replicas: lists, meters, validity, kinds of money, and what is not known."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_of_several_the_first_that_knows_says_it():
 def test_a_replica_costs_what_it_takes_of_its_node():
     made = replica(priced(metered(), POD))
     assert made.usd_per_hour == pytest.approx(0.03 + 2 * 0.005)
-    assert (made.source, made.as_of, made.note) == ("opencost", AT - 30.0, "1 pods on nodes of known price")
+    assert (made.source, made.as_of, made.note) == ("opencost", AT - 30.0, "1 of 1 on known nodes")
 
 
 def test_replicas_on_nodes_of_two_prices_cost_the_mean():

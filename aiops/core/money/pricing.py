@@ -92,7 +92,7 @@ def _mean(found: Sequence[tuple[float, UnitPrices, Priced | None]], pods: int, a
     known = [on for _, _, on in found if on is not None]
     source = known[0].source if known else "the default pool"
     as_of = min((on.as_of for on in known), default=at)
-    note = f"{pods} pods on nodes of known price" if len(known) == pods else f"{len(known)} of {pods} on known nodes"
+    note = f"{len(known)} of {pods} on known nodes"
     quote = judged(math.fsum(prices) / len(prices), source, as_of)
     if isinstance(quote, Unpriced):
         return quote

@@ -1,0 +1,125 @@
+"""The feed that fills the port: read beside the loop, kept while nobody answers, and told by its age."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aiops.adapters.prices import Feed, FeedOptions, ListFile, Terms, unread
+from aiops.core.model import PriceGap
+from aiops.core.money.pricing import Given
+from aiops.errors import ConfigurationError, SourceUnavailable
+from aiops.ports import Inventory
+from tests.unit.test_price_list import HEADER, written
+from tests.unit.test_prices import AT, NODE, POD, TARGET, metered
+
+TARGETS = (TARGET,)
+SEEN = Inventory(workloads={}, pods={TARGET.key: (POD,)}, machines={NODE.key: NODE})
+
+
+class Wall:
+    def __init__(self) -> None:
+        self.at = AT
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class Meter:
+    """A meter that can be cut off."""
+
+    def __init__(self) -> None:
+        self.silent = ""
+
+    def read(self, at: float):
+        if self.silent:
+            raise SourceUnavailable(self.silent)
+        return metered(as_of=at)
+
+
+def feed(meter: Meter | None = None, listed: ListFile | None = None, **given: object):
+    wall = Wall()
+    beginning = None if meter is None else (meter, unread("opencost", 1800.0, ("USD", 1.0)))
+    return wall, Feed(FeedOptions(given=Given(**given), wall=wall), listed, beginning)
+
+
+def test_before_the_first_reading_nothing_is_known():
+    _, prices = feed(Meter())
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].gap is PriceGap.UNREACHABLE
+
+
+def test_a_reading_prices_nodes_and_replicas():
+    _, prices = feed(Meter())
+    prices.look()
+    made = prices.book(TARGETS, SEEN, AT + 15.0)
+    assert made.nodes[NODE.key].usd_per_hour == 0.2
+    assert made.replica_usd_per_hour[TARGET.key] == pytest.approx(0.04)
+
+
+def test_a_reading_grows_old_while_nobody_answers_and_then_is_not_known():
+    meter = Meter()
+    wall, prices = feed(meter)
+    prices.look()
+    meter.silent = "http://opencost:9003 cannot be reached (ConnectionError)"
+    wall.at += 900.0
+    prices.look()
+    still = prices.book(TARGETS, SEEN, AT + 900.0).nodes[NODE.key]
+    assert (still.usd_per_hour, still.as_of) == (0.2, AT)
+    gone = prices.book(TARGETS, SEEN, AT + 1801.0).nodes[NODE.key]
+    assert gone.gap is PriceGap.STALE
+    assert "cannot be reached" in gone.detail
+    assert prices.failures == 1
+    meter.silent, wall.at = "", AT + 2000.0
+    prices.look()
+    assert prices.book(TARGETS, SEEN, AT + 2000.0).nodes[NODE.key].usd_per_hour == 0.2
+
+
+def test_a_list_stands_behind_a_meter(tmp_path):
+    meter = Meter()
+    meter.silent = "gone"
+    listed = ListFile(written(tmp_path, HEADER + "m6i.xlarge,,,0.5,,,,,,\n", "p.csv"), Terms(rates={}))
+    _, prices = feed(meter, listed)
+    prices.begin()
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.5
+    meter.silent = ""
+    prices.look()
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.2
+
+
+def test_a_list_that_becomes_bad_stands_as_it_was(tmp_path):
+    file = written(tmp_path, HEADER + "m6i.xlarge,,,0.5,,,,,,\n", "p.csv")
+    _, prices = feed(None, ListFile(file, Terms(rates={})))
+    prices.begin()
+    file.write_text(HEADER + "m6i.xlarge,,,-0.5,,,,,,\n")
+    prices.look()
+    assert prices.failures == 1
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.5
+    file.unlink()
+    prices.look()
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.5
+
+
+def test_a_list_that_is_bad_from_the_start_is_an_error(tmp_path):
+    file = written(tmp_path, HEADER + "m6i.xlarge,,,-0.5,,,,,,\n", "p.csv")
+    _, prices = feed(None, ListFile(file, Terms(rates={})))
+    with pytest.raises(ConfigurationError, match="is not more than 0"):
+        prices.start()
+
+
+def test_it_reads_in_the_background_until_it_is_stopped():
+    _, prices = feed(Meter())
+    prices.start()
+    prices.stop(5.0)
+    assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.2
+
+
+def test_without_anything_named_only_what_is_given_is_known():
+    _, prices = feed(targets={"shop/checkout": 0.042})
+    prices.start()
+    prices.stop(1.0)
+    made = prices.book(TARGETS, SEEN, AT)
+    assert dict(made.replica_usd_per_hour) == {TARGET.key: 0.042}
+    assert made.nodes == {}
+    other = replace(TARGET, name="other")
+    assert prices.book((other,), SEEN, AT).replicas[other.key].gap is PriceGap.NO_FEED
