@@ -6,8 +6,9 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from aiops.app.costing.budgets import told
 from aiops.core.model import BudgetStanding, Finding, Instant, PolicyKey
 from aiops.core.money.books import Books
 from aiops.core.money.metering import Turned
@@ -31,6 +32,7 @@ class StoredBooks:
     epoch: Callable[[], int | None] = lambda: None
     books: Books = field(default_factory=Books)
     _loaded: bool = False
+    _policies: PolicySet = field(default_factory=lambda: PolicySet(digest=""))
     _written_at: Instant = -math.inf
 
     def standings(self, policies: PolicySet, at: Instant) -> Mapping[PolicyKey, BudgetStanding]:
@@ -50,7 +52,12 @@ class StoredBooks:
             return
         self.books.note(turned)
         if not 0.0 <= at - self._written_at < WRITE_S:
+            self._policies = turned.policies
             self.write(at)
+
+    def told(self, policies: PolicySet, at: Instant) -> list[dict[str, Any]]:
+        """Return how budgets stand, as plain data."""
+        return told(self.books, policies, self.standings(policies, at))
 
     def stand_by(self) -> None:
         """Forget what was counted: who leads now has it, and whoever leads next reads it."""
@@ -63,6 +70,8 @@ class StoredBooks:
         accounts, ledger = self.books.accounts, self.books.ledger
         try:
             self.store.costs.write(accounts.taken(), ledger.changed.values(), self.epoch())
+            if self._policies.budgets or self.store.costs.budgets():
+                self.store.costs.write_budgets(self.told(self._policies, at), self.epoch())
         except StoreUnavailable as err:
             _LOG.warning("spend_not_written", extra={"reason": str(err)})
             return

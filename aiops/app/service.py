@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking, explaining, plan_desk, viewing
+from aiops.app import asking, costing, explaining, plan_desk, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
 from aiops.app.auditing import checked, listed
@@ -276,6 +276,10 @@ class Service:
         )
         self.store.people.answer(approval, several=open_[matching[0]].get("needed", 1) > 1)
         return asdict(approval)
+
+    def costs(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return what was spent and saved, and how budgets stand; see `costing.answered` for the fields."""
+        return costing.answered(self.store, asked, self.now())
 
     def effects(self) -> list[dict[str, Any]]:
         """Return what stands in the clusters until it is handed back (S9)."""

@@ -15,6 +15,7 @@ from aiops.adapters.store.carried import put
 from aiops.adapters.store.cost_tables import COSTS, SAVINGS, SUBJECTS, SUMS
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.rows import Row as Stored
+from aiops.adapters.store.tables import META
 from aiops.core.ids import digest
 from aiops.core.model import Instant
 from aiops.core.money.books import Kept
@@ -28,7 +29,7 @@ HOURS_KEPT_S = 40 * DAY_S
 """So long what was spent is known by the hour; then by the day, UTC."""
 
 DAYS_KEPT_S = 800 * DAY_S
-AT_ONCE = 500
+_BUDGETS = "budgets"
 
 _MONEY = {"nano": "money", **{name: name for name in ("saved", "saved_low", "saved_high", "realised")}}
 _PLAIN = tuple(name for name in SUMS if name not in _MONEY)
@@ -76,7 +77,23 @@ class Costs:
             gone += connection.execute(delete(SAVINGS).where(SAVINGS.c.until < now - DAYS_KEPT_S)).rowcount
             return gone + _summed_up(connection, int(now - HOURS_KEPT_S) // DAY_S * DAY_S)
 
+    def write_budgets(self, budgets: list[dict[str, Any]], epoch: int | None) -> None:
+        """Keep how budgets stand, for whoever asks without a daemon; raise Fenced under another epoch than that."""
+        row = {"key": _BUDGETS, "value": json.dumps(budgets, sort_keys=True, separators=(",", ":"))}
+        with translated("how budgets stand cannot be written"), writing(self._engine) as connection:
+            if epoch is not None:
+                fence.check(connection, epoch)
+            put(connection, META, ("key",), [row])
+
     # -- reading -----------------------------------------------------------------------------------------
+
+    def budgets(self) -> list[dict[str, Any]]:
+        """Return how budgets stood when that was last written."""
+        query = select(META.c.value).where(META.c.key == _BUDGETS)
+        with translated("how budgets stand cannot be read"), self._engine.connect() as connection:
+            found = connection.execute(query).scalar()
+        budgets: list[dict[str, Any]] = [] if found is None else json.loads(found)
+        return budgets
 
     def kept(self, now: Instant) -> Kept:
         """Return what the books go on from."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from aiops.web.contract import Answers
-from aiops.web.routes import audit, decisions, people, plans, seen, session, status, tokens, versions, views
+from aiops.web.routes import audit, costs, decisions, people, plans, seen, session, status, tokens, versions, views
 
 ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     status.router,
@@ -17,6 +17,7 @@ ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     plans.router,
     versions.router,
     views.router,
+    costs.router,
     audit.router,
     session.router,
     tokens.router,
