@@ -9,13 +9,25 @@ from typing import Any, TypeAlias
 from aiops.core.decide.cost.defer import judge as defer
 from aiops.core.decide.cost.idle import judge as idle
 from aiops.core.decide.cost.pack import judge as pack
+from aiops.core.decide.cost.rightsize import judge as rightsize
 from aiops.core.decide.cost.sleep import judge as sleep
 from aiops.core.decide.failover import judge as failover
 from aiops.core.decide.remediation import judge as remediation
-from aiops.core.model import DeferState, GroupState, IdleState, Inputs, LadderState, PackState, SavingState, SleepState
+from aiops.core.model import (
+    DeferState,
+    GroupState,
+    IdleState,
+    Inputs,
+    LadderState,
+    PackState,
+    RightsizeState,
+    SavingState,
+    SleepState,
+)
 from aiops.core.planning import Judged, Situation
 from aiops.core.planning.cost_defer import DeferPolicy
 from aiops.core.planning.cost_pack import PackPolicy
+from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.planning.cost_sleep import IdlePolicy, SleepPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import RemediationPolicy
@@ -45,6 +57,7 @@ def _planners() -> Mapping[type[PlanPolicy], Planner]:
         SleepPolicy: Planner(sleep.judged, SleepState()),
         IdlePolicy: Planner(idle.judged, IdleState()),
         DeferPolicy: Planner(defer.judged, DeferState()),
+        RightsizePolicy: Planner(rightsize.judged, RightsizeState()),
         PackPolicy: Planner(pack.judged, PackState()),
     }
 

@@ -11,6 +11,7 @@ from aiops.core.model import (
     DeletePod,
     Drain,
     Operation,
+    ResizePods,
     RestartWorkload,
     RestLever,
     RollBack,
@@ -27,6 +28,7 @@ from aiops.core.model import (
 from aiops.core.objects.steering import SCALED_OBJECTS
 from aiops.core.planning.cost_defer import DeferPolicy
 from aiops.core.planning.cost_pack import REPLICATED, PackPolicy
+from aiops.core.planning.cost_rightsize import How, RightsizePolicy
 from aiops.core.planning.cost_sleep import RestPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import (
@@ -66,6 +68,8 @@ def operations_of(policy: PlanPolicy) -> tuple[Operation, ...]:
                 cluster=targets.cluster, namespace=targets.namespace, api_version=version, kind="Job", name=""
             )
             return (StartJob(job=job, uid=""),)
+        case RightsizePolicy(targets=Targets() as targets):
+            return tuple(_sizes(policy, targets))
         case PackPolicy():
             return (Cordon(node=_node(policy.target)), Drain(node=_node(policy.target)))
         case _:
@@ -113,6 +117,22 @@ def _rests(policy: RestPolicy) -> Iterator[Operation]:
             scaled = replace(target, api_version=version, kind=name, name="")
             lever = RestLever.PAUSED_REPLICAS
             yield Sleep(target=target, object=scaled, uid="", lever=lever, seen="", original="", to="", mark="")
+
+
+def _sizes(policy: RightsizePolicy, targets: Targets) -> Iterator[Operation]:
+    """Yield what resizing may do: to pods of the namespace, and to the templates of its workloads."""
+    for kind in targets.kinds:
+        ref = TargetRef(
+            cluster=targets.cluster,
+            namespace=targets.namespace,
+            api_version=API_VERSIONS[kind],
+            kind=kind,
+            name=targets.name,
+        )
+        if policy.how is How.ROLLOUT:
+            yield SetResources(target=ref, container="", requests={}, limits={})
+        if policy.how is How.IN_PLACE or policy.trial.canary_ratio > 0.0:
+            yield ResizePods(target=ref, pods=("",), container="", requests={}, limits={})
 
 
 def _of_remedy(remedy: Remedy, target: TargetRef) -> tuple[Operation, ...]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from aiops.core.decide.cost.defer.spec import DeferSpec
 from aiops.core.decide.cost.idle.spec import IdleSpec
 from aiops.core.decide.cost.pack.spec import PackSpec
+from aiops.core.decide.cost.rightsize.spec import RightsizeSpec
 from aiops.core.decide.cost.sleep.spec import SleepSpec
 from aiops.core.decide.cost.targets_spec import TargetsSpec
 from aiops.core.decide.quantities import Duration, Whole
@@ -14,7 +15,7 @@ from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
 from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.model import Mode
 
-ACTIONS = ("sleep", "idle", "defer", "pack")
+ACTIONS = ("sleep", "idle", "defer", "rightsize", "pack")
 """The fields of which a CostPolicy has exactly one."""
 
 
@@ -30,6 +31,7 @@ class CostSpec(Spec):
     sleep: SleepSpec | None = Field(None, description="let workloads rest by the clock")
     idle: IdleSpec | None = Field(None, description="let workloads rest while nobody asks for anything")
     defer: DeferSpec | None = Field(None, description="begin batch work when it is cheap, in time for its deadline")
+    rightsize: RightsizeSpec | None = Field(None, description="set requests and limits by what containers use")
     pack: PackSpec | None = Field(None, description="empty nodes whose pods find room elsewhere")
 
     @model_validator(mode="after")

@@ -48,12 +48,13 @@ class ContainerUse:
 class SizedState:
     """What became of resizing one workload: how often in a row it did harm, and before when nothing is tried again.
 
-    counted_at: plans that ended until then are in here.
+    counted_at: plans that ended until then are in here. throttled: the share of periods while no plan was at work.
     """
 
     harms: int = 0
     not_before: Instant = -math.inf
     counted_at: Instant = -math.inf
+    throttled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
