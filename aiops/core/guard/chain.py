@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiops.core.guard.arbiter import arbiter
 from aiops.core.guard.ceiling import ceiling
 from aiops.core.guard.context import Guard, GuardContext, Wish
 from aiops.core.guard.guardrails import guardrails
@@ -38,6 +39,7 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
     ("bounds", bounds),
     ("rollout", rollout),
     ("in-flight", in_flight),
+    ("arbiter", arbiter),
     ("freeze", freeze),
     ("cooldown", cooldown),
     ("budget", budget),

@@ -13,6 +13,7 @@ from aiops.core.model import (
     Hpa,
     Instant,
     Mode,
+    Plan,
     Proposal,
     Ruling,
     Signal,
@@ -28,7 +29,7 @@ from aiops.core.protocols import Env
 class GuardContext:
     """Everything that a guard may look at. workload: None when the target is not known.
 
-    allowances: what each budget leaves to the policy.
+    allowances: what each budget leaves to the policy. plans: those at work on the target.
     """
 
     now: Instant
@@ -41,6 +42,7 @@ class GuardContext:
     env: Env
     effects: Mapping[str, Effect] = field(default_factory=dict)
     allowances: tuple[Allowance, ...] = ()
+    plans: tuple[Plan, ...] = ()
 
     @property
     def mode(self) -> Mode:

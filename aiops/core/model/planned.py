@@ -308,6 +308,20 @@ class Errand:
     messages: tuple[Message, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """How a ScalingPolicy stands to its target, for the arbiter. pending: a change of it is not seen to be done yet.
+
+    pending_out: and that is one for more. out_at: when it last scaled out.
+    """
+
+    policy: PolicyKey
+    target: TargetRef
+    pending: bool = False
+    pending_out: bool = False
+    out_at: Instant = -math.inf
+
+
 class OrderKind(StrEnum):
     """What a person may ask of plans."""
 

@@ -89,6 +89,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
         env=env,
         effects=inputs.effects,
         allowances=inputs.allowances,
+        plans=inputs.plans,
     )
     verdict = guard.verdict(wish, context)
     carried = guard.remembered(carried, verdict, context)

@@ -36,8 +36,9 @@ from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
 from aiops.core.pipeline.paging import noted, page
 from aiops.core.pipeline.planners import PLANNERS, Memory
-from aiops.core.planning import Judged, Situation
-from aiops.core.plans.changes import answered
+from aiops.core.planning import Judged, Situation, arbiter
+from aiops.core.planning.saving import SavingPolicy
+from aiops.core.plans.changes import answered, held
 from aiops.core.plans.guards import Bounds
 from aiops.core.plans.handing_back import handed_back
 from aiops.core.plans.lifecycle import (
@@ -51,7 +52,7 @@ from aiops.core.plans.lifecycle import (
     to_forget,
     watched,
 )
-from aiops.core.plans.machine import advance
+from aiops.core.plans.machine import Advanced, advance
 from aiops.core.plans.world import World
 from aiops.core.policies import PlanPolicy
 from aiops.core.protocols import ConditionError, Env
@@ -131,25 +132,46 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
     """Return what is decided for every policy of a lane at this instant, and the next errands of their plans."""
     snapshot = lane.snapshot
     made = _Made.of(state, dict(state.plans), _in_force(state.orders, snapshot.at))
-    for policy in lane.policies:
+    # safety is judged before cost, so that what it wants is known to who has to yield
+    for policy in sorted(lane.policies, key=lambda one: isinstance(one, SavingPolicy)):
         _judge(policy, lane, made)
     _follow_orders(made, snapshot)
     by_key = {policy.key: policy for policy in lane.policies}
     world = _world(by_key, made, snapshot)
-    errands = []
-    for plan_id in sorted(made.plans):
-        plan = made.plans[plan_id]
+    errands: list[Errand] = []
+    taken: set[arbiter.Claim] = set()
+    for plan in sorted(made.plans.values(), key=lambda one: (arbiter.rank(one), one.id)):
         if plan.policy in lane.elsewhere:
             continue
-        bounds = Bounds(policy=by_key.get(plan.policy), snapshot=snapshot, plans=tuple(made.plans.values()))
-        plan = handed_back(plan, bounds)
-        advanced = advance(kept_still(confirmed(expired(plan, snapshot.at), bounds), bounds), world, lane.tick_s)
+        bounds = Bounds(
+            policy=by_key.get(plan.policy),
+            snapshot=snapshot,
+            plans=tuple(made.plans.values()),
+            scalings=lane.scalings,
+        )
+        still = kept_still(confirmed(expired(handed_back(plan, bounds), snapshot.at), bounds), bounds)
+        advanced = _alone(still, advance(still, world, lane.tick_s), taken, lane)
         if advanced.errand is not None:
             errands.append(advanced.errand)
         value, load = _goal_now(advanced.plan, made)
-        made.plans[plan_id] = watched(advanced.plan, value, snapshot.at, load)
+        made.plans[plan.id] = watched(advanced.plan, value, snapshot.at, load)
     # what moves users goes first: a channel that is slow to be told costs nobody anything
     return _planned(state, made, (*errands, *made.pages), snapshot)
+
+
+def _alone(still: Plan, advanced: Advanced, taken: set[arbiter.Claim], lane: Lane) -> Advanced:
+    """Return what becomes of a plan; as it was, and held, where another changes at this tick what it would change."""
+    errand = advanced.errand
+    wanted = None if errand is None else arbiter.claim(advanced.plan.steps[errand.step].operation)
+    if errand is None or wanted is None:
+        return advanced
+    mine = (wanted[0].key, wanted[1])
+    scaling = arbiter.clashes(mine, lane.scalings) if arbiter.rank(still) is arbiter.Rank.COST else None
+    if mine not in taken and scaling is None:
+        taken.add(mine)
+        return advanced
+    who = "another plan" if scaling is None else scaling.policy
+    return Advanced(plan=held(still, f"{who} is changing the {wanted[1].value} of {wanted[0]} first", lane.snapshot.at))
 
 
 def plans_judged(state: LoopState, lane: Lane) -> LoopState:
@@ -195,7 +217,13 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         orders=snapshot.orders,
     )
     judged = planner.judged(policy, situation, replace(memory, signals=memories))
-    bounds = Bounds(policy=policy, snapshot=snapshot, plans=inputs.plans)
+    bounds = Bounds(
+        policy=policy,
+        snapshot=snapshot,
+        plans=inputs.plans,
+        scalings=inputs.scalings,
+        incidents=situation.incidents,
+    )
     ruled = entered(judged.plans, judged.judgement, bounds)
     ruled = replace(ruled, plans=taken_back(ruled.plans, judged.back, bounds))
     return JudgedOne(judged=judged, entered=ruled, signals=signals, env=env)

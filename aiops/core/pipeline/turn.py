@@ -24,10 +24,11 @@ from aiops.core.model import (
     Tick,
 )
 from aiops.core.money.metering import labels_of
+from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.lane import Lane
 from aiops.core.pipeline.one import FRESH, Decided, decide_one
-from aiops.core.pipeline.planning import plan_turn, plans_judged
+from aiops.core.pipeline.planning import Planned, plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy, Whose
 from aiops.core.versions import beside, is_version, template_key
 
@@ -68,8 +69,10 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     state = replace(state, effects=effects)
     made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
     returned, waiting = _hand_back(effects, turn, tick_id)
+    states = {**state.targets, **{one.decision.policy: one.state for one in made}}
+    planned = plan_turn(state, _lane(turn, tick_id, states))
+    made = _after_safety(made, planned, state, turn)
     actions = (*(one.action for one in made if one.action is not None), *returned)
-    planned = plan_turn(state, _lane(turn, tick_id))
     tick = Tick(
         id=tick_id,
         at=now,
@@ -92,10 +95,22 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     return Decisions(tick=tick, state=after, inputs=changed, seen=seen)
 
 
+def _after_safety(made: list[Decided], planned: Planned, state: LoopState, turn: Turn) -> list[Decided]:
+    """Decide again where a plan of safety changes at this tick what a ScalingPolicy would change: safety goes first."""
+    after = replace(state, plans=planned.state.plans)
+    by_key = {policy.key: policy for policy in turn.policies.scaling}
+    return [
+        _contained(by_key[one.decision.policy], _inputs(by_key[one.decision.policy], after, turn, one.inputs.tick_id))
+        if displaced(one.action, planned.errands, planned.state.plans)
+        else one
+        for one in made
+    ]
+
+
 def decide_plans(state: LoopState, turn: Turn) -> Decisions:
     """Return what is decided for the policies of plans alone, in a lane that is faster than the others' (S8)."""
     tick_id = ulid(turn.snapshot.at, "lane", str(state.ticks))
-    planned = plan_turn(state, _lane(turn, tick_id))
+    planned = plan_turn(state, _lane(turn, tick_id, state.targets))
     tick = Tick(
         id=tick_id,
         at=turn.snapshot.at,
@@ -114,10 +129,10 @@ def decide_plans(state: LoopState, turn: Turn) -> Decisions:
 
 def plans_followed(state: LoopState, turn: Turn) -> LoopState:
     """Return what somebody who stands by knows for policies of plans, after one more look; it decides nothing."""
-    return plans_judged(state, _lane(turn, ulid(turn.snapshot.at, "standing by")))
+    return plans_judged(state, _lane(turn, ulid(turn.snapshot.at, "standing by"), state.targets))
 
 
-def _lane(turn: Turn, tick_id: str) -> Lane:
+def _lane(turn: Turn, tick_id: str, states: Mapping[PolicyKey, TargetState]) -> Lane:
     return Lane(
         policies=turn.policies.plans,
         elsewhere=turn.elsewhere,
@@ -128,6 +143,7 @@ def _lane(turn: Turn, tick_id: str) -> Lane:
         platform=turn.platform,
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
+        scalings=scalings(turn.policies.scaling, states, turn.snapshot),
     )
 
 
@@ -178,6 +194,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         findings=percepts.findings if asks else (),
         incidents=percepts.incidents if asks else (),
         allowances=_allowances(policy, turn),
+        plans=at_work_on(policy.target, state.plans.values()),
     )
 
 

@@ -11,6 +11,7 @@ from aiops.core.model import (
     Deny,
     Direction,
     Freeze,
+    Incident,
     Instant,
     Mode,
     Notify,
@@ -19,10 +20,12 @@ from aiops.core.model import (
     PlanKind,
     PlanStatus,
     Reason,
+    Scaling,
     Snapshot,
     TargetRef,
     Wait,
 )
+from aiops.core.planning import arbiter
 from aiops.core.plans import budget
 from aiops.core.plans.operations import verbs
 from aiops.core.policies import PlanPolicy
@@ -41,11 +44,16 @@ Held: TypeAlias = Wait | Deny | Ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is."""
+    """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is.
+
+    scalings: what ScalingPolicies have under way. incidents: those that are open.
+    """
 
     policy: PlanPolicy | None
     snapshot: Snapshot
     plans: tuple[Plan, ...]
+    scalings: tuple[Scaling, ...] = ()
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def now(self) -> Instant:
@@ -75,10 +83,9 @@ def ruling(plan: Plan, bounds: Bounds) -> Held | None:
 
 def stopped(plan: Plan, bounds: Bounds) -> str:
     """Return why a plan that has begun must stand still now, '' when it may go on (S9: frozen between steps)."""
-    restoring = (_leader, _unfenced, _paused)
-    for guard in (
-        restoring if gives_back(plan) else (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed)
-    ):
+    restoring = (_leader, _unfenced, _paused, _crossed)
+    every = (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed, _crossed)
+    for guard in restoring if gives_back(plan) else every:
         said = guard(plan, bounds)
         if said is not None:
             return said.detail
@@ -131,7 +138,7 @@ def _unfenced(plan: Plan, bounds: Bounds) -> Held | None:
 
 def _subject(plan: Plan, bounds: Bounds) -> Held | None:
     for other in bounds.plans:
-        if other.id != plan.id and other.subject == plan.subject and _stands(other):
+        if other.id != plan.id and other.subject == plan.subject and _stands(other) and not _passed_by(plan, other):
             detail = f"plan {other.id} ({other.kind.value}, {other.status.value}) stands for the same"
             return Wait(reason=Reason.IN_FLIGHT, detail=detail)
     return None
@@ -141,12 +148,39 @@ def _shared(plan: Plan, bounds: Bounds) -> Held | None:
     """Hold what would change an object that a plan of another subject is changing (S4)."""
     mine = {ref.key for ref in touched(plan)}
     for other in bounds.plans:
-        if other.id == plan.id or not _stands(other):
+        if other.id == plan.id or not _stands(other) or _passed_by(plan, other):
             continue
         both = next((ref for ref in touched(other) if ref.key in mine), None)
         if both is not None:
             return Wait(reason=Reason.IN_FLIGHT, detail=f"plan {other.id} of {other.policy} is changing {both}")
     return None
+
+
+def _passed_by(plan: Plan, other: Plan) -> bool:
+    """Return whether a plan of safety does not wait for a saving: one that stands still gives nothing back itself."""
+    if other.kind is not PlanKind.SAVING or arbiter.rank(plan) is not arbiter.Rank.SAFETY:
+        return False
+    return other.status in (PlanStatus.PAUSED, PlanStatus.ASKING)
+
+
+def _yields(plan: Plan, bounds: Bounds) -> Held | None:
+    """Let a saving wait for safety, and for what ScalingPolicies have under way: safety before SLO before cost."""
+    if plan.kind is not PlanKind.SAVING:
+        return None
+    return (
+        arbiter.guarded(plan, bounds.plans)
+        or arbiter.troubled(plan, bounds.incidents)
+        or arbiter.scaled(plan, bounds.scalings, bounds.now)
+    )
+
+
+def _crossed(plan: Plan, bounds: Bounds) -> Held | None:
+    """Let one actor alone change a field at a time: who comes first goes on, the others stand still meanwhile."""
+    other = arbiter.crossed(plan, bounds.plans)
+    if other is None:
+        return None
+    detail = f"plan {other.id} ({other.kind.value}) is changing the same and goes first"
+    return Wait(reason=Reason.IN_FLIGHT, detail=detail)
 
 
 def _paused(plan: Plan, bounds: Bounds) -> Held | None:
@@ -285,6 +319,7 @@ GUARDS: tuple[_Guard, ...] = (
     _unfenced,
     _subject,
     _shared,
+    _yields,
     _paused,
     _frozen,
     _allowed,

@@ -23,6 +23,7 @@ from aiops.core.model import (
     VerdictWord,
     Wait,
 )
+from aiops.core.planning import arbiter
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
 from aiops.core.plans.guards import Bounds, gives_back, ruling, same, stopped
@@ -55,11 +56,28 @@ def entered(wished: tuple[Plan, ...], judgement: Judgement, bounds: Bounds) -> E
         old = next((one for one in waiting if same(one, wish)), None)
         # what would be without it is foreseen anew, however long people thought
         plan = wish if old is None else replace(old, counterfactual=wish.counterfactual)
-        fresh = Bounds(policy=bounds.policy, snapshot=bounds.snapshot, plans=tuple(plans.values()))
+        plans = made_way(plan, plans, bounds)
+        fresh = replace(bounds, plans=tuple(plans.values()))
         one_ = _ruled(plan, judgement, fresh, plans)
         plans = dict(one_.plans)
         said.append(one_.judgement)
     return Entered(plans=plans, judgement=_together(said))
+
+
+def made_way(plan: Plan, plans: Mapping[str, Plan], bounds: Bounds) -> dict[str, Plan]:
+    """Return the plans, of which savings are taken back that are in the way of a plan of safety that may act.
+
+    It begins once they are: cost never displaces it for longer than that takes.
+    """
+    after = dict(plans)
+    there = {one.id: one for one in arbiter.in_the_way(plan, plans.values())}
+    if not there or bounds.mode.rank < Mode.APPROVE.rank:
+        return after
+    alone = replace(bounds, plans=tuple(one for one in plans.values() if one.id not in there))
+    if ruling(answered_by_people(plan, bounds.snapshot), alone) is None:
+        for one in there.values():
+            after[one.id] = rolling_back(one, bounds.now, f"it yields to {plan.policy} ({plan.kind.value})")
+    return after
 
 
 _LOUDEST = (VerdictWord.ALLOW, VerdictWord.ASK, VerdictWord.WAIT, VerdictWord.DENY, VerdictWord.STEADY)
