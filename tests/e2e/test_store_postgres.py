@@ -23,6 +23,8 @@ from aiops.core.model import LoopState
 from aiops.errors import CannotReach, InvalidInput, StoreUnavailable
 from tests.builders import NOW
 from tests.e2e.postgres import PASSWORD, PostgresServer, running_postgres
+from tests.store_access_contract import AccessContract
+from tests.store_audit_contract import AuditContract
 from tests.store_contract import StoreContract, acting, as_of_first_version, opened, rows_of
 from tests.store_copies_contract import CopiesContract, filled
 from tests.store_fence_contract import FenceContract
@@ -59,12 +61,20 @@ class TestStore(StoreContract):
     """On a server."""
 
 
+class TestAccess(AccessContract):
+    """On a server."""
+
+
 class TestFence(FenceContract):
     """On a server."""
 
 
 class TestCopies(CopiesContract):
     """From server to server."""
+
+
+class TestAudit(AuditContract):
+    """On a server."""
 
 
 class TestFromFileToServer(CopiesContract):
@@ -99,6 +109,7 @@ import sys
 from sqlalchemy import event
 from aiops.adapters.store import Store
 from tests.builders import NOW
+from tests.store_audit_contract import AuditContract
 from tests.store_contract import acting
 store = Store.open(sys.argv[1])
 store.journal.claim(1, "a", NOW)

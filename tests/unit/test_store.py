@@ -10,6 +10,8 @@ from sqlalchemy import event
 from aiops.adapters.store import Store
 from aiops.adapters.store.database import shown
 from aiops.errors import ConfigurationError, StoreUnavailable
+from tests.store_access_contract import AccessContract
+from tests.store_audit_contract import AuditContract
 from tests.store_contract import StoreContract, acting, made, opened
 from tests.store_copies_contract import CopiesContract
 from tests.store_fence_contract import FenceContract
@@ -31,12 +33,20 @@ class TestStore(StoreContract):
     """On a file."""
 
 
+class TestAccess(AccessContract):
+    """On a file."""
+
+
 class TestFence(FenceContract):
     """On a file."""
 
 
 class TestCopies(CopiesContract):
     """From file to file."""
+
+
+class TestAudit(AuditContract):
+    """On a file."""
 
 
 def test_one_file_has_one_writer(opened):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from aiops.adapters.store.access_tables import SESSIONS, TOKENS
 from aiops.adapters.store.audit import chain
@@ -56,7 +56,8 @@ class Access:
         """Take a token back, and end the sessions that came by it; raise NotFound or InvalidInput."""
         with translated("the token cannot be taken back"), writing(self._engine) as connection:
             begins = TOKENS.c.id.startswith(prefix.upper(), autoescape=True)
-            meant = select(TOKENS).where(TOKENS.c.revoked_at.is_(None), or_(begins, TOKENS.c.name == prefix))
+            standing = and_(TOKENS.c.revoked_at.is_(None), or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at > at))
+            meant = select(TOKENS).where(standing, or_(begins, TOKENS.c.name == prefix))
             found = [KeptToken(**row) for row in connection.execute(meant.limit(2)).mappings()]
             if len(found) > 1:
                 raise InvalidInput(f"{prefix} could be {', '.join(one.id for one in found)}: give more of the id")
