@@ -94,8 +94,13 @@ def play(job: Job) -> list[Lane]:
 
 def hours_at(lanes: Sequence[Lane], violating: float) -> float | None:
     """Return the pod hours of scaling by SLO at a share of violating requests; None beyond its targets."""
-    points = sorted((lane.violating_ratio, lane.pod_hours) for lane in lanes if not lane.late)
-    logs = [math.log(max(share, 1e-6)) for share, _ in points]
+    cheapest: dict[float, float] = {}
+    for lane in lanes:
+        if not lane.late:
+            share = max(lane.violating_ratio, 1e-6)
+            cheapest[share] = min(lane.pod_hours, cheapest.get(share, math.inf))
+    points = sorted(cheapest.items())
+    logs = [math.log(share) for share, _ in points]
     at = math.log(max(violating, 1e-6))
     if not logs[0] <= at <= logs[-1]:
         return None
