@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from aiops.adapters.store import Store
-from aiops.adapters.store.tables import DECISIONS, DOCUMENTS, SAMPLES, TICKS
+from aiops.adapters.store.tables import DECISIONS, DOCUMENTS, SAMPLES, STATE, TICKS
 from aiops.core.ids import ulid
 from aiops.core.model import (
     Answered,
@@ -205,6 +205,9 @@ def grow(store: Store, count: int, decisions: int) -> None:
             connection.execute(insert(SAMPLES), [{**row, "policy": key} for row in samples[-40:]])
             document = loaded(f"service-{number:04d}").document
             connection.execute(insert(DOCUMENTS), [{"digest": f"grown-{number}", "policy": key, "body": document}])
+        (state,) = _rows(connection, select(STATE).where(STATE.c.policy == CHECKOUT))
+        names = [f"ScalingPolicy/team-{number % 20:02d}/service-{number:04d}" for number in range(count)]
+        connection.execute(insert(STATE), [{"policy": name, "body": state["body"]} for name in names])
         connection.execute(insert(TICKS), [{"id": ulid(LAST + 1.0, "grown"), "at": LAST + 1.0}])
 
 
@@ -214,3 +217,7 @@ def _copies(pattern: list[dict[str, Any]], key: str, name: str, each: int) -> It
         at = LAST - 60.0 * (each - number)
         made = {"id": ulid(at, key, str(number)), "at": at, "until": at + 45.0, "policy": key, "target": name}
         yield {**row, **made, "policy_digest": f"grown-{name[-4:].lstrip('0') or '0'}"}
+
+
+def _rows(connection: Any, query: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -41,8 +41,11 @@ _FITS = {
 
 def listed(store: Store, *, policy: str = "", standing: bool = False) -> list[dict[str, Any]]:
     """Return plans, newest first. standing: those that have not ended."""
-    found = (one for one in store.plans.every() if not policy or policy in (one.policy, _short(one.policy)))
-    return [_row(one) for one in found if not standing or not one.status.ended]
+    statuses = [one for one in PlanStatus if not one.ended] if standing else ()
+    found = (
+        one for one in store.plans.every(statuses=statuses) if not policy or policy in (one.policy, _short(one.policy))
+    )
+    return [_row(one) for one in found]
 
 
 def shown(store: Store, plan_id: str) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def _hand_back(plan: Plan) -> str:
 
 def questions(store: Store, now: float) -> list[dict[str, Any]]:
     """Return the plans that wait for a person's yes."""
-    waiting = (one for one in store.plans.every() if one.status is PlanStatus.PROPOSED and one.expires_at > now)
+    waiting = (one for one in store.plans.every(statuses=(PlanStatus.PROPOSED,)) if one.expires_at > now)
     return [
         {
             "id": one.id,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from aiops.app import asking, costing, explaining, plan_desk, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
-from aiops.app.auditing import checked, listed
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
@@ -185,14 +184,6 @@ class Service:
         """Check the whole audit chain; signatures are checked where the keys are, on the command line."""
         return checked(self.store, (), None)
 
-    def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return records of the audit chain, newest first; see `auditing.listed` for the fields."""
-        return listed(self.store, asked)
-
-    def audit_verify(self) -> dict[str, Any]:
-        """Check the whole audit chain; signatures are checked where the keys are, on the command line."""
-        return checked(self.store, (), None)
-
     # -- versions of policies ----------------------------------------------------------------------------
 
     def promotions(self) -> dict[str, Any]:
@@ -240,7 +231,7 @@ class Service:
         answered = {one.ask_id for one in self.store.people.approvals(0.0)}
         scaling = [
             {"id": q.id, "policy": key, "after": q.after, "expires_at": q.expires_at}
-            for key, state in self.store.reader.states().items()
+            for key, state in self.store.views.asking().items()
             if (q := state.question) is not None and q.expires_at > now and q.id not in answered
         ]
         planned = plan_desk.questions(self.store, now)

@@ -64,7 +64,7 @@ def timeline(store: Store, policy: str, within: tuple[Instant, Instant], forecas
     """Return one policy over time: curves, what each argument asked for, anomalies and actions; raise NotFound."""
     since, until = within
     views = store.views
-    last = next((row for row in views.newest() if row["policy"] == policy), None)
+    last = views.last_of(policy)
     document = store.views.document(policy)
     if last is None and document is None:
         raise NotFound(f"nothing is known of a policy {policy}")

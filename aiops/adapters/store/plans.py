@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from aiops.adapters.store.audit import chain
 from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import ORDERS, PLANS
-from aiops.core.model import Instant, Order, OrderKind, Plan
+from aiops.core.model import Instant, Order, OrderKind, Plan, PlanStatus
 from aiops.core.record.audit import AuditKind, Entry
 from aiops.core.record.codec import from_text
 from aiops.errors import InvalidInput, NotFound
@@ -27,11 +28,15 @@ class Plans:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def every(self, *, policy: str = "", since: Instant = 0.0, limit: int = MOST) -> tuple[Plan, ...]:
-        """Return plans, newest first: of one policy, or of all."""
+    def every(
+        self, *, policy: str = "", since: Instant = 0.0, limit: int = MOST, statuses: Collection[PlanStatus] = ()
+    ) -> tuple[Plan, ...]:
+        """Return plans, newest first: of one policy, or of all. statuses: only those that stand so."""
         query = select(PLANS.c.body).where(PLANS.c.created_at >= since).order_by(PLANS.c.created_at.desc(), PLANS.c.id)
         if policy:
             query = query.where(PLANS.c.policy == policy)
+        if statuses:
+            query = query.where(PLANS.c.status.in_([one.value for one in statuses]))
         with translated("the plans cannot be read"), self._engine.connect() as connection:
             return tuple(from_text(row.body, Plan) for row in connection.execute(query.limit(min(limit, MOST))))
 

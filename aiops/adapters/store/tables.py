@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
@@ -64,6 +64,9 @@ DECISIONS = Table(
     Column("story", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("decisions_by_policy", "policy", "at"),
+    Index("decisions_by_target", "target", "at"),
+    Index("decisions_by_verdict", "verdict", "at"),
+    Index("decisions_by_reason", "reason", "at"),
 )
 
 INPUTS = Table(

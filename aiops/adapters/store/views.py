@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from aiops.adapters.store.carried import GROUP
 from aiops.adapters.store.database import translated
 from aiops.adapters.store.rows import unpacked
-from aiops.adapters.store.tables import ACTIONS, DECISIONS, DOCUMENTS, FINDINGS, MEMORIES, OUTCOMES, SAMPLES
-from aiops.core.model import GroupState, Instant
+from aiops.adapters.store.tables import ACTIONS, DECISIONS, DOCUMENTS, FINDINGS, MEMORIES, OUTCOMES, SAMPLES, STATE
+from aiops.core.model import GroupState, Instant, TargetState
 from aiops.core.record.codec import from_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,17 @@ class Views:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def asking(self) -> dict[str, TargetState]:
+        """Return what the loop carries of the policies that ask something, by policy: few among many."""
+        query = select(STATE).where(STATE.c.body.contains('"question":{', autoescape=True))
+        with translated("the state cannot be read"), self._engine.connect() as connection:
+            return {row.policy: from_text(row.body, TargetState) for row in connection.execute(query)}
+
+    def last_of(self, policy: str) -> dict[str, Any] | None:
+        """Return the newest decision of one policy, None before the first."""
+        query = select(*(DECISIONS.c[name] for name in _ROW)).where(DECISIONS.c.policy == policy)
+        return next(iter(self._rows(query.order_by(DECISIONS.c.at.desc()).limit(1))), None)
 
     def newest(self) -> list[dict[str, Any]]:
         """Return the newest decision of every policy, by policy."""
