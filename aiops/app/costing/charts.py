@@ -53,8 +53,8 @@ def burning(budget: dict[str, Any]) -> str:
     """Return what was spent of a budget so far, day by day, and where it will end, with the interval."""
     curve, amount = budget["curve"], budget["amount"]
     tops = [amount, budget["spent"], budget["high"] or 0.0, budget["projected"] or 0.0]
-    start: float = budget["from"]
-    top, span = nice(max(tops)), budget["until"] - start
+    start, until = float(budget["from"]), float(budget["until"])
+    top, span = nice(max(tops)), until - start
 
     def x(at: float) -> float:
         return LEFT + (at - start) / span * (WIDTH - LEFT - RIGHT)

@@ -12,6 +12,9 @@ from typing import Any
 from aiops.app.output import printable, table
 
 MOST_ROWS = 15
+LEAST_SHOWN = 0.05
+"""Hours: less is no more than the time to start a process."""
+
 GROUPS = ("team", "namespace", "policy", "week")
 _HEADS = ("SPENT", "REPLICA-H", "UNPRICED", "PROMISED", "SAVED", "(80 %)", "REALISED", "FREED", "SLO MIN")
 NAMELESS = "(none)"
@@ -71,7 +74,7 @@ def _head(costs: dict[str, Any]) -> list[str]:
     if total["unpriced_replica_hours"]:
         unpriced = f"{total['unpriced_replica_hours']:,.1f} replica-hours have no price"
         said.append(f"          {unpriced}: what they cost is not known")
-    if total["gap_hours"] or total["unwatched_hours"]:
+    if total["gap_hours"] >= LEAST_SHOWN or total["unwatched_hours"] >= LEAST_SHOWN:
         gaps = f"{total['unwatched_hours']:,.1f} h nobody watched, {total['gap_hours']:,.1f} target-hours were not seen"
         said.append(f"          {gaps}: what was spent then is not known")
     if total["saved"] is not None:
@@ -195,4 +198,4 @@ def _cell(value: Any) -> Any:
     """Return a value that no spreadsheet takes for a formula: text of others stays text (S10)."""
     if value is None:
         return ""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
