@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
 from aiops.web.contract import Answers
-from aiops.web.pages import decisions, incidents, overview, policies, standing
+from aiops.web.pages import decisions, incidents, overview, policies, record, standing
 from aiops.web.pages.site import FOLDER, Site, View
 
 PAGES: Mapping[str, View] = {
@@ -24,6 +24,8 @@ PAGES: Mapping[str, View] = {
     "/plans": standing.plans,
     "/plans/{plan_id}": standing.plan,
     "/effects": standing.effects,
+    "/audit": record.audit,
+    "/cost": record.cost,
 }
 """Every page by its path. All of them only show: whatever changes something goes through the API."""
 

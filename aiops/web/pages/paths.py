@@ -14,4 +14,6 @@ PATHS = (
     "/plans",
     "/plans/{plan_id}",
     "/effects",
+    "/audit",
+    "/cost",
 )

@@ -78,6 +78,19 @@ document.getElementById("replay")?.addEventListener("click", async (event) => {
     box.textContent = error.message;
   }
 });
+document.getElementById("verify")?.addEventListener("click", async (event) => {
+  const box = document.getElementById("verified");
+  box.hidden = false;
+  box.textContent = "Reading the whole chain…";
+  try {
+    const answer = await speak("GET", event.target.dataset.path);
+    box.textContent = answer.said;
+    box.className = answer.whole ? "banner good" : "banner bad";
+  } catch (error) {
+    box.textContent = error.message;
+    box.className = "banner bad";
+  }
+});
 document.getElementById("logout")?.addEventListener("click", async () => {
   try {
     await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": known("csrf") } });
