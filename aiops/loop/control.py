@@ -45,6 +45,7 @@ from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, PortError, StoreUnavailable
+from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
 from aiops.loop.observing import Asked, Observer
@@ -334,6 +335,9 @@ class ControlLoop:
             policies=turn.policies,
             state=self.state,
             capacities=turn.percepts.capacities,
+            costed={
+                key: (one.policy, one.replicas) for key, one in costed(turn.policies, turn.snapshot.looked).items()
+            },
         )
         try:
             self.ports.books.note(turned)

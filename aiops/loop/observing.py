@@ -30,6 +30,7 @@ from aiops.core.model import (
 from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
 from aiops.loop import tables
+from aiops.loop.costed import costed, with_templates
 from aiops.loop.seams import Ports
 from aiops.ports import ControlsReading, Inventory, Observation
 
@@ -76,7 +77,9 @@ class Observer:
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
-        book = self._prices(targets, inventory, now)
+        looked = self._look(asked.wanted, now)
+        priced, stocked = with_templates(targets, inventory, costed(policies, looked))
+        book = self._prices(priced, stocked, now)
         if policies.watches:
             self._index = frame.index
         snapshot = Snapshot(
@@ -95,7 +98,7 @@ class Observer:
             alerts=controls.alerts,
             replica_usd_per_hour=book.replica_usd_per_hour,
             prices=book,
-            looked=self._look(asked.wanted, now),
+            looked=looked,
             orders=controls.orders,
             budgets=self.ports.books.standings(policies, now),
         )

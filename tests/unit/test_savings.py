@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from aiops.app.costing.summed import together
 from aiops.core.model import (
     Capacity,
+    Looked,
     LoopState,
     Mode,
     Plan,
@@ -16,17 +18,23 @@ from aiops.core.model import (
     PlanStep,
     PriceBook,
     Priced,
+    Reason,
     RestLever,
     Scope,
+    SeenObject,
     SetResources,
     Sleep,
     Stage,
+    TargetRef,
     UnitPrices,
 )
-from aiops.core.money.books import Books
+from aiops.core.money.books import Books, Kept
 from aiops.core.money.ledger import Entry, SavingKind
 from aiops.core.money.spend import Row, per_hour, usd
 from aiops.core.policies import PolicySet
+from aiops.loop.costed import costed, with_templates
+from aiops.policy import parse
+from aiops.ports import Inventory
 from tests.builders import KEY, TARGET, action, policy
 from tests.unit.spending import start, turned
 
@@ -44,8 +52,6 @@ def over(books: Books, hours: float, begin: float = 0.0, **more) -> None:
 
 
 def row(books: Books) -> Row:
-    from aiops.app.costing.summed import together
-
     return together(one for (subject, _), one in books.accounts.rows.items() if subject.is_target)
 
 
@@ -250,9 +256,58 @@ def test_an_observing_ceiling_makes_no_scaling_savings():
 def test_an_entry_goes_on_after_a_restart():
     books, again = Books(), Books()
     over(books, 1.0, replicas=5, need=8, actions=(action(before=8, after=5),))
-    from aiops.core.money.books import Kept
-
     kept: Entry = books.ledger.standing["A1"]
     again.adopt(Kept(entries=[kept]), start(1.0))
     over(again, 1.0, begin=1.0, replicas=5, need=8)
     assert again.ledger.standing["A1"].seen_ms == 2 * 3_600_000
+
+
+# -- what only cost policies see ----------------------------------------------------------------------------
+
+NIGHT = """\
+apiVersion: policy.aiops/v1alpha1
+kind: CostPolicy
+metadata: {name: night, namespace: dev, labels: {team: web}}
+spec:
+  mode: enforce
+  target: {kinds: [Deployment], selector: {matchLabels: {tier: web}}, exclude: [docs], maxTargets: 9}
+  sleep: {windows: [{schedule: '0 20 * * 1-5', duration: 11h, timeZone: Europe/Berlin}]}
+"""
+
+
+def deployment(name: str, replicas: int, requests: dict[str, str]) -> SeenObject:
+    ref = TargetRef(namespace="dev", name=name)
+    containers = [{"name": "app", "resources": {"requests": requests}}]
+    sidecar = {"name": "mesh", "restartPolicy": "Always", "resources": {"limits": {"cpu": "100m"}}}
+    pod = {"containers": containers, "initContainers": [sidecar, {"name": "once"}]}
+    body = {"metadata": {"labels": {"tier": "web"}}, "spec": {"replicas": replicas, "template": {"spec": pod}}}
+    return SeenObject(ref=ref, uid=name, resource_version="1", as_of=start(), body=body)
+
+
+def test_what_cost_policies_see_is_counted_by_what_its_template_requests():
+    policies = parse(NIGHT, "night.yaml")
+    asks = {"cpu": "400m", "memory": "2Gi"}
+    seen = tuple(deployment(name, 3, asks) for name in ("docs", "portal"))
+    selection = policies.plans[0].wanted.selections[0]
+    found = costed(policies, Looked(selections={selection.key: seen}))
+    assert list(found) == ["default/dev/apps/v1/Deployment/portal"], "docs is excluded"
+    (one,) = found.values()
+    assert (one.policy, one.replicas, one.share.cores, one.share.memory_gib) == ("CostPolicy/dev/night", 3, 0.5, 2.0)
+    priced, stocked = with_templates((TARGET,), Inventory(workloads={}), found)
+    assert priced == (TARGET, one.ref)
+    assert stocked.pods == {one.ref.key: (one.share,)}
+    books = Books()
+    for minute in range(61):
+        turn = turned(start() + 60 * minute, 2, 0.1, policies=policies)
+        prices = {one.ref.key: 0.02}
+        snapshot = replace(turn.snapshot, replica_usd_per_hour=prices)
+        books.note(replace(turn, snapshot=snapshot, costed={one.ref.key: (one.policy, one.replicas)}))
+    ((subject, sums),) = [(s, r) for (s, _), r in books.accounts.rows.items() if s.is_target]
+    assert (subject.team, subject.namespace, dollars(sums.money)) == ("web", "dev", pytest.approx(0.06))
+
+
+def test_of_what_cannot_be_read_nothing_is_known():
+    policies = parse(NIGHT, "night.yaml")
+    selection = policies.plans[0].wanted.selections[0]
+    assert costed(policies, Looked(errors={selection.key: (Reason.NO_PERMISSION, "no")})) == {}
+    assert costed(policies, Looked()) == {}

@@ -83,7 +83,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hours:
-    """Sums over subjects by hour, from the hour number `first` on, up to `until`; seen_ms: how long the loop watched."""
+    """Sums over subjects by hour, from the hour number `first` up to `until`; seen_ms: how long the loop watched."""
 
     first: int
     until: Instant

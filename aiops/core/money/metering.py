@@ -25,7 +25,7 @@ from aiops.core.model import (
 )
 from aiops.core.money.spend import Meter, Reference, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
-from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy
+from aiops.core.policies import PolicySet, ScalingPolicy
 
 Z80 = 1.2815515655446004
 """Of the normal distribution: 80 % lie between minus and plus so many standard deviations."""
@@ -36,13 +36,14 @@ VERSION, JOINT = "@", "_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turned:
-    """One turn of the loop, as money sees it."""
+    """One turn of the loop, as money sees it. costed: by target, which cost policy sees it, and how many replicas."""
 
     snapshot: Snapshot
     tick: Tick
     policies: PolicySet
     state: LoopState
     capacities: Mapping[PolicyKey, Capacity] = field(default_factory=dict)
+    costed: Mapping[str, tuple[PolicyKey, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,16 +97,16 @@ def metered(turned: Turned, references: References) -> Metered:
         if policy.candidate_for or VERSION in policy.key or policy.target.key in taken:
             continue
         taken.add(policy.target.key)
-        subject = subjects[policy.key] = subject_of(policy.target.key, policy, turned.policies)
+        subject = subjects[policy.key] = subject_of(policy.target.key, policy.key, turned.policies)
         meter = _running(policy.target.key, turned.snapshot)
         decision = decisions.get(policy.key)
         if meter is not None and decision is not None:
             meter = _judged(meter, policy, decision, (turned, references))
         meters[subject] = meter
-    for planning, target in _others(turned.policies):
-        if target not in taken and target in turned.snapshot.workloads:
+    for key, target, replicas in _others(turned):
+        if target not in taken:
             taken.add(target)
-            meters[subject_of(target, planning, turned.policies)] = _running(target, turned.snapshot)
+            meters[subject_of(target, key, turned.policies)] = _priced(target, replicas, turned.snapshot)
     references.forget({policy.key for policy in turned.policies.scaling})
     for subject, one in list(meters.items()):
         rested = by_target.get(subject.target)
@@ -114,11 +115,11 @@ def metered(turned: Turned, references: References) -> Metered:
     return Metered(meters=meters, subjects=subjects, standing=plans)
 
 
-def subject_of(target: str, policy: ScalingPolicy | PlanPolicy, policies: PolicySet) -> Subject:
-    """Return on whose account a target is: of the policy, with the labels that its metadata have."""
-    labels = labels_of(policy.key, policies)
-    namespace = policy.key.split("/", 2)[1]
-    return Subject(target=target, policy=policy.key, namespace=namespace, labels=tuple(sorted(labels.items())))
+def subject_of(target: str, key: PolicyKey, policies: PolicySet) -> Subject:
+    """Return on whose account a target is: of a policy, with the labels that its metadata have."""
+    labels = labels_of(key, policies)
+    namespace = key.split("/", 2)[1]
+    return Subject(target=target, policy=key, namespace=namespace, labels=tuple(sorted(labels.items())))
 
 
 def labels_of(key: PolicyKey, policies: PolicySet) -> Mapping[str, str]:
@@ -131,18 +132,27 @@ def _rank(policy: ScalingPolicy) -> tuple[bool, str]:
     return policy.mode is Mode.OBSERVE, policy.key
 
 
-def _others(policies: PolicySet) -> Iterator[tuple[PlanPolicy, str]]:
-    return ((policy, ref.key) for policy in policies.plans for ref in policy.workloads)
+def _others(turned: Turned) -> Iterator[tuple[PolicyKey, str, int]]:
+    """Yield what no ScalingPolicy is for: what cost policies see, and then what other plans count on."""
+    for target, (key, replicas) in turned.costed.items():
+        yield key, target, replicas
+    for policy in turned.policies.plans:
+        for ref in policy.workloads:
+            workload = turned.snapshot.workloads.get(ref.key)
+            if workload is not None:
+                yield policy.key, ref.key, workload.replicas
 
 
 def _running(target: str, snapshot: Snapshot) -> Meter | None:
     workload = snapshot.workloads.get(target)
-    if workload is None:
-        return None
+    return None if workload is None else _priced(target, workload.replicas, snapshot)
+
+
+def _priced(target: str, replicas: int, snapshot: Snapshot) -> Meter:
     price = snapshot.replica_usd_per_hour.get(target)
     # a price of zero or less is none: what is not known is never nothing
     known = price is not None and math.isfinite(price) and price > 0.0
-    return Meter(replicas=workload.replicas, price=nano(price) if known and price is not None else None)
+    return Meter(replicas=replicas, price=nano(price) if known and price is not None else None)
 
 
 def _judged(meter: Meter, policy: ScalingPolicy, decision: Decision, around: tuple[Turned, References]) -> Meter:
