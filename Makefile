@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench bench-scaling bench-failover e2e e2e-again e2e-long soak lock proto smoke clean
+.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover e2e e2e-again e2e-long soak lock proto smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,10 +32,13 @@ fmt: $(STAMP) ## format the code
 	@$(VENV)/bin/ruff format .
 
 bench: $(STAMP) ## print the benchmark tables
-	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py,$(wildcard benchmarks/bench_*.py)); do PYTHONPATH=. $(PY) $$b || exit 1; done
+	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py benchmarks/bench_pricing.py,$(wildcard benchmarks/bench_*.py)); do PYTHONPATH=. $(PY) $$b || exit 1; done
 
 bench-scaling: $(STAMP) ## contests of autoscalers on recorded load, against the clairvoyant optimum (half an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_scaling.py $(ARGS)
+
+bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (ten minutes)
+	@PYTHONPATH=. $(PY) benchmarks/bench_pricing.py $(ARGS)
 
 bench-failover: $(STAMP) ## failover of two sites by two daemons and by other rules (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_sites.py $(ARGS)

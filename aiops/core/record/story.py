@@ -135,7 +135,7 @@ def _lines(told: Told) -> Iterator[str]:
     yield _line("expects", _expects(told, proposal.need))
     yield _line("need", _need(proposal))
     if proposal.need.price is not None:
-        yield _line("price", _price(proposal.need.price, proposal.expectation.risk_after, told.unit))
+        yield _line("price", _price(proposal.need.price, told.unit))
     yield _line("limits", " · ".join(f"{r.guard}: {_ruled(r)}" for r in verdict.rulings) or "none")
     bound = verdict.binding
     yield _line("bound by", f"{bound.guard}: {_detail(bound)}" if bound is not None else "nothing")
@@ -226,8 +226,8 @@ def _skill(forecast: Forecast) -> str:
     return "" if forecast.skill is None else f", skill {forecast.skill:.2f} against seasonal naive"
 
 
-def _price(price: Weighed, risk: float | None, unit: str) -> str:
-    """Return the sum: what one replica more costs, and what it would save. risk: of too few, after the decision."""
+def _price(price: Weighed, unit: str) -> str:
+    """Return the sum: what one replica more costs, and what it would save."""
     money, late = price.currency, f"{price.violated_request:g} {price.currency} a late request"
     if price.replica_hour is None or price.short_ratio is None or price.served_ratio is None:
         known = "" if price.replica_hour is None else f"a replica costs {price.replica_hour:g} {money}/h, "
@@ -246,8 +246,6 @@ def _price(price: Weighed, risk: float | None, unit: str) -> str:
         f"pays while that is so for more than {price.short_ratio:.3%} of the time",
         f"served p{100.0 * price.served_ratio:.6g}{_limited(price)}",
     ]
-    if risk is not None:
-        parts.append(f"at a risk of {risk:.3%} one more would save {risk * stakes.saved_usd_per_hour:.3g} {money}/h")
     return " · ".join(parts)
 
 
