@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from aiops.adapters.store import REVISION, Store
+from aiops.adapters.store.audit_check import check
 from aiops.adapters.store.database import connect
 from aiops.adapters.store.postgres import patient
 from aiops.core.model import LoopState
@@ -27,6 +28,7 @@ from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract
 from tests.store_contract import StoreContract, acting, as_of_first_version, opened, rows_of
 from tests.store_copies_contract import CopiesContract, filled
+from tests.store_costs_contract import CostsContract
 from tests.store_fence_contract import FenceContract
 
 __all__ = ["opened"]
@@ -66,6 +68,10 @@ class TestAccess(AccessContract):
 
 
 class TestFence(FenceContract):
+    """On a server."""
+
+
+class TestCosts(CostsContract):
     """On a server."""
 
 
@@ -306,12 +312,19 @@ def test_from_a_file_to_a_server_and_back_by_command(opened, url, another_url, t
     was = rows_of(store)
     assert aiops(file, "backup", str(tmp_path / "one.db")).returncode == 0
     assert "epoch 3" in aiops(url, "restore", str(tmp_path / "one.db")).stdout
-    assert rows_of(opened()) == was
+    assert without_chain(rows_of(opened())) == without_chain(was)
     assert aiops(url, "backup", str(tmp_path / "two.db")).returncode == 0
     refused = aiops(file, "restore", str(tmp_path / "two.db"))
     assert (refused.returncode, "1 ticks" in refused.stderr) == (1, True)
     assert aiops(file, "restore", str(tmp_path / "two.db"), "--replace").returncode == 0
-    assert rows_of(store) == was
+    assert without_chain(rows_of(store)) == without_chain(was)
+    # each restore is a record of its own in the chain that it brought
+    assert [len(rows_of(opened(url=one))["audit"]) - len(was["audit"]) for one in (url, file)] == [1, 2]
+    assert check(store.engine).whole
+
+
+def without_chain(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: some for name, some in rows.items() if name not in ("audit", "meta")}
 
 
 def test_migrate_says_from_where_to_where_and_shows_no_password(url, another_url):

@@ -14,6 +14,7 @@ from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract
 from tests.store_contract import StoreContract, acting, made, opened
 from tests.store_copies_contract import CopiesContract
+from tests.store_costs_contract import CostsContract
 from tests.store_fence_contract import FenceContract
 
 __all__ = ["made", "opened"]
@@ -38,6 +39,10 @@ class TestAccess(AccessContract):
 
 
 class TestFence(FenceContract):
+    """On a file."""
+
+
+class TestCosts(CostsContract):
     """On a file."""
 
 
