@@ -25,7 +25,7 @@ from aiops.core.detect.together import WINDOW_S, Population
 from aiops.core.forecast import FORECASTERS
 from aiops.core.forecast.combined import Combined
 from aiops.core.lineage.lineage import Lineage
-from aiops.core.lineage.version import FitJob, FitResult
+from aiops.core.lineage.version import FitJob, FitResult, Terms
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import (
     F64,
@@ -252,7 +252,8 @@ class Bank:
         relative = next(known, None)
         if relative is not None and (relative.model.name, relative.model.version) == (made.name, made.version):
             made.restore({name: array.copy() for name, array in relative.model.arrays().items()})
-        return Lineage(policy.key, made, make, elsewhere=self._elsewhere, code=self._code)
+        others = tuple(name for name in spec.challengers if name != spec.model)
+        return Lineage(policy.key, made, make, Terms(elsewhere=self._elsewhere, code=self._code, challengers=others))
 
     def _regroup(self, policies: PolicySet, changed: frozenset[PolicyKey]) -> None:
         """Make one group for each detector and length of season; changed: policies whose series mean something else."""
@@ -333,7 +334,7 @@ def asked(policy: ScalingPolicy) -> list[str | float]:
     if spec is None:
         return []
     query = policy.signals[policy.objective.demand].query
-    return [spec.model, spec.history_s, spec.season_s, query.expr]
+    return [spec.model, spec.history_s, spec.season_s, query.expr, *spec.challengers]
 
 
 def _about(arrays: Learnt) -> dict[str, Any]:

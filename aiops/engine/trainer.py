@@ -21,7 +21,7 @@ from aiops.core.lineage.version import FitJob, FitResult
 Fit = Callable[[FitJob], Fitted]
 
 MOST_QUEUED = 1000
-_GRACE_S = 2.0
+_GRACE_S, _BEGUN_WITHIN_S = 2.0, 120.0
 
 
 def fitted(job: FitJob) -> Fitted:
@@ -113,6 +113,9 @@ class ProcessTrainer:
         worker.start()
         theirs.close()
         self._worker, self._pipe = worker, ours
+        if not ours.poll(_BEGUN_WITHIN_S):  # a busy machine takes seconds to import; that is no fit's fault
+            raise OSError(f"it did not begin within {_BEGUN_WITHIN_S:g} s")
+        ours.recv()
         return ours
 
     def _end(self) -> None:
@@ -131,6 +134,7 @@ class ProcessTrainer:
 def _worker(pipe: Connection, work: Fit) -> None:
     """Fit what comes, until the other end is closed. It gives way to the loop."""
     os.nice(10)
+    pipe.send(os.getpid())
     while True:
         try:
             job = pipe.recv()

@@ -15,7 +15,7 @@ from aiops.core.lineage.contenders import Move, verdict
 from aiops.core.lineage.contest import AHEAD, KEPT, Record, better, scored
 from aiops.core.lineage.drift import COVERED_MIN, Drift, uncovered
 from aiops.core.lineage.lineage import MOST_FITS_A_DAY, Lineage
-from aiops.core.lineage.version import FitResult, Role, Scores, Version
+from aiops.core.lineage.version import FitResult, Role, Scores, Terms, Version
 from aiops.core.policies import ForecastSpec
 from aiops.errors import InvalidInput
 
@@ -41,7 +41,7 @@ def lineage(days: float = 1.0, *, elsewhere: bool = True) -> Lineage:
     """Return the lineage of a model that has lived for so long and was fitted."""
     times = START - days * DAY_S + np.arange(int(days * 1440)) * 60.0
     model = make("combined")
-    one = Lineage("ScalingPolicy/shop/web", model, make, elsewhere=elsewhere, code="aiops test")
+    one = Lineage("ScalingPolicy/shop/web", model, make, Terms(elsewhere=elsewhere, code="aiops test"))
     one.backfill(times, wave(times))
     return one
 
@@ -152,7 +152,7 @@ def test_what_becomes_of_a_version_in_the_shadow(role, refit, age_h, scores, mov
 
 
 def test_a_young_model_goes_on_with_its_fit_at_once_and_each_fit_is_a_version():
-    one = Lineage("ScalingPolicy/shop/web", make("combined"), make, elsewhere=True)
+    one = Lineage("ScalingPolicy/shop/web", make("combined"), make, Terms(elsewhere=True))
     now = START
     fits = 0
     for minute in range(200):
@@ -169,7 +169,7 @@ def test_a_young_model_goes_on_with_its_fit_at_once_and_each_fit_is_a_version():
 
 
 def test_without_anybody_who_fits_the_champion_fits_itself_and_that_is_told():
-    one = Lineage("ScalingPolicy/shop/web", Combined(SPEC, members=FEW), make, elsewhere=False)
+    one = Lineage("ScalingPolicy/shop/web", Combined(SPEC, members=FEW), make, Terms(elsewhere=False))
     live(one, 300)
     assert one.job(START) is None
     assert one.current.number >= 4
@@ -292,6 +292,21 @@ def test_a_job_is_asked_for_once_until_it_is_answered():
     assert one.job(now) is None
 
 
+def test_challengers_that_a_policy_names_learn_the_history_and_are_judged_from_then_on():
+    one = Lineage(
+        "ScalingPolicy/shop/web", make("combined"), make, Terms(elsewhere=True, challengers=("seasonal-naive",))
+    )
+    times = START - DAY_S + np.arange(1440) * 60.0
+    one.backfill(times, wave(times))
+    assert [(each.model, each.role) for each in one.versions] == [
+        ("seasonal-naive", Role.CHALLENGER),
+        ("combined", Role.CHAMPION),
+    ]
+    live(one, 200)
+    (naive,) = (number for number in one.scores() if number != one.current.number)
+    assert one.scores()[naive].ratio > 1.0
+
+
 # -- drift ---------------------------------------------------------------------------------------------
 
 
@@ -323,7 +338,7 @@ def test_a_lineage_goes_on_where_it_was_after_a_restart():
     now = live(one, 100)
     refitted(one, now)
     now = live(one, 30, begin=now)
-    again = Lineage(one.policy, make("combined"), make, elsewhere=True)
+    again = Lineage(one.policy, make("combined"), make, Terms(elsewhere=True))
     again.restore(one.arrays(), one.champion.arrays())
     assert repr(again.versions) == repr(one.versions)
     assert again.scores().keys() == one.scores().keys()
@@ -341,7 +356,7 @@ def test_another_kind_of_champion_comes_back_as_what_it_is():
     naive.backfill(times, wave(times))
     one.challenge(naive, now, "another model")
     one.promote(one.versions[-1].number, "ada", now)
-    again = Lineage(one.policy, make("combined"), make, elsewhere=True)
+    again = Lineage(one.policy, make("combined"), make, Terms(elsewhere=True))
     again.restore(one.arrays(), one.champion.arrays())
     assert again.champion.name == "seasonal-naive"
     assert repr(again.versions) == repr(one.versions)

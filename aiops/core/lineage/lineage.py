@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from aiops.core.lineage.contenders import LOOK_EVERY_MIN, Move, Verdict, verdict
 from aiops.core.lineage.contest import AHEAD, Record
 from aiops.core.lineage.drift import Drift, uncovered
 from aiops.core.lineage.fits import bad, fit_of, parameters
-from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Version, version_of
+from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Terms, Told, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.protocols import Arrays, Forecaster
 from aiops.errors import InvalidInput
@@ -37,24 +37,12 @@ Make = Callable[[str], Forecaster]
 """A new, empty model of a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What happened to a version, for logs and people."""
-
-    number: int
-    what: str
-    why: str
-
-
 class Lineage:
-    """Versions of one policy's model. Changed in place. counts: of what happened to versions, in this process.
+    """Versions of one policy's model. Changed in place. counts: of what happened to versions, in this process."""
 
-    code: the program's version. elsewhere: whether somebody takes jobs;
-    without that the champion fits itself, and each of its fits is noted as a version.
-    """
-
-    def __init__(self, policy: PolicyKey, champion: Forecaster, make: Make, *, elsewhere: bool, code: str = "") -> None:
-        self.policy, self.elsewhere, self._code, self._make = policy, elsewhere, code, make
+    def __init__(self, policy: PolicyKey, champion: Forecaster, make: Make, terms: Terms) -> None:
+        self.policy, self.elsewhere, self._code, self._make = policy, terms.elsewhere, terms.code, make
+        self._called = terms.challengers
         self.champion = champion
         self.versions: tuple[Version, ...] = ()
         self.told: list[Told] = []
@@ -128,10 +116,18 @@ class Lineage:
 
     def backfill(self, times: F64, values: F64) -> None:
         """Learn a history with every version."""
+        if len(times):
+            self._call(float(times[-1]))
         for model in (self.champion, *self._shadow.values()):
             model.backfill(times, values)
         if len(times):
             self._replaced(float(times[-1]), "learnt from history")
+
+    def _call(self, now: Instant) -> None:
+        """Let the policy's own challengers begin, each once."""
+        called, self._called = self._called, ()
+        for name in called:
+            self._challenge(self._make(name), now, "named by the policy")
 
     def _replaced(self, at: Instant, why: str) -> None:
         """Note that the champion was fitted in place."""
@@ -152,6 +148,7 @@ class Lineage:
         if current is None:
             if math.isfinite(value):
                 self._add(self.champion, at, "first", Role.CHAMPION)
+                self._call(at)
             return
         if math.isfinite(value):
             self._size = abs(value) if self._size == 0.0 else self._size + 0.01 * (abs(value) - self._size)
@@ -364,7 +361,7 @@ class Lineage:
             raise ValueError(f"the champion was made by {name}-v{number}")
         model.restore(champion)
         self.champion, self.versions, self._size, self._asked = model, versions, size, asked
-        self._shadow, self._records = {}, {}
+        self._shadow, self._records, self._called = {}, {}, ()
         for one in versions:
             if one.role is Role.CHAMPION or one.role.in_shadow:
                 self._resume(one, arrays, about["shadow"].get(str(one.number)))

@@ -65,6 +65,27 @@ class Version:
     scores: Scores = Scores()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What happened to a version, for logs and people."""
+
+    number: int
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a lineage lives. code: the program's version. challengers: models that are tried beside the champion.
+
+    elsewhere: whether somebody takes jobs; without that the champion fits itself, and each of its fits is a version.
+    """
+
+    elsewhere: bool
+    code: str = ""
+    challengers: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitJob:
     """What is to be fitted, elsewhere and in its own time. number: of the version that it was asked of."""

@@ -130,7 +130,7 @@ class ForecastSpec:
 
     lead_s is the start-up lead time used until it is measured. by_slo: what is served is the margin that the SLO's
     error budget allows, above a forecast for the lead time itself; `quantile` serves until that has learnt. calendar:
-    of holidays, None without one.
+    of holidays, None without one. challengers: other models, judged in the shadow of the one that acts.
     """
 
     model: str
@@ -140,6 +140,7 @@ class ForecastSpec:
     season_s: float
     by_slo: bool = False
     calendar: DayCalendar | None = None
+    challengers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -315,6 +315,7 @@ def _forecast(spec: ScalingSpec, days: schedule.Days | None) -> ForecastSpec | N
         season_s=one.season,
         by_slo=one.quantile == "slo",
         calendar=days,
+        challengers=one.challengers,
     )
 
 

@@ -114,6 +114,12 @@ class ForecastSpec(Spec):
     model: str = Field(
         "seasonal-naive", description="what foresees demand", json_schema_extra={"enum": [*sorted(FORECASTERS)]}
     )
+    challengers: tuple[str, ...] = Field(
+        (),
+        max_length=3,
+        description="other models, judged in the shadow of this one on live data; who is better takes over",
+        json_schema_extra={"items": {"type": "string", "enum": [*sorted(FORECASTERS)]}},
+    )
     history: Duration = Field(14 * 86400.0, ge=3600, description="how much is learnt from at start")
     quantile: float | Literal["slo"] = Field(
         0.95,
@@ -133,6 +139,16 @@ class ForecastSpec(Spec):
         """Accept what is registered."""
         if value not in FORECASTERS:
             raise ValueError(f"unknown model {value!r}; known: {', '.join(sorted(FORECASTERS))}")
+        return value
+
+    @field_validator("challengers")
+    @classmethod
+    def known_challengers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Accept what is registered, each once."""
+        for one in value:
+            cls.a_known_model(one)
+        if len(set(value)) < len(value):
+            raise ValueError("a challenger is named twice")
         return value
 
     @field_validator("quantile", mode="before")
