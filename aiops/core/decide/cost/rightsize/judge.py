@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,7 @@ MOST_SAID = 30
 """Recommendations that are told as evidence, those that change something first."""
 
 ALIKE = 0.1
-"""What a person was asked is asked on while the wish moves by no more than this."""
+"""A proposal stands while no more than this is wished beyond it."""
 
 WORSE = 1.5
 MOST_DOUBLINGS = 6
@@ -233,10 +233,7 @@ class _Turn:
             if one.status is not PlanStatus.PROPOSED:
                 continue
             container, requests = changed_by(one)
-            near = requests.keys() == change.requests.keys() and all(
-                abs(amount(requests[name]) / amount(wished) - 1.0) <= ALIKE for name, wished in change.requests.items()
-            )
-            if container == change.container and near:
+            if container == change.container and _safe(change, requests):
                 return one
         return None
 
@@ -272,6 +269,16 @@ class _Turn:
             if why is not None:
                 return Judgement(word=VerdictWord.WAIT, reason=why[0], detail=why[1])
         return Judgement(word=VerdictWord.STEADY, detail=_summed(self.made))
+
+
+def _safe(change: Change, requests: Mapping[str, str]) -> bool:
+    """Return whether what was proposed is still right: the same way, and enough by what is known now."""
+    if requests.keys() != change.requests.keys():
+        return False
+    proposed = {name: amount(value) for name, value in requests.items()}
+    enough = all(proposed[one.resource] >= one.wished * (1.0 - ALIKE) for one in change.wished)
+    same_way = all((proposed[one.resource] < one.request) is (one.wished < one.request) for one in change.wished)
+    return enough and same_way
 
 
 def _differs(pod: SeenObject, change: Change) -> bool:

@@ -151,6 +151,8 @@ def _growth(peaks: F64) -> F64:
     The newest window is not over yet, and left out; where fewer than four are known, it is 0.
     """
     whole = peaks[:, -8:-1]
+    if whole.shape[1] < 4:
+        return np.zeros(len(peaks))
     steps = np.where((whole[:, 1:] > 0.0) & (whole[:, :-1] > 0.0), np.diff(whole, axis=1), np.nan)
     known = np.isfinite(steps).sum(axis=1) >= 3
     filled = np.where(known[:, None], steps, 0.0)
