@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aiops.core.decide.cost.rightsize.scene import amount
 from aiops.core.model import PlanStatus, Reason
+from aiops.core.pipeline.planning import plan_turn
 from aiops.core.record.codec import to_text
 from tests.unit.rightsized import HPA, MIB, TARGET, VPA, World, a_policy, sizes
 
@@ -225,3 +228,11 @@ def test_money_that_is_not_known_counts_as_nothing():
     paid = World()
     after(6.6, paid)
     assert "frees what costs" in paid.plans[0].reason
+
+
+def test_what_is_remembered_is_the_same_object_until_something_is_learnt():
+    world = World()
+    world.run(HOUR_S)
+    lane = world._lane()
+    made = plan_turn(world.state, replace(lane, snapshot=replace(lane.snapshot, tables={})))
+    assert made.state.savings[world.policy.key] is world.state.savings[world.policy.key]

@@ -125,7 +125,9 @@ class _Made:
             case LadderState():
                 self.ladders[key] = memory
             case _:
-                self.savings[key] = memory
+                # what many containers use is much to write: it is written when something was learnt
+                if self.savings.get(key) != memory:
+                    self.savings[key] = memory
 
 
 def plan_turn(state: LoopState, lane: Lane) -> Planned:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class Scene:
                 yield row, one, pod
 
 
+@lru_cache(maxsize=4096)
 def amount(text: str) -> float:
     """Return a quantity as a number, NaN for none."""
     try:
