@@ -11,7 +11,8 @@ AiopsError
 │   │   └── Fenced                 a newer leader has claimed the journal: this process may write nothing
 │   └── NoPermission           exit 5 on the command line; a hold in the loop
 ├── InvalidInput          exit 1 on the command line: what a user gave is wrong, and where
-│   └── InvalidPolicy          every problem of a policy set, each with file, line, column and field
+│   ├── InvalidPolicy          every problem of a policy set, each with file, line, column and field
+│   └── Conflict               what is asked for is well said, and does not fit what there is
 └── NotFound              exit 1: no such decision, target, scenario
 
 Anything else that is raised is a bug: it is logged with its traceback, counted, and the loop goes on.
@@ -84,6 +85,10 @@ class InvalidInput(AiopsError):
     """What a user gave is wrong; the message says what and where."""
 
     exit_code = 1
+
+
+class Conflict(InvalidInput):
+    """What is asked for does not fit what there is: it is done already, taken, or means several things."""
 
 
 class NotFound(AiopsError):

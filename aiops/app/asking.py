@@ -26,7 +26,7 @@ from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text
 from aiops.core.record.story import stamp
 from aiops.core.versions import MARK, template_key, under_key
-from aiops.errors import AiopsError, InvalidInput, NotFound
+from aiops.errors import AiopsError, Conflict, InvalidInput, NotFound
 from aiops.policy import recompile
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def whatif(known: Sequence[Known], wish: dict[str, Any], now: Instant) -> dict[s
     readers = [one for one in known if set(what.signals) <= set(one.policy.signals)]
     if not readers:
         names_ = sorted({name for one in known for name in one.policy.signals})
-        raise InvalidInput(
-            f"no policy of {target} reads {', '.join(sorted(what.signals))}; there are {', '.join(names_)}"
-        )
+        raise Conflict(f"no policy of {target} reads {', '.join(sorted(what.signals))}; there are {', '.join(names_)}")
     newest = max(one.inputs.snapshot.at for one in known)
     return {
         "target": _target(known, target),

@@ -10,7 +10,7 @@ from aiops.core.model import Order, OrderKind, Plan, PlanKind, PlanStatus, Polic
 from aiops.core.plans.operations import verbs
 from aiops.core.record.codec import to_jsonable
 from aiops.core.record.story import clock, stamp
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from aiops.adapters.store import Store
@@ -146,14 +146,14 @@ def _plan(store: Store, asked: str, kind: OrderKind) -> str:
     plan = named[0] if len(named) == 1 else store.plans.one(asked)
     fits = _FITS[kind]
     if plan.status not in fits:
-        raise InvalidInput(
+        raise Conflict(
             f"plan {plan.id} is {plan.status.value}: {kind.value} is for plans that are "
             f"{', '.join(one.value for one in fits)}"
         )
     if kind is OrderKind.ROLL_BACK and plan.status is PlanStatus.DONE and plan.kind is PlanKind.FAILOVER:
-        raise InvalidInput(f"plan {plan.id} is done: {_hand_back(plan)} checks the home site first, and takes it back")
+        raise Conflict(f"plan {plan.id} is done: {_hand_back(plan)} checks the home site first, and takes it back")
     if kind is OrderKind.ROLL_BACK and plan.status is PlanStatus.DONE and not plan.touches_back:
-        raise InvalidInput(f"plan {plan.id} is done, and nothing of it stands that could be taken back")
+        raise Conflict(f"plan {plan.id} is done, and nothing of it stands that could be taken back")
     return plan.id
 
 

@@ -24,7 +24,7 @@ from aiops.core.versions import (
     template_document,
     template_key,
 )
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from aiops.adapters.store import Latest, Store
@@ -57,11 +57,11 @@ class Versions:
         found = [one for one in known if name in names(one.policy)]
         members = sorted(base_key(one.policy).partition("/")[2] for one in self._members(name))
         if members and not found:
-            raise InvalidInput(f"{name} is for several targets: name one of {', '.join(dict.fromkeys(members))}")
+            raise Conflict(f"{name} is for several targets: name one of {', '.join(dict.fromkeys(members))}")
         if len(found) == 1:
             return found[0]
         if found:
-            raise InvalidInput(f"{name} could be {', '.join(one.policy for one in found)}")
+            raise Conflict(f"{name} could be {', '.join(one.policy for one in found)}")
         have = ", ".join(one.policy.partition("/")[2] for one in known if one.policy.startswith("ScalingPolicy/"))
         raise NotFound(f"no policy {name} has decided anything yet; there are {have or 'none'}")
 
@@ -88,7 +88,7 @@ class Versions:
         found = base_key(self.named(name).policy)
         if is_member(found):
             whole = template_key(found).partition("/")[2]
-            raise InvalidInput(f"{name} is a member of {whole}: promote that, for all of its targets")
+            raise Conflict(f"{name} is a member of {whole}: promote that, for all of its targets")
         return found
 
     # -- promoting ---------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class Versions:
         whole = json.loads(document)
         candidate_for = whole["spec"].get("candidateFor")
         if candidate_for:
-            raise InvalidInput(
+            raise Conflict(
                 f"{policy} is a candidate and never acts: write its spec into {candidate_for}, its time counts there"
             )
         same = saying_the_same(document, self.store.versions.documents("ScalingPolicy", whole["metadata"]["namespace"]))
@@ -176,7 +176,7 @@ class Versions:
         other = str(asked.get("candidate") or "")
         candidate = self.named(other) if other else self._shadow_of(live.policy)
         if live.policy == candidate.policy:
-            raise InvalidInput(f"{live.policy} is one and the same")
+            raise Conflict(f"{live.policy} is one and the same")
         return self.compare(live.policy, candidate.policy, asked.get("hours"))
 
     def compare(self, live: PolicyKey, candidate: PolicyKey, hours: float | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from aiops.web.locks.doors import Doors
 from aiops.web.locks.gate import Gate
 from aiops.web.locks.login import login_routes
 from aiops.web.locks.shield import Bounds, Intake, Shield
+from aiops.web.openapi import describe
 from aiops.web.routes import ROUTERS
 from aiops.web.routes.live import events
 
@@ -23,6 +24,7 @@ def application(answers: Answers, doors: Doors, bounds: Bounds | None = None, br
         title="aiops", docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json", redirect_slashes=False
     )
     problems.register(app)
+    describe(app)
     for router in ROUTERS:
         app.include_router(router(answers), prefix=API)
     app.include_router(events(broker or Broker()), prefix=API)

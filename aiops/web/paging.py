@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aiops.web.cursors import MOST, Place, read, written
+from aiops.web.cursors import CURSOR, MOST, Place, read, written
 
 __all__ = ["Paged", "Place", "after", "link", "page", "read", "written"]
 
@@ -21,7 +21,7 @@ class Paged(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: str | None = Field(None, max_length=1024)
+    cursor: str | None = Field(None, max_length=100, pattern=CURSOR)
     limit: int = Field(50, ge=1, le=MOST)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from aiops.errors import AiopsError, InvalidInput, NoPermission, NotFound, PortError
+from aiops.errors import AiopsError, Conflict, InvalidInput, NoPermission, NotFound, PortError
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN, _LONGEST = 20, 500
@@ -101,6 +101,8 @@ def status_of(err: AiopsError) -> int:
     match err:
         case NotFound():
             return 404
+        case Conflict():
+            return 409
         case InvalidInput():
             return 422
         case NoPermission():

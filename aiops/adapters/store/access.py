@@ -13,7 +13,7 @@ from aiops.adapters.store.database import translated, writing
 from aiops.core.model import Instant
 from aiops.core.model.access import KeptSession, KeptToken
 from aiops.core.record.audit import AuditKind, Entry
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -37,7 +37,7 @@ class Access:
             return tuple(KeptToken(**row) for row in connection.execute(query).mappings())
 
     def add_token(self, token: KeptToken) -> None:
-        """Keep a token; raise InvalidInput when one of its name is in force."""
+        """Keep a token; raise Conflict when one of its name is in force."""
         with translated("the token cannot be written"), writing(self._engine) as connection:
             same = select(TOKENS.c.id, TOKENS.c.expires_at).where(
                 TOKENS.c.name == token.name, TOKENS.c.revoked_at.is_(None)
@@ -48,19 +48,19 @@ class Access:
                 if row.expires_at is None or row.expires_at > token.created_at
             ]
             if standing:
-                raise InvalidInput(f"name: there is a token {token.name} already ({standing[0]}): revoke it first")
+                raise Conflict(f"name: there is a token {token.name} already ({standing[0]}): revoke it first")
             connection.execute(insert(TOKENS), [asdict(token)])
             chain(connection, [_given(token)])
 
     def revoke_token(self, prefix: str, by: str, at: Instant) -> KeptToken:
-        """Take a token back, and end the sessions that came by it; raise NotFound or InvalidInput."""
+        """Take a token back, and end the sessions that came by it; raise NotFound or Conflict."""
         with translated("the token cannot be taken back"), writing(self._engine) as connection:
             begins = TOKENS.c.id.startswith(prefix.upper(), autoescape=True)
             standing = and_(TOKENS.c.revoked_at.is_(None), or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at > at))
             meant = select(TOKENS).where(standing, or_(begins, TOKENS.c.name == prefix))
             found = [KeptToken(**row) for row in connection.execute(meant.limit(2)).mappings()]
             if len(found) > 1:
-                raise InvalidInput(f"{prefix} could be {', '.join(one.id for one in found)}: give more of the id")
+                raise Conflict(f"{prefix} could be {', '.join(one.id for one in found)}: give more of the id")
             if not found:
                 raise NotFound(f"there is no token {prefix} in force")
             connection.execute(update(TOKENS).where(TOKENS.c.id == found[0].id).values(revoked_at=at))

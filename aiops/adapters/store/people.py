@@ -13,7 +13,7 @@ from aiops.adapters.store.tables import APPROVALS, PAUSES
 from aiops.core.ids import ulid
 from aiops.core.model import Approval, Direction, Instant, Pause
 from aiops.core.record.audit import AuditKind, Entry
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -94,7 +94,7 @@ class People:
                 return
             known = known or connection.execute(query.limit(1)).one()
             said = "approved" if known.approved else "rejected"
-            raise InvalidInput(f"question {approval.ask_id} is answered already: {said} by {known.by}")
+            raise Conflict(f"question {approval.ask_id} is answered already: {said} by {known.by}")
 
 
 def _begun(pause: Pause) -> Entry:

@@ -13,7 +13,7 @@ from aiops.adapters.store.tables import ORDERS, PLANS
 from aiops.core.model import Instant, Order, OrderKind, Plan, PlanStatus
 from aiops.core.record.audit import AuditKind, Entry
 from aiops.core.record.codec import from_text
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -47,14 +47,14 @@ class Plans:
             return tuple(from_text(row.body, Plan) for row in connection.execute(query))
 
     def one(self, plan_id: str) -> Plan:
-        """Return a plan by its id or the beginning of it; raise NotFound, or InvalidInput when several begin so."""
+        """Return a plan by its id or the beginning of it; raise NotFound, or Conflict when several begin so."""
         query = select(PLANS.c.body).where(PLANS.c.id.startswith(plan_id.upper(), autoescape=True)).limit(2)
         with translated("the plan cannot be read"), self._engine.connect() as connection:
             found = [from_text(row.body, Plan) for row in connection.execute(query)]
         if not found:
             raise NotFound(f"there is no plan {plan_id}; aiops plans list")
         if len(found) > 1:
-            raise InvalidInput(f"several plans begin with {plan_id}; give more of the id")
+            raise Conflict(f"several plans begin with {plan_id}; give more of the id")
         return found[0]
 
     def order(self, order: Order) -> None:

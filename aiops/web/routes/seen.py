@@ -20,6 +20,24 @@ from aiops.web.routes.resource import Resource
 Hours = Annotated[float, Query(gt=0, le=MAX_HOURS)]
 
 
+_TEXT = {"type": "string", "maxLength": 1024, "pattern": r"^[^\x00]*$"}
+_ALERT = {
+    "type": "object",
+    "required": ["labels", "status", "startsAt"],
+    "properties": {
+        "labels": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 64,
+            "propertyNames": {"maxLength": 1024, "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
+            "additionalProperties": _TEXT,
+        },
+        "status": {"enum": ["firing", "resolved"]},
+        "startsAt": {"type": "string", "format": "date-time", "pattern": "^(19[7-9]|2[0-9]{2})[0-9]-"},
+        "endsAt": {"type": ["string", "null"], "format": "date-time"},
+        "fingerprint": {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[^\x00]*$"},
+    },
+}
 _BODY = {
     "required": True,
     "content": {
@@ -27,7 +45,10 @@ _BODY = {
             "schema": {
                 "type": "object",
                 "required": ["version", "alerts"],
-                "properties": {"version": {"type": "string"}, "alerts": {"type": "array", "items": {"type": "object"}}},
+                "properties": {
+                    "version": {"const": "4"},
+                    "alerts": {"type": "array", "maxItems": 5000, "items": _ALERT},
+                },
             }
         }
     },

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat
 
 from aiops.core.model import Mode
+from aiops.errors import Conflict
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.roles import Role
 from aiops.web.locks.who import must_be
@@ -15,7 +16,7 @@ from aiops.web.models import MAX_HOURS, Answer, By, PlainName, Said, Wish
 from aiops.web.routes.people import said
 from aiops.web.routes.resource import Resource
 
-MOST_TESTS, MOST_SIGNALS = 1000, 100
+MOST_RUNS, MOST_FILES, MOST_SIGNALS = 10_000, 1_000, 100
 
 
 class Promotions(Answer):
@@ -25,6 +26,27 @@ class Promotions(Answer):
     promotions: list[dict[str, Any]]
 
 
+class TestedFile(Wish):
+    """A file of tests, and how many of them passed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    file: str
+    tests: int = Field(ge=0)
+    passed: int = Field(ge=0)
+
+
+class TestRun(Wish):
+    """A run of a policy's tests, as `aiops policy test --record` writes it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    policy: str
+    spec_hash: str
+    at: str
+    files: list[TestedFile] = Field(min_length=1, max_length=MOST_FILES)
+
+
 class PromotionWish(Wish):
     """That a policy, as it is loaded, may act up to a mode. force: without the evidence (admin)."""
 
@@ -32,7 +54,7 @@ class PromotionWish(Wish):
     to: Mode
     reason: Said
     force: bool = False
-    tests: list[dict[str, Any]] = Field(default_factory=list, max_length=MOST_TESTS)
+    tests: list[TestRun] = Field(default_factory=list, max_length=MOST_RUNS)
     by: By = None
 
 
@@ -44,7 +66,17 @@ class Promoted(Answer):
 
 
 class WhatIf(Wish):
-    """What is supposed. signals: values by name; after_s: so much later."""
+    """What is supposed, one thing at least. signals: values by name; after_s: so much later."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["signals"], "properties": {"signals": {"minProperties": 1}}},
+                {"required": ["replicas"], "properties": {"replicas": {"type": "integer"}}},
+                {"required": ["after_s"], "properties": {"after_s": {"exclusiveMinimum": 0}}},
+            ]
+        }
+    )
 
     target: PlainName
     signals: dict[str, FiniteFloat] = Field(default_factory=dict, max_length=MOST_SIGNALS)
@@ -64,6 +96,8 @@ def router(answers: Answers) -> APIRouter:
     @routes.post("/promotions", response_model=Promoted)
     def promote(wish: PromotionWish, request: Request) -> Plain:
         """Let a policy act up to a mode, on evidence or by force, or take that back."""
+        if any(one.passed > one.tests for run in wish.tests for one in run.files):
+            raise Conflict("tests: more passed than there are")
         if wish.force:
             must_be(request, Role.ADMIN, "promoting without the evidence")
         return answers.promote(said(wish, request))
