@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
 from aiops.web.contract import Answers
-from aiops.web.pages import decisions, incidents, overview, policies, record, standing
+from aiops.web.pages import decisions, incidents, learning, overview, policies, record, standing
 from aiops.web.pages.site import FOLDER, Site, View
 
 PAGES: Mapping[str, View] = {
@@ -26,6 +26,9 @@ PAGES: Mapping[str, View] = {
     "/effects": standing.effects,
     "/audit": record.audit,
     "/cost": record.cost,
+    "/models": learning.models,
+    "/rehearsals": learning.rehearsals,
+    "/rehearsals/{rehearsal_id}": learning.rehearsal,
 }
 """Every page by its path. All of them only show: whatever changes something goes through the API."""
 
@@ -35,6 +38,14 @@ def register(app: FastAPI, answers: Answers) -> None:
     site = Site(answers)
     for path, view in PAGES.items():
         site.add(app, path, view)
+
+    @app.get("/rehearsals/{rehearsal_id}/report", include_in_schema=False)
+    def report(rehearsal_id: str) -> Response:
+        html = answers.report(rehearsal_id)
+        # a report has styles and curves of its own: it is kept and opened by who asks for it, and never drawn by us
+        headers = {"Content-Disposition": "attachment; filename=rehearsal.html", "Content-Security-Policy": "sandbox"}
+        return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+
     app.mount("/static", Assets(directory=FOLDER / "static"), name="static")
 
 

@@ -16,4 +16,8 @@ PATHS = (
     "/effects",
     "/audit",
     "/cost",
+    "/models",
+    "/rehearsals",
+    "/rehearsals/{rehearsal_id}",
+    "/rehearsals/{rehearsal_id}/report",
 )

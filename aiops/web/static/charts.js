@@ -17,7 +17,7 @@
     const size = Math.abs(value);
     if (size >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
     if (size >= 1e4) return `${(value / 1e3).toFixed(1)} k`;
-    return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : String(Number(value.toPrecision(3)));
+    return size >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
   }
 
   // -- from the answer to columns: the past on its ticks, then the forecast on its own grid
@@ -102,7 +102,7 @@
       for (const one of answer.findings) {
         const left = clamp(x(one.since)), right = clamp(Math.max(x(one.until), x(one.since) + 2 * dpr));
         if (right <= left) continue;
-        ctx.fillStyle = faint("--red", 0.09);
+        ctx.fillStyle = faint("--red", 0.05);
         ctx.fillRect(left, bbox.top, right - left, bbox.height);
         ctx.fillStyle = colour("--red");
         ctx.fillRect(left, bbox.top, right - left, 3 * dpr);

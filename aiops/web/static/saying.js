@@ -95,8 +95,30 @@ document.addEventListener("click", (event) => {
   else if (button.hasAttribute("data-close")) button.closest("dialog").close();
 });
 
+async function start(form) {
+  const refused = form.querySelector(".refused"), button = form.querySelector('[type="submit"]');
+  const wish = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
+  for (const name of ["seed", "days"]) if (wish[name] !== undefined) wish[name] = Number(wish[name]);
+  refused.hidden = true;
+  button.disabled = true;
+  try {
+    const job = await tell("POST", form.dataset.path, wish);
+    toast(`${job.name} is ${job.state}.`);
+    document.body.dispatchEvent(new CustomEvent("tick"));
+  } catch (error) {
+    refused.textContent = error.message;
+    refused.hidden = false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if (form.classList.contains("starting")) {
+    event.preventDefault();
+    start(form);
+  }
   if (!form.classList.contains("saying")) return;
   event.preventDefault();
   send(form);
