@@ -25,6 +25,7 @@ from aiops.app.commands import (
     record,
     rehearse,
     report,
+    rightsize,
     store,
     tokens,
     watch,
@@ -51,7 +52,7 @@ app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(report.report, name="report")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(watch.watch, name="watch")
-for module in (backtest, daemon, detect, forecast, incidents, look, people, record, rehearse, why):
+for module in (backtest, daemon, detect, forecast, incidents, look, people, record, rehearse, rightsize, why):
     module.register(app)
 
 

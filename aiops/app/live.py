@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
-from aiops.app import explaining, viewing
+from aiops.app import explaining, sizes, viewing
 from aiops.app.asking import Known, names
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
 from aiops.core.membership import Membership
 from aiops.core.model import Forecast
+from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.policies import ScalingPolicy
 from aiops.core.versions import is_member, template_key
 from aiops.errors import NotFound
@@ -45,6 +46,11 @@ class LiveService(Service):
         """Return the forecast from which a policy decided last."""
         inputs = self._built.loop.seen.get(policy)
         return None if inputs is None else inputs.forecast
+
+    def sizes(self) -> list[dict[str, Any]]:
+        """Return what is recommended of requests and limits now."""
+        seen, plans = self._built.loop.seen, self._built.policies.current().plans
+        return sizes.rows((one, seen[one.key]) for one in plans if isinstance(one, RightsizePolicy) and one.key in seen)
 
     def groups(self) -> list[dict[str, Any]]:
         """Return failover groups with the health of their sites now."""

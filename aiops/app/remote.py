@@ -125,6 +125,10 @@ class RemoteService:
         """Say yes or no."""
         return self._map("POST", f"approvals/{ask_id}", json=wish)
 
+    def sizes(self) -> list[dict[str, Any]]:
+        """Return what is recommended of requests and limits."""
+        return self._list("GET", "sizes")
+
     def costs(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return what was spent and saved, and how budgets stand."""
         return self._map("GET", "costs", params={key: one for key, one in asked.items() if one})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking, costing, explaining, plan_desk, viewing
+from aiops.app import asking, costing, explaining, plan_desk, sizes, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
 from aiops.app.replay import replay
@@ -131,6 +131,10 @@ class Service:
     def foreseen(self, policy: str) -> Forecast | None:
         """Return what is forecast for a policy now: the record alone does not know it."""
         return None
+
+    def sizes(self) -> list[dict[str, Any]]:
+        """Return what is recommended of requests and limits, as it was when something last changed."""
+        return sizes.recorded(self.store)
 
     def groups(self) -> list[dict[str, Any]]:
         """Return failover groups with the health of their sites, as they were last written."""

@@ -42,7 +42,7 @@ _QUIET = (PlanStatus.PROPOSED, PlanStatus.REFUSED, PlanStatus.REHEARSED)
 
 def judged(policy: RightsizePolicy, situation: Situation, memory: RightsizeState) -> Judged[RightsizeState]:
     """Return the plans for workloads whose containers are too small or too large, and what is said of all of them."""
-    found = scene(policy, situation)
+    found = scene(policy, situation.snapshot.looked)
     if not isinstance(found, Scene):
         reason, why = found
         held = Judgement(word=VerdictWord.WAIT, reason=reason, detail=why)

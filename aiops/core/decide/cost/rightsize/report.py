@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aiops.core.decide.cost.rightsize.owners import owner
-from aiops.core.decide.cost.rightsize.scene import Container, Scene, amount
+from aiops.core.decide.cost.rightsize.scene import Container, Scene, amount, scene
 from aiops.core.decide.cost.rightsize.sizes import Recommendation, held, recommended
 from aiops.core.decide.cost.rightsize.uses import Uses, unpacked
 from aiops.core.decide.cost.rightsize.wishes import Wish, Wishes, wishes
-from aiops.core.model import F64, Bools, Instant, RightsizeState, SeenObject, Snapshot
+from aiops.core.model import F64, Bools, Inputs, Instant, RightsizeState, SeenObject, Snapshot
 from aiops.core.objects.bodies import at, listed, name_of, strings
 from aiops.core.planning.cost_rightsize import CPU, MEMORY, How, RightsizePolicy
 
@@ -33,6 +33,15 @@ def report(policy: RightsizePolicy, found: Scene, memory: RightsizeState, snapsh
     found, made = _wished(policy, found, uses, now)
     every = recommended(policy, found, made, snapshot.prices, now)
     return Report(found=found, uses=made.uses, every=tuple(_owned(policy, found, one, snapshot) for one in every))
+
+
+def recommendations(policy: RightsizePolicy, inputs: Inputs) -> tuple[Recommendation, ...]:
+    """Return what is recommended by the inputs of a decision; nothing while the workloads are not known."""
+    found = scene(policy, inputs.snapshot.looked)
+    if not isinstance(found, Scene):
+        return ()
+    memory = inputs.saving if isinstance(inputs.saving, RightsizeState) else RightsizeState()
+    return report(policy, found, memory, inputs.snapshot).every
 
 
 def _owned(policy: RightsizePolicy, found: Scene, one: Recommendation, snapshot: Snapshot) -> Recommendation:

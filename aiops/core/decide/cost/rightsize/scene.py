@@ -14,12 +14,11 @@ import numpy as np
 
 from aiops.core.decide.cost.pack.amounts import Unreadable, thousandths
 from aiops.core.decide.cost.rightsize.uses import Seen
-from aiops.core.model import F64, Instant, SeenObject, Table
+from aiops.core.model import F64, Instant, Looked, SeenObject, Table
 from aiops.core.objects.bodies import at, instant, listed, name_of, number, strings
 from aiops.core.objects.budgets import selects
 from aiops.core.planning.cost_rightsize import CPU, MEMORY, RightsizePolicy, around
 from aiops.core.planning.saving import NotKnown
-from aiops.core.planning.situation import Situation
 
 OOM_KILLED = "OOMKilled"
 
@@ -79,9 +78,8 @@ def amount(text: str) -> float:
         return math.nan
 
 
-def scene(policy: RightsizePolicy, situation: Situation) -> Scene | NotKnown:
+def scene(policy: RightsizePolicy, looked: Looked) -> Scene | NotKnown:
     """Return what is seen, or why it is not known which workloads there are."""
-    looked = situation.snapshot.looked
     workloads = () if policy.targets is None else policy.targets.found(looked)
     if workloads and not isinstance(workloads[0], SeenObject):
         return workloads
