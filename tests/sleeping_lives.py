@@ -55,12 +55,13 @@ WORKER = replace(WEB, name="worker")
 OBJECTS = (WEB, API, DB, CRON, SCALED)
 """What is written to let workloads rest; `worker` rests by its ScaledObject."""
 
-SPEC = NIGHTS.replace("[Deployment, CronJob]", "[Deployment, StatefulSet, CronJob]") + "    scaleIn: allowed\n"
+SPEC = (
+    NIGHTS.replace("[Deployment, CronJob]", "[Deployment, StatefulSet, CronJob]")
+    + "    scaleIn: allowed\n    manualOverride: 10m\n"
+)
 BUSY = SPEC.replace('"0 8 * * 1-5"', '"0 */4 * * *"').replace("12h", "2h")
 ALWAYS = SPEC.replace('"0 8 * * 1-5"', '"0 0 * * *"').replace("12h", "24h")
 WRITTEN: dict[str, SavingPolicy] = {}
-
-OVERRIDE_S = 3_600.0
 
 
 def policy_of(spec: str) -> SavingPolicy:
@@ -79,8 +80,8 @@ class Known:
     """What is true of one object. was: before it was put to rest, or now while it is awake.
 
     asleep: whether aiops let it rest. touched: what a person wrote while it should rest, None if nobody did since.
-    torn: a person took traces of it away that nobody has written anew yet. void: it was brought back from a backup as it
-    lay at rest, and is nobody's to wake.
+    torn: a person took traces of it away that nobody has written anew yet. void: it was brought back from a backup as
+    it lay at rest, and is nobody's to wake.
     """
 
     uid: str
@@ -186,7 +187,7 @@ class Life:
             self.happened["woken"] += 1
             if after not in (before, known.was):
                 raise Lost(f"{where.name}: woken with {after!r}, it was {known.was!r}")
-            if after != before and known.touched is not None and known.touched != before:
+            if after != before and known.touched is not None:
                 raise Lost(f"{where.name}: a person's {known.touched!r} was written over")
             if not known.asleep:
                 raise Lost(f"{where.name}: woken, though it did not rest")
@@ -259,7 +260,9 @@ class Life:
             for daemon in self.daemons:
                 self.cluster.now += self.dice.choice([0.0, TICK_S, TICK_S, 45.0])
                 self.cluster.control()
+                daemon.lags = self.dice.random() < 0.08
                 daemon.turn(self._dies)
+                daemon.lags = False
                 self.kept()
 
     def _dies(self, point: str) -> bool:
@@ -284,8 +287,9 @@ class Life:
     def _person(self) -> None:
         resting = [where for where, known in self.truth.items() if known.asleep]
         where = self.dice.choice(resting if resting and self.dice.random() < 0.6 else OBJECTS)
-        if where not in self.cluster.objects:
-            return self._again(where)
+        missing = [one for one in OBJECTS if one not in self.cluster.objects]
+        if missing and (where in missing or self.dice.random() < 0.4):
+            return self._again(self.dice.choice(missing))
         deeds = [self._set, self._off_on, self._tear, self._falsify, self._delete, self._roll_back]
         (deed,) = self.dice.choices(deeds, weights=[4, 1, 3, 3, 1, 1])
         return deed(where)
@@ -383,7 +387,7 @@ class Life:
         """Make it anew, from its manifest or from a backup."""
         body = copy.deepcopy(self._born()[where])
         body["metadata"]["creationTimestamp"] = OLD
-        from_backup = where in self.backups and self.dice.random() < 0.5
+        from_backup = where in self.backups and self.dice.random() < 0.6
         if from_backup:
             body = self.backups[where]
             body["metadata"].pop("uid", None)

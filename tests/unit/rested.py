@@ -18,6 +18,7 @@ from aiops.core.model import (
     Freeze,
     Judgement,
     Leadership,
+    Looked,
     LoopState,
     Mode,
     Order,
@@ -218,7 +219,10 @@ class Cluster(FakeApi):
 
 @dataclass
 class Daemon:
-    """A process that judges and acts. `state` is what it holds in memory, `journal` what is written down."""
+    """A process that judges and acts. `state` is what it holds in memory, `journal` what is written down.
+
+    lags: it is shown what it was shown the last time, as of then.
+    """
 
     cluster: Cluster
     policy: SavingPolicy | None = field(default_factory=a_policy)
@@ -236,6 +240,8 @@ class Daemon:
     decision: Decision | None = None
     ahead: float = 0.0
     replayed: bool = True
+    lags: bool = False
+    _looked: Looked | None = None
 
     @property
     def now(self) -> float:
@@ -264,9 +270,14 @@ class Daemon:
             freezes=tuple(self.freezes),
             approvals=tuple(self.approvals),
             orders=tuple(self.orders),
-            looked=self.cluster.look(wanted(policies, self.state), self.now),
+            looked=self._look(policies),
         )
         return Lane(policies=policies, elsewhere=frozenset(), snapshot=snapshot, tick_id=str(self.now), tick_s=TICK_S)
+
+    def _look(self, policies: tuple[SavingPolicy, ...]) -> Looked:
+        if not self.lags or self._looked is None:
+            self._looked = self.cluster.look(wanted(policies, self.state), self.now)
+        return self._looked
 
     def turn(self, dies: Callable[[str], bool] = lambda _: False) -> None:
         """Judge once and send what comes of it. dies: whether the process ends at a point, by the point's name."""

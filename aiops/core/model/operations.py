@@ -171,7 +171,10 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wake:
-    """Give a workload that rests back what it was, and take our record away; what somebody wrote meanwhile stays."""
+    """Give a workload that rests back what it was, and take our record away; what somebody wrote meanwhile stays.
+
+    mark: the plan that its record names. bare: no record does, since every trace was taken away by hand.
+    """
 
     target: TargetRef
     object: TargetRef
@@ -180,6 +183,7 @@ class Wake:
     original: str
     to: str
     mark: str
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiops.core.model import Instant, PolicyKey, RestLever, SeenObject
@@ -18,6 +18,9 @@ from aiops.core.objects.bodies import at, number, strings
 
 RECORD = "policy.aiops/asleep"
 MARK = "policy.aiops/asleep-by"
+WOKEN = "policy.aiops/woken-by"
+"""The plan whose rest was ended last: so a wake that landed is told from one that was lost."""
+
 PAUSED_REPLICAS = "autoscaling.keda.sh/paused-replicas"
 PAUSED = "autoscaling.keda.sh/paused"
 
@@ -59,13 +62,14 @@ class SleepRecord:
 class Rest:
     """How an object stands to rest. value: of the field now. broken: why its record cannot be read, '' when it can.
 
-    mark: the plan that the second annotation names, '' for none.
+    mark: the plan that the second annotation names, '' for none. woken: the plan whose rest was ended last.
     """
 
     value: str
     record: SleepRecord | None = None
     broken: str = ""
     mark: str = ""
+    woken: str = ""
 
     @property
     def plan(self) -> str:
@@ -78,12 +82,13 @@ def rest(seen: SeenObject, lever: RestLever) -> Rest:
     notes = strings(at(seen.body, "metadata", "annotations"))
     mark, text = notes.get(MARK, ""), notes.get(RECORD)
     value = value_of(seen, lever)
+    found = Rest(value=value, mark=mark, woken=notes.get(WOKEN, ""))
     if text is None:
-        return Rest(value=value, mark=mark)
+        return found
     try:
-        return Rest(value=value, record=read(text), mark=mark)
+        return replace(found, record=read(text))
     except ValueError as err:
-        return Rest(value=value, broken=str(err), mark=mark)
+        return replace(found, broken=str(err))
 
 
 def read(text: str) -> SleepRecord:

@@ -17,6 +17,7 @@ from aiops.core.model import (
     Operation,
     Otherwise,
     Plan,
+    PlanKind,
     PlanStatus,
     PlanStep,
     Stage,
@@ -201,12 +202,13 @@ class _Turn:
             return
         if not self._fresh(step):
             return  # what we sent may not show yet, and would read as taken back
-        taken = step.stage is Stage.DONE and verbs(step.operation).reached(step.operation, looked) is False
-        mends = mended(step.operation, looked) if taken else ()
-        if mends:
+        unseen = verbs(step.operation).reached(step.operation, looked) is False
+        stood = step.stage in (Stage.DONE, Stage.UNDOING)
+        mends = mended(step.operation, looked) if unseen and stood else ()
+        if mends and mends != step.undo:
             self._put(at, replace(step, undo=mends, stage=Stage.UNDOING, since=self._now))
             step = self._plan.steps[at]
-        elif taken:
+        elif unseen and step.stage is Stage.DONE:
             said = f"step {at + 1} ({step.name}): somebody changed it after us, it is left as it is"
             self._put(at, replace(step, stage=Stage.UNDONE, detail="not ours any more"), said)
             return
@@ -220,8 +222,12 @@ class _Turn:
             step = self._plan.steps[at]
         if self._now - step.since > UNDO_WITHIN_S:
             why = f"step {at + 1} ({step.name}) could not be taken back: {step.detail}"
-            self._ask(why)
-            return
+            if self._plan.kind is not PlanKind.SAVING:
+                self._ask(why)
+                return
+            # capacity that a saving took is wanted back, however long that takes (S2)
+            self._put(at, replace(step, since=self._now), f"{why}; it is tried again")
+            step = self._plan.steps[at]
         self._send_back(at, step, left)
 
     def _send_back(self, at: int, step: PlanStep, left: Sequence[Operation]) -> None:

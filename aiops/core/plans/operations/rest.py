@@ -9,6 +9,7 @@ from aiops.core.objects.bodies import absent, around, found, gitops, missing, pa
 from aiops.core.objects.resting import (
     MARK,
     RECORD,
+    WOKEN,
     SleepRecord,
     ignored_by_gitops,
     rest,
@@ -44,7 +45,7 @@ class _Sleep:
             to=operation.to,
             since=origin.now,
         )
-        body = written(operation.lever, operation.to, {RECORD: record.text, MARK: operation.mark})
+        body = written(operation.lever, operation.to, {RECORD: record.text, MARK: operation.mark, WOKEN: None})
         return Requests(steps=(patch(seen, body, f"{seen.ref.kind} {seen.ref}: rests, {_change(operation)}"),))
 
     def reached(self, operation: Sleep, looked: Looked) -> bool | None:
@@ -106,11 +107,11 @@ class _Wake:
         seen = found(looked, operation.object)
         if seen is None or self.reached(operation, looked):
             return Requests()
-        what = f"{seen.ref.kind} {seen.ref}"
+        what, notes = f"{seen.ref.kind} {seen.ref}", {RECORD: None, MARK: None, WOKEN: operation.mark}
         if rest(seen, operation.lever).value != operation.to:
-            body = written(operation.lever, None, {RECORD: None, MARK: None})
+            body = written(operation.lever, None, notes)
             return Requests(steps=(patch(seen, body, f"{what}: somebody woke it, it stays as it is"),))
-        body = written(operation.lever, operation.original, {RECORD: None, MARK: None})
+        body = written(operation.lever, operation.original, notes)
         change = f"{shown(operation.lever, operation.to)} -> {shown(operation.lever, operation.original)}"
         return Requests(steps=(patch(seen, body, f"{what}: wakes, {operation.lever.value} {change}"),))
 
@@ -120,9 +121,12 @@ class _Wake:
         if seen is None:
             return None if absent(looked, operation.object) is None else True
         now = rest(seen, operation.lever)
-        # where every trace was taken away by hand, only the value tells
-        woken = now.plan != operation.mark or (not operation.mark and now.value != operation.to)
-        return seen.uid != operation.uid or woken
+        if seen.uid != operation.uid:
+            return True
+        if not operation.bare:
+            return now.plan != operation.mark
+        # where every trace was taken away by hand, the value tells, until the wake has left its own
+        return now.plan not in ("", operation.mark) or now.woken == operation.mark or now.value != operation.to
 
     def undo(self, operation: Wake, looked: Looked) -> tuple[Wake, ...] | None:
         del operation
@@ -144,17 +148,17 @@ SLEEP, WAKE = _Sleep(), _Wake()
 
 
 def mended(operation: Sleep, looked: Looked) -> tuple[Wake, ...]:
-    """Return what wakes a workload that rests by a plan which is done, and whose every trace was taken away by hand.
+    """Return what wakes a workload that rested by a plan, and whose every trace was taken away by hand.
 
-    Then its value alone tells that it rests; () where another record says by whom, or it does not rest at all.
+    Then its value alone tells that it rests; () where another record says by whom, or it was woken, or does not rest.
     """
     seen = found(looked, operation.object)
     if seen is None or seen.uid != operation.uid:
         return ()
     now = rest(seen, operation.lever)
-    if now.value != operation.to or now.plan:
+    if now.value != operation.to or now.plan or now.woken == operation.mark:
         return ()
-    return tuple(replace(one, mark="") for one in SLEEP.undo(operation, looked) or ())
+    return tuple(replace(one, bare=True) for one in SLEEP.undo(operation, looked) or ())
 
 
 def _named(operation: Sleep | Wake) -> str:

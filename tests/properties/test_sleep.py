@@ -1,0 +1,29 @@
+"""What sleeps is never lost, whatever happens: see tests/sleeping_lives.py; `benchmarks/sleep_lives.py` lives 10,000."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sleeping_lives import Life, Lost, lived
+from tests.unit.rested import WEB
+
+BATCH, BATCHES = 25, 10
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_s2_s4_s6_s9_what_sleeps_comes_back_as_it_was_and_nobodys_wish_is_written_over(batch):
+    rested = woken = 0
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        happened = lived(seed).happened
+        rested, woken = rested + happened["rested"], woken + happened["woken"]
+    # lives in which nothing sleeps would prove nothing
+    assert rested >= BATCH
+    assert woken >= BATCH
+
+
+def test_the_oracle_sees_what_is_lost():
+    life = Life(seed=1)
+    life.truth[WEB].was, life.truth[WEB].asleep = 99, True
+    with pytest.raises(Lost, match="nobody knows any more that it was 99"):
+        life.kept()
