@@ -110,6 +110,10 @@ class Answers(Protocol):
         """Say something to a plan, or to a policy of plans."""
         ...
 
+    def sizes(self) -> list[Plain]:
+        """Return what is recommended of requests and limits, container by container."""
+        ...
+
     def costs(self, asked: Plain) -> Plain:
         """Return what was spent and saved, and how budgets stand."""
         ...

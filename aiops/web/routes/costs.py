@@ -35,6 +35,32 @@ class Costs(Answer):
     oversized: list[dict[str, Any]]
 
 
+class Size(Answer):
+    """One resource of one container: quantities as Kubernetes writes them, null for none and for what is not known."""
+
+    policy: str
+    at: float
+    namespace: str
+    kind: str
+    workload: str
+    container: str
+    resource: str
+    pods: int
+    request: str | None
+    wished: str | None
+    limit: str | None
+    wished_limit: str | None
+    estimate: str | None
+    lower: str | None
+    upper: str | None
+    history_days: float
+    kills: int
+    changes: bool
+    reason: str
+    said: str
+    usd_per_month: float | None
+
+
 def router(answers: Answers) -> APIRouter:
     """Return the routes."""
     routes = Resource("costs")
@@ -43,5 +69,10 @@ def router(answers: Answers) -> APIRouter:
     def costs(days: Days = 30.0, team: Word = "", namespace: Word = "", policy: Word = "") -> Plain:
         """Return what was spent and saved in the last days."""
         return answers.costs({"days": days, "team": team, "namespace": namespace, "policy": policy})
+
+    @routes.get("/sizes", response_model=list[Size])
+    def sizes() -> list[Plain]:
+        """Return what is recommended of requests and limits, the greatest saving first."""
+        return answers.sizes()
 
     return routes
