@@ -17,6 +17,7 @@ from aiops.app.commands import (
     forecast,
     incidents,
     look,
+    models,
     notify,
     people,
     plans,
@@ -46,6 +47,7 @@ app.add_typer(store.app, name="store")
 app.add_typer(audit.app, name="audit")
 app.add_typer(notify.app, name="notify")
 app.add_typer(plans.plans, name="plans")
+app.add_typer(models.models, name="models")
 app.add_typer(plans.failover, name="failover")
 app.add_typer(prices.prices, name="prices")
 app.add_typer(tokens.tokens, name="tokens")

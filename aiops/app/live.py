@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
-from aiops.app import explaining, sizes, viewing
+from aiops.app import explaining, modelling, sizes, viewing
 from aiops.app.asking import Known, names
+from aiops.app.rehearsals import Given
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
@@ -29,6 +30,12 @@ class LiveService(Service):
         super().__init__(built.store, Terms(step_s=settings.step, needed_s=settings.promotion.evidence_for))
         self._built = built
         self._heard = heard
+        history = settings.prometheus
+        self.stage.given = Given(
+            own=settings.policies,
+            prometheus="" if history is None or built.world.virtual else history.url,
+            documents=lambda: {one.key: one.document for one in built.policies.current().scaling},
+        )
 
     def now(self) -> float:
         """Return the time of the last tick, or the present."""
@@ -46,6 +53,16 @@ class LiveService(Service):
         """Return the forecast from which a policy decided last."""
         inputs = self._built.loop.seen.get(policy)
         return None if inputs is None else inputs.forecast
+
+    def models(self) -> dict[str, Any]:
+        """Return what is forecast by which model, and how well."""
+        with self._built.lock:
+            return {"models": modelling.models(self._built.loop.seen, self._built.loop.bank.lineages)}
+
+    def model_order(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Do what a person says to a policy's model; see `modelling.order` for the fields."""
+        with self._built.lock:
+            return modelling.order(self._built.loop.bank.lineages, wish, self.now())
 
     def sizes(self) -> list[dict[str, Any]]:
         """Return what is recommended of requests and limits now."""

@@ -53,6 +53,14 @@ class RemoteService:
         """Return one policy over time."""
         return self._map("GET", "timeline", params={"policy": policy, "hours": hours})
 
+    def models(self) -> dict[str, Any]:
+        """Return what is forecast by which model, and how well."""
+        return self._map("GET", "models")
+
+    def model_order(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Say something to a policy's model."""
+        return self._map("POST", "models/orders", json=wish)
+
     def groups(self) -> list[dict[str, Any]]:
         """Return failover groups with the health of their sites."""
         return self._list("GET", "groups")
@@ -133,6 +141,26 @@ class RemoteService:
         """Return what was spent and saved, and how budgets stand."""
         return self._map("GET", "costs", params={key: one for key, one in asked.items() if one})
 
+    def rehearsals(self) -> dict[str, Any]:
+        """Return what can be rehearsed, and the rehearsals that are kept."""
+        return self._map("GET", "rehearsals")
+
+    def rehearsal(self, rehearsal_id: str) -> dict[str, Any]:
+        """Return one rehearsal with what came of it."""
+        return self._map("GET", f"rehearsals/{rehearsal_id}")
+
+    def rehearse(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Begin a rehearsal."""
+        return self._map("POST", "rehearsals", json=wish)
+
+    def end_rehearsal(self, rehearsal_id: str) -> dict[str, Any]:
+        """Stop a rehearsal."""
+        return self._map("DELETE", f"rehearsals/{rehearsal_id}")
+
+    def report(self, rehearsal_id: str) -> str:
+        """Return the report of a rehearsal, as HTML."""
+        return str(self._map("GET", f"rehearsals/{rehearsal_id}/report")["html"])
+
     def effects(self) -> list[dict[str, Any]]:
         """Return what is to be handed back."""
         return self._list("GET", "effects")
@@ -169,7 +197,7 @@ class RemoteService:
         """Make a token, and return it this once."""
         return self._map("POST", "tokens", json={key: value for key, value in wish.items() if key != "by"})
 
-    def revoke_token(self, token: str, by: str) -> dict[str, Any]:  # noqa: ARG002 -- the daemon knows who calls
+    def revoke_token(self, token: str, by: str) -> dict[str, Any]:
         """Take a token back."""
         return self._map("DELETE", f"tokens/{quote(token, safe='')}")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiops.app import asking, costing, explaining, plan_desk, sizes, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
+from aiops.app.rehearsals import Rehearsals, beside
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
@@ -35,6 +36,7 @@ class Service:
         self.store = store
         self.versions = Versions(store, terms or Terms(), time.time)
         self.access = Tokens(store.access, time.time)
+        self.stage = Rehearsals(beside(store.url))
 
     def now(self) -> float:
         """Return the loop's time: the last tick's, as the record has it."""
@@ -57,6 +59,7 @@ class Service:
             ],
             "incidents": self.open_incidents(),
             "pauses": self.pauses(),
+            "questions": self.questions(),
             "effects": len(self.store.reader.effects()),
         }
 
@@ -131,6 +134,14 @@ class Service:
     def foreseen(self, policy: str) -> Forecast | None:
         """Return what is forecast for a policy now: the record alone does not know it."""
         return None
+
+    def models(self) -> dict[str, Any]:
+        """Return what is forecast by which model: the record alone does not know."""
+        return {"models": []}
+
+    def model_order(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Refuse: models live in a running daemon."""
+        raise InvalidInput(f"{wish.get('do')}: models live in a running daemon; ask it with --server")
 
     def sizes(self) -> list[dict[str, Any]]:
         """Return what is recommended of requests and limits, as it was when something last changed."""
@@ -214,6 +225,28 @@ class Service:
 
     def _known(self, target: str) -> Sequence[Known]:
         return asking.in_record(self.store, target)
+
+    # -- rehearsing --------------------------------------------------------------------------------------
+
+    def rehearsals(self) -> dict[str, Any]:
+        """Return what can be rehearsed, and the rehearsals that are kept, newest first."""
+        return {"offered": self.stage.offered(), "jobs": self.stage.listed()}
+
+    def rehearsal(self, rehearsal_id: str) -> dict[str, Any]:
+        """Return one rehearsal with what came of it."""
+        return self.stage.one(rehearsal_id)
+
+    def rehearse(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Begin a rehearsal; see `Rehearsals.begin` for the fields."""
+        return self.stage.begin(wish)
+
+    def end_rehearsal(self, rehearsal_id: str) -> dict[str, Any]:
+        """Stop a rehearsal that waits or runs."""
+        return self.stage.stop(rehearsal_id)
+
+    def report(self, rehearsal_id: str) -> str:
+        """Return the report of a rehearsal, as HTML."""
+        return self.stage.report(rehearsal_id).read_text(encoding="utf-8")
 
     # -- saying ----------------------------------------------------------------------------------------
 

@@ -38,6 +38,14 @@ class Answers(Protocol):
         """Return one policy over time: curves, wishes, anomalies, actions, and what is forecast."""
         ...
 
+    def models(self) -> Plain:
+        """Return what is forecast by which model, and how well."""
+        ...
+
+    def model_order(self, wish: Plain) -> Plain:
+        """Promote a version of a policy's model, go back to the one before, or ask for a fit."""
+        ...
+
     def groups(self) -> list[Plain]:
         """Return failover groups with the health of their sites as each vantage point sees it."""
         ...
@@ -116,6 +124,26 @@ class Answers(Protocol):
 
     def costs(self, asked: Plain) -> Plain:
         """Return what was spent and saved, and how budgets stand."""
+        ...
+
+    def rehearsals(self) -> Plain:
+        """Return what can be rehearsed, and the rehearsals that are kept, newest first."""
+        ...
+
+    def rehearsal(self, rehearsal_id: str) -> Plain:
+        """Return one rehearsal with what came of it."""
+        ...
+
+    def rehearse(self, wish: Plain) -> Plain:
+        """Begin a rehearsal in the background."""
+        ...
+
+    def end_rehearsal(self, rehearsal_id: str) -> Plain:
+        """Stop a rehearsal that waits or runs."""
+        ...
+
+    def report(self, rehearsal_id: str) -> str:
+        """Return the report of a rehearsal, as HTML."""
         ...
 
     def effects(self) -> list[Plain]:

@@ -39,6 +39,7 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/policies"): Role.VIEWER,
     ("GET", "/api/v1/timeline"): Role.VIEWER,
     ("GET", "/api/v1/groups"): Role.VIEWER,
+    ("GET", "/api/v1/models"): Role.VIEWER,
     ("GET", "/api/v1/actions"): Role.VIEWER,
     ("GET", "/api/v1/effects"): Role.VIEWER,
     ("GET", "/api/v1/findings"): Role.VIEWER,
@@ -59,11 +60,17 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/audit/verify"): Role.OPERATOR,
     # -- rehearsing --------------------------------------------------------------
     ("POST", "/api/v1/whatif"): Role.AUTHOR,
+    ("GET", "/api/v1/rehearsals"): Role.VIEWER,
+    ("GET", "/api/v1/rehearsals/{rehearsal_id}"): Role.VIEWER,
+    ("GET", "/api/v1/rehearsals/{rehearsal_id}/report"): Role.VIEWER,
+    ("POST", "/api/v1/rehearsals"): Role.AUTHOR,
+    ("DELETE", "/api/v1/rehearsals/{rehearsal_id}"): Role.AUTHOR,
     # -- steering ----------------------------------------------------------------
     ("POST", "/api/v1/pauses"): Role.OPERATOR,
     ("DELETE", "/api/v1/pauses/{pause_id}"): Role.OPERATOR,
     ("POST", "/api/v1/approvals/{ask_id}"): Role.OPERATOR,
     ("POST", "/api/v1/orders"): Role.OPERATOR,
+    ("POST", "/api/v1/models/orders"): Role.OPERATOR,
     ("POST", "/api/v1/release"): Role.OPERATOR,
     ("POST", "/api/v1/promotions"): Role.OPERATOR,
     # -- giving access -----------------------------------------------------------

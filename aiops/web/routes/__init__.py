@@ -7,7 +7,21 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from aiops.web.contract import Answers
-from aiops.web.routes import audit, costs, decisions, people, plans, seen, session, status, tokens, versions, views
+from aiops.web.routes import (
+    audit,
+    costs,
+    decisions,
+    models,
+    people,
+    plans,
+    rehearsals,
+    seen,
+    session,
+    status,
+    tokens,
+    versions,
+    views,
+)
 
 ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     status.router,
@@ -15,10 +29,12 @@ ROUTERS: tuple[Callable[[Answers], APIRouter], ...] = (
     seen.router,
     people.router,
     plans.router,
+    models.router,
     versions.router,
     views.router,
     costs.router,
     audit.router,
+    rehearsals.router,
     session.router,
     tokens.router,
 )
