@@ -3,8 +3,8 @@
     python -m benchmarks.sleep_lives [LIVES] [FIRST_SEED]
 
 Each life is a random interleaving of turns of the own pipeline with edits by people (replicas, records, deletion,
-backups, rollbacks), crashes between any two steps, answers that are lost, requests that arrive late, a second process, a
-lost journal, stale looks, clocks that are set and policies that are edited. tests/sleeping_lives.py is the world.
+backups, rollbacks), crashes between any two steps, answers that are lost, requests that arrive late, a second process,
+a lost journal, stale looks, clocks that are set, policies that are edited. tests/sleeping_lives.py is the world.
 """
 
 from __future__ import annotations

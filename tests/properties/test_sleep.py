@@ -1,4 +1,4 @@
-"""What sleeps is never lost, whatever happens: see tests/sleeping_lives.py; `benchmarks/sleep_lives.py` lives 10,000."""
+"""What sleeps is never lost: tests/sleeping_lives.py is the world, `benchmarks/sleep_lives.py` lives 10,000 of them."""
 
 from __future__ import annotations
 

@@ -156,7 +156,8 @@ class Sleep:
 
     object: what is written: the workload, or its ScaledObject. uid: that object and no successor. Values are texts: a
     number of replicas, '' for no annotation, `true` or `false` for suspend. original: what comes back one day, which
-    is not `seen` where somebody woke it meanwhile for a while. mark: the plan's id, which the record names.
+    is not `seen` where somebody woke it meanwhile for a while. mark: the plan's id, which the record names. after: the
+    plan that the record names until then, '' where there is none.
     """
 
     target: TargetRef
@@ -167,6 +168,7 @@ class Sleep:
     original: str
     to: str
     mark: str
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

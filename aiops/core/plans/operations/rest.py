@@ -79,6 +79,9 @@ class _Sleep:
         if self.reached(operation, looked):
             return None
         now = rest(seen, operation.lever)
+        if now.plan != operation.after:
+            other = f"rests by plan {now.plan}" if now.plan else "has lost its record"
+            return Reason.MANUAL_OVERRIDE, f"{seen.ref.kind} {seen.ref} {other} since this was planned"
         if now.value != operation.seen:
             was = shown(operation.lever, operation.seen)
             said = f"{operation.lever.value} is {shown(operation.lever, now.value)}, and was {was} when it was planned"

@@ -354,6 +354,7 @@ class _Turn:
             original=original,
             to=bed.to,
             mark=mark,
+            after=bed.rest.plan,
         )
 
     def _restore(self, original: str, to: str, wish: Wish) -> None:
