@@ -56,6 +56,8 @@ metadata: {name: shop, namespace: shop}
 spec: {amount: 400, period: month, priorities: [{policies: [shop], maxReplicas: 20}]}
 """
 DEMAND = 'sum(rate(http_requests_total{service="shop"}[1m]))'
+PRICED = "perReplica: 50, price: {violatedRequest: 0.001},"
+FORECAST = "  forecast: {history: 14d, season: 1d, quantile: 0.95, leadTime: 60s}\n"
 TERMS = Terms(tested=frozenset())
 
 
@@ -111,6 +113,8 @@ BROKEN = [
     ("enforce-without-tests", [put(BASE, ("dry-run", "enforce"))]),
     ("enforce-without-hpa", [put(BASE, ("dry-run", "enforce"), ("hpa-floor", "replicas"))]),
     ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 1"))]),
+    ("idle-price", [put(BASE, ("perReplica: 50,", PRICED), (FORECAST, ""))]),
+    ("idle-price", [put(BASE, ("perReplica: 50,", PRICED), ("quantile: 0.95", "quantile: slo"), ("99.5%", "99.95%"))]),
     ("single-replica", [put(BASE, ("dry-run", "enforce"), ("minReplicas: 3", "minReplicas: 0"))]),
     ("zero-is-good-news", [put(BASE, ("unit: s", ZERO))]),
     ("shared-by-targets", [CHOSEN]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiops.policy.lint import across, bounds, budgets, conditions, queries, safety, timing, watching
+from aiops.policy.lint import across, bounds, budgets, conditions, prices, queries, safety, timing, watching
 from aiops.policy.lint.rule import QueryRule, Rule, ScalingRule, SetRule, WatchRule
 
 RULES: tuple[Rule, ...] = (
@@ -71,6 +71,12 @@ RULES: tuple[Rule, ...] = (
         why="a signal that nothing uses costs queries, and still holds scale-in while it is absent",
         mend="use it in objective, guardrails or verify, or take it out",
         find=safety.unused_signal,
+    ),
+    ScalingRule(
+        code="idle-price",
+        why="prices of an objective set the served quantile of a forecast, and of nothing else",
+        mend="forecast: {quantile: slo}, and an SLO that leaves room: 99%",
+        find=prices.idle_price,
     ),
     ScalingRule(
         code="short-lead",
