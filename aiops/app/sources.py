@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ def policies_of(
 ) -> FolderPolicySource | MergedPolicySource:
     """Return the policies of the settings; raise InvalidPolicy when the files are no good at first."""
     standing = store.journal.load().effects
-    adopted: Callable[[PolicySet], None] = store.journal.note_policies
+    adopted = _noting(store)
     if resources is None:
         return FolderPolicySource(settings.policies, settings.step, Watching(adopted=adopted, standing=bool(standing)))
     # whoever has all policies as resources has no files
@@ -35,6 +37,18 @@ def policies_of(
         required=settings.custom_resources.enabled is True,
     )
     return MergedPolicySource(files, resources, merging)
+
+
+def _noting(store: Store) -> Callable[[PolicySet], None]:
+    """Return what keeps the documents of a set, and records for the audit which of them are new, changed or gone."""
+    # who wrote a file or an object is known where it was written; here it is known who took it
+    by = f"policies of {socket.gethostname()}"
+
+    def adopted(policies: PolicySet) -> None:
+        store.journal.note_policies(policies)
+        store.audit.note_policies({policy.key: policy.digest for policy in policies.every}, by, time.time())
+
+    return adopted
 
 
 def _stood(store: Store, keys: set[PolicyKey], files: PolicySet) -> Mapping[PolicyKey, Policy]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from aiops.adapters.notify.notices import Notice, NoticeKind, Severity, State
 from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from aiops.adapters.notify.routes import Parcel, Route
 
 TITLE = "[aiops] {% if count == 1 %}{{ notices[0].title }}: {{ notices[0].subject }}{% else %}{{ summary }}{% endif %}"
@@ -24,7 +27,8 @@ TEXT = """\
 {% if one.todo %}  next: {{ one.todo }}
 {% endif %}
 {%- endfor %}
-{%- if lost %}{{ lost }} notices before these could not be told
+{%- if more %}and {{ more }} more: aiops audit list
+{% endif %}{% if lost %}{{ lost }} notices before these could not be told
 {% endif %}"""
 SHOWN = 50
 """Notices of one message that are written out; the rest is counted."""
@@ -37,18 +41,24 @@ def checked(template: str, where: str) -> None:
 
 def render(template: str, values: Mapping[str, Any], where: str) -> str:
     """Return the text of a template; raise ConfigurationError that says where it is wrong."""
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import TemplateError
 
-    # plain text: nothing is escaped, for nothing of it is markup
-    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     try:
-        return made.from_string(template).render(values)
+        return _compiled(template).render(values)
     except TemplateError as err:
         line = getattr(err, "lineno", None)
         raise ConfigurationError(f"{where}{'' if line is None else f', line {line}'}: {err}") from err
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as err:
         raise ConfigurationError(f"{where}: {err!r}") from err
+
+
+@lru_cache(maxsize=128)
+def _compiled(template: str) -> Template:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # plain text: nothing is escaped, for nothing of it is markup
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False).from_string(template)
 
 
 def message(route: Route, parcel: Parcel, lost: int) -> tuple[str, str]:
