@@ -6,19 +6,34 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from aiops.core.model import PriceBook
 from aiops.core.money.currency import usd_per
 from aiops.core.money.pricing import Given
 from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aiops.adapters.prices import Feed, ListFile
     from aiops.adapters.prices.feed import Reader
     from aiops.app.price_settings import PriceSettings
     from aiops.app.settings import Settings
+    from aiops.core.model import Instant, TargetRef
     from aiops.core.money.tariff import Meter
-    from aiops.ports import Source
+    from aiops.ports import Inventory, Prices, Source
+
+
+class LastPrices:
+    """Prices of another, of which the last book is kept for whoever tells of it."""
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+        self.last = PriceBook()
+
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
+        """Return the other's book; see `ports.Prices`."""
+        self.last = self._prices.book(targets, inventory, at)
+        return self.last
 
 
 def given(settings: PriceSettings) -> Given:

@@ -19,6 +19,7 @@ from aiops.app.following import Following
 from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
+from aiops.app.pricing import LastPrices
 from aiops.app.promoted import PromotedPolicySource, Promoting
 from aiops.app.promotion import Gate
 from aiops.app.replay import code_version, platform_version
@@ -221,7 +222,7 @@ def build(settings: Settings) -> Built:
             journal=store.journal,
             lease=world.lease(store.journal.epoch),
             controls=tied.controls(_controls(settings, store, policies), store, policies.current),
-            prices=world.prices,
+            prices=(prices := LastPrices(world.prices)),
             telemetry=metrics,
             clock=MonotonicClock(),
             notifier=notifier(settings.notify, virtual=world.virtual),
@@ -236,6 +237,7 @@ def build(settings: Settings) -> Built:
         raise
     viewer = Viewer(newest=lambda: loop.lookout.outlook, present=world.present, max_age_s=settings.export.max_age)
     _register(settings, metrics, viewer, (loop, tied))
+    _register_prices(metrics, prices, world)
     return Built(
         settings=settings,
         store=store,
@@ -270,6 +272,13 @@ def _rates(settings: Settings) -> Mapping[str, float]:
     """Return USD for one of each currency that the settings give a rate of."""
     rates: Mapping[str, float] = getattr(settings.prices, "rates", {})
     return rates
+
+
+def _register_prices(metrics: LoopMetrics, prices: LastPrices, world: Surroundings) -> None:
+    """Let /metrics tell of what prices are known, and how old."""
+    from aiops.adapters.metrics import PriceCollector
+
+    metrics.registry.register(PriceCollector(lambda: prices.last, world.present))
 
 
 def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:

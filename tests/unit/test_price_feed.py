@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from aiops.adapters.metrics import PriceCollector
 from aiops.adapters.prices import Feed, FeedOptions, ListFile, Terms, unread
+from aiops.app.pricing import LastPrices
 from aiops.core.model import PriceGap
 from aiops.core.money.pricing import Given
 from aiops.errors import ConfigurationError, SourceUnavailable
@@ -123,3 +125,35 @@ def test_without_anything_named_only_what_is_given_is_known():
     assert made.nodes == {}
     other = replace(TARGET, name="other")
     assert prices.book((other,), SEEN, AT).replicas[other.key].gap is PriceGap.NO_FEED
+
+
+# -- told to Prometheus ------------------------------------------------------------------------------------------
+
+
+def scraped(book, present: float) -> dict[tuple[str, ...], float]:
+    collector = PriceCollector(lambda: book, lambda: present)
+    samples = (sample for family in collector.collect() for sample in family.samples)
+    return {(one.name.removeprefix("aiops_prices_"), *one.labels.values()): one.value for one in samples}
+
+
+def test_metrics_say_what_is_known_how_old_and_why_not():
+    meter = Meter()
+    _, prices = feed(meter)
+    prices.look()
+    other = replace(TARGET, name="other")
+    book = prices.book((TARGET, other), SEEN, AT)
+    assert scraped(book, AT + 90.0) == {
+        ("known", "replica"): 1.0,
+        ("known", "node"): 1.0,
+        ("unknown", "replica", "no_requests"): 1.0,
+        ("age_seconds", "replica"): 90.0,
+        ("age_seconds", "node"): 90.0,
+    }
+
+
+def test_the_last_book_is_kept_for_who_tells_of_it():
+    _, prices = feed(Meter())
+    kept = LastPrices(prices)
+    assert scraped(kept.last, AT) == {("known", "replica"): 0.0, ("known", "node"): 0.0}
+    book = kept.book(TARGETS, SEEN, AT)
+    assert kept.last is book

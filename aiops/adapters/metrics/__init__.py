@@ -5,6 +5,7 @@ from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
 from aiops.adapters.metrics.incidents import IncidentCollector
 from aiops.adapters.metrics.models import ModelCollector
 from aiops.adapters.metrics.outlook import OutlookCollector
+from aiops.adapters.metrics.prices import PriceCollector
 from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.server import TelemetryServer
 
@@ -17,5 +18,6 @@ __all__ = [
     "ModelCollector",
     "Naming",
     "OutlookCollector",
+    "PriceCollector",
     "TelemetryServer",
 ]
