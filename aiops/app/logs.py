@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
+from aiops.app.redaction import RedactingFormatter, Redaction
 from aiops.app.settings import LogSettings
 
 
-def configure(settings: LogSettings) -> None:
-    """Send everything that is logged through structlog to standard error."""
+def configure(settings: LogSettings, secrets: Iterable[str] = ()) -> None:
+    """Send everything that is logged through structlog to standard error, without secrets."""
     import structlog
 
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
@@ -30,7 +31,7 @@ def configure(settings: LogSettings) -> None:
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(RedactingFormatter(formatter, Redaction(secrets)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

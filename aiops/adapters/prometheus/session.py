@@ -17,6 +17,7 @@ from aiops.errors import SourceUnavailable, let_go
 
 RETRIED = (429, 500, 502, 503, 504)
 _CHUNK = 65_536
+_EVERYBODY_S = ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
 _SHOWN = 200
 
 _MEANINGS = {
@@ -115,9 +116,9 @@ class BoundedSession(requests.Session):
         body = self._body(response, deadline)
         if status in RETRIED:
             meaning = _MEANINGS.get(status, "fails")
-            raise _TryAgain(f"{options.url} {meaning} ({status}{_said(body)})", _retry_after_s(response))
+            raise _TryAgain(f"{options.url} {meaning} ({status}{_said(response, body)})", _retry_after_s(response))
         if status in _MEANINGS:
-            raise SourceUnavailable(f"{options.url} {_MEANINGS[status]} ({status}{_said(body)})")
+            raise SourceUnavailable(f"{options.url} {_MEANINGS[status]} ({status}{_said(response, body)})")
         if "json" not in response.headers.get("Content-Type", ""):
             kind = response.headers.get("Content-Type", "nothing")
             raise SourceUnavailable(f"{options.url} answers {kind}, not JSON: is that a Prometheus?")
@@ -126,7 +127,7 @@ class BoundedSession(requests.Session):
         except orjson.JSONDecodeError as err:
             raise _TryAgain(f"{options.url}: the answer is cut off or no JSON") from err
         if not isinstance(document, dict) or document.get("status") != "success":
-            raise SourceUnavailable(f"{options.url} refuses the query ({status}{_said(body)})")
+            raise SourceUnavailable(f"{options.url} refuses the query ({status}{_said(response, body)})")
         self._local.notes = tuple(str(one) for one in document.get("warnings") or ())
         response.json = lambda **_: document  # type: ignore[method-assign]  # parsed once, by the faster parser
 
@@ -175,14 +176,22 @@ def _retry_after_s(response: requests.Response) -> float:
     return float(text) if text.isdecimal() else 0.0
 
 
-def _said(body: bytes) -> str:
-    """Return the error's own words, shortened."""
+def _said(response: requests.Response, body: bytes) -> str:
+    """Return the error's own words, shortened, without what was sent to it: a proxy may quote its headers (S10)."""
     try:
         document = orjson.loads(body)
         text = str(document.get("error", "")) if isinstance(document, dict) else ""
     except orjson.JSONDecodeError:
         text = ""
+    for secret in _secrets(response):
+        text = text.replace(secret, "[secret]")
     return f": {text[:_SHOWN]}" if text else ""
+
+
+def _secrets(response: requests.Response) -> list[str]:
+    """Return what was sent in headers that are not every client's, the longest first."""
+    sent = [str(value) for name, value in response.request.headers.items() if name.lower() not in _EVERYBODY_S]
+    return sorted({part for value in sent for part in (value, value.partition(" ")[2]) if part}, key=len, reverse=True)
 
 
 def _cause(err: BaseException) -> str:

@@ -34,6 +34,7 @@ def run(
     """Run the daemon in the foreground. Ctrl-C stops it in stages, a second one at once."""
     from aiops.app.daemon import Daemon
     from aiops.app.logs import configure
+    from aiops.app.redaction import secrets_of
     from aiops.app.wiring import build
 
     flags: dict[str, Any] = {}
@@ -50,7 +51,7 @@ def run(
     settings = SESSION.settings(flags)
     if SESSION.verbose:
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
-    configure(settings.log)
+    configure(settings.log, secrets_of(settings))
     code = Daemon(build(settings), ticks=ticks).run()
     if code:
         sys.exit(code)
