@@ -176,7 +176,7 @@ class Rehearsals:
                 self._write(job)
             try:
                 self._do(job)
-            except Exception as err:
+            except Exception as err:  # whatever it is, the next one gets its turn
                 _LOG.exception("rehearsal_failed", extra={"id": job["id"]})
                 with self._lock:
                     self._end(job, "failed", f"a bug: {err}")
@@ -191,12 +191,11 @@ class Rehearsals:
             )
         timer = threading.Timer(self.most_s, child.kill)
         timer.start()
-        try:
+        with child:
             last = self._follow(job, child.stdout)
             code = child.wait()
-        finally:
-            late = timer.finished.is_set()
-            timer.cancel()
+        late = timer.finished.is_set()
+        timer.cancel()
         with self._lock:
             self._running = None
             if job["state"] in OVER:

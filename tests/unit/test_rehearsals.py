@@ -1,0 +1,113 @@
+"""Rehearsals in the background: what may be asked for, how many, and what is kept of them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from aiops.app.rehearsals import DAYS, KEPT, MOST_WAITING, Given, Rehearsals
+from aiops.errors import InvalidInput, NotFound
+
+
+@pytest.fixture
+def stage(tmp_path):
+    made = Rehearsals(tmp_path / "rehearsals", Given(prometheus="http://127.0.0.1:1", documents=lambda: {"P": "{}"}))
+    yield made
+    made.close()
+
+
+def kept(stage, number, state="done"):
+    stage.folder.mkdir(exist_ok=True)
+    name = f"01{number:024d}"
+    job = {"id": name, "kind": "simulation", "name": "flash-crowd", "seed": 1, "by": "ann", "at": float(number)}
+    job |= {"state": state, "done": 1, "total": 1, "ended_at": 2.0, "error": "", "about": "", "rows": [["aiops"]]}
+    (stage.folder / f"{name}.json").write_text(json.dumps(job))
+    (stage.folder / f"{name}.html").write_text("a report")
+    return name
+
+
+def until(stage, name, *states):
+    ends = time.monotonic() + 50.0
+    while (job := stage.one(name))["state"] not in states:
+        assert time.monotonic() < ends, job
+        time.sleep(0.05)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"scenario": "../../etc/passwd"}, "is not shipped"),
+        ({"scenario": "flash-crowd", "policies": "/etc"}, "policies: '/etc' is not one of shipped"),
+        ({"scenario": "flash-crowd", "seed": -1}, "no whole number"),
+        ({"scenario": "flash-crowd", "seed": 2**31}, "no whole number"),
+        ({"backtest": "Q"}, "cannot be; there are P"),
+        ({"backtest": "P", "days": 400}, "is not one of 1, 3, 7, 14"),
+        ({}, "scenario: None is not shipped"),
+    ],
+)
+def test_what_is_not_offered_cannot_be_asked_for(stage, wish, said):
+    with pytest.raises(InvalidInput, match=said.replace("(", r"\(")):
+        stage.begin(wish)
+    assert stage.listed() == []
+
+
+def test_what_can_be_asked_for_is_what_ships_and_what_is_in_force(stage, tmp_path):
+    offered = stage.offered()
+    assert {"flash-crowd", "grey-drawn"} <= set(offered["scenarios"])
+    assert (offered["policies"], offered["backtests"], offered["days"]) == (["shipped"], ["P"], [*DAYS])
+    assert Rehearsals(tmp_path, Given(documents=lambda: {"P": "{}"})).offered()["backtests"] == []
+
+
+def test_a_few_may_wait_and_no_more_and_each_can_be_stopped(stage):
+    begun = [stage.begin({"scenario": "flash-crowd", "seed": n, "by": "ann"})["id"] for n in range(MOST_WAITING)]
+    with pytest.raises(InvalidInput, match="wait or run already"):
+        stage.begin({"scenario": "flash-crowd"})
+    for name in begun:
+        assert stage.stop(name)["state"] == "stopped"
+    assert {one["state"] for one in stage.listed()} == {"stopped"}
+    with pytest.raises(InvalidInput, match="is over"):
+        stage.stop(begun[0])
+    with pytest.raises(NotFound):
+        stage.stop("NOPE")
+
+
+@pytest.mark.slow
+def test_a_rehearsal_that_fails_says_why(stage):
+    job = stage.begin({"backtest": "P", "by": "ann"})
+    found = until(stage, job["id"], "failed")
+    assert found["error"]
+    assert found["rows"] is None
+
+
+def test_one_that_takes_too_long_is_ended(tmp_path):
+    stage = Rehearsals(tmp_path / "rehearsals", most_s=0.2)
+    job = stage.begin({"scenario": "flash-crowd"})
+    assert "took longer" in until(stage, job["id"], "failed")["error"]
+    stage.close()
+
+
+def test_what_is_kept_outlives_the_daemon_and_the_oldest_goes_first(tmp_path):
+    stage = Rehearsals(tmp_path / "rehearsals")
+    names = [kept(stage, number) for number in range(KEPT)]
+    unfinished = kept(stage, KEPT + 1, state="running")
+    (stage.folder / "broken.json").write_text("{")
+    listed = stage.listed()
+    assert [one["id"] for one in listed] == [unfinished, *reversed(names)]
+    assert (listed[0]["state"], listed[0]["error"]) == ("stopped", "the daemon ended")
+    assert stage.one(names[0])["rows"] == [["aiops"]]
+    assert stage.report(names[0]).read_text() == "a report"
+    stage.stop(stage.begin({"scenario": "flash-crowd"})["id"])
+    stage.begin({"scenario": "flash-crowd"})
+    assert len(stage.listed()) == KEPT
+    assert not (stage.folder / f"{names[0]}.html").exists()
+    with pytest.raises(NotFound):
+        stage.report(names[0])
+    stage.close()
+
+
+def test_what_a_job_holds_for_its_process_is_told_to_nobody(stage):
+    job = stage.begin({"backtest": "P", "by": "ann"})
+    assert not {"prometheus", "document", "report"} & set(stage.one(job["id"]))
