@@ -127,25 +127,6 @@ PATHS = [
     "promotions", "plans", "policies", "audit", "tokens", "session", "costs", "why?target=shop/checkout",
     "openapi.json",
 ]  # fmt: skip
-    "status",
-    "decisions",
-    "actions",
-    "effects",
-    "findings",
-    "incidents",
-    "alerts",
-    "pauses",
-    "approvals",
-    "promotions",
-    "plans",
-    "policies",
-    "audit",
-    "tokens",
-    "session",
-    "costs",
-    "why?target=shop/checkout",
-    "openapi.json",
-]
 
 
 @pytest.mark.slow
