@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from aiops.core.model import Instant
+
+DAY_S = 86_400.0
 
 
 class Delay(Protocol):
@@ -29,14 +31,44 @@ class Delay(Protocol):
 class Tenant(Protocol):
     """A service's pods."""
 
+    def reclaimed(self, node: int, now: Instant) -> None:
+        """Lose every pod of a node that is gone, and start new ones in their place."""
+        ...
+
     def placed(self, created_at: Instant, node: int, at: Instant) -> None:
         """Take the place on a node that the pod made at `created_at` gets at `at`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """How a provider takes nodes back: in waves, `waves_per_hour` of them, each of which takes a node by chance.
+
+    together_ratio: that chance. So reclaims are correlated: a node is reclaimed waves_per_hour * together_ratio times
+    an hour, and others with it.
+    """
+
+    waves_per_hour: float
+    together_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotStorm:
+    """A share of a pool's nodes is reclaimed at once, and no node is to be had until `end`."""
+
+    start: Instant
+    end: Instant
+    share_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodePoolSpec:
-    """What a pool is. empty_for_s: how long a node stays without pods before it is given back, down to `least`."""
+    """What a pool is. empty_for_s: how long a node stays without pods before it is given back, down to `least`.
+
+    first: nodes that are there when the run begins. spread: pods go to the emptiest node, as kube-scheduler scores by
+    default, in place of the fullest. price: factor on `usd_per_hour` by the second of the day (UTC), as (second,
+    factor), each until the next. spot: None on demand.
+    """
 
     name: str
     pods_per_node: int
@@ -45,16 +77,34 @@ class NodePoolSpec:
     provisioning: Delay
     usd_per_hour: float
     empty_for_s: float
+    first: int = 0
+    spread: bool = False
+    price: tuple[tuple[float, float], ...] = ()
+    spot: Spot | None = None
+    storms: tuple[SpotStorm, ...] = ()
+
+    def usd_at(self, at: Instant) -> float:
+        """Return what a node costs an hour at an instant."""
+        factor, second = 1.0, at % DAY_S
+        if self.price:
+            factor = next((one for since, one in reversed(self.price) if since <= second), self.price[-1][1])
+        return self.usd_per_hour * factor
 
 
 @dataclass(slots=True)
 class Node:
-    """One node. ready_at: when pods can be placed. empty_since: infinite while it has pods."""
+    """One node. ready_at: when pods can be placed. empty_since: infinite while it has pods.
+
+    cordoned: it takes no pods; notes: its annotations. version: moves with every write.
+    """
 
     created_at: Instant
     ready_at: Instant
     empty_since: Instant
     pods: int = 0
+    cordoned: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
+    version: int = 1
 
 
 class NodePool:
@@ -68,13 +118,21 @@ class NodePool:
         self._made = 0
         self._at = -math.inf
         self._waiting: deque[tuple[Tenant, Instant]] = deque()
-        for _ in range(spec.least):
+        self._tenants: list[Tenant] = []
+        self.reclaimed = 0
+        self._dry_until = -math.inf
+        self._storms = sorted(spec.storms, key=lambda one: one.start)
+        for _ in range(max(spec.least, spec.first)):
             self._add(-math.inf, -math.inf)
 
     @property
     def pending(self) -> int:
         """Return how many pods wait for room."""
         return len(self._waiting)
+
+    def host(self, pods: Tenant) -> None:
+        """Know a service whose pods live here."""
+        self._tenants.append(pods)
 
     def first_home(self) -> int:
         """Return a node for a pod that is there when the run begins; nodes are there for it as far as the pool goes."""
@@ -87,9 +145,13 @@ class NodePool:
         return node
 
     def room(self, now: Instant) -> int | None:
-        """Take a place on the fullest node that has room, and return which; None when none has."""
-        size = self.spec.pods_per_node
-        open_nodes = [(-one.pods, name) for name, one in self.nodes.items() if one.ready_at <= now and one.pods < size]
+        """Take a place on the fullest node that has room, or the emptiest, and return which; None when none has."""
+        size, sign = self.spec.pods_per_node, 1 if self.spec.spread else -1
+        open_nodes = [
+            (sign * one.pods, name)
+            for name, one in self.nodes.items()
+            if one.ready_at <= now and one.pods < size and not one.cordoned
+        ]
         if not open_nodes:
             return None
         _, name = min(open_nodes)
@@ -124,6 +186,8 @@ class NodePool:
         size = self.spec.pods_per_node
         coming = sum(size for one in self.nodes.values() if one.ready_at > now)
         wanted = math.ceil((len(self._waiting) - coming) / size)
+        if now < self._dry_until:
+            return
         for _ in range(min(wanted, self.spec.most - len(self.nodes))):
             self._add(now, now + self.spec.provisioning.draw(self._dice, 1)[0])
 
@@ -135,6 +199,7 @@ class NodePool:
     def advance(self, start: Instant, end: Instant) -> float:
         """Let time go by: place, ask, give empty nodes back; return the node seconds that are billed for it."""
         self._at = start
+        self._take_back(start, end)
         if self._waiting:
             self._place(start)
             self.settle(end)
@@ -146,6 +211,28 @@ class NodePool:
         billed += sum(end - max(start, one.created_at) for one in self.nodes.values())
         self.node_s += billed
         return billed
+
+    def _take_back(self, start: Instant, end: Instant) -> None:
+        """Let the provider take nodes back: by waves, and by the storms that begin now."""
+        spot = self.spec.spot
+        begun = [one for one in self._storms if one.start < end]
+        self._dry_until = max([self._dry_until, *(one.end for one in begun)])
+        chances = [one.share_ratio for one in begun]
+        self._storms = [one for one in self._storms if one.start >= end]
+        if spot is not None:
+            waves = int(self._dice.poisson(spot.waves_per_hour * (end - start) / 3600.0))
+            chances += [spot.together_ratio] * waves
+        for chance in chances:
+            hit = [name for name in self.nodes if self._dice.random() < chance]
+            for name in hit:
+                self._lose(name, start)
+
+    def _lose(self, name: int, now: Instant) -> None:
+        self.reclaimed += 1
+        self.nodes[name].cordoned = True
+        for pods in self._tenants:
+            pods.reclaimed(name, now)
+        del self.nodes[name]
 
     def _place(self, at: Instant) -> None:
         while self._waiting:

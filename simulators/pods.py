@@ -56,12 +56,16 @@ class Slower:
 
 
 class Pod(NamedTuple):
-    """One pod that has a place. speed_ratio: of a standard pod's. node: where in the pool, 0 without one."""
+    """One pod that has a place. speed_ratio: of a standard pod's. node: where in the pool, 0 without one.
+
+    number: tells it from all others of its service.
+    """
 
     ready_at: Instant
     created_at: Instant
     speed_ratio: float = 1.0
     node: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,12 @@ class Pods:
         self.pending = 0
         self.resized: list[int] = []
         self.startup_s: deque[float] = deque((self._draw() for _ in range(count)), maxlen=STARTUPS_KEPT)
-        self._ready = [Pod(-math.inf, -math.inf, self._speed(), self._first_home()) for _ in range(count)]
+        self._made = 0
+        if pool is not None:
+            pool.host(self)
+        self._ready = [
+            Pod(-math.inf, -math.inf, self._speed(), self._first_home(), self._number()) for _ in range(count)
+        ]
         self.ready = count
         self._speeds = sum(pod.speed_ratio for pod in self._ready)
         self.version = 1
@@ -142,6 +151,35 @@ class Pods:
         self.resize(whole, now)
         del self.resized[changes:]
 
+    @property
+    def placed_pods(self) -> tuple[tuple[Pod, bool], ...]:
+        """Return the pods that have a place, and whether each is ready."""
+        return (*((pod, True) for pod in self._ready), *((pod, False) for pod in self._starting))
+
+    def evict(self, number: int, now: Instant) -> bool:
+        """Lose one pod, and start a new one in its place; return whether there was such a pod."""
+        return self._replace([pod for pod, _ in self.placed_pods if pod.number == number], now)
+
+    def reclaimed(self, node: int, now: Instant) -> None:
+        """Lose every pod of a node that is gone, and start new ones in their place."""
+        self._replace([pod for pod, _ in self.placed_pods if pod.node == node], now)
+
+    def _replace(self, lost: list[Pod], now: Instant) -> bool:
+        whole, changes = self.count, len(self.resized)
+        for pod in lost:
+            if pod in self._starting:
+                self._starting.remove(pod)
+                self._leave(pod, now)
+            else:
+                self._ready.remove(pod)
+                self.ready -= 1
+                self._retire(pod, now)
+        heapq.heapify(self._starting)
+        if lost:
+            self.resize(whole, now)
+            del self.resized[changes:]
+        return bool(lost)
+
     def settle(self, now: Instant) -> None:
         """Let everything become ready whose time has come; at the end of time, warm as well."""
         if self._pool is not None and self.pending:
@@ -168,7 +206,8 @@ class Pods:
             self._start(now, node or 0, now)
 
     def _start(self, created_at: Instant, node: int, at: Instant) -> None:
-        heapq.heappush(self._starting, Pod(at + self._draw(), created_at, self._speed(), node))
+        ready_at = at + self._draw()
+        heapq.heappush(self._starting, Pod(ready_at, created_at, self._speed(), node, self._number()))
         self.version += 1
 
     def _delete(self, count: int, now: Instant) -> None:
@@ -194,6 +233,10 @@ class Pods:
     def _leave(self, pod: Pod, now: Instant) -> None:
         if self._pool is not None:
             self._pool.leave(pod.node, now)
+
+    def _number(self) -> int:
+        self._made += 1
+        return self._made
 
     def _first_home(self) -> int:
         return 0 if self._pool is None else self._pool.first_home()

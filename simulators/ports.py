@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,13 +34,14 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
-from aiops.core.money.prices import flat
+from aiops.core.money.prices import flat, judged
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import ControlsReading, Inventory, Matrix, Observation
 from simulators.autoscalers.hpa import HpaController
 from simulators.exports import NotOnTheMenu, Plan, plan
 from simulators.faults import GapAnswer
+from simulators.objects import SimObjects, Stored, noted
 from simulators.world import Service, World
 
 _NO_SERIES = SeriesIndex(keys=(), labels=())
@@ -149,15 +150,6 @@ def _index(query: WatchQuery, how: Plan, services: Sequence[Service]) -> SeriesI
     return SeriesIndex(keys=keys, labels=tuple({**names, **one} for one in labels))
 
 
-@dataclass(slots=True)
-class _Object:
-    """A Kubernetes object of the world: its version moves with every write."""
-
-    uid: str
-    version: int = 1
-    annotations: dict[str, str] = field(default_factory=dict)
-
-
 class NoObjects:
     """The part of ports.Cluster that plans use, where there is nothing that a plan could change."""
 
@@ -177,15 +169,24 @@ class NoObjects:
         )
 
 
-class SimCluster(NoObjects):
+class SimCluster:
     """The world's API server: reads, and merge patches with the preconditions that the real one has."""
 
     def __init__(self, world: World, hpas: Mapping[str, HpaController] | None = None) -> None:
         self._world = world
         self._hpas = dict(hpas or {})
-        self._deployments = {key: _Object(uid=f"uid-{key}") for key in world.services}
-        self._floors = {key: _Object(uid=f"uid-hpa-{key}") for key in self._hpas}
+        self._deployments = {key: Stored(uid=f"uid-{key}") for key in world.services}
+        self._floors = {key: Stored(uid=f"uid-hpa-{key}") for key in self._hpas}
         self._seen: dict[str, tuple[tuple[int, int, int], Workload]] = {}
+        self._objects = SimObjects(world, self._deployments, self._hpas)
+
+    def look(self, wanted: Wanted, at: Instant) -> Looked:
+        """Return the objects that plans look at."""
+        return self._objects.look(wanted, at)
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Apply one request of a plan, or refuse it as the API would."""
+        return self._objects.perform(errand, step, at)
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return the targets that exist in the world."""
@@ -239,7 +240,7 @@ class SimCluster(NoObjects):
         spec = step.body.get("spec", {})
         if is_hpa:
             self._hpas[key].floor = int(spec["minReplicas"])
-            _annotate(one, step.body.get("metadata", {}).get("annotations", {}))
+            noted(one.annotations, step.body.get("metadata", {}).get("annotations", {}))
         else:
             self._world.services[key].sim.pods.resize(int(spec["replicas"]), at)
         one.version += 1
@@ -258,14 +259,6 @@ class SimCluster(NoObjects):
 
     def announce(self, target: TargetRef, reason: str, message: str, action_id: str, at: Instant) -> None:
         """Keep no Events."""
-
-
-def _annotate(one: _Object, notes: Mapping[str, str | None]) -> None:
-    for name, value in notes.items():
-        if value is None:
-            one.annotations.pop(name, None)
-        else:
-            one.annotations[name] = value
 
 
 def _refused(action: Action, at: Instant, code: int, message: str) -> StepResult:
@@ -301,7 +294,12 @@ class SimPrices:
         services = self._world.services
         priced = {ref.key: services.get(f"{ref.namespace}/{ref.name}") for ref in targets}
         known = {key: service.spec.usd_per_hour for key, service in priced.items() if service is not None}
-        return flat(known, at, "scenario")
+        nodes = {
+            f"default/{pool.spec.name}-{name}": judged(pool.spec.usd_at(at), "scenario", at)
+            for pool in self._world.pools.values()
+            for name in pool.nodes
+        }
+        return replace(flat(known, at, "scenario"), nodes=nodes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ def page(scenario: Scenario, policies: PolicySet, result: Result) -> str:
         extras={
             "retried": any(one.retried for one in result.scorecard.scores),
             "nodes": any(one.node_hours for one in result.scorecard.scores),
+            "money": any(one.slo_usd for one in result.scorecard.scores),
+            "schedule": any(one.name == "schedule" for one in result.scorecard.scores),
         },
         targets=targets,
         stories=[(_clock(at), story) for at, story in result.stories[:MOST_STORIES]],

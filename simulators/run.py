@@ -13,6 +13,7 @@ from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
 from aiops.ports import Journal
 from simulators.autoscalers.hpa import HpaController
 from simulators.baselines import run_hpa, run_static, sync
+from simulators.money import oracle, run_schedule
 from simulators.ports import (
     FixedPolicies,
     NoTelemetry,
@@ -98,10 +99,14 @@ def simulate(scenario: Scenario, policies: PolicySet, journal: Journal, how: Reh
         if tick is None or tick.at != rig.world.now:
             raise RuntimeError(f"the loop did not turn: {rig.loop.held}")
         seen.note(tick, rig.world)
+        if policies.plans:
+            seen.follow(tick, rig.world)
         how.watch(tick, rig.world)
         how.progress()
-    targets = tuple(dict.fromkeys(str(policy.target) for policy in policies.scaling))
-    scores = [score("aiops", rig.world, seen.deltas, targets)]
+    targets = targets_of(policies, rig.world)
+    price = scenario.spec.violation_price
+    changes = _changes(rig.world, targets) if policies.plans else seen.deltas
+    scores = [score("aiops", rig.world, changes, targets, price)]
     if how.baselines:
         scores += _baselines(scenario, policies, how, targets)
     card = Scorecard(
@@ -117,12 +122,27 @@ def simulate(scenario: Scenario, policies: PolicySet, journal: Journal, how: Reh
 
 
 def _baselines(scenario: Scenario, policies: PolicySet, how: Rehearsal, targets: tuple[str, ...]) -> list[Score]:
+    """Return how others fared in the very same world; those about money where the scenario is about money."""
+    priced = scenario.spec.violation_price > 0.0
+    runs = [("static-peak", run_static), ("hpa", run_hpa)]
+    if scenario.spec.office is not None:
+        runs.append(("schedule", run_schedule))
     scores = []
-    for name, run in (("static-peak", run_static), ("hpa", run_hpa)):
+    for name, run in runs:
         world = run(scenario, policies, how.seed, how.progress)
-        changes = [delta for key in targets if key in world.services for delta in world.services[key].sim.pods.resized]
-        scores.append(score(name, world, changes, targets))
-    return scores
+        scores.append(score(name, world, _changes(world, targets), targets, scenario.spec.violation_price))
+    return [*scores, oracle(scenario, how.seed, targets)] if priced else scores
+
+
+def _changes(world: World, targets: tuple[str, ...]) -> list[int]:
+    return [delta for key in targets if key in world.services for delta in world.services[key].sim.pods.resized]
+
+
+def targets_of(policies: PolicySet, world: World) -> tuple[str, ...]:
+    """Return the services that count: the targets of ScalingPolicies; all of them where policies make plans."""
+    if policies.plans:
+        return tuple(world.services)
+    return tuple(dict.fromkeys(str(policy.target) for policy in policies.scaling))
 
 
 def _around(service: Service, step_s: float) -> list[tuple[str, float]]:
@@ -169,5 +189,29 @@ class _Seen:
                 curve.setdefault(name, []).append(float("nan") if value is None else float(value))
             if decision.changed:
                 self.stories.append((tick.at, f"{decision.target} {decision.story}"))
+        self._acted(tick)
+
+    def follow(self, tick: Tick, world: World) -> None:
+        """Take in what policies of plans said, and the services that no ScalingPolicy steers."""
+        for decision in tick.decisions:
+            if decision.judgement is not None and decision.changed:
+                self.stories.append((tick.at, f"{decision.policy} {decision.story}"))
+        for key, service in world.services.items():
+            curve, last = self.curves.setdefault(key, {}), service.last
+            if last is None or curve.get("at", [0.0])[-1] == tick.at:
+                continue
+            for name, value in (
+                *_around(service, world.step_s),
+                ("at", tick.at),
+                ("offered", last.offered / world.step_s),
+                ("ahead", float("nan")),
+                ("capacity", last.ready * service.spec.capacity_rps),
+                ("replicas", float(last.replicas)),
+                ("latency", last.p95_s),
+                ("usd", service.account.usd),
+            ):
+                curve.setdefault(name, []).append(value)
+
+    def _acted(self, tick: Tick) -> None:
         for action in tick.actions:
             self.changes.append((tick.at, str(action.target), action.change.before, action.change.after))

@@ -21,7 +21,7 @@ from simulators.chance import Chance
 from simulators.faults import BadRelease, Fault, PodLoss, ScrapeGap
 from simulators.load import Burst, CalledLoad, Load, Noise, NoLoad, Profile, ShapedLoad, TracedLoad, read_trace
 from simulators.mesh import callers_first
-from simulators.nodes import NodePool, NodePoolSpec
+from simulators.nodes import NodePool, NodePoolSpec, Spot, SpotStorm
 from simulators.pods import Slower, Startup, WarmUp
 from simulators.retries import RetrySpec
 from simulators.schema import (
@@ -62,7 +62,7 @@ class Scenario:
     def world(self, seed: int | None = None) -> tuple[World, dict[str, HpaController]]:
         """Return a fresh world and the HPAs in it, by `namespace/name`; the same seed makes the same world."""
         spec, chance = self.spec, Chance(self.spec.seed if seed is None else seed)
-        pools = {one.name: NodePool(_pool(one), chance.stream("nodes", one.name)) for one in spec.pools}
+        pools = {one.name: NodePool(_pool(one, self.start), chance.stream("nodes", one.name)) for one in spec.pools}
         faults = [_fault(one, self.start) for one in spec.faults]
         callers = self._callers(chance)
         services = []
@@ -169,6 +169,8 @@ def _contradictions(spec: ScenarioSpec) -> Iterator[tuple[_Place, str]]:
     for number, pool in enumerate(spec.pools):
         if pool.min_nodes > pool.max_nodes:
             yield ("pools", number, "minNodes"), "more than maxNodes"
+        if pool.first_nodes is not None and pool.first_nodes > pool.max_nodes:
+            yield ("pools", number, "firstNodes"), "more than maxNodes"
         needed = sum(entry.replicas for entry in spec.services if entry.pool == pool.name)
         if needed > pool.max_nodes * pool.pods_per_node:
             room = pool.max_nodes * pool.pods_per_node
@@ -208,7 +210,7 @@ def _misfits(spec: ScenarioSpec, place: _Place, entry: ServiceEntry) -> Iterator
         yield (*place, "startup", "p95"), "less than the median"
 
 
-def _pool(one: PoolSpec) -> NodePoolSpec:
+def _pool(one: PoolSpec, start: Instant) -> NodePoolSpec:
     return NodePoolSpec(
         name=one.name,
         pods_per_node=one.pods_per_node,
@@ -217,6 +219,16 @@ def _pool(one: PoolSpec) -> NodePoolSpec:
         provisioning=Startup(median_s=one.provisioning.median, p95_s=one.provisioning.p95),
         usd_per_hour=one.price,
         empty_for_s=one.empty_for,
+        first=one.first_nodes or 0,
+        spread=one.spread,
+        price=_knots(one.price_day) if one.price_day else (),
+        spot=None
+        if one.spot is None
+        else Spot(waves_per_hour=one.spot.waves_per_hour, together_ratio=one.spot.together),
+        storms=tuple(
+            SpotStorm(start=start + storm.at, end=start + storm.at + storm.hold, share_ratio=storm.share)
+            for storm in one.storms
+        ),
     )
 
 

@@ -80,6 +80,30 @@ class ProvisioningSpec(Spec):
     p95: Duration = Field(150.0, gt=0)
 
 
+class SpotSpec(Spec):
+    """Nodes that the provider takes back, in waves: each wave takes each node by chance."""
+
+    waves_per_hour: float = Field(gt=0, description="how often, by chance (Poisson)")
+    together: Ratio = Field(0.3, gt=0, description="chance of each node in a wave, so that reclaims are correlated")
+
+
+class StormSpec(Spec):
+    """A share of the nodes is taken back at once, and none is to be had for a while."""
+
+    at: Duration
+    hold: Duration = Field(1800.0, description="how long no node is to be had")
+    share: Ratio = Field(0.8, gt=0)
+
+
+class OfficeSpec(Spec):
+    """When people work: what a schedule such as kube-downscaler's goes by, in UTC."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("mon", "tue", "wed", "thu", "fri")
+    from_: str = Field("07:00", alias="from", description="HH:MM")
+    to: str = Field("19:00", description="HH:MM")
+    floor: int = Field(0, ge=0, description="replicas outside of that")
+
+
 class PoolSpec(Spec):
     """Nodes that services share: a node is asked for when a pod finds no room, and given back when it stays empty."""
 
@@ -87,9 +111,14 @@ class PoolSpec(Spec):
     pods_per_node: int = Field(ge=1, description="room for pods on one node")
     max_nodes: int = Field(ge=1)
     min_nodes: int = Field(1, ge=0)
+    first_nodes: int | None = Field(None, ge=0, description="there when it begins; none: minNodes, and what pods need")
     provisioning: ProvisioningSpec = ProvisioningSpec()
     price: float = Field(0.168, ge=0, description="USD per node and hour, from being asked for until it is given back")
     empty_for: Duration = Field(600.0, description="how long a node stays without pods before it is given back")
+    spread: bool = Field(False, description="pods go to the emptiest node, as kube-scheduler scores by default")
+    price_day: dict[str, float] = Field({}, description="HH:MM -> factor on price from then on (UTC)")
+    spot: SpotSpec | None = Field(None, description="none: on demand")
+    storms: tuple[StormSpec, ...] = ()
 
 
 class HpaSpec(Spec):
@@ -208,5 +237,7 @@ class ScenarioSpec(Spec):
     scrape: ScrapeSpec = ScrapeSpec()
     seed: int = 1
     pools: tuple[PoolSpec, ...] = ()
+    violation_price: float = Field(0.0, ge=0, description="USD for a thousand violating requests; 0: not counted")
+    office: OfficeSpec | None = Field(None, description="adds a baseline that sleeps by the clock")
     services: tuple[ServiceEntry, ...] = Field(min_length=1)
     faults: tuple[FaultSpec, ...] = ()

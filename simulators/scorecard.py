@@ -14,7 +14,8 @@ class Score:
     """One contender. violating_ratio: share of requests that were slower than the SLO, or failed.
 
     offered and violating count requests that came for the first time, retried those that came again. node_hours: the
-    targets' share of their pools' nodes; pending_pod_hours: pods that waited for a node.
+    targets' share of their pools' nodes; pending_pod_hours: pods that waited for a node. slo_usd: violating requests at
+    the price that the scenario says; reclaimed: nodes that the provider took back.
     """
 
     name: str
@@ -29,6 +30,13 @@ class Score:
     retried: float = 0.0
     node_hours: float = 0.0
     pending_pod_hours: float = 0.0
+    slo_usd: float = 0.0
+    reclaimed: int = 0
+
+    @property
+    def total_usd(self) -> float:
+        """Return what it cost in all: what is paid, and the price of what violated."""
+        return self.cost_usd + self.slo_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +51,17 @@ class Scorecard:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data with documented, stable names."""
-        return asdict(self)
+        scores = [{**asdict(one), "total_usd": one.total_usd} for one in self.scores]
+        return {**asdict(self), "scores": scores}
 
 
-def score(name: str, world: World, changes: Sequence[int], targets: Sequence[str]) -> Score:
-    """Return the score of a run. changes: the delta of each change of replicas. targets: the services that count."""
+def score(
+    name: str, world: World, changes: Sequence[int], targets: Sequence[str], violation_price: float = 0.0
+) -> Score:
+    """Return the score of a run. changes: the delta of each change of replicas. targets: the services that count.
+
+    violation_price: USD for a thousand violating requests.
+    """
     accounts = [world.services[key].account for key in targets if key in world.services]
     offered = sum(account.offered for account in accounts)
     violating = sum(account.violating for account in accounts)
@@ -64,6 +78,8 @@ def score(name: str, world: World, changes: Sequence[int], targets: Sequence[str
         retried=sum(account.retried for account in accounts),
         node_hours=sum(account.node_s for account in accounts) / 3600.0,
         pending_pod_hours=sum(account.pending_s for account in accounts) / 3600.0,
+        slo_usd=violating / 1000.0 * violation_price,
+        reclaimed=sum(pool.reclaimed for pool in world.pools.values()),
     )
 
 
@@ -80,10 +96,13 @@ EXTRAS: Mapping[str, str] = {
     "retried": "came again",
     "node_hours": "node-hours",
     "pending_pod_hours": "pending pod-hours",
+    "reclaimed": "nodes reclaimed",
+    "slo_usd": "SLO price USD",
+    "total_usd": "in all USD",
 }
 """What is shown only where some contender has any of it."""
 
-_DIGITS = {"retried": 0, "node_hours": 1, "pending_pod_hours": 1}
+_DIGITS = {"retried": 0, "node_hours": 1, "pending_pod_hours": 1, "reclaimed": 0, "slo_usd": 2, "total_usd": 2}
 
 
 def row(one: Score) -> tuple[str, ...]:
@@ -100,6 +119,9 @@ def row(one: Score) -> tuple[str, ...]:
 
 def sheet(card: Scorecard) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the heads and the rows of a card: `COLUMNS`, and those of `EXTRAS` that tell something."""
-    extras = [name for name in EXTRAS if any(getattr(one, name) for one in card.scores)]
+    priced = any(one.slo_usd for one in card.scores)
+    extras = [
+        name for name in EXTRAS if any(getattr(one, name) for one in card.scores) and (priced or name != "total_usd")
+    ]
     rows = [(*row(one), *(f"{getattr(one, name):,.{_DIGITS[name]}f}" for name in extras)) for one in card.scores]
     return (*COLUMNS.values(), *(EXTRAS[name] for name in extras)), rows

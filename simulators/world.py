@@ -219,7 +219,7 @@ class World:
         whole = sum(pods)
         for service, count in zip(tenants, pods, strict=True):
             share_s = node_s * (count / whole if whole else 1.0 / len(tenants))
-            service.pay(share_s, share_s / 3600.0 * pool.spec.usd_per_hour)
+            service.pay(share_s, share_s / 3600.0 * pool.spec.usd_at(self.now))
 
     def _rate_ahead(self) -> None:
         """Ask the loads for the next stretch at once: one call for many steps."""
