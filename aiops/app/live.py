@@ -13,7 +13,7 @@ from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
 from aiops.app.wiring import Built
 from aiops.core.membership import Membership
-from aiops.core.model import Forecast
+from aiops.core.model import Forecast, Leadership
 from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.policies import ScalingPolicy
 from aiops.core.versions import is_member, template_key
@@ -119,6 +119,7 @@ class LiveService(Service):
             "last_tick_at": None if tick is None else tick.at,
             "sentence": built.sentence,
             "held": built.loop.held,
+            "leader": _leader(built.loop.leadership),
             "unhealthy": built.unhealthy(),
             "unready": [*built.unready(), *built.ties.unwell()],
             "learnt": built.learnt,
@@ -172,6 +173,13 @@ class LiveService(Service):
         by_key = {policy.key: policy for policy in self._built.policies.current().scaling}
         decisions = () if tick is None else tick.decisions
         return [_target(one, by_key.get(one.policy)) for one in decisions if bool(one.candidate_for) is shadows]
+
+
+def _leader(found: Leadership | None) -> dict[str, Any] | None:
+    """Return who leads, as it was known in the last turn; None where nobody else could."""
+    if found is None or not found.elected:
+        return None
+    return {"leads": found.leader, "holder": found.holder, "epoch": found.epoch}
 
 
 def _mode(policy: Any) -> str:

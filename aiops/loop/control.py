@@ -13,6 +13,7 @@ from aiops.core.model import (
     Frame,
     Inputs,
     Instant,
+    Leadership,
     LoopState,
     Message,
     Outcome,
@@ -62,6 +63,7 @@ class ControlLoop:
     """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far.
 
     seen: by policy, what it was last decided from. lookout: holds what other threads may tell of the time to come.
+    leadership: as the last turn knew it, None before the first.
     """
 
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
@@ -80,6 +82,7 @@ class ControlLoop:
         self.seen: Mapping[PolicyKey, Inputs] = {}
         self.held = ""
         self.turns = 0
+        self.leadership: Leadership | None = None
 
     @property
     def unanswered(self) -> tuple[str, ...]:
@@ -123,7 +126,7 @@ class ControlLoop:
         started = ports.clock.elapsed_s()
         self._began = (now, started)
         policies, elsewhere = self._split(ports.policies.current())
-        leadership = self._observer.leadership(now)
+        leadership = self.leadership = self._observer.leadership(now)
         snapshot, frame = self._observer.observe(self._asked(policies), leadership, now)
         observed = ports.clock.elapsed_s()
         percepts = self._perceive(policies, snapshot, frame)
@@ -150,7 +153,7 @@ class ControlLoop:
         started = self.ports.clock.elapsed_s()
         self._began = (now, started)
         rest, policies = self._split(self.ports.policies.current())
-        leadership = self._observer.leadership(now)
+        leadership = self.leadership = self._observer.leadership(now)
         unanswered = self._observer.unanswered
         snapshot, _ = self._observer.observe(self._asked(policies), leadership, now)
         self._observer.unanswered = tuple(dict.fromkeys((*unanswered, *self._observer.unanswered)))
