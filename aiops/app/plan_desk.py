@@ -6,7 +6,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiops.core.ids import ulid
-from aiops.core.model import Order, OrderKind, Plan, PlanKind, PlanStatus, PolicyKey, Stage
+from aiops.core.model import (
+    Direction,
+    Order,
+    OrderKind,
+    Pause,
+    Plan,
+    PlanKind,
+    PlanStatus,
+    PolicyKey,
+    Sleep,
+    Stage,
+)
 from aiops.core.plans.operations import verbs
 from aiops.core.record.codec import to_jsonable
 from aiops.core.record.story import clock, stamp
@@ -74,6 +85,20 @@ def effects(store: Store) -> list[dict[str, Any]]:
         if step.sent and step.undo and step.stage is Stage.DONE
         for ref in verbs(step.operation).touches(step.operation)[:1]
     ]
+
+
+def wakes(store: Store, pause: Pause) -> list[str]:
+    """Return the workloads that rest by plans and whose wakes a pause will block, while it lasts (S9)."""
+    if pause.release or pause.direction is Direction.IN:
+        return []
+    resting = (one for one in store.plans.carried() if one.kind is PlanKind.SAVING and one.touches_back)
+    found = [
+        f"{step.operation.target.kind} {step.operation.target}"
+        for plan in resting
+        for step in plan.steps
+        if isinstance(step.operation, Sleep) and pause.concerns(step.operation.target, plan.policy, pause.since)
+    ]
+    return sorted(set(found))
 
 
 def _hand_back(plan: Plan) -> str:

@@ -15,6 +15,7 @@ from aiops.app.rehearsals import Rehearsals, beside
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
+from aiops.app.weekly import asked_of, weekly
 from aiops.core.model import Approval, Direction, Effect, Forecast, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
@@ -191,6 +192,10 @@ class Service:
         """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         return self.store.reader.actions(limit, after)
 
+    def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return what a stretch of time was like; see `asked_of` for the fields."""
+        return weekly(self.store, asked_of(asked, self.now(), self.versions.terms.step_s))
+
     def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return records of the audit chain, newest first; see `auditing.listed` for the fields."""
         return listed(self.store, asked)
@@ -256,7 +261,8 @@ class Service:
 
     def pause(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Begin a pause; see `pause_of` for the fields."""
-        return _plain_pause(self.store.people.add_pause(pause_of(wish, time.time())))
+        made = self.store.people.add_pause(pause_of(wish, time.time()))
+        return {**_plain_pause(made), "blocks_wakes": plan_desk.wakes(self.store, made)}
 
     def resume(self, pause_id: str, by: str = "") -> dict[str, Any]:
         """End a pause, or all with `*`; by: who does."""

@@ -13,17 +13,26 @@ from aiops.adapters.store import Store
 from aiops.app import plan_desk
 from aiops.app.commands.report import _by_policy
 from aiops.core.model import (
+    Direction,
     Effectiveness,
     Helped,
     LoopState,
+    Pause,
     Plan,
     PlanKind,
     PlanStatus,
+    PlanStep,
+    RestLever,
+    Sleep,
     Stage,
+    TargetRef,
     Tick,
+    Wake,
 )
 from aiops.errors import InvalidInput, NotFound
 from tests.plan_world import GROUP, NOW, plan, shift
+
+WEB = TargetRef(namespace="dev", name="web")
 
 
 @pytest.fixture
@@ -138,3 +147,36 @@ def test_the_store_carries_plans_memories_and_orders_over_a_restart_s6(tmp_path)
     assert again.journal.load().plans == {}
     assert [one.id for one in again.plans.every()] == ["01PLAN"]  # the record keeps it
     again.close()
+
+
+# -- what sleeps -----------------------------------------------------------------------------------------------
+
+
+SLEEP = Sleep(target=WEB, object=WEB, uid="u1", lever=RestLever.REPLICAS, seen="3", original="3", to="0", mark="01PLAN")
+WAKE = Wake(target=WEB, object=WEB, uid="u1", lever=RestLever.REPLICAS, original="3", to="0", mark="01PLAN")
+RESTS = PlanStep(name="rest", operation=SLEEP, sent=1, undo=(WAKE,), stage=Stage.DONE, since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("scope", "direction", "release", "blocked"),
+    [
+        ("dev", Direction.ALL, False, ["Deployment dev/web"]),
+        ("*", Direction.OUT, False, ["Deployment dev/web"]),
+        ("CostPolicy/dev/nights", Direction.ALL, False, ["Deployment dev/web"]),
+        ("dev", Direction.IN, False, []),
+        ("shop", Direction.ALL, False, []),
+        ("dev", Direction.ALL, True, []),
+    ],
+)
+def test_a_pause_says_which_wakes_it_blocks_and_effects_say_what_sleeps_s9(stored, scope, direction, release, blocked):
+    key = "CostPolicy/dev/nights"
+    slept = plan(RESTS, kind=PlanKind.SAVING, policy=key, subject=WEB.key, status=PlanStatus.DONE, by=key)
+    store = stored(slept)
+    pause = Pause(id="p", scope=scope, direction=direction, reason="x", by="ann", since=NOW, release=release)
+    assert plan_desk.wakes(store, pause) == blocked
+    (effect,) = plan_desk.effects(store)
+    assert (effect["object"], effect["original"]) == (
+        "Deployment dev/web",
+        "wake Deployment dev/web in default: replicas 3 again",
+    )
+    assert effect["hand_back"] == "aiops plans rollback 01PLAN"

@@ -13,6 +13,8 @@ from aiops.errors import InvalidInput
 approvals = typer.Typer(help="Questions that wait for a person's yes.", invoke_without_command=True)
 
 Reason = Annotated[str, typer.Option(help="Why; it is shown wherever the pause binds.")]
+MOST_NAMED = 20
+
 By = Annotated[str | None, typer.Option(help="Who says so; your user name by default.")]
 
 
@@ -36,13 +38,13 @@ def pause(
     wish = _wish(_scope(scope, everything), direction, for_, (reason, by))
     answer = SESSION.answers().pause(wish)
     until = f" for {for_}" if for_ else ""
-    SESSION.show(answer, f"paused {answer['scope']}{until}; undo with: aiops resume {answer['id']}")
+    SESSION.show(answer, f"paused {answer['scope']}{until}; undo with: aiops resume {answer['id']}{_asleep(answer)}")
 
 
 def stop_all(reason: Reason = "emergency stop", by: By = None) -> None:
     """Stop every write within a tick."""
     answer = SESSION.answers().pause(_wish("*", "all", None, (reason, by)))
-    SESSION.show(answer, f"nothing is written any more; undo with: aiops resume {answer['id']}")
+    SESSION.show(answer, f"nothing is written any more; undo with: aiops resume {answer['id']}{_asleep(answer)}")
 
 
 def resume(
@@ -94,6 +96,13 @@ def _answer(question: str, said: tuple[str, str | None], *, approved: bool) -> N
     wish = {"approved": approved, "reason": said[0], "by": said[1] or getpass.getuser()}
     answer = SESSION.answers().answer(question, wish)
     SESSION.show(answer, f"{'approved' if approved else 'rejected'} {answer['ask_id']}")
+
+
+def _asleep(answer: dict[str, Any]) -> str:
+    """Return which workloads will not be woken meanwhile."""
+    names = answer.get("blocks_wakes") or []
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"\nasleep, and not woken meanwhile: {', '.join(names[:MOST_NAMED])}{more}" if names else ""
 
 
 def _scope(scope: str | None, everything: bool) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import TEN_YEARS_S, Answer, By, PlainName, Said, Wish
+from aiops.web.models import TEN_YEARS_S, Answer, By, Number, PlainName, Said, Whole, Wish
 from aiops.web.routes.resource import Resource
 
 PauseId = Annotated[str, Path(max_length=26, pattern=r"^(\*|[0-9A-Za-z]+)$", description="An id, its beginning, or *.")]
@@ -17,7 +17,7 @@ AskId = Annotated[str, Path(max_length=26, pattern="^[0-9A-Za-z]+$", description
 
 
 class Pause(Answer):
-    """A hold. until: null for ever. direction: all, in, out."""
+    """A hold. until: null for ever. direction: all, in, out. blocks_wakes: what rests and is not woken meanwhile."""
 
     id: str
     scope: str
@@ -26,8 +26,9 @@ class Pause(Answer):
     by: str
     since: float
     until: float | None
-    hold_at: int | None
+    hold_at: Whole | None
     release: bool
+    blocks_wakes: list[str] = Field(default_factory=list)
 
 
 class PauseWish(Wish):
@@ -36,8 +37,8 @@ class PauseWish(Wish):
     scope: PlainName
     reason: Said
     direction: Literal["all", "in", "out"] = "all"
-    hold_at: int | None = Field(None, ge=0, le=1_000_000)
-    for_s: float | None = Field(None, gt=0, le=TEN_YEARS_S)
+    hold_at: Whole | None = Field(None, ge=0, le=1_000_000)
+    for_s: Number | None = Field(None, gt=0, le=TEN_YEARS_S)
     by: By = None
 
 
@@ -67,7 +68,7 @@ class Question(Answer):
 class AnswerWish(Wish):
     """Yes or no."""
 
-    approved: bool
+    approved: StrictBool
     reason: str = Field("", max_length=500)
     by: By = None
 
