@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aiops.core.ids import ulid
-from aiops.errors import AiopsError, InvalidInput, NotFound
+from aiops.errors import AiopsError, Conflict, InvalidInput, NotFound
 
 _LOG = logging.getLogger("aiops.rehearsals")
 MOST_S = 1800.0
@@ -100,7 +100,7 @@ class Rehearsals:
             self._recall()
             waiting = [one for one in self._jobs.values() if one["state"] not in OVER]
             if len(waiting) >= MOST_WAITING:
-                raise InvalidInput(f"{len(waiting)} rehearsals wait or run already: wait for one, or stop one")
+                raise Conflict(f"{len(waiting)} rehearsals wait or run already: wait for one, or stop one")
             self._jobs[job["id"]] = job
             self._forget()
             self._write(job)
@@ -117,7 +117,7 @@ class Rehearsals:
             if job is None:
                 raise NotFound(f"there is no rehearsal {job_id}")
             if job["state"] in OVER:
-                raise InvalidInput(f"rehearsal {job_id} is over: {job['state']}")
+                raise Conflict(f"rehearsal {job_id} is over: {job['state']}")
             if job["state"] == "running" and self._running is not None:
                 self._running.kill()
             self._end(job, "stopped", "stopped by a person")
@@ -142,7 +142,7 @@ class Rehearsals:
         tested, scenario = wish.get("backtest"), wish.get("scenario")
         if tested:
             if tested not in offered["backtests"]:
-                raise InvalidInput(f"backtest: {tested!r} cannot be; there are {_list(offered['backtests'])}")
+                raise Conflict(f"backtest: {tested!r} cannot be; there are {_list(offered['backtests'])}")
             days = wish.get("days") or DAYS[0]
             if days not in DAYS:
                 raise InvalidInput(f"days: {days!r} is not one of {_list(map(str, DAYS))}")
@@ -151,10 +151,10 @@ class Rehearsals:
             job |= {"prometheus": self.given.prometheus}
         else:
             if scenario not in offered["scenarios"]:
-                raise InvalidInput(f"scenario: {scenario!r} is not shipped; there are {_list(offered['scenarios'])}")
+                raise Conflict(f"scenario: {scenario!r} is not shipped; there are {_list(offered['scenarios'])}")
             chosen, seed = wish.get("policies") or "shipped", wish.get("seed")
             if chosen not in offered["policies"]:
-                raise InvalidInput(f"policies: {chosen!r} is not one of {_list(offered['policies'])}")
+                raise Conflict(f"policies: {chosen!r} is not one of {_list(offered['policies'])}")
             if seed is not None and not (isinstance(seed, int) and 0 <= seed <= MOST_SEED):
                 raise InvalidInput(f"seed: {seed!r} is no whole number up to {MOST_SEED}")
             own = [str(path) for path in self.given.own] if chosen == "own" else []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 MAX_HOURS = 24 * 31
 LONGEST_NAME = 512
@@ -36,3 +36,14 @@ Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^
 """A reason in words."""
 
 By = Annotated[str | None, Field(max_length=256, deprecated=True, description="Ignored: who calls is who says so.")]
+
+
+def _number(value: Any) -> Any:
+    """Refuse what only looks like a number: a text, or yes and no."""
+    if isinstance(value, str | bool):
+        raise ValueError("a number is wanted")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[FiniteFloat, BeforeValidator(_number)]

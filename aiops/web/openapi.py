@@ -54,7 +54,7 @@ def _locked(document: dict[str, Any]) -> dict[str, Any]:
 def _say_answers(operation: dict[str, Any], verb: str) -> None:
     answers = operation.setdefault("responses", {})
     takes = bool(operation.get("parameters")) or "requestBody" in operation
-    for status in (*_ALWAYS, *((422,) if takes else ()), *(_WITH_BODY if "requestBody" in operation else ())):
+    for status in (*_ALWAYS, *((409, 422) if takes else ()), *(_WITH_BODY if "requestBody" in operation else ())):
         answers[str(status)] = {"$ref": f"#/components/responses/{CODES[status].value}"}
     if verb == "get":
         answers["304"] = {"description": "It has not changed since the ETag of If-None-Match."}

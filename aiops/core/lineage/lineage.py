@@ -19,7 +19,7 @@ from aiops.core.lineage.fits import bad, fit_of, parameters
 from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Terms, Told, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.protocols import Arrays, Forecaster
-from aiops.errors import InvalidInput
+from aiops.errors import Conflict, InvalidInput
 
 MINUTE_S = 60.0
 MOST_VERSIONS = 20
@@ -302,7 +302,7 @@ class Lineage:
         """Let a version that is in the shadow act at once; raise InvalidInput for another one."""
         one = self._one(number)
         if not one.role.in_shadow:
-            raise InvalidInput(f"version {number} of {self.policy} is {one.role.value}: only one in the shadow can act")
+            raise Conflict(f"version {number} of {self.policy} is {one.role.value}: only one in the shadow can act")
         self._crown(one, now, why)
         self._tell(number, "promoted", why)
 
@@ -310,7 +310,7 @@ class Lineage:
         """Let the predecessor act again, and return its number; raise InvalidInput when there is none any more."""
         one = next((each for each in self.versions if each.role is Role.PREDECESSOR), None)
         if one is None:
-            raise InvalidInput(f"no predecessor of {self.policy}'s model is kept: it is for a day after a promotion")
+            raise Conflict(f"no predecessor of {self.policy}'s model is kept: it is for a day after a promotion")
         self._crown(one, now, why)
         self._tell(one.number, "rolled back to", why)
         return one.number
@@ -318,9 +318,9 @@ class Lineage:
     def refit(self, why: str) -> None:
         """Ask for a fit; raise InvalidInput where nothing is fitted or nobody fits."""
         if not isinstance(self.champion, Combined):
-            raise InvalidInput(f"{self.champion.name} of {self.policy} has nothing to fit")
+            raise Conflict(f"{self.champion.name} of {self.policy} has nothing to fit")
         if not self.elsewhere:
-            raise InvalidInput("nobody fits models beside this loop: in a simulated world they fit themselves")
+            raise Conflict("nobody fits models beside this loop: in a simulated world they fit themselves")
         self._wish = why
 
     # -- checkpoints -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import Answer, By, PlainName, Said, Wish
+from aiops.web.models import Answer, By, PlainName, Said, Whole, Wish
 from aiops.web.routes.resource import Resource
 
 
@@ -24,7 +24,7 @@ class ModelWish(Wish):
 
     policy: PlainName
     do: Literal["promote", "rollback", "refit"]
-    version: int | None = Field(None, ge=1, le=2**31 - 1)
+    version: Whole | None = Field(None, ge=1, le=2**31 - 1)
     reason: Said = "no reason given"
     by: By = None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from aiops.web import models
 from aiops.web.contract import Answers, Plain
 from aiops.web.models import LONGEST_NAME, Answer, PlainName, Wish
 from aiops.web.routes.people import said
@@ -59,11 +60,20 @@ class RehearsalWish(Wish):
     policies: `shipped` with the scenario, or the daemon's `own`.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["scenario"], "properties": {"scenario": {"type": "string"}}},
+                {"required": ["backtest"], "properties": {"backtest": {"type": "string"}}},
+            ]
+        }
+    )
+
     scenario: PlainName | None = None
     policies: str = Field("shipped", pattern="^(shipped|own)$")
-    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    seed: models.Whole | None = Field(None, ge=0, le=2**31 - 1)
     backtest: str | None = Field(None, min_length=1, max_length=LONGEST_NAME)
-    days: int | None = Field(None, ge=1, le=14)
+    days: Literal[1, 3, 7, 14] | None = None
 
 
 def router(answers: Answers) -> APIRouter:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import TEN_YEARS_S, Answer, Wish
+from aiops.web.models import TEN_YEARS_S, Answer, Number, Wish
 from aiops.web.routes.people import said
 from aiops.web.routes.resource import Resource
 
@@ -49,7 +49,7 @@ class TokenWish(Wish):
 
     name: str = Field(max_length=64, pattern="^[-_.@:/A-Za-z0-9]+$")
     role: Literal["viewer", "author", "operator", "admin"]
-    for_s: float | None = Field(7776000.0, gt=0, le=TEN_YEARS_S)
+    for_s: Number | None = Field(7776000.0, gt=0, le=TEN_YEARS_S)
 
 
 def router(answers: Answers) -> APIRouter:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field, StrictBool
 
 from aiops.core.model import Mode
 from aiops.errors import Conflict
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.roles import Role
 from aiops.web.locks.who import must_be
-from aiops.web.models import MAX_HOURS, Answer, By, PlainName, Said, Wish
+from aiops.web.models import MAX_HOURS, Answer, By, Number, PlainName, Said, Whole, Wish
 from aiops.web.routes.people import said
 from aiops.web.routes.resource import Resource
 
@@ -32,8 +32,8 @@ class TestedFile(Wish):
     model_config = ConfigDict(extra="allow")
 
     file: str
-    tests: int = Field(ge=0)
-    passed: int = Field(ge=0)
+    tests: Whole = Field(ge=0)
+    passed: Whole = Field(ge=0)
 
 
 class TestRun(Wish):
@@ -53,7 +53,7 @@ class PromotionWish(Wish):
     policy: PlainName
     to: Mode
     reason: Said
-    force: bool = False
+    force: StrictBool = False
     tests: list[TestRun] = Field(default_factory=list, max_length=MOST_RUNS)
     by: By = None
 
@@ -79,9 +79,9 @@ class WhatIf(Wish):
     )
 
     target: PlainName
-    signals: dict[str, FiniteFloat] = Field(default_factory=dict, max_length=MOST_SIGNALS)
-    replicas: int | None = Field(None, ge=0, le=1_000_000)
-    after_s: float = Field(0.0, ge=0, le=30 * 86400.0)
+    signals: dict[str, Number] = Field(default_factory=dict, max_length=MOST_SIGNALS)
+    replicas: Whole | None = Field(None, ge=0, le=1_000_000)
+    after_s: Number = Field(0.0, ge=0, le=30 * 86400.0)
 
 
 def router(answers: Answers) -> APIRouter:
