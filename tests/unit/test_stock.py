@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aiops.adapters.kubernetes.kept import keeps
 from aiops.adapters.kubernetes.stock import Machines, machine, shares
 from aiops.core.model import Machine, PodShare
 
@@ -120,3 +121,32 @@ def test_where_no_pod_runs_the_template_says_what_one_would_request():
     template = {"spec": {"containers": [asks("500m", "1Gi")]}}
     assert shares([], template) == (PodShare(pod="(none runs)", cores=0.5, memory_gib=1.0),)
     assert shares([], {}) == ()
+
+
+PODS, NODES = "/api/v1/namespaces/shop/pods", "/api/v1/nodes"
+SIDECAR = {**asks("100m", "128Mi", restartPolicy="Always"), "image": "proxy:1", "env": [{"name": "A", "value": "b"}]}
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pod(asks("500m", "1Gi"), asks("250m")),
+        pod(asks("500m", "1Gi"), initContainers=[SIDECAR, asks("2")], overhead={"cpu": "250m"}),
+        pod({"name": "a", "image": "web:1"}),
+        pod(asks("500m"), resources={"requests": {"cpu": "3", "example.com/fpga": "1"}}),
+        pod({"resources": {"limits": {"nvidia.com/gpu": "1", "cpu": "1"}}}),
+        {**pod(asks("1")), "status": {"phase": "Succeeded"}},
+        {"metadata": {"name": "odd"}},
+    ],
+)
+def test_what_is_kept_of_a_pod_is_priced_alike(whole):
+    kept = keeps(PODS)(whole)
+    assert shares([kept], {}) == shares([whole], {})
+    assert "image" not in str(kept)
+
+
+def test_what_is_kept_of_a_node_is_priced_alike():
+    for whole in (NODE, labelled(**{"karpenter.sh/capacity-type": "spot", "team": "a"}), {"metadata": {"name": "b"}}):
+        kept = keeps(NODES)(whole)
+        assert machine("eu", kept) == machine("eu", whole)
+        assert "team" not in str(kept)

@@ -1,13 +1,15 @@
 """What is kept of the objects that are watched: of pods and nodes, of which there are thousands, what is read of them.
 
 A pod with its spec, its volumes and its managed fields takes ten times as much as what is read of it. What is read anew
-of pods or nodes (inventory.py, cluster.py) is to be kept here first.
+of pods or nodes (inventory.py, cluster.py, stock.py) is to be kept here first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from aiops.adapters.kubernetes.stock import PRICED, PRICED_LABELS
 
 Object = dict[str, Any]
 Keeps = Callable[[Object], Object]
@@ -38,7 +40,9 @@ def _pod(item: Object) -> Object:
     containers = status.get("containerStatuses") or ()
     return {
         "metadata": _some(metadata, _POD_METADATA),
+        "spec": _requests(item.get("spec") or {}),
         "status": {
+            **_some(status, ("phase",)),
             "conditions": _ready(status),
             "containerStatuses": [{"restartCount": one.get("restartCount") or 0} for one in containers],
         },
@@ -48,10 +52,36 @@ def _pod(item: Object) -> Object:
 def _node(item: Object) -> Object:
     spec, status = item.get("spec") or {}, item.get("status") or {}
     return {
-        "metadata": _some(item.get("metadata") or {}, ("name", "uid", "resourceVersion")),
+        "metadata": {
+            **_some(item.get("metadata") or {}, ("name", "uid", "resourceVersion")),
+            "labels": _some((item.get("metadata") or {}).get("labels") or {}, PRICED_LABELS),
+        },
         "spec": _some(spec, ("unschedulable",)),
-        "status": {"conditions": _ready(status)},
+        "status": {"conditions": _ready(status), "capacity": _some(status.get("capacity") or {}, PRICED)},
     }
+
+
+def _requests(spec: Object) -> Object:
+    """Return where a pod runs, and what of it is priced."""
+    kept = _some(spec, ("nodeName",))
+    if overhead := _some(spec.get("overhead") or {}, PRICED):
+        kept["overhead"] = overhead
+    if resources := _resources(spec):
+        kept["resources"] = resources
+    kept["containers"] = [_container(one) for one in spec.get("containers") or ()]
+    if first := [_container(one) for one in spec.get("initContainers") or ()]:
+        kept["initContainers"] = first
+    return kept
+
+
+def _container(container: Object) -> Object:
+    resources = _resources(container)
+    return {**_some(container, ("restartPolicy",)), **({"resources": resources} if resources else {})}
+
+
+def _resources(of: Object) -> Object:
+    written = of.get("resources") or {}
+    return {name: priced for name in ("requests", "limits") if (priced := _some(written.get(name) or {}, PRICED))}
 
 
 def _ready(status: Object) -> list[Object]:

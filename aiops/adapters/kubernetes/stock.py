@@ -24,6 +24,12 @@ SPOT = {
 
 _GPUS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
+PRICED = ("cpu", "memory", *_GPUS)
+"""The resources that have a price."""
+
+PRICED_LABELS = (*TYPES, *ZONES, *SPOT)
+"""The labels of a node on which its price depends."""
+
 
 def machine(cluster: str, node: Item) -> Machine:
     """Return a node as its price depends on it."""
@@ -79,7 +85,7 @@ def _share(name: str, spec: Item) -> PodShare:
 
     Overhead of the runtime class comes on top, and requests of the pod itself stand for those of its containers.
     """
-    wanted = {resource: _effective(spec, resource) for resource in ("cpu", "memory", *_GPUS)}
+    wanted = {resource: _effective(spec, resource) for resource in PRICED}
     memory = wanted["memory"]
     return PodShare(
         pod=name,
