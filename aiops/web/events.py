@@ -18,10 +18,6 @@ from typing import Any
 import orjson
 
 KEPT = 4096
-HEARTBEAT_S = 15.0
-LONGEST_S = 300.0
-"""A stream ends after so long: whoever comes again shows anew who they are."""
-
 RETRY_MS = 2000
 MEDIA_TYPE = "text/event-stream"
 
@@ -33,6 +29,14 @@ class Event:
     number: int
     kind: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """A sign of life each heartbeat_s. A stream ends after longest_s: who comes again shows anew who they are."""
+
+    heartbeat_s: float = 15.0
+    longest_s: float = 300.0
 
 
 class Full(Exception):
@@ -104,11 +108,10 @@ class Broker:
                 self._seated[whose] -= 1
 
 
-async def stream(
-    broker: Broker, bell: asyncio.Event, last_id: str, heartbeat_s: float = HEARTBEAT_S
-) -> AsyncIterator[bytes]:
+async def stream(broker: Broker, bell: asyncio.Event, last_id: str, pace: Pace | None = None) -> AsyncIterator[bytes]:
     """Yield what happens from now on, or since an id; a sign of life in between."""
-    ends_at = asyncio.get_running_loop().time() + LONGEST_S
+    pace = pace or Pace()
+    ends_at = asyncio.get_running_loop().time() + pace.longest_s
     place = broker.place(last_id) if last_id else broker.newest()
     number = broker.newest() if place is None else place
     yield f"retry: {RETRY_MS}\n\n".encode()
@@ -125,7 +128,7 @@ async def stream(
             number = one.number
             yield _told(broker, number, one.kind, one.data)
         try:
-            await asyncio.wait_for(bell.wait(), heartbeat_s)
+            await asyncio.wait_for(bell.wait(), pace.heartbeat_s)
         except TimeoutError:
             yield b": still here\n\n"
 
