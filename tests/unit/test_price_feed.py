@@ -127,6 +127,20 @@ def test_without_anything_named_only_what_is_given_is_known():
     assert prices.book((other,), SEEN, AT).replicas[other.key].gap is PriceGap.NO_FEED
 
 
+def test_what_was_said_of_a_node_stands_for_a_minute_and_no_longer():
+    meter = Meter()
+    wall, prices = feed(meter)
+    prices.look()
+    start = AT - AT % 60.0
+    meter.silent = "gone"
+    last = start + 1800.0 + 60.0
+    assert prices.book(TARGETS, SEEN, last - 61.0).nodes[NODE.key].usd_per_hour == 0.2
+    assert prices.book(TARGETS, SEEN, last + 60.0).nodes[NODE.key].gap is PriceGap.STALE
+    meter.silent, wall.at = "", last + 61.0
+    prices.look()  # a new reading counts at once
+    assert prices.book(TARGETS, SEEN, last + 61.0).nodes[NODE.key].usd_per_hour == 0.2
+
+
 # -- told to Prometheus ------------------------------------------------------------------------------------------
 
 

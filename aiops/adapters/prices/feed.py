@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiops.adapters.prices.listed import ListFile
-from aiops.core.model import Instant, PriceBook, TargetRef
+from aiops.core.model import (
+    Instant,
+    Machine,
+    PodShare,
+    PoolQuote,
+    PriceBook,
+    Quote,
+    TargetRef,
+    UnitPrices,
+    Unpriced,
+)
 from aiops.core.money.pricing import Given, Stock, book
 from aiops.core.money.tariff import FirstOf, Meter, Tariff
 from aiops.errors import ConfigurationError, SourceUnavailable
@@ -36,6 +47,39 @@ class FeedOptions:
     every_s: float = 60.0
 
 
+KEPT_S = 60.0
+"""How long what was said of a node stands: validity and age are seen to the minute."""
+
+
+class _Kept:
+    """A tariff whose answers are kept while it is the same: a cluster has thousands of nodes of a few kinds."""
+
+    def __init__(self, tariff: Tariff, at: Instant) -> None:
+        self._tariff = tariff
+        self._nodes: dict[Machine, Quote] = {}
+        self._pools = tariff.pools(at)
+        self._elsewhere = tariff.elsewhere(at)
+
+    def node(self, machine: Machine, at: Instant) -> Quote:
+        """Return what was said of the node."""
+        quote = self._nodes.get(machine)
+        if quote is None:
+            quote = self._nodes[machine] = self._tariff.node(machine, at)
+        return quote
+
+    def elsewhere(self, at: Instant) -> UnitPrices | Unpriced:
+        """Return what was said."""
+        return self._elsewhere
+
+    def share(self, cluster: str, namespace: str, pod: PodShare) -> PodShare:
+        """Return what is said of the pod."""
+        return self._tariff.share(cluster, namespace, pod)
+
+    def pools(self, at: Instant) -> tuple[PoolQuote, ...]:
+        """Return what was said."""
+        return self._pools
+
+
 class Feed:
     """Every price there is. meter: what reads OpenCost, with what stands before the first reading; None without it."""
 
@@ -46,6 +90,9 @@ class Feed:
         self._listed = listed
         self._reader = None if meter is None else meter[0]
         self._meter = None if meter is None else meter[1]
+        self._of: tuple[Tariff, ...] = ()
+        self._minute = 0
+        self._kept: _Kept | None = None
         self._over = threading.Event()
         self.failures = 0
         self._thread = threading.Thread(target=self._run, name="prices", daemon=True)
@@ -53,15 +100,20 @@ class Feed:
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return every price as it was last read; see `ports.Prices`."""
         stock = Stock(pods=inventory.pods, machines=inventory.machines)
-        return book(targets, stock, self.tariff, self._options.given, at)
+        return book(targets, stock, self._tariff(at), self._options.given, at)
 
-    @property
-    def tariff(self) -> Tariff | None:
+    def _tariff(self, at: Instant) -> Tariff | None:
         """Return who says what nodes cost: OpenCost before the list, where there are both; None without either."""
-        found: list[Tariff] = [] if self._meter is None else [self._meter]
+        found: tuple[Tariff, ...] = () if self._meter is None else (self._meter,)
         if self._listed is not None:
-            found.append(self._listed.prices)
-        return FirstOf(tariffs=tuple(found)) if found else None
+            found = (*found, self._listed.prices)
+        if not found:
+            return None
+        same = len(found) == len(self._of) and all(map(operator.is_, found, self._of))
+        if self._kept is None or not same or int(at // KEPT_S) != self._minute:
+            self._of, self._minute = found, int(at // KEPT_S)
+            self._kept = _Kept(FirstOf(tariffs=found), at)
+        return self._kept
 
     def begin(self) -> None:
         """Read everything once, and wait for it; raise ConfigurationError for a list that cannot be used."""

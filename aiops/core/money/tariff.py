@@ -123,10 +123,19 @@ class PriceList:
     source: str
     as_of: Instant
     rates: Mapping[str, float] = field(default_factory=dict)
+    _by_type: dict[str, list[Entry]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the entries by the type they are for: a cluster has thousands of nodes, a provider as many prices."""
+        by_type: dict[str, list[Entry]] = {}
+        for one in self.entries:
+            by_type.setdefault(one.instance_type, []).append(one)
+        object.__setattr__(self, "_by_type", by_type)
 
     def node(self, machine: Machine, at: Instant) -> Quote:
         """Return the price of the most particular entry that fits and is valid."""
-        fitting = [one for one in self.entries if one.fits(machine)]
+        named = self._by_type.get(machine.instance_type, []) if machine.instance_type else []
+        fitting = [one for one in (*named, *self._by_type.get("", ())) if one.fits(machine)]
         kind = f"{machine.instance_type or 'a node of no type'} {'spot' if machine.spot else 'on demand'}"
         if not fitting:
             return Unpriced(gap=PriceGap.NOT_LISTED, detail=f"the list has no price of {kind}", source=self.source)
@@ -138,7 +147,7 @@ class PriceList:
 
     def elsewhere(self, at: Instant) -> UnitPrices | Unpriced:
         """Return the prices of resources of the entry for any node, on demand before spot."""
-        general = [one for one in self.entries if not one.instance_type and not one.zone and one.valid(at)]
+        general = [one for one in self._by_type.get("", ()) if not one.zone and one.valid(at)]
         for one in sorted(general, key=lambda entry: entry.spot is True):
             rate = usd_per(one.currency, self.rates)
             if one.core_hour is not None and one.gib_hour is not None and rate is not None:
