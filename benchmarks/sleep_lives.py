@@ -16,6 +16,10 @@ from collections import Counter
 from tests.sleeping_lives import Lost, lived
 
 
+MOMENTS = 20
+"""How much happens in a life; the tests live 30."""
+
+
 def main(lives: int = 10_000, first: int = 0) -> int:
     """Live, print what happened, and return how many lives lost something."""
     happened: Counter[str] = Counter()
@@ -23,7 +27,7 @@ def main(lives: int = 10_000, first: int = 0) -> int:
     began = time.monotonic()
     for number, seed in enumerate(range(first, first + lives), 1):
         try:
-            happened += lived(seed).happened
+            happened += lived(seed, MOMENTS).happened
         except Lost as err:
             lost.append(str(err))
         if number % 500 == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from aiops.core.model import (
     Plan,
     PlanStatus,
     Scope,
+    SeenObject,
     Snapshot,
     Step,
     StepResult,
@@ -123,6 +124,7 @@ class Cluster(FakeApi):
     slow: float = 0.0
     uids: int = 0
     _since: dict[str, float] = field(default_factory=dict)
+    _shown: dict[TargetRef, tuple[dict[str, Any], SeenObject]] = field(default_factory=dict)
 
     def make(self, where: TargetRef, body: dict[str, Any]) -> TargetRef:
         """Make an object that was not there: it has an uid of its own."""
@@ -179,7 +181,7 @@ class Cluster(FakeApi):
                 self._autoscale(where, body)
             if where.kind == "ScaledObject":
                 self._keda(where, body)
-        for where, body in self.objects.items():
+        for where, body in list(self.objects.items()):
             if where.kind in ("Deployment", "StatefulSet"):
                 wanted_ = body["spec"].get("replicas", 1)
                 have = (body.get("status") or {}).get("readyReplicas", 0)
@@ -188,7 +190,8 @@ class Cluster(FakeApi):
                     if self.now - since < self.slow:
                         continue
                 self._since.pop(where.key, None)
-                body["status"] = ready(wanted_)
+                if have != wanted_:
+                    self.objects[where] = {**body, "status": ready(wanted_)}
 
     def _autoscale(self, where: TargetRef, body: dict[str, Any]) -> None:
         """Keep the bounds; a target without replicas is left alone (ScalingDisabled), but for a floor of 0."""
@@ -215,6 +218,14 @@ class Cluster(FakeApi):
         del where
         del before
         self.control()
+
+    def _seen(self, where: TargetRef, at_: float) -> SeenObject:
+        """Return the object as of an instant; what was not written since is not copied again."""
+        body = self.objects[where]
+        known = self._shown.get(where)
+        if known is None or known[0] is not body:
+            known = self._shown[where] = (body, FakeApi._seen(self, where, at_))
+        return replace(known[1], as_of=at_)
 
 
 @dataclass
