@@ -9,14 +9,14 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
-from aiops.core.money.currency import USD, known_currency
+from aiops.core.money.currency import USD, known_currency, usd_per
 from aiops.core.money.prices import MOST_USD_PER_HOUR
 
 MOST_RATE = 10_000.0
 """USD for one of any currency: more is a rate the wrong way round, or of the wrong currency."""
 
 Currency = Annotated[str, AfterValidator(known_currency)]
-ReplicaHour = Annotated[float, Field(ge=0, le=MOST_USD_PER_HOUR)]
+ReplicaHour = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, le=MOST_RATE)]
 
 
@@ -89,4 +89,8 @@ class PriceSettings(Section):
         if missing:
             one = missing[0]
             raise ValueError(f"rates has none of {one}: write how many USD one {one} is, rates: {{{one}: 1.1}}")
+        rate = usd_per(self.currency, self.rates) or 1.0
+        for name, price in {"default": self.default or 0.0, **self.targets}.items():
+            if not price * rate <= MOST_USD_PER_HOUR:
+                raise ValueError(f"{name}: {price:g} {self.currency} per hour is more than anything costs")
         return self

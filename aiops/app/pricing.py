@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiops.core.model import PriceBook
@@ -12,7 +13,7 @@ from aiops.core.money.pricing import Given
 from aiops.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiops.adapters.prices import Feed, ListFile
     from aiops.adapters.prices.feed import Reader
@@ -24,15 +25,20 @@ if TYPE_CHECKING:
 
 
 class LastPrices:
-    """Prices of another, of which the last book is kept for whoever tells of it."""
+    """Prices of another, of which the last book is kept for whoever tells of it.
 
-    def __init__(self, prices: Prices) -> None:
+    rates: of the settings, for who says none, as a simulated world.
+    """
+
+    def __init__(self, prices: Prices, rates: Mapping[str, float]) -> None:
         self._prices = prices
+        self._rates = rates
         self.last = PriceBook()
 
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the other's book; see `ports.Prices`."""
-        self.last = self._prices.book(targets, inventory, at)
+        made = self._prices.book(targets, inventory, at)
+        self.last = made if made.rates else replace(made, rates=self._rates)
         return self.last
 
 

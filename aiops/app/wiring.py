@@ -222,7 +222,7 @@ def build(settings: Settings) -> Built:
             journal=store.journal,
             lease=world.lease(store.journal.epoch),
             controls=tied.controls(_controls(settings, store, policies), store, policies.current),
-            prices=(prices := LastPrices(world.prices)),
+            prices=(prices := LastPrices(world.prices, settings.prices.rates)),
             telemetry=metrics,
             clock=MonotonicClock(),
             notifier=notifier(settings.notify, virtual=world.virtual),
@@ -270,8 +270,7 @@ def _expanded(settings: Settings, store: Store, world: Surroundings) -> Expanded
 
 def _rates(settings: Settings) -> Mapping[str, float]:
     """Return USD for one of each currency that the settings give a rate of."""
-    rates: Mapping[str, float] = getattr(settings.prices, "rates", {})
-    return rates
+    return settings.prices.rates
 
 
 def _register_prices(metrics: LoopMetrics, prices: LastPrices, world: Surroundings) -> None:

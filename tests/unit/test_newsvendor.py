@@ -292,7 +292,7 @@ def test_an_objective_with_prices_is_read():
         ("{violatedRequest: 0}", "objective.price.violatedRequest"),
         ("{violatedRequest: .nan}", "objective.price.violatedRequest"),
         ("{violatedRequest: 0.1, replicaHour: 0}", "objective.price.replicaHour"),
-        ("{violatedRequest: 0.1, replicaHour: 2000000}", "objective.price.replicaHour"),
+        ("{violatedRequest: 0.1, replicaHour: 2000000000}", "objective.price.replicaHour"),
         ("{violatedRequest: 0.1, currency: EURO}", "'EURO' is no currency of ISO 4217 such as USD, EUR or JPY"),
         ("{violatedRequest: 0.1, currency: usd}", "did you mean USD?"),
     ],

@@ -167,7 +167,8 @@ def test_metrics_say_what_is_known_how_old_and_why_not():
 
 def test_the_last_book_is_kept_for_who_tells_of_it():
     _, prices = feed(Meter())
-    kept = LastPrices(prices)
+    kept = LastPrices(prices, {"EUR": 1.1})
     assert scraped(kept.last, AT) == {("known", "replica"): 0.0, ("known", "node"): 0.0}
     book = kept.book(TARGETS, SEEN, AT)
     assert kept.last is book
+    assert book.rates == {"EUR": 1.1}

@@ -57,6 +57,15 @@ def test_both_ways_of_writing_say_the_same(tmp_path, name, text):
     assert prices.entries[0].where.rpartition(":")[2] == ("3" if name.endswith("yaml") else "2")
 
 
+def test_what_is_absurd_in_one_currency_is_not_in_another(tmp_path):
+    file = written(tmp_path, HEADER + "p5,,,15000,,,,JPY,,\n", "p.csv")
+    prices, problems = read_list(file, Terms(currency="USD", rates={"JPY": 0.0066}), AT)
+    assert problems == []
+    assert prices.node(Machine(cluster="c", node="n", instance_type="p5"), AT).usd_per_hour == pytest.approx(99.0)
+    _, problems = read_list(file, Terms(currency="USD", rates={"JPY": 1.0}), AT)
+    assert "15000 an hour is more than anything costs (at most 1000 USD)" in str(problems[0])
+
+
 HEADER = "instanceType,zone,capacity,nodeHour,coreHour,gibHour,gpuHour,currency,validFrom,validTo\n"
 
 
@@ -190,7 +199,10 @@ def test_what_is_known_of_a_simulated_world_is_listed(tmp_path):
         ("prices:\n  rates: {EUR: -1}", "settings.yaml:2:11: prices.rates.EUR: Input should be greater than 0"),
         ("prices:\n  rates: {USD: 2}", "settings.yaml:2:3: prices.rates: rates are USD for one of another currency"),
         ("prices:\n  targets: {shop/a: -1}", "settings.yaml:2:13: prices.targets.shop/a: Input should be greater"),
-        ("prices:\n  default: 1e6", "settings.yaml:2:3: prices.default: Input should be less than or equal to 1000"),
+        (
+            "prices:\n  default: 1e6",
+            "settings.yaml:1:1: prices: default: 1e+06 USD per hour is more than",
+        ),
         ("prices:\n  opencost: {by: api}", "settings.yaml:2:3: prices.opencost: url belongs to `by: api`"),
     ],
 )

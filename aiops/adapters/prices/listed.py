@@ -193,11 +193,6 @@ class _Reading:
 
     def _entry(self, line: _Line) -> Entry:
         data = line.data
-        prices = {name: _price(data, name) for name in PRICES}
-        if prices["nodeHour"] is None and None in (prices["coreHour"], prices["gibHour"]):
-            raise _Wrong("nodeHour", "an entry needs nodeHour, or coreHour and gibHour")
-        if prices["nodeHour"] is not None and not data.get("instanceType"):
-            raise _Wrong("instanceType", "nodeHour is of nodes of one type: name it", "or write coreHour and gibHour")
         capacity = str(data.get("capacity", ""))
         if capacity not in CAPACITIES:
             raise _Wrong("capacity", f"{capacity!r} is neither spot nor on-demand")
@@ -205,9 +200,11 @@ class _Reading:
             currency = known_currency(data.get("currency", self._terms.currency))
         except ValueError as err:
             raise _Wrong("currency", str(err)) from err
-        if usd_per(currency, self._terms.rates) is None:
+        rate = usd_per(currency, self._terms.rates)
+        if rate is None:
             hint = f"write prices.rates: {{{currency}: USD for one {currency}}}"
             raise _Wrong("currency", f"there is no rate of {currency} to USD", hint)
+        prices = self._prices(line, rate)
         valid_from, valid_to = _instant(data, "validFrom", -math.inf), _instant(data, "validTo", math.inf)
         if valid_to <= valid_from:
             raise _Wrong("validTo", "it is not after validFrom")
@@ -225,16 +222,27 @@ class _Reading:
             where=f"{self._origin}:{line.where[0]}",
         )
 
+    def _prices(self, line: _Line, rate: float) -> dict[str, float | None]:
+        """Return the prices of an entry, of which there must be enough. rate: USD for one of its currency."""
+        data = line.data
+        prices = {name: _price(data, name, rate) for name in PRICES}
+        if prices["nodeHour"] is None and None in (prices["coreHour"], prices["gibHour"]):
+            raise _Wrong("nodeHour", "an entry needs nodeHour, or coreHour and gibHour")
+        if prices["nodeHour"] is not None and not data.get("instanceType"):
+            raise _Wrong("instanceType", "nodeHour is of nodes of one type: name it", "or write coreHour and gibHour")
+        return prices
 
-def _price(data: Mapping[str, Any], name: str) -> float | None:
+
+def _price(data: Mapping[str, Any], name: str, rate: float) -> float | None:
     if name not in data:
         return None
     try:
         value = float(data[name])
     except ValueError as err:
         raise _Wrong(name, f"{data[name]!r} is no number") from err
-    if math.isnan(value) or value > MOST_USD_PER_HOUR:
-        raise _Wrong(name, f"{data[name]} an hour is more than anything costs", f"at most {MOST_USD_PER_HOUR:g}")
+    if math.isnan(value) or value * rate > MOST_USD_PER_HOUR:
+        hint = f"at most {MOST_USD_PER_HOUR:g} USD"
+        raise _Wrong(name, f"{data[name]} an hour is more than anything costs", hint)
     if value <= 0.0:
         raise _Wrong(name, f"{data[name]} is not more than 0", "nothing is free: leave out what is not known")
     return value

@@ -7,9 +7,9 @@ from pydantic import Field, field_validator
 from aiops.core.decide.quantities import NumberOrNone
 from aiops.core.decide.spec import Spec
 from aiops.core.money.currency import ISO_4217, USD, known_currency
-from aiops.core.money.prices import MOST_USD_PER_HOUR
 
-MOST_VIOLATED = 1_000_000.0
+MOST_AMOUNT = 1e8
+"""In any currency; a thousand USD are no more than this in any that circulates."""
 
 
 class ObjectivePriceSpec(Spec):
@@ -17,11 +17,11 @@ class ObjectivePriceSpec(Spec):
 
     violated_request: float = Field(
         gt=0,
-        le=MOST_VIOLATED,
+        le=MOST_AMOUNT,
         description="what a request that breaks the SLO costs, or any other unit of demand that is served too late",
     )
     replica_hour: NumberOrNone = Field(
-        None, gt=0, le=MOST_USD_PER_HOUR, description="what one replica costs per hour; none: what the price feed says"
+        None, gt=0, le=MOST_AMOUNT, description="what one replica costs per hour; none: what the price feed says"
     )
     currency: str = Field(
         USD, description="of both, by its code in ISO 4217", json_schema_extra={"enum": [*sorted(ISO_4217)]}
