@@ -65,6 +65,11 @@ class RemoteService:
         """Return failover groups with the health of their sites."""
         return self._list("GET", "groups")
 
+    def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return what a stretch of time was like."""
+        wanted = {key: value for key, value in asked.items() if value is not None}
+        return self._map("GET", "reports/weekly", params=wanted)
+
     def audit(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return records of the audit chain, newest first."""
         return self._map("GET", "audit", params={key: value for key, value in asked.items() if value is not None})

@@ -16,6 +16,7 @@ from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
 from aiops.app.weekly import asked_of, weekly
+from aiops.app.weekly import asked_of, weekly
 from aiops.core.model import Approval, Direction, Effect, Forecast, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
@@ -191,6 +192,10 @@ class Service:
     def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         return self.store.reader.actions(limit, after)
+
+    def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return what a stretch of time was like; see `asked_of` for the fields."""
+        return weekly(self.store, asked_of(asked, self.now(), self.versions.terms.step_s))
 
     def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return what a stretch of time was like; see `asked_of` for the fields."""

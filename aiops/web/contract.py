@@ -62,6 +62,10 @@ class Answers(Protocol):
         """Return one incident with everything that is known of it."""
         ...
 
+    def weekly(self, asked: Plain) -> Plain:
+        """Return what a stretch of time was like. Fields: week, days."""
+        ...
+
     def audit(self, asked: Plain) -> Plain:
         """Return records of the audit chain. Fields: before, limit, kind, by, subject, ref, since, until."""
         ...

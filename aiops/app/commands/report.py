@@ -8,10 +8,12 @@ from typing import Any
 import typer
 
 from aiops.app.commands.report_cost import cost
+from aiops.app.commands.report_weekly import weekly
 from aiops.app.output import SESSION, table
 
 report = typer.Typer(help="What was done, and what came of it.", no_args_is_help=True)
 report.command()(cost)
+report.command()(weekly)
 
 _WORDS = ("helped", "no-effect", "harmed", "inconclusive")
 

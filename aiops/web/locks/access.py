@@ -58,6 +58,7 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/plans/{plan_id}"): Role.VIEWER,
     ("GET", "/api/v1/audit"): Role.VIEWER,
     ("GET", "/api/v1/audit/verify"): Role.OPERATOR,
+    ("GET", "/api/v1/reports/weekly"): Role.VIEWER,
     # -- rehearsing --------------------------------------------------------------
     ("POST", "/api/v1/whatif"): Role.AUTHOR,
     ("GET", "/api/v1/rehearsals"): Role.VIEWER,
