@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from aiops.adapters.store.costs import DAYS_KEPT_S, HOURS_KEPT_S
 from aiops.core.money.books import Books
 from aiops.core.money.ledger import Entry, Promise, SavingKind
-from aiops.core.money.spend import DAY_S, HOUR_MS, HOUR_S, Row, Subject, nano
+from aiops.core.money.spend import DAY_S, HOUR_MS, HOUR_S, Row, Subject, nano, per_hour
 from aiops.errors import Fenced
 from tests.builders import NOW
 
@@ -70,7 +71,7 @@ class CostsContract:
         assert sum(one.row.money for one in found) == 97 * row().money
         assert (found[0].row.peak, found[0].row.late) == (4, 36.0)
         assert store.costs.prune(float(DAY)) == 0
-        assert len(store.costs.kept(float(DAY)).rows) == 1
+        assert len(store.costs.past(float(DAY)).hours) == 1
 
     def test_what_is_older_than_any_report_is_removed(self, opened):
         store = opened()
@@ -96,8 +97,10 @@ class CostsContract:
         books = Books()
         books.adopt(store.costs.kept(DAY + 1800.0), DAY + 1800.0)
         assert books.accounts.rows == {(HOURLY, DAY): row(0.5)}
-        assert set(books.history.places) >= {HOURLY, OTHER}
         assert list(books.ledger.standing) == ["A1"]
+        books.history.fill(store.costs.past(DAY + 1800.0))
+        every = books.history.hours(np.array([books.history.places[one] for one in (HOURLY, OTHER)]), DAY - HOUR_S, DAY)
+        assert every.nano.tolist() == [per_hour(row().money)]
 
     def test_budgets_stand_as_they_were_last_told(self, opened):
         store = opened()

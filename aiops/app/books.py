@@ -32,12 +32,13 @@ class StoredBooks:
     epoch: Callable[[], int | None] = lambda: None
     books: Books = field(default_factory=Books)
     _loaded: bool = False
+    _recalled: bool = False
     _policies: PolicySet = field(default_factory=lambda: PolicySet(digest=""))
     _written_at: Instant = -math.inf
 
     def standings(self, policies: PolicySet, at: Instant) -> Mapping[PolicyKey, BudgetStanding]:
         """Return how each CostBudget stands; nothing while what was spent before cannot be read."""
-        if not policies.budgets or not self._load(at):
+        if not policies.budgets or not self._recall(at):
             return {}
         return self.books.standings(policies, at)
 
@@ -90,5 +91,19 @@ class StoredBooks:
             return False
         self.books = Books(rates=self.rates)
         self.books.adopt(kept, at)
-        self._loaded, self._written_at = True, at
+        self._loaded, self._recalled, self._written_at = True, False, at
+        return True
+
+    def _recall(self, at: Instant) -> bool:
+        """Return whether the past weeks are known, which only budgets ask for; read them where they are not."""
+        if not self._load(at):
+            return False
+        if not self._recalled:
+            try:
+                self.books.history.fill(self.store.costs.past(at))
+            except StoreUnavailable as err:
+                _LOG.warning("spend_not_read", extra={"reason": str(err)})
+                return False
+            self.books.recount()
+            self._recalled = True
         return True

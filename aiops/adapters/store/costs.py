@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import delete, func, insert, literal, or_, select
 
 from aiops.adapters.store import fence
@@ -19,11 +20,12 @@ from aiops.adapters.store.tables import META
 from aiops.core.ids import digest
 from aiops.core.model import Instant
 from aiops.core.money.books import Kept
+from aiops.core.money.history import Past
 from aiops.core.money.ledger import Entry, Promise, SavingKind
 from aiops.core.money.spend import DAY_S, HOUR_MS, HOUR_S, Row, Subject, per_hour
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 HOURS_KEPT_S = 40 * DAY_S
 """So long what was spent is known by the hour; then by the day, UTC."""
@@ -32,6 +34,10 @@ DAYS_KEPT_S = 800 * DAY_S
 _BUDGETS = "budgets"
 
 _MONEY = {"nano": "money", **{name: name for name in ("saved", "saved_low", "saved_high", "realised")}}
+_DAY = COSTS.c.at - COSTS.c.at % DAY_S
+PAST_COLUMNS = ("nano", "replica_ms", "unpriced_ms", "seen_ms")
+"""What budgets look back at."""
+
 _PLAIN = tuple(name for name in SUMS if name not in _MONEY)
 
 
@@ -71,8 +77,13 @@ class Costs:
         self._known |= set(new)
 
     def prune(self, now: Instant) -> int:
-        """Sum up days that are long past, and remove what is older than any report; return rows removed."""
+        """Sum up days that are long past, and remove what is older than any report; return rows removed.
+
+        Nothing is done while another process does the same.
+        """
         with translated("what was spent cannot be summed up"), writing(self._engine) as connection:
+            if not _alone(connection):
+                return 0
             gone = _delete(connection, COSTS.c.at < now - DAYS_KEPT_S)
             gone += connection.execute(delete(SAVINGS).where(SAVINGS.c.until < now - DAYS_KEPT_S)).rowcount
             return gone + _summed_up(connection, int(now - HOURS_KEPT_S) // DAY_S * DAY_S)
@@ -96,21 +107,42 @@ class Costs:
         return budgets
 
     def kept(self, now: Instant) -> Kept:
-        """Return what the books go on from."""
-        spent = self.spent(now - HOURS_KEPT_S, now + DAY_S)
-        rows = [(one.subject, one.at, one.row) for one in spent if one.span_s == HOUR_S]
+        """Return what the books go on from: the hours that are not over, and the entries that stand."""
         query = select(SAVINGS).where(SAVINGS.c.closed_at.is_(None))
         with translated("the ledger cannot be read"), self._engine.connect() as connection:
             entries = [_entry(row) for row in connection.execute(query)]
+        begun = now - HOUR_S
+        rows = [(one.subject, one.at, one.row) for one in self.hours(begun, now + HOUR_S) if one.at > begun]
         return Kept(rows=rows, entries=entries)
 
-    def spent(self, since: Instant, until: Instant) -> list[Spent]:
-        """Return the rows of every subject that lie in a time, oldest first."""
+    def past(self, now: Instant) -> Past:
+        """Return what every subject spent in each hour of the last weeks, as columns."""
+        columns = (COSTS.c.subject, COSTS.c.at, *(COSTS.c[name] for name in PAST_COLUMNS))
+        query = select(*columns).where(COSTS.c.at >= now - HOURS_KEPT_S, COSTS.c.span_s == HOUR_S)
+        with translated("what was spent cannot be read"), self._engine.connect() as connection:
+            subjects = {row.id: _subject(row) for row in connection.execute(select(SUBJECTS))}
+            rows = connection.execute(query.order_by(COSTS.c.at)).all()
+        place = {key: number for number, key in enumerate(subjects)}
+        numbers = np.array([(place[row[0]], *row[1:]) for row in rows], np.int64).reshape(-1, 2 + len(PAST_COLUMNS))
+        sums = {name: numbers[:, 2 + number] for number, name in enumerate(PAST_COLUMNS)}
+        return Past(subjects=tuple(subjects.values()), places=numbers[:, 0], hours=numbers[:, 1] // HOUR_S, sums=sums)
+
+    def hours(self, since: Instant, until: Instant, subject: Subject | None = None) -> list[Spent]:
+        """Return the rows of one subject, or of all, that begin in a time, oldest first."""
         query = select(COSTS).where(COSTS.c.at >= since, COSTS.c.at < until).order_by(COSTS.c.at, COSTS.c.subject)
+        return self._spent(query if subject is None else query.where(COSTS.c.subject == subject_id(subject)))
+
+    def spent(self, since: Instant, until: Instant) -> list[Spent]:
+        """Return the sums of every subject for each day (UTC) of a time, oldest first."""
+        within = (COSTS.c.at >= since, COSTS.c.at < until)
+        query = select(*_day_sums(func.sum(COSTS.c.span_s))).where(*within).group_by(_DAY, COSTS.c.subject)
+        return self._spent(query.order_by(_DAY, COSTS.c.subject))
+
+    def _spent(self, query: Select[Any]) -> list[Spent]:
         with translated("what was spent cannot be read"), self._engine.connect() as connection:
             subjects = {row.id: _subject(row) for row in connection.execute(select(SUBJECTS))}
             return [
-                Spent(subject=subjects[row["subject"]], at=row["at"], span_s=row["span_s"], row=_row(row))
+                Spent(subject=subjects[row["subject"]], at=int(row["at"]), span_s=int(row["span_s"]), row=_row(row))
                 for row in connection.execute(query).mappings()
             ]
 
@@ -223,14 +255,28 @@ def _entry(row: Any) -> Entry:
 
 def _summed_up(connection: Connection, before: int) -> int:
     """Put one row for each subject and day in the place of its hours, for days that end before; return rows removed."""
-    day = COSTS.c.at - COSTS.c.at % DAY_S
     old = (COSTS.c.at < before, COSTS.c.span_s == HOUR_S)
-    sums = [func.sum(COSTS.c[name]).label(name) for name in SUMS]
-    totals = (func.max(COSTS.c.peak).label("peak"), func.sum(COSTS.c.late).label("late"))
     columns = ("at", "span_s", "subject", *SUMS, "peak", "late")
-    query = select(day.label("at"), literal(DAY_S).label("span_s"), COSTS.c.subject, *sums, *totals)
-    connection.execute(insert(COSTS).from_select(columns, query.where(*old).group_by(day, COSTS.c.subject)))
+    query = select(*_day_sums(literal(DAY_S))).where(*old).group_by(_DAY, COSTS.c.subject)
+    connection.execute(insert(COSTS).from_select(columns, query))
     return int(connection.execute(delete(COSTS).where(*old)).rowcount)
+
+
+def _day_sums(span: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of a day of a subject: grouped by `at` and subject. span: what stands for how long it is."""
+    day = _DAY.label("at")
+    sums = (func.sum(COSTS.c[name]).label(name) for name in SUMS)
+    peak, late = func.max(COSTS.c.peak).label("peak"), func.sum(COSTS.c.late).label("late")
+    return (day, span.label("span_s"), COSTS.c.subject, *sums, peak, late)
+
+
+def _alone(connection: Connection) -> bool:
+    """Return whether no other process sums up, or removes what is old; on SQLite a transaction is alone."""
+    if connection.dialect.name != "postgresql":
+        return True
+    from aiops.adapters.store import postgres
+
+    return postgres.alone_in_pruning(connection)
 
 
 def _delete(connection: Connection, where: Any) -> int:

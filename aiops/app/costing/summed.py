@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from aiops.core.model import Instant
@@ -33,13 +34,14 @@ def answered(store: Store, asked: dict[str, Any], now: Instant) -> dict[str, Any
     since -= since % HOUR_S
     spent = store.costs.spent(since, now)
     wanted = _filter(asked)
+    loop = store.costs.hours(since, now, LOOP)
     mine = [one for one in spent if one.subject.is_target and wanted(one.subject)]
     entries = [one for one in store.costs.entries(since, now, MOST_ENTRIES) if wanted(one.subject)]
     return {
         "since": since,
         "until": now,
         "currency": "USD",
-        "total": {**_sums(mine), "promised": _promised(entries), **_watched(spent)},
+        "total": {**_sums(mine), "promised": _promised(entries), **_watched(loop)},
         "by": {name: _grouped(mine, entries, key) for name, key in _KEYS.items()},
         "days": _dated(mine, "date", "%Y-%m-%d"),
         "weeks": _dated(mine, "week", "%G-W%V"),
@@ -89,15 +91,16 @@ def _shown(budget: dict[str, Any], asked: dict[str, Any]) -> bool:
 
 def together(rows: Iterable[Row]) -> Row:
     """Return rows added up; of peaks the greatest."""
-    made = Row()
-    for row in rows:
-        for one in _ADDED:
-            setattr(made, one, getattr(made, one) + getattr(row, one))
-        made.peak = max(made.peak, row.peak)
-    return made
+    values = [_VALUES(row) for row in rows]
+    if not values:
+        return Row()
+    *sums, peaks = zip(*values, strict=True)
+    made = dict(zip(_ADDED, map(sum, sums), strict=True))
+    return Row(**made, peak=max(peaks))
 
 
 _ADDED = tuple(one.name for one in fields(Row) if one.name != "peak")
+_VALUES = attrgetter(*_ADDED, "peak")
 
 
 def plain(row: Row) -> dict[str, Any]:
@@ -145,9 +148,8 @@ def _static(spent: Sequence[Spent]) -> float | None:
     return cost / 1e9 if known else None
 
 
-def _watched(spent: Sequence[Spent]) -> dict[str, Any]:
+def _watched(loop: Sequence[Spent]) -> dict[str, Any]:
     """Return for how long the loop watched of the time that there are rows of, and for how long nobody did."""
-    loop = [one for one in spent if one.subject == LOOP]
     if not loop:
         return {"watched_hours": 0.0, "unwatched_hours": 0.0}
     watched = sum(one.row.seen_ms for one in loop) / HOUR_MS

@@ -58,6 +58,11 @@ class Books:
         for entry in kept.entries:
             self.ledger.stand(entry)
 
+    def recount(self) -> None:
+        """Put the hours that are not written yet over what was read of them."""
+        for (subject, hour), row in self.accounts.rows.items():
+            self.history.put(subject, hour, row)
+
     # -- a turn ------------------------------------------------------------------------------------------
 
     def note(self, turned: Turned) -> None:

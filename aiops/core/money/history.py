@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +17,19 @@ HOURS = 24 * 36
 
 Whole: TypeAlias = NDArray[np.int64]
 _GROWTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Past:
+    """Hours as they are stored: the n-th is of `subjects[places[n]]`, of the hour with the number `hours[n]`.
+
+    sums: int64[n] by name: nano, replica_ms, unpriced_ms, seen_ms.
+    """
+
+    subjects: tuple[Subject, ...]
+    places: Whole
+    hours: Whole
+    sums: Mapping[str, Whole]
 
 
 @dataclass(slots=True)
@@ -44,6 +58,22 @@ class History:
         self.unpriced_ms[place, slot] = row.unpriced_ms
         self.seen_ms[place, slot] = row.seen_ms
 
+    def fill(self, past: Past) -> None:
+        """Take what is stored in the place of what is known of those hours."""
+        if not len(past.hours):
+            return
+        self._turn(int(past.hours.max()))
+        own = np.array([self._place(one) for one in past.subjects], np.intp)
+        kept = past.hours > self.newest - HOURS
+        places, slots = own[past.places[kept]], past.hours[kept] % HOURS
+        for name, array in (
+            ("nano", self.nano),
+            ("replica_ms", self.replica_ms),
+            ("unpriced_ms", self.unpriced_ms),
+            ("seen_ms", self.seen_ms),
+        ):
+            array[places, slots] = past.sums[name][kept]
+
     def hours(self, places: NDArray[np.intp], start: Instant, end: Instant) -> Hours:
         """Return what some subjects spent together in each hour from the one of `start` to that of `end`."""
         first, last = int(start // HOUR_S), int(-(-end // HOUR_S))
@@ -64,7 +94,7 @@ class History:
         if not self.places:
             self.places[LOOP] = 0
         place = self.places.setdefault(subject, len(self.places))
-        if place >= len(self.nano):
+        while place >= len(self.nano):
             more = np.zeros((len(self.nano), HOURS), np.int64)
             self.nano, self.replica_ms, self.unpriced_ms, self.seen_ms = (
                 np.vstack((one, more)) for one in (self.nano, self.replica_ms, self.unpriced_ms, self.seen_ms)
