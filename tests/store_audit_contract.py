@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from aiops.adapters.store.audit_check import check
 from aiops.core.model import (
     Approval,
     Direction,
+    FindingKind,
     Mode,
     Order,
     OrderKind,
@@ -28,7 +30,7 @@ from aiops.core.versions import Promotion
 from aiops.errors import InvalidInput, StoreUnavailable
 from tests.builders import KEY, NOW, snapshot
 from tests.properties.test_audit_chain import Key, believes
-from tests.store_contract import _refusing_commits, acting, made
+from tests.store_contract import FINDING, _refusing_commits, acting, made
 from tests.unit.test_pipeline import later
 
 DAY_S = 86_400.0
@@ -116,6 +118,28 @@ class AuditContract:
         assert '"after":"h2 enforce"' in store.audit.after(0)[4].text
         assert '"before":"h1 enforce"' in store.audit.after(0)[4].text
         assert check(store.engine).whole
+
+    def test_a_budget_is_recorded_when_it_is_overrun_when_all_is_spent_and_when_it_is_kept_again(self, opened):
+        turn, seen = made(), []
+        over = replace(FINDING, kind=FindingKind.OVERRUN, series="BudgetPolicy/shop/team#month", p_value=0.1)
+        spent = replace(over, p_value=0.0)
+        for number, findings in enumerate([(over,), (over,), (), (over,), (spent,), (), ()]):
+            # each by a process of its own: what is known is in the store
+            store, at = opened(), NOW + number * 400
+            store.journal.load()
+            tick = replace(turn.tick, id=f"T{number}", at=at, decisions=(), findings=findings)
+            store.journal.begin(tick, turn.state)
+            seen.append([json.loads(line.text)["did"] for line in store.audit.after(0)])
+        assert seen[0] == seen[3] == ["overrun"]
+        assert seen[4] == ["overrun", "exceeded"]
+        same = opened().journal
+        same.load()
+        for number in (7, 9):
+            same.begin(
+                replace(turn.tick, id=f"T{number}", at=NOW + number * 400, decisions=(), findings=()), turn.state
+            )
+        kept = [json.loads(line.text)["did"] for line in opened().audit.after(0)]
+        assert kept == ["overrun", "exceeded", "within"]
 
     def test_policies_are_recorded_when_they_differ_from_those_before_also_over_a_start(self, opened):
         first = opened()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,8 @@ from sqlalchemy import select
 
 from aiops.adapters.store.audit import LOOP
 from aiops.adapters.store.database import translated
-from aiops.adapters.store.tables import INCIDENTS
-from aiops.core.model import IncidentState, LoopState, StepStatus
+from aiops.adapters.store.tables import AUDIT, INCIDENTS
+from aiops.core.model import FindingKind, IncidentState, LoopState, StepStatus
 from aiops.core.record.audit import AuditKind, Entry, sum_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _REMEMBERED = 1000
 """Actions whose policy is remembered until their answer comes, and plans and incidents whose state is."""
 
+_OVER_S = 600.0
+"""A budget that no tick has seen overrun for so long is kept again."""
+
 
 class Auditor:
     """Turns what the journal writes into records; remembers only what says from what something changed."""
@@ -30,6 +34,7 @@ class Auditor:
         self.by = LOOP
         self._plans: dict[str, tuple[str, str]] = {}
         self._incidents: dict[str, str] | None = None
+        self._budgets: dict[str, tuple[str, float]] | None = None
         self._acted: dict[str, tuple[str, str]] = {}
 
     def lead(self, epoch: int) -> None:
@@ -39,7 +44,7 @@ class Auditor:
     def know(self, state: LoopState) -> None:
         """Take the plans as they are stored."""
         self._plans = {plan.id: _stands(plan) for plan in state.plans.values()}
-        self._incidents = None
+        self._incidents = self._budgets = None
 
     def ticked(self, tick: Tick, rows: Mapping[str, Row], actions: list[Row], engine: Engine) -> list[Entry]:
         """Return the records of a tick. rows: of the decisions that changed, by id; actions: those of its actions."""
@@ -50,7 +55,7 @@ class Auditor:
         if tick.incidents:
             known = self._known_incidents(engine)
             entries += [entry for one in tick.incidents for entry in self._incident(one, known, tick.at)]
-        return entries
+        return [*entries, *self._overruns(tick, engine)]
 
     def settled(self, results: Sequence[StepResult], outcomes: Sequence[Outcome]) -> list[Entry]:
         """Return the records of answers and of ends. A dry-run's answer says nothing that its intent does not."""
@@ -155,6 +160,32 @@ class Auditor:
             )
         ]
 
+    def _overruns(self, tick: Tick, engine: Engine) -> list[Entry]:
+        """Return budgets that are overrun since now, and those that have not been for a while."""
+        found = {one.series: one for one in tick.findings if one.kind is FindingKind.OVERRUN}
+        if not found and self._budgets == {}:
+            return []
+        known = self._budgets = _known_budgets(engine, tick.at) if self._budgets is None else self._budgets
+        entries = []
+        for series, one in found.items():
+            word = "exceeded" if one.p_value <= 0.0 else "overrun"
+            before, _ = known.get(series, (None, 0.0))
+            known[series] = (word, tick.at)
+            if word != before:
+                entries.append(self._budget(series, (before, word), tick.at, one.reason))
+        for series, (before, seen_at) in [*known.items()]:
+            # a tick of plans alone looks at no budget
+            if tick.at - seen_at > _OVER_S:
+                del known[series]
+                entries.append(self._budget(series, (before, "within"), tick.at, ""))
+        return entries
+
+    def _budget(self, series: str, moved: tuple[str | None, str], at: float, said: str) -> Entry:
+        before, after = moved
+        return Entry(
+            at=at, kind=AuditKind.BUDGET, by=self.by, subject=series, did=after, before=before, after=after, said=said
+        )
+
     def _known_incidents(self, engine: Engine) -> dict[str, str]:
         if self._incidents is None:
             query = select(INCIDENTS.c.id, INCIDENTS.c.state).where(INCIDENTS.c.state == IncidentState.OPEN.value)
@@ -184,6 +215,15 @@ class Auditor:
                 detail={"series": len(incident.series), "peak": incident.peak_score, "merged": incident.merged_into},
             )
         ]
+
+
+def _known_budgets(engine: Engine, at: float) -> dict[str, tuple[str, float]]:
+    """Return the budgets that were recorded as overrun last."""
+    query = select(AUDIT.c.subject, AUDIT.c.text).where(AUDIT.c.kind == AuditKind.BUDGET.value)
+    with translated("the audit record cannot be read"), engine.connect() as connection:
+        rows = connection.execute(query.order_by(AUDIT.c.seq.desc()).limit(_REMEMBERED)).all()
+    last = {row.subject: str(json.loads(row.text)["did"]) for row in reversed(rows)}
+    return {subject: (did, at) for subject, did in last.items() if did != "within"}
 
 
 def _stands(plan: Plan) -> tuple[str, str]:

@@ -48,8 +48,9 @@ def _head(found: dict[str, Any]) -> list[str]:
         + ("" if not seen["late_requests"] else f", {seen['late_requests']:,.0f} late requests"),
         f"not seen     {_compared(seen['blind_minutes'], before['blind_minutes'])} policy-minutes blind, "
         f"{_compared(seen['loop_down_minutes'], before['loop_down_minutes'])} min without a turn of the loop",
-        f"held         {_compared(seen['held_minutes'], before['held_minutes'])} of {number_of(seen['decided_minutes'])} "
-        "policy-minutes a wish was held or asked about" + (f"; {seen['bugs']} BUGS" if seen["bugs"] else ""),
+        f"held         {_compared(seen['held_minutes'], before['held_minutes'])} of "
+        f"{number_of(seen['decided_minutes'])} policy-minutes a wish was held or asked about"
+        + (f"; {seen['bugs']} BUGS" if seen["bugs"] else ""),
         f"money        {_money(spent['spent'] if spent['known'] else None, before['spent'])} USD spent{saved}"
         + (f"; {spent['unpriced_replica_hours']:,.0f} replica-hours without a price" if spent["known"] else ""),
         f"incidents    {_compared(incidents['count'], before['incidents'])}, the longest "
