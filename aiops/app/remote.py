@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,6 +17,13 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 30.0
 
 
+AGAIN_S = 1.0
+"""Between the end of a stream and the next one."""
+
+SILENT_S = 60.0
+"""A stream of which nothing is heard for so long, no sign of life either, is dead."""
+
+
 class RemoteService:
     """web.contract.Answers over HTTP."""
 
@@ -24,9 +34,17 @@ class RemoteService:
         self._server = server
         self._client = httpx.Client(base_url=f"{server.rstrip('/')}/api/v1/", headers=headers, timeout=_TIMEOUT_S)
 
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
     def status(self) -> dict[str, Any]:
         """Return where the loop stands."""
         return self._map("GET", "status")
+
+    def brief(self) -> dict[str, Any]:
+        """Return where the loop stands."""
+        return self.status()
 
     def decisions(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Return decisions, newest first."""
@@ -206,6 +224,30 @@ class RemoteService:
         """Take a token back."""
         return self._map("DELETE", f"tokens/{quote(token, safe='')}")
 
+    def follow(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield what happens from now on, as kind and data; a stream that ends is taken up where it ended.
+
+        Raises CannotReach when the daemon is gone, NoPermission when it lets nobody in any more.
+        """
+        import httpx
+
+        last_id, timeout = "", httpx.Timeout(_TIMEOUT_S, read=SILENT_S)
+        while True:
+            headers = {"Last-Event-ID": last_id} if last_id else {}
+            try:
+                with self._client.stream("GET", "events", headers=headers, timeout=timeout) as live:
+                    if not live.is_success:
+                        live.read()
+                        self._checked(live, live.json())
+                    for name, kind, data in told(live.iter_lines()):
+                        last_id = name or last_id
+                        yield kind, data
+            except httpx.HTTPError as err:
+                raise CannotReach(f"{self._server} cannot be reached: {err or type(err).__name__}") from err
+            except ValueError as err:
+                raise self._foreign() from err
+            time.sleep(AGAIN_S)
+
     def _pages(
         self, path: str, filters: dict[str, Any], limit: int, begins: tuple[float, str] | None
     ) -> list[dict[str, Any]]:
@@ -248,6 +290,10 @@ class RemoteService:
             raise CannotReach(f"{self._server} cannot be reached: {err}") from err
         except ValueError as err:
             raise self._foreign() from err
+        return self._checked(response, body)
+
+    def _checked(self, response: httpx.Response, body: Any) -> httpx.Response:
+        """Return an answer that is a success; raise our error for any other."""
         if response.is_success:
             return response
         detail = str(body.get("detail", body)) if isinstance(body, dict) else str(body)
@@ -265,3 +311,23 @@ class RemoteService:
 
     def _foreign(self) -> CannotReach:
         return CannotReach(f"{self._server} does not answer like a daemon of aiops")
+
+
+def told(lines: Iterable[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield id, kind and data of each event of a stream; raise ValueError for data that is no JSON object.
+
+    >>> list(told(["retry: 5", "", "id: b-1", "event: tick", 'data: {"n":1}', "", ": still here", ""]))
+    [('b-1', 'tick', {'n': 1})]
+    """
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line:
+            fields[name] = value
+            continue
+        if "data" in fields:
+            data = json.loads(fields["data"])
+            if not isinstance(data, dict):
+                raise ValueError("an event is an object")
+            yield fields.get("id", ""), fields.get("event", ""), data
+        fields = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, Strict
 
 MAX_HOURS = 24 * 31
 LONGEST_NAME = 512
@@ -38,12 +38,6 @@ Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^
 By = Annotated[str | None, Field(max_length=256, deprecated=True, description="Ignored: who calls is who says so.")]
 
 
-def _number(value: Any) -> Any:
-    """Refuse what only looks like a number: a text, or yes and no."""
-    if isinstance(value, str | bool):
-        raise ValueError("a number is wanted")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_number)]
-Number = Annotated[FiniteFloat, BeforeValidator(_number)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+"""A number, and neither a text that looks like one, nor yes or no."""

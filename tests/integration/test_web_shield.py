@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from aiops.adapters.store import Store
+from aiops.app.remote import RemoteService
 from aiops.app.service import Service
-from aiops.errors import ConfigurationError
+from aiops.errors import CannotReach, ConfigurationError, NoPermission
 from aiops.web.locks.doors import Doors, fixed
 from aiops.web.locks.patience import Patience
 from aiops.web.locks.shield import Bounds
@@ -313,3 +314,20 @@ def test_what_happens_is_told_to_who_reads_live_and_goes_on_where_it_ended(servi
             assert [next(lines) for _ in range(5)][2:] == [
                 f"id: {serving.broker.boot}-3", "event: pause", 'data: {"n":2}',
             ]  # fmt: skip
+
+
+def test_the_command_line_follows_a_daemon_and_is_told_when_it_is_not_let_in(service):
+    serving = replace(QUICK, bounds=Bounds())
+    with running(service, serving) as port:
+        publish = threading.Timer(0.3, lambda: serving.broker.publish("pause", {"did": "begun", "scope": "shop"}))
+        publish.start()
+        known, unknown = (RemoteService(f"http://127.0.0.1:{port}", token) for token in (TOKEN, "wrong"))
+        following = known.follow()
+        assert next(following) == ("pause", {"did": "begun", "scope": "shop"})
+        following.close()
+        with pytest.raises(NoPermission, match="not valid"):
+            next(unknown.follow())
+    with pytest.raises(CannotReach):
+        next(known.follow())
+    known.close()
+    unknown.close()

@@ -12,12 +12,17 @@ from aiops.web.models import Answer
 from aiops.web.routes.resource import Resource
 
 
+_LONG = "04|09|15|20|26|32|37|43|48|54|60|65|71|76|82|88|93|99"
+WEEK = rf"^20[0-9]{{2}}-W(0[1-9]|[1-4][0-9]|5[0-2])$|^20({_LONG})-W53$"
+"""ISO weeks of this century, in the years that have 53 the last one, too."""
+
+
 class Stretch(BaseModel):
     """Which time: a week (2026-W47, Monday to Sunday in UTC), or so many days back from the last tick."""
 
     model_config = ConfigDict(extra="forbid")
 
-    week: str | None = Field(None, pattern=r"^\d{4}-W\d{2}$")
+    week: str | None = Field(None, pattern=WEEK)
     days: int | None = Field(None, ge=1, le=92)
 
 
