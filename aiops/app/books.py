@@ -25,12 +25,16 @@ WRITE_S = 60.0
 
 @dataclass(slots=True)
 class StoredBooks:
-    """ports.Books over a store. epoch: under which is written, None while none was claimed."""
+    """ports.Books over a store. epoch: under which is written, None while none was claimed.
+
+    latest: how budgets stood at the last turn; replaced as a whole, so that other threads may read it.
+    """
 
     store: Store
     rates: Mapping[str, float]
     epoch: Callable[[], int | None] = lambda: None
     books: Books = field(default_factory=Books)
+    latest: Mapping[PolicyKey, BudgetStanding] = field(default_factory=dict)
     _loaded: bool = False
     _recalled: bool = False
     _policies: PolicySet = field(default_factory=lambda: PolicySet(digest=""))
@@ -39,8 +43,10 @@ class StoredBooks:
     def standings(self, policies: PolicySet, at: Instant) -> Mapping[PolicyKey, BudgetStanding]:
         """Return how each CostBudget stands; nothing while what was spent before cannot be read."""
         if not policies.budgets or not self._recall(at):
+            self.latest = {}
             return {}
-        return self.books.standings(policies, at)
+        self.latest = self.books.standings(policies, at)
+        return self.latest
 
     def overruns(self, policies: PolicySet, standings: Mapping[PolicyKey, BudgetStanding]) -> tuple[Finding, ...]:
         """Return what is found of budgets that will be overrun."""

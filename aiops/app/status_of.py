@@ -11,8 +11,8 @@ from aiops.app.merging import Merged, Policy
 from aiops.app.promotion import Place
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
-from aiops.core.model import Ask, Clamp, Decision, Deny, Instant, Mode, PolicyKey, Reason, Wait
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.model import Ask, BudgetStanding, Clamp, Decision, Deny, Instant, Mode, PolicyKey, Reason, Wait
+from aiops.core.policies import CostBudget, ScalingPolicy, WatchPolicy
 from aiops.core.versions import member_key, spec_hash
 from aiops.errors import Problem
 from aiops.policy.expansion import Expanded
@@ -104,7 +104,7 @@ class Standing:
     """Where the loop stands. decided: the last decision of each policy; since: the one since which nothing changed.
 
     findings: of each WatchPolicy, how many series are out of the ordinary. promoted: where policies stand by promotion.
-    expanded: who the members of templates are.
+    expanded: who the members of templates are. budgets: how each CostBudget stands.
     """
 
     ceiling: Mode
@@ -114,6 +114,7 @@ class Standing:
     findings: Mapping[str, int]
     promoted: Mapping[str, Promoted] = field(default_factory=dict)
     expanded: Expanded | None = None
+    budgets: Mapping[str, BudgetStanding] = field(default_factory=dict)
 
     def members(self, policy: ScalingPolicy) -> list[PolicyKey]:
         """Return the keys of what a template was made into."""
@@ -152,6 +153,8 @@ def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> S
         status |= {"digest": policy.digest, "specHash": _hash(policy)}
     if isinstance(policy, WatchPolicy):
         status["findings"] = standing.findings.get(resource.key, 0)
+    if isinstance(policy, CostBudget) and policy.key in standing.budgets:
+        status |= _burns(standing.budgets[policy.key])
     if isinstance(policy, ScalingPolicy):
         held = made.held.get(policy.key, "") or standing.held(policy)
         status |= _stands(policy, standing) if policy.selection is None else _selects(policy, standing)
@@ -163,6 +166,14 @@ def status_of(entry: Entry, made: Merged, standing: Standing, now: Instant) -> S
         said.append(_Said(LIMITED, False, valid.reason, nothing))
     status["conditions"] = [_since(one, resource.status, resource.generation, now) for one in said]
     return status
+
+
+def _burns(stands: BudgetStanding) -> Status:
+    """Return how a budget stands: whole cents and percents, so that not every turn is worth a write."""
+    made: Status = {"spent": round(stands.spent, 2)}
+    if stands.projected is not None:
+        made |= {"projected": round(stands.projected, 2), "ratio": f"{stands.ratio or 0.0:.0%}"}
+    return made
 
 
 def significant(status: Mapping[str, Any]) -> Status:

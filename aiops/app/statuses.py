@@ -14,7 +14,7 @@ from aiops.app.policies import MergedPolicySource
 from aiops.app.promotion import Standing as Promoted
 from aiops.app.resources import Entry
 from aiops.app.status_of import Standing, significant, status_of, urgent
-from aiops.core.model import Decision, Instant, Mode, Tick
+from aiops.core.model import BudgetStanding, Decision, Instant, Mode, Tick
 from aiops.errors import ClusterUnavailable, NoPermission
 from aiops.policy.expansion import Expanded
 from aiops.ports import PolicyResources
@@ -34,13 +34,14 @@ REFUSED_S, FAILED_S = 60.0, 5.0
 class Telling:
     """How statuses are told. leads: whether this process may write now. wall: for people; elapsed_s: for waiting.
 
-    promoted: where policies stand by promotions. expanded: who the members of templates are.
+    promoted: where policies stand by promotions. expanded: who the members of templates are. budgets: how they stand.
     """
 
     leads: Callable[[], bool]
     ceiling: Mode
     promoted: Callable[[], Mapping[str, Promoted]] = dict
     expanded: Callable[[], Expanded | None] = lambda: None
+    budgets: Callable[[], Mapping[str, BudgetStanding]] = dict
     wall: Callable[[], Instant] = time.time
     elapsed_s: Callable[[], float] = time.monotonic
 
@@ -92,6 +93,7 @@ class Statuses:
             findings=self._findings,
             promoted=self._telling.promoted(),
             expanded=self._telling.expanded(),
+            budgets=self._telling.budgets(),
         )
         entries = list(known.values())
         listed = {entry.resource.uid for entry in entries}

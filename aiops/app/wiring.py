@@ -328,11 +328,13 @@ def _statuses(
         except PortError:
             return False
 
+    books = loop.ports.books
     telling = Telling(
         leads=leads,
         ceiling=settings.mode,
         promoted=lambda: policies.standings,
         expanded=lambda: policies.made,
+        budgets=lambda: books.latest if isinstance(books, StoredBooks) else {},
     )
     return Statuses(policies.loaded, world.resources, telling)
 
