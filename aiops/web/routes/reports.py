@@ -11,7 +11,6 @@ from aiops.web.contract import Answers, Plain
 from aiops.web.models import Answer
 from aiops.web.routes.resource import Resource
 
-
 _LONG = "04|09|15|20|26|32|37|43|48|54|60|65|71|76|82|88|93|99"
 WEEK = rf"^20[0-9]{{2}}-W(0[1-9]|[1-4][0-9]|5[0-2])$|^20({_LONG})-W53$"
 """ISO weeks of this century, in the years that have 53 the last one, too."""
