@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aiops.core.model import Reason, ResizePods
+from aiops.core.model import Reason, ResizePods, Wanted
 from aiops.core.plans.operations import verbs
 from tests.unit.operated import CHECKOUT, HPA, NOW, ORIGIN, POD, VPA, api, do, hpa, operations, plain, pod, ref
 
@@ -105,6 +105,18 @@ def test_a_request_above_its_limit_is_refused():
     one = two_pods()
     does, looked = asked(one)
     assert does.refusal(replace(RESIZE, requests={"memory": "2Gi"}, limits={}), looked)[0] is Reason.BOUNDS
+
+
+def test_while_the_pods_were_not_listed_nothing_begins_and_nothing_is_claimed_s1():
+    one = two_pods()
+    does = verbs(RESIZE)
+    unlisted = one.look(Wanted(objects=(CHECKOUT,)), NOW)
+    assert does.refusal(RESIZE, unlisted)[0] is Reason.CLUSTER_UNAVAILABLE
+    assert does.undo(RESIZE, unlisted) is None
+    assert does.reached(RESIZE, unlisted) is None
+    pods = next(each for each in does.wanted(RESIZE).selections if each.kind == "Pod")
+    one.unknown[pods.key] = (Reason.NO_PERMISSION, "pods is forbidden")
+    assert does.refusal(RESIZE, asked(one)[1]) == (Reason.NO_PERMISSION, "pods is forbidden")
 
 
 def test_it_says_what_it_does():

@@ -97,6 +97,7 @@ def test_use_that_grows_is_followed_up_without_waiting():
 
 def test_a_kill_during_the_canary_takes_everything_back_and_backs_off_s7():
     world = after(5.9).until(lambda one: one.sent, HOUR_S)
+    assert world.plans[0].steps[0].undo
     world.turn()
     world.kill(world.pods[0])
     world.until(lambda one: PlanStatus.ROLLED_BACK in status(one), HOUR_S)

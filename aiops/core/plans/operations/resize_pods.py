@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, Reason, ResizePods, SeenObject, TargetRef, Wanted
-from aiops.core.objects.bodies import around, at, found, listed, missing, patch, strings
+from aiops.core.objects.bodies import around, at, found, listed, missing, patch, selected, strings
 from aiops.core.objects.steering import HPAS
 from aiops.core.plans.operations.set_resources import (
     PARTS,
@@ -27,6 +27,7 @@ from aiops.core.plans.operations.set_resources import (
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 RESIZE = "resize"
+PODS = ("v1", "Pod")
 _AT_WORK = ("PodResizePending", "PodResizeInProgress")
 
 
@@ -38,8 +39,7 @@ class _ResizePods:
     def wanted(self, operation: ResizePods) -> Wanted:
         target = operation.target
         return Wanted(
-            objects=(target, *(pod_ref(target, name) for name in operation.pods)),
-            selections=(around(target, *HPAS), around(target, *VPAS)),
+            objects=(target,), selections=(around(target, *PODS), around(target, *HPAS), around(target, *VPAS))
         )
 
     def requests(self, operation: ResizePods, looked: Looked, origin: Origin) -> Requests:
@@ -59,13 +59,13 @@ class _ResizePods:
 
     def reached(self, operation: ResizePods, looked: Looked) -> bool | None:
         # a pod that is gone needs nothing more: its successor is made from the template
-        if found(looked, operation.target) is None or _unseen(operation, looked):
+        if found(looked, operation.target) is None or _unseen(operation, looked) is not None:
             return None
         there = list(_there(operation, looked))
         return all(holds(now, operation) and not at_work(seen) for seen, now in there)
 
     def undo(self, operation: ResizePods, looked: Looked) -> tuple[ResizePods, ...] | None:
-        if _unseen(operation, looked):
+        if _unseen(operation, looked) is not None:
             return None
         before: dict[str, ResizePods] = {}
         for seen, now in _there(operation, looked):
@@ -82,8 +82,8 @@ class _ResizePods:
         if gone is not None:
             return gone
         unseen = _unseen(operation, looked)
-        if unseen:
-            return unseen[0]
+        if unseen is not None:
+            return unseen
         for _, now in _there(operation, looked):
             if holds(now, operation):
                 continue
@@ -106,11 +106,6 @@ class _ResizePods:
 VERBS = _ResizePods()
 
 
-def pod_ref(target: TargetRef, name: str) -> TargetRef:
-    """Return a pod beside its workload."""
-    return replace(target, api_version="v1", kind="Pod", name=name)
-
-
 def resources_of(pod: SeenObject, container: str) -> Resources | None:
     """Return what a container of a pod requests and is limited to, None where it has no such container."""
     every = listed(at(pod.body, "spec", "containers"))
@@ -126,16 +121,20 @@ def at_work(pod: SeenObject) -> str:
     return ""
 
 
-def _unseen(operation: ResizePods, looked: Looked) -> list[tuple[Reason, str]]:
-    """Return why pods cannot be read, nothing when all can."""
-    keys = (pod_ref(operation.target, name).key for name in operation.pods)
-    return [looked.errors[key] for key in keys if key in looked.errors]
+def _unseen(operation: ResizePods, looked: Looked) -> tuple[Reason, str] | None:
+    """Return why pods are not known, None when they are: one that was not listed is gone."""
+    selection = around(operation.target, *PODS)
+    if selection.key in looked.errors:
+        return looked.errors[selection.key]
+    if selected(looked, selection) is None:
+        return Reason.CLUSTER_UNAVAILABLE, f"the pods of {operation.target.namespace} were not seen yet"
+    return None
 
 
 def _there(operation: ResizePods, looked: Looked) -> Iterator[tuple[SeenObject, Resources]]:
-    for name in operation.pods:
-        seen = looked.objects.get(pod_ref(operation.target, name).key)
-        if seen is None or at(seen.body, "metadata", "deletionTimestamp"):
+    """Yield the pods that are there and not going away, with what the container has."""
+    for seen in selected(looked, around(operation.target, *PODS)) or ():
+        if seen.ref.name not in operation.pods or at(seen.body, "metadata", "deletionTimestamp"):
             continue
         now = resources_of(seen, operation.container)
         if now is not None:

@@ -61,13 +61,13 @@ class CanarySpec(Spec):
     """A part of the pods is resized in place first, where the API server has it."""
 
     share: Ratio = Field(0.25, description="of the pods, one at least; 0: none")
-    watch_for: Duration = Field(1800.0, ge=60, le=DAY_S, description="how long they are watched")
+    watch_for: Duration = Field(1800.0, ge=10, le=DAY_S, description="how long they are watched")
 
 
 class WatchSpec(Spec):
     """What is watched after a change; harm takes it back."""
 
-    watch_for: Duration = Field(3600.0, ge=60, le=7 * DAY_S, description="how long it must go well")
+    watch_for: Duration = Field(3600.0, ge=10, le=7 * DAY_S, description="how long it must go well")
     throttled: Ratio = Field(0.05, gt=0, description="more of its periods than that, and than before, is harm")
     slo: tuple[WithinSpec, ...] = Field((), max_length=10, description="what must hold before and all the while")
 
@@ -79,7 +79,7 @@ class RightsizeSpec(Spec):
     cpu: CpuSpec = Field(CpuSpec(), description="how CPU is sized")
     memory: MemorySpec = Field(MemorySpec(), description="how memory is sized")
     exclude_containers: tuple[str, ...] = Field((), max_length=100, description="names of containers left alone")
-    every: Duration = Field(300.0, ge=60, le=3600, description="how often use is looked at")
+    every: Duration = Field(300.0, ge=15, le=3600, description="how often use is looked at")
     history: Duration = Field(14 * DAY_S, ge=2 * DAY_S, le=60 * DAY_S, description="for how long peaks are remembered")
     half_life: Duration = Field(4 * DAY_S, ge=3600, le=60 * DAY_S, description="after which CPU samples weigh half")
     min_history: Duration = Field(3 * DAY_S, ge=3600, le=60 * DAY_S, description="before that nothing is lowered")
