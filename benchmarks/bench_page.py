@@ -1,5 +1,7 @@
 """How long a page takes over loopback with many policies and decisions stored: the first view, and every page's HTML.
 
+CPU: of server and client together, which a busy machine does not change; the other times it does.
+
 PYTHONPATH=. python benchmarks/bench_page.py [--policies 1000] [--decisions 100000] [--browser]
 """
 
@@ -74,12 +76,14 @@ def measured(store: Store) -> None:
     server = WebServer(Service(store), ("127.0.0.1", 0), Doors(rates=Rates(), hosts=frozenset()))
     server.start()
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    print(f"\n{'page':<32}{'status':>7}{'kB':>8}{'first ms':>10}{'median ms':>11}{'worst ms':>10}")
+    print(f"\n{'page':<32}{'status':>7}{'kB':>8}{'first ms':>10}{'median ms':>11}{'worst ms':>10}{'CPU ms':>9}")
     for name, path in PATHS.items():
+        used = time.process_time()
         took = [_asked(connection, path) for _ in range(ROUNDS)]
+        used = (time.process_time() - used) * 1e3 / ROUNDS
         times = [one[0] for one in took]
         print(f"{name:<32}{took[0][2]:>7}{took[0][1] / 1e3:>8.1f}{times[0]:>10.1f}{statistics.median(times):>11.1f}"
-              f"{max(times):>10.1f}")  # fmt: skip
+              f"{max(times):>10.1f}{used:>9.1f}")  # fmt: skip
     first = sum(_asked(connection, path)[0] for path in ("/", *ASSETS))
     print(f"\nthe overview and all it is made of, one after the other: {first:.0f} ms")
     server.stop(5)

@@ -103,7 +103,18 @@ class LiveService(Service):
             ) from err
 
     def status(self) -> dict[str, Any]:
-        """Return where the loop stands."""
+        """Return where the loop stands, with all of its targets."""
+        policies = self._built.policies
+        return {
+            **self.brief(),
+            "targets": self._targets(shadows=False),
+            "shadows": self._targets(shadows=True),
+            "standings": stands([*policies.standings.values()]),
+            "templates": templates(policies.made),
+        }
+
+    def brief(self) -> dict[str, Any]:
+        """Return where the loop stands, without its targets, of which there may be thousands."""
         built, tick = self._built, self._built.loop.last
         ledger = built.ledger
         policies = built.policies.current()
@@ -125,10 +136,6 @@ class LiveService(Service):
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
             "problems": self._problems(),
-            "targets": self._targets(shadows=False),
-            "shadows": self._targets(shadows=True),
-            "standings": stands([*built.policies.standings.values()]),
-            "templates": templates(built.policies.made),
             "findings": 0 if tick is None else len(tick.findings),
             "incidents": self.open_incidents(),
             "pauses": self.pauses(),

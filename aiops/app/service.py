@@ -16,7 +16,6 @@ from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
 from aiops.app.versions import Terms, Versions
 from aiops.app.weekly import asked_of, weekly
-from aiops.app.weekly import asked_of, weekly
 from aiops.core.model import Approval, Direction, Effect, Forecast, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.codec import from_text, to_jsonable
@@ -48,17 +47,18 @@ class Service:
     # -- looking ---------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """Return where the loop stands, as the record shows it."""
+        """Return where the loop stands, as the record shows it, with all of its targets."""
+        names = ("policy", "target", "verdict", "reason", "before", "after", "story")
+        return {**self.brief(), "targets": [{key: row[key] for key in names} for row in self.store.views.newest()]}
+
+    def brief(self) -> dict[str, Any]:
+        """Return where the loop stands, without its targets, of which there may be thousands."""
         stored = self.store.reader.status()
         return {
             "running": False,
             "last_tick_at": stored["last_tick_at"],
             "stored": stored["stored"],
             "bytes": self.store.used_bytes(),
-            "targets": [
-                {key: row[key] for key in ("policy", "target", "verdict", "reason", "before", "after", "story")}
-                for row in self.store.views.newest()
-            ],
             "incidents": self.open_incidents(),
             "pauses": self.pauses(),
             "questions": self.questions(),
@@ -192,10 +192,6 @@ class Service:
     def actions(self, limit: int, after: tuple[float, str] | None = None) -> list[dict[str, Any]]:
         """Return actions with their outcomes, newest first. after: time and id of the one before the first."""
         return self.store.reader.actions(limit, after)
-
-    def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return what a stretch of time was like; see `asked_of` for the fields."""
-        return weekly(self.store, asked_of(asked, self.now(), self.versions.terms.step_s))
 
     def weekly(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return what a stretch of time was like; see `asked_of` for the fields."""

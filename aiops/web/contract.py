@@ -14,6 +14,10 @@ class Answers(Protocol):
         """Return where the loop stands."""
         ...
 
+    def brief(self) -> Plain:
+        """Return where the loop stands, without its targets."""
+        ...
+
     def decisions(self, asked: Plain) -> list[Plain]:
         """Return decisions, newest first. Fields: policy, verdict, reason, text, since, until, after, limit."""
         ...

@@ -74,6 +74,7 @@ class Asked:
 LOST_S = 7200.0
 """An open incident of which no tick has seen anything for so long is taken up by none any more."""
 
+_ID_LENGTH = 26
 _LISTED = ("id", "at", "until", "ticks", "policy", "target", "verdict", "reason", "before", "after", "dry_run", "story")
 
 
@@ -104,7 +105,10 @@ class Reader:
 
     def decision(self, prefix: str) -> Stored:
         """Return one decision by its id or the unambiguous beginning of it; raise NotFound."""
-        query = select(DECISIONS).where(DECISIONS.c.id.startswith(prefix.upper())).limit(3)
+        begun = prefix.upper()
+        # the range is looked up in the index, of which LIKE makes no use in SQLite; ids are of digits and capitals
+        within = DECISIONS.c.id.between(begun, begun.ljust(_ID_LENGTH, "Z"))
+        query = select(DECISIONS).where(within, DECISIONS.c.id.startswith(begun, autoescape=True)).limit(3)
         with translated("the decision cannot be read"), self._engine.connect() as connection:
             rows = connection.execute(query).all()
             if len(rows) != 1:

@@ -46,14 +46,18 @@ class Views:
         return next(iter(self._rows(query.order_by(DECISIONS.c.at.desc()).limit(1))), None)
 
     def newest(self) -> list[dict[str, Any]]:
-        """Return the newest decision of every policy, by policy."""
-        last = (
-            select(DECISIONS.c.policy.label("key"), func.max(DECISIONS.c.at).label("last"))
-            .group_by(DECISIONS.c.policy)
-            .subquery()
-        )
+        """Return the newest decision of every policy, by policy.
+
+        From key to key of the index, not row by row: there are few policies among many decisions.
+        """
+        first = select(func.min(DECISIONS.c.policy).label("key")).cte("keys", recursive=True)
+        beyond = DECISIONS.alias("beyond")
+        after = select(func.min(beyond.c.policy)).where(beyond.c.policy > first.c.key).scalar_subquery()
+        keys = first.union_all(select(after).where(first.c.key.is_not(None)))
+        mine = DECISIONS.alias("mine")
+        last = select(func.max(mine.c.at)).where(mine.c.policy == keys.c.key).scalar_subquery()
         query = select(*(DECISIONS.c[name] for name in _ROW)).join(
-            last, (DECISIONS.c.policy == last.c.key) & (DECISIONS.c.at == last.c.last)
+            keys, (DECISIONS.c.policy == keys.c.key) & (DECISIONS.c.at == last)
         )
         rows = {row["policy"]: row for row in self._rows(query.order_by(DECISIONS.c.policy, DECISIONS.c.id))}
         return list(rows.values())

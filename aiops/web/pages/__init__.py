@@ -32,12 +32,14 @@ PAGES: Mapping[str, View] = {
 }
 """Every page by its path. All of them only show: whatever changes something goes through the API."""
 
+OF_TARGETS = frozenset({overview.now, policies.one})
+
 
 def register(app: FastAPI, answers: Answers) -> None:
     """Serve the pages, and what they are made of."""
     site = Site(answers)
     for path, view in PAGES.items():
-        site.add(app, path, view)
+        site.add(app, path, view, targets=view in OF_TARGETS)
 
     @app.get("/rehearsals/{rehearsal_id}/report", include_in_schema=False)
     def report(rehearsal_id: str) -> Response:

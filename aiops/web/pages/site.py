@@ -88,18 +88,19 @@ class Site:
         self._templates.filters.update(FILTERS)
         self._templates.globals["stamp"] = _stamp()
 
-    def add(self, app: FastAPI, path: str, view: View) -> None:
-        """Serve a view under a path."""
+    def add(self, app: FastAPI, path: str, view: View, *, targets: bool) -> None:
+        """Serve a view under a path. targets: it shows what is decided of targets."""
+        status = self._answers.status if targets else self._answers.brief
 
         def endpoint(request: Request) -> HTMLResponse:
-            return self._drawn(request, view)
+            return self._drawn(request, view, status)
 
         app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, response_class=HTMLResponse)
 
-    def _drawn(self, request: Request, view: View) -> HTMLResponse:
+    def _drawn(self, request: Request, view: View, asked: Callable[[], Plain]) -> HTMLResponse:
         status: Plain = {}
         try:
-            status = self._answers.status()
+            status = asked()
             shown = view(Visit(request=request, answers=self._answers, status=status))
         except AiopsError as err:
             shown = _wrong(err)
