@@ -9,7 +9,7 @@ import orjson
 import pytest
 from urllib3.exceptions import NewConnectionError
 
-from aiops.adapters.kubernetes.auth import Attributes, Reviewed, Reviews
+from aiops.adapters.kubernetes.auth import Attributes, Reviewed, Reviews, access_roles
 from aiops.errors import ClusterUnavailable, NoPermission, PortError
 from aiops.web.locks import reviewed
 from aiops.web.locks.roles import Role
@@ -178,6 +178,16 @@ def test_through_the_gate_a_failing_api_server_is_a_503_and_no_way_in(server):
     assert house.client("good").get("/api/v1/status").status_code == 503
     assert house.client(house.token("sam", "viewer")).get("/api/v1/status").status_code == 200, "others come in"
     house.store.close()
+
+
+def test_the_right_to_ask_is_printed_and_is_no_right_to_change_anything():
+    role, bound = access_roles("ops", "second")
+    assert [(one["resources"], one["verbs"]) for one in role["rules"]] == [
+        (["tokenreviews"], ["create"]),
+        (["subjectaccessreviews"], ["create"]),
+    ]
+    assert bound["roleRef"]["name"] == role["metadata"]["name"]
+    assert bound["subjects"][0]["namespace"] == "ops"
 
 
 def test_a_user_of_the_api_server_is_no_other_principal(server):

@@ -1,6 +1,6 @@
 """Kubernetes' API through the official client: reads by informers, writes one step at a time."""
 
-from aiops.adapters.kubernetes.auth import Attributes, Reviewed, Reviews
+from aiops.adapters.kubernetes.auth import Attributes, Reviewed, Reviews, access_roles
 from aiops.adapters.kubernetes.cluster import KubernetesCluster
 from aiops.adapters.kubernetes.clusters import Clusters
 from aiops.adapters.kubernetes.connection import KubernetesOptions
@@ -19,6 +19,7 @@ __all__ = [
     "LeaseOptions",
     "Reviewed",
     "Reviews",
+    "access_roles",
     "clusters_of",
     "guesses",
     "instance_of",

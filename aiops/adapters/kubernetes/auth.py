@@ -8,6 +8,8 @@ from typing import Any
 
 from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
 from aiops.adapters.kubernetes.http import Call, Http, cause, parsed, refusal
+from aiops.adapters.kubernetes.rbac import instance_of
+from aiops.adapters.kubernetes.words import NAME, binding, named, rule
 from aiops.errors import ClusterUnavailable
 
 _TOKENS = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -91,3 +93,14 @@ class Reviews:
             raise refusal(answer, f"create {kind}")
         status = parsed(answer.data, self._http.host).get("status")
         return status if isinstance(status, dict) else {}
+
+
+def access_roles(service_namespace: str = NAME, lease: str = NAME) -> list[dict[str, Any]]:
+    """Return what asking for reviews needs, and nothing else: to create both, which changes nothing."""
+    name = f"{instance_of(service_namespace, lease)}:access"
+    role = named("rbac.authorization.k8s.io/v1", "ClusterRole", name, None)
+    rules = [
+        rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+        rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+    ]
+    return [{**role, "rules": rules}, binding("ClusterRoleBinding", name, service_namespace, None)]

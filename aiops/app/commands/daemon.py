@@ -75,7 +75,7 @@ def rbac(
     """
     import yaml
 
-    from aiops.adapters.kubernetes import guesses, plan_roles, resource_roles
+    from aiops.adapters.kubernetes import access_roles, guesses, plan_roles, resource_roles
     from aiops.adapters.kubernetes import rbac as generated
     from aiops.app.surroundings import competes, reads_resources
 
@@ -90,6 +90,8 @@ def rbac(
     objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
     if reads_resources(settings) and _reads_here(cluster, settings):
         objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
+    if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster):
+        objects += access_roles(lease.namespace, lease.name)
     notes = guesses(chosen)
     for note in notes:
         sys.stderr.write(f"warning: {note}\n")
