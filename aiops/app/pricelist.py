@@ -56,7 +56,7 @@ def live(settings: Settings, targets: Sequence[TargetRef], at: Instant) -> Price
             one.close()
     kinds = {key: _kind(one) for key, one in inventory.machines.items()}
     book = prices.book(targets, inventory, at)
-    errors = [*inventory.errors.values(), *(why for _, why in inventory.refused.values())]
+    errors = [*prices.unwell(), *inventory.errors.values(), *(why for _, why in inventory.refused.values())]
     return Priceable(at=at, book=book, targets=targets, kinds=kinds, errors=tuple(dict.fromkeys(errors)))
 
 

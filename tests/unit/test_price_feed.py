@@ -72,9 +72,11 @@ def test_a_reading_grows_old_while_nobody_answers_and_then_is_not_known():
     assert gone.gap is PriceGap.STALE
     assert "cannot be reached" in gone.detail
     assert prices.failures == 1
+    assert prices.unwell() == ["opencost: http://opencost:9003 cannot be reached (ConnectionError)"]
     meter.silent, wall.at = "", AT + 2000.0
     prices.look()
     assert prices.book(TARGETS, SEEN, AT + 2000.0).nodes[NODE.key].usd_per_hour == 0.2
+    assert prices.unwell() == []
 
 
 def test_a_list_stands_behind_a_meter(tmp_path):
@@ -95,7 +97,9 @@ def test_a_list_that_becomes_bad_stands_as_it_was(tmp_path):
     prices.begin()
     file.write_text(HEADER + "m6i.xlarge,,,-0.5,,,,,,\n")
     prices.look()
-    assert prices.failures == 1
+    prices.look()
+    assert prices.failures == 2
+    assert f"{file}:2:14: entries[0].nodeHour: -0.5 is not more than 0" in prices.unwell()[0]
     assert prices.book(TARGETS, SEEN, AT).nodes[NODE.key].usd_per_hour == 0.5
     file.unlink()
     prices.look()

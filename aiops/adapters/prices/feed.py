@@ -95,6 +95,7 @@ class Feed:
         self._kept: _Kept | None = None
         self._over = threading.Event()
         self.failures = 0
+        self._bad_list = ""
         self._thread = threading.Thread(target=self._run, name="prices", daemon=True)
 
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
@@ -121,6 +122,11 @@ class Feed:
             self._listed.begin(self._options.wall())
         self.look()
 
+    def unwell(self) -> list[str]:
+        """Return what could not be read when it was last looked at, and why."""
+        meter = [] if self._meter is None or not self._meter.why else [f"{self._meter.source}: {self._meter.why}"]
+        return [*meter, *([self._bad_list] if self._bad_list else [])]
+
     def start(self) -> None:
         """Read the list, and in the background whatever is read again and again; raise ConfigurationError."""
         if self._listed is not None:
@@ -140,9 +146,12 @@ class Feed:
         if self._listed is not None:
             try:
                 self._listed.again(at)
+                self._bad_list = ""
             except ConfigurationError as err:
                 self.failures += 1
-                _LOG.warning("price_list_not_taken", extra={"error": str(err)})
+                if str(err) != self._bad_list:
+                    _LOG.warning("price_list_not_taken", extra={"error": str(err)})
+                self._bad_list = str(err)
         if self._reader is None or self._meter is None:
             return
         try:

@@ -292,6 +292,7 @@ class ListFile:
         self._file = file
         self._terms = terms
         self._stamp = (0, 0)
+        self._wrong = ""
         self._prices = PriceList(entries=(), source=str(file), as_of=-math.inf, rates=terms.rates)
 
     def begin(self, at: Instant) -> None:
@@ -303,14 +304,15 @@ class ListFile:
         self._prices, self._stamp = prices, stamp
 
     def again(self, at: Instant) -> PriceList:
-        """Return the prices as the file has them now; raise ConfigurationError when it has changed and is not good."""
+        """Return the prices as the file has them now; raise ConfigurationError while it is not good."""
         stamp = self._changed()
         if stamp != self._stamp:
             self._stamp = stamp
             prices, problems = read_list(self._file, self._terms, at)
-            if problems:
-                raise ConfigurationError("\n".join(map(str, problems)))
-            self._prices = prices
+            self._wrong = "\n".join(map(str, problems))
+            self._prices = self._prices if problems else prices
+        if self._wrong:
+            raise ConfigurationError(self._wrong)
         return self._prices
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ def list_() -> None:
     from aiops.app.pricelist import data, text
 
     settings = SESSION.settings()
+    logging.getLogger("aiops").addHandler(logging.NullHandler())  # what fails is said in the answer
     found = _read(settings)
     told = data(found, settings.prices)
     SESSION.show(told, text(told))
