@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.app.alertmanager import webhook_token
+from aiops.app.knocks import Knocks
 from aiops.app.tokens import Tokens
-from aiops.core.record.audit import AuditKind, Entry
 from aiops.errors import ConfigurationError, PortError
-from aiops.web.locks.doors import Doors, FixedToken, Knock, TokenFile, Verifier
+from aiops.web.locks.doors import Doors, FixedToken, TokenFile, Verifier
 from aiops.web.locks.patience import Patience
 from aiops.web.locks.rates import Limits, Rates
 from aiops.web.locks.reviewed import Reviewed, User, by_groups, by_review
@@ -58,7 +58,7 @@ def doors(settings: Settings, store: Store) -> Doors:
         secure=web.tls is not None or web.behind_tls,
         entrances=entrances,
         sign_on="/login/oidc" if entrances else "",
-        tell=_told(store),
+        tell=Knocks(store.audit.note, time.time),
     )
 
 
@@ -201,23 +201,3 @@ def _read(file: Path) -> str:
 def _warn_of_weak(setting: str, token: str) -> None:
     if len(token) < WEAK:
         _LOG.warning("weak_token", extra={"setting": setting, "hint": f"fewer than {WEAK} letters can be guessed"})
-
-
-def _told(store: Store) -> Callable[[Knock], None]:
-    """Return what writes down who came, went, or was not let in."""
-
-    def tell(knock: Knock) -> None:
-        entry = Entry(
-            at=time.time(),
-            kind=AuditKind.ACCESS if knock.did == "refused" else AuditKind.LOGIN,
-            by=knock.by or "unknown",
-            subject=knock.address,
-            did=knock.did,
-            said=knock.said,
-        )
-        try:
-            store.audit.note(entry)
-        except PortError as err:
-            _LOG.warning("knock_not_recorded", extra={"reason": str(err), "did": knock.did, "by": knock.by})
-
-    return tell
