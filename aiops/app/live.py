@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
-from aiops.app import explaining, modelling, sizes, viewing
+from aiops.app import explaining, modelling, pricing, sizes, viewing
 from aiops.app.asking import Known, names
 from aiops.app.rehearsals import Given
 from aiops.app.service import Service
@@ -132,7 +132,7 @@ class LiveService(Service):
             "held": built.loop.held,
             "leader": _leader(built.loop.leadership),
             "unhealthy": built.unhealthy(),
-            "unready": [*built.unready(), *built.ties.unwell()],
+            "unready": [*built.unready(), *built.ties.unwell(), *pricing.unwell(built.world.prices)],
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
             "problems": self._problems(),

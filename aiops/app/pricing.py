@@ -42,6 +42,13 @@ class LastPrices:
         return self.last
 
 
+def unwell(prices: Prices) -> list[str]:
+    """Return which prices could not be read, and why: no reason not to be ready, but one to be told."""
+    from aiops.adapters.prices import Feed
+
+    return [f"prices: {why}" for why in prices.unwell()] if isinstance(prices, Feed) else []
+
+
 def given(settings: PriceSettings) -> Given:
     """Return what the settings price themselves, in USD."""
     rate = _rate(settings, settings.currency)

@@ -8,7 +8,7 @@ import pytest
 
 from aiops.adapters.metrics import PriceCollector
 from aiops.adapters.prices import Feed, FeedOptions, ListFile, Terms, unread
-from aiops.app.pricing import LastPrices
+from aiops.app.pricing import LastPrices, unwell
 from aiops.core.model import PriceGap
 from aiops.core.money.pricing import Given
 from aiops.errors import ConfigurationError, SourceUnavailable
@@ -176,3 +176,12 @@ def test_the_last_book_is_kept_for_who_tells_of_it():
     book = kept.book(TARGETS, SEEN, AT)
     assert kept.last is book
     assert book.rates == {"EUR": 1.1}
+
+
+def test_the_status_tells_of_prices_that_cannot_be_read():
+    meter = Meter()
+    meter.silent = "gone"
+    _, prices = feed(meter)
+    prices.look()
+    assert unwell(prices) == ["prices: opencost: gone"]
+    assert unwell(LastPrices(prices, {})) == []
