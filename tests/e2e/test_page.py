@@ -24,6 +24,10 @@ PAGES = {
     "/plans": "Plans and failover",
     f"/plans/{page_store.RUNNING}": "Plan",
     "/effects": "Effects",
+    "/audit": "Audit log",
+    "/cost": "Cost",
+    "/models": "Models",
+    "/rehearsals": "Rehearsals",
 }
 EMPTY = {
     "/": "No policy has decided anything yet.",
@@ -33,6 +37,10 @@ EMPTY = {
     "/approvals": "Nobody is asked anything.",
     "/plans": "No plan is under way.",
     "/effects": "Nothing of ours stands in any cluster.",
+    "/audit": "No record fits.",
+    "/cost": "Nothing was spent that is known of.",
+    "/models": "No policy forecasts anything that fits.",
+    "/rehearsals": "Nothing was rehearsed here yet.",
 }
 
 
