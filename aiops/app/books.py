@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiops.app.costing.budgets import told
+from aiops.app.costing.budgets import stood, told
 from aiops.core.model import BudgetStanding, Finding, Instant, PolicyKey
 from aiops.core.money.books import Books
 from aiops.core.money.metering import Turned
@@ -107,6 +107,7 @@ class StoredBooks:
         if not self._recalled:
             try:
                 self.books.history.fill(self.store.costs.past(at))
+                self.books.resume(stood(self.store.costs.budgets()))
             except StoreUnavailable as err:
                 _LOG.warning("spend_not_read", extra={"reason": str(err)})
                 return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from aiops.core.model import BudgetStanding, PolicyKey
+from aiops.core.model import BudgetPeriod, BudgetStanding, PolicyKey
 from aiops.core.money.books import Books
 from aiops.core.money.metering import labels_of
 from aiops.core.money.periods import day_of, days_between, midnight
@@ -18,6 +19,23 @@ from aiops.core.versions import is_version, template_key
 def told(books: Books, policies: PolicySet, standings: Mapping[PolicyKey, BudgetStanding]) -> list[dict[str, Any]]:
     """Return every budget that stands."""
     return [_one(one, standings[one.key], books, policies) for one in policies.budgets if one.key in standings]
+
+
+def stood(budgets: Sequence[Mapping[str, Any]]) -> list[BudgetStanding]:
+    """Return what is to be known of budgets that were told before: since when they are overrun, and no more."""
+    return [
+        BudgetStanding(
+            budget=str(one["key"]),
+            period=BudgetPeriod(one["period"]),
+            at=-math.inf,
+            start=float(one["from"]),
+            until=float(one["until"]),
+            amount=float(one["amount"]),
+            spent=float(one["spent"]),
+            over_since=one["over_since"],
+        )
+        for one in budgets
+    ]
 
 
 def _one(one: CostBudget, stands: BudgetStanding, books: Books, policies: PolicySet) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Books:
         for entry in kept.entries:
             self.ledger.stand(entry)
 
+    def resume(self, stood: Iterable[BudgetStanding]) -> None:
+        """Know since when overruns stood, as it was stored: people are not called again for what they were told."""
+        for one in stood:
+            self._standings.setdefault(one.budget, one)
+
     def recount(self) -> None:
         """Put the hours that are not written yet over what was read of them."""
         for (subject, hour), row in self.accounts.rows.items():
