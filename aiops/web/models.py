@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, Strict
+from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 MAX_HOURS = 24 * 31
 LONGEST_NAME = 512
@@ -38,6 +38,14 @@ Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^
 By = Annotated[str | None, Field(max_length=256, deprecated=True, description="Ignored: who calls is who says so.")]
 
 
-Whole = Annotated[int, Strict()]
+def _whole(value: Any) -> Any:
+    """Return 5 for 5.0, which is the same number in JSON; leave the rest to be looked at."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Whole = BeforeValidator(_whole)
+Count = Annotated[int, Strict(), Field(ge=0, le=1_000_000), _Whole]
+Ordinal = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), _Whole]
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), _Whole]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
-"""A number, and neither a text that looks like one, nor yes or no."""
+"""Numbers, and neither texts that look like one, nor yes or no."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import Field
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import Answer, By, PlainName, Said, Whole, Wish
+from aiops.web.models import Answer, By, Ordinal, PlainName, Said, Wish
 from aiops.web.routes.resource import Resource
 
 
@@ -24,7 +23,7 @@ class ModelWish(Wish):
 
     policy: PlainName
     do: Literal["promote", "rollback", "refit"]
-    version: Whole | None = Field(None, ge=1, le=2**31 - 1)
+    version: Ordinal | None = None
     reason: Said = "no reason given"
     by: By = None
 

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
-from aiops.web.models import TEN_YEARS_S, Answer, By, Number, PlainName, Said, Whole, Wish
+from aiops.web.models import TEN_YEARS_S, Answer, By, Count, Number, PlainName, Said, Wish
 from aiops.web.routes.resource import Resource
 
 PauseId = Annotated[str, Path(max_length=26, pattern=r"^(\*|[0-9A-Za-z]+)$", description="An id, its beginning, or *.")]
@@ -26,7 +26,7 @@ class Pause(Answer):
     by: str
     since: float
     until: float | None
-    hold_at: Whole | None
+    hold_at: int | None
     release: bool
     blocks_wakes: list[str] = Field(default_factory=list)
 
@@ -37,7 +37,7 @@ class PauseWish(Wish):
     scope: PlainName
     reason: Said
     direction: Literal["all", "in", "out"] = "all"
-    hold_at: Whole | None = Field(None, ge=0, le=1_000_000)
+    hold_at: Count | None = None
     for_s: Number | None = Field(None, gt=0, le=TEN_YEARS_S)
     by: By = None
 

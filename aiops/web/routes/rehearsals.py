@@ -71,7 +71,7 @@ class RehearsalWish(Wish):
 
     scenario: PlainName | None = None
     policies: str = Field("shipped", pattern="^(shipped|own)$")
-    seed: models.Whole | None = Field(None, ge=0, le=2**31 - 1)
+    seed: models.Seed | None = None
     backtest: str | None = Field(None, min_length=1, max_length=LONGEST_NAME)
     days: Literal[1, 3, 7, 14] | None = None
 

@@ -12,7 +12,7 @@ from aiops.errors import Conflict
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.roles import Role
 from aiops.web.locks.who import must_be
-from aiops.web.models import MAX_HOURS, Answer, By, Number, PlainName, Said, Whole, Wish
+from aiops.web.models import MAX_HOURS, Answer, By, Count, Number, PlainName, Said, Wish
 from aiops.web.routes.people import said
 from aiops.web.routes.resource import Resource
 
@@ -32,8 +32,8 @@ class TestedFile(Wish):
     model_config = ConfigDict(extra="allow")
 
     file: str
-    tests: Whole = Field(ge=0)
-    passed: Whole = Field(ge=0)
+    tests: Count
+    passed: Count
 
 
 class TestRun(Wish):
@@ -80,7 +80,7 @@ class WhatIf(Wish):
 
     target: PlainName
     signals: dict[str, Number] = Field(default_factory=dict, max_length=MOST_SIGNALS)
-    replicas: Whole | None = Field(None, ge=0, le=1_000_000)
+    replicas: Count | None = None
     after_s: Number = Field(0.0, ge=0, le=30 * 86400.0)
 
 
