@@ -195,6 +195,10 @@ def test_a_token_is_shown_and_read_each_time(tmp_path):
         (b'{"code": 200, "data": []}', 200, "no pod is allocated anything"),
         (b'{"code": 200, "data": [null]}', 200, "is that OpenCost\\?|no pod is allocated anything"),
         (b'{"code": 200, "data": [{"a": 1}]}', 200, "no pod is allocated anything"),
+        (b'{"code": 200, "data": [{"a": {"properties": [1], "minutes": 5}}]}', 200, "no pod is allocated anything"),
+        (b'{"code": 200, "data": {"a": {}}}', 200, "is that OpenCost\\?"),
+        (b'{"code": 200, "data": "none"}', 200, "is that OpenCost\\?"),
+        (b"[1, 2]", 200, "is that OpenCost\\?"),
     ],
 )
 def test_what_is_no_answer_is_said(body, status, said):

@@ -121,7 +121,8 @@ def _read(found: Mapping[str, Any]) -> tuple[dict[str, PodShare], dict[str, Mete
     shares: dict[str, PodShare] = {}
     costs: dict[str, _Costs] = {}
     for one in found.values():
-        about = one.get("properties") or {} if isinstance(one, dict) else {}
+        about = one.get("properties") if isinstance(one, dict) else None
+        about = about if isinstance(about, dict) else {}
         namespace, pod, node = (str(about.get(name) or "") for name in ("namespace", "pod", "node"))
         hours = _number(one, "minutes") / 60.0 if isinstance(one, dict) else 0.0
         if not namespace or not pod or hours <= 0.0:
