@@ -26,6 +26,7 @@ from aiops.app.service import Service
 from aiops.errors import CannotReach, ConfigurationError, NoPermission
 from aiops.web.locks.doors import Doors, fixed
 from aiops.web.locks.patience import Patience
+from aiops.web.locks.rates import Limits, Rates
 from aiops.web.locks.shield import Bounds
 from aiops.web.server import Serving, WebServer
 from aiops.web.tls import Certificate
@@ -331,3 +332,18 @@ def test_the_command_line_follows_a_daemon_and_is_told_when_it_is_not_let_in(ser
         next(known.follow())
     known.close()
     unknown.close()
+
+
+@pytest.mark.parametrize(("proxies", "statuses"), [((), [401, 401, 429, 429]), (("127.0.0.0/8",), [401] * 4)])
+def test_an_address_is_what_connects_unless_a_proxy_is_trusted_to_say_another(service, proxies, statuses):
+    """Who guesses does not become another by a header."""
+    doors = replace(fixed(TOKEN), rates=Rates(Limits(failed=2)))
+    with running(service, replace(QUICK, proxies=proxies), doors) as port:
+        tried = [
+            httpx.get(
+                f"http://127.0.0.1:{port}/api/v1/status",
+                headers={"Authorization": "Bearer wrong", "X-Forwarded-For": f"192.0.2.{number}"},
+            ).status_code
+            for number in range(4)
+        ]
+    assert tried == statuses

@@ -250,7 +250,9 @@ def test_people_sign_in_at_their_provider_and_go_on_where_they_were(there, house
     answer = client.get("/login/oidc/callback", params={"code": code, "state": asked["state"]})
     assert 'content="0;url=/policies"' in answer.text
     assert "samesite=strict" in answer.headers["set-cookie"].lower()
-    assert client.get("/api/v1/session").json()["principal"] == "oidc:sam"
+    caller = client.get("/api/v1/session").json()
+    assert caller["principal"] == "oidc:sam"
+    assert caller["expires_at"] == house.clock.at + house.sessions.longest_s, "not the token's five minutes"
 
 
 def test_a_login_that_was_not_begun_in_this_browser_ends_nowhere(there, house):

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from string import Template
 from typing import Any
@@ -128,7 +128,8 @@ def _ended(request: Request, doors: Doors, oidc: Oidc, client: Client) -> Respon
         if claims is None:
             doors.rates.take(Kind.FAILED, place)
             return problem(401, "the provider's token is not valid here")
-        answer = entered(doors, request, oidc.of(claims), begun.following)
+        # the token only says who came: it lives for minutes, and a session has limits of its own
+        answer = entered(doors, request, replace(oidc.of(claims), expires_at=None), begun.following)
     except AiopsError as err:
         return problem(status_of(err), str(err))
     # a redirect would still count as the provider's, and a browser keeps a strict cookie back from it
