@@ -16,6 +16,8 @@ from aiops.app.promotion import Gate, resolved
 from aiops.app.status_of import SAID_BY, Standing, camel, significant, status_of
 from aiops.app.statuses import AT_ONCE, EVERY_S, FAILED_S, REFUSED_S, Statuses, Telling
 from aiops.core.model import (
+    BudgetPeriod,
+    BudgetStanding,
     Clamp,
     Decision,
     Expectation,
@@ -96,6 +98,24 @@ def world(tmp_path: Path) -> World:
 
 
 # -- what it says ----------------------------------------------------------------------------------------------
+
+
+def test_a_budget_says_how_it_burns(world: World):
+    spec = {"amount": 1000, "scope": {"team": "payments"}}
+    metadata = {"name": "payments", "namespace": "shop"}
+    kind = {"apiVersion": "policy.aiops/v1alpha1", "kind": "CostBudget"}
+    world.resources.put({**kind, "metadata": metadata, "spec": spec})
+    world.source.reload()
+    key = "CostBudget/shop/payments"
+    burns = BudgetStanding(
+        budget=key, period=BudgetPeriod.MONTH, at=NOW, start=NOW, until=NOW, amount=1000.0, spent=412.344,
+        projected=1100.006,
+    )  # fmt: skip
+    stood = replace(standing(world), budgets={key: burns})
+    status = status_of(world.source.book.entries[key], world.source.made, stood, NOW)
+    assert (status["spent"], status["projected"], status["ratio"]) == (412.34, 1100.01, "110%")
+    unknown = replace(stood, budgets={key: replace(burns, projected=None)})
+    assert "ratio" not in status_of(world.source.book.entries[key], world.source.made, unknown, NOW)
 
 
 def test_a_policy_that_acts_says_where_it_stands(world: World):
