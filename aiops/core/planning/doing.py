@@ -88,7 +88,7 @@ def reads_of(policy: PlanPolicy) -> Wanted:
             objects = (*objects, _node(target))
     if isinstance(policy, PackPolicy):
         # how many pods those want that make them again, wherever they are
-        objects = (*objects, *(_anywhere(policy.target, kind) for kind in REPLICATED))
+        objects = (*objects, *(_anywhere(policy.target, kind) for kind in ("Namespace", *REPLICATED)))
     return Wanted(objects=objects, selections=selections)
 
 

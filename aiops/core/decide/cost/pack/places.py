@@ -86,27 +86,33 @@ class Board:
     def room(self, pod: Pod, off: str = "") -> str | NoRoom:
         """Return the node that takes a pod; the roomiest of them."""
         around = _Around(self, pod, off)
-        refused: Counter[str] = Counter()
+        out: Counter[str] = Counter()
+        full: Counter[str] = Counter()
         best, most = "", -1.0
         for name, node in self.nodes.items():
-            why = "it is the one to be emptied" if name == off else self._refuses(pod, node) or around.refuses(node)
+            if name == off:
+                continue
+            never = self._never(pod, node)
+            why = never or self._refuses(pod, node) or around.refuses(node)
             if why:
-                refused[why] += name != off
+                (out if never else full)[why] += 1
                 continue
             left = _left(node.allocatable, self.free[name], pod.amounts)
             if left > most:
                 best, most = name, left
         if best:
             return best
-        return NoRoom(pod, refused.most_common(1)[0][0] if refused else "there is no other node")
+        # what nodes say that it could ever run on tells more than what others do
+        said = full or out
+        return NoRoom(pod, said.most_common(1)[0][0] if said else "there is no other node")
 
-    def _refuses(self, pod: Pod, node: Node) -> str:
+    def _never(self, pod: Pod, node: Node) -> str:
         key = (pod.needs, node.name)
         if key not in self._static:
             self._static[key] = _out(pod.needs, node)
-        found = self._static[key]
-        if found:
-            return found
+        return self._static[key]
+
+    def _refuses(self, pod: Pod, node: Node) -> str:
         lacking = short(pod.amounts, self.free[node.name])
         if lacking:
             return f"no {lacking} left"
