@@ -265,7 +265,10 @@ class RemoteService:
             following = response.links.get("next", {}).get("url")
             if not following or len(rows) >= limit:
                 return rows[:limit]
-            path, params = following, None
+            onward = response.url.join(following)
+            if (onward.scheme, onward.netloc) != (response.url.scheme, response.url.netloc):
+                raise self._foreign()  # the token is for this server alone
+            path, params = str(onward), None
 
     def _map(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         answer = self._send(method, path, **kwargs).json()

@@ -6,9 +6,13 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from sqlalchemy import insert, select
 
 from aiops.adapters.store import Store
+from aiops.adapters.store.tables import DECISIONS
+from aiops.app.remote import RemoteService
 from aiops.app.service import Service
+from aiops.errors import InvalidInput, NotFound
 from aiops.web.locks.doors import fixed
 from aiops.web.server import WebServer
 from tests.builders import answer, snapshot
@@ -84,3 +88,37 @@ def test_with_a_token_everything_but_what_the_login_needs_is_closed_s10(service)
         assert client.get("/api/v1/status").status_code == 401
         assert client.get("/api/v1/status", headers={"Authorization": "Bearer no"}).status_code == 401
         assert client.get("/api/v1/status", headers={"Authorization": "Bearer hush"}).status_code == 200
+
+
+def test_a_remote_client_reads_page_after_page_and_sees_what_the_store_has(service):
+    (known,) = service.decisions({"limit": 1})
+    with service.store.engine.begin() as connection:
+        row = dict(connection.execute(select(DECISIONS)).mappings().one())
+        more = [{**row, "id": f"{number:026d}", "at": row["at"] - number // 3} for number in range(1, 1206)]
+        connection.execute(insert(DECISIONS), more)
+    with serving(service, "hush") as client:
+        remote = RemoteService(str(client.base_url), "hush")
+        found = remote.decisions({"limit": 1150, "policy": known["policy"]})
+        assert [one["id"] for one in found] == [one["id"] for one in service.decisions({"limit": 1150})]
+        assert len(remote.decisions({"limit": 5000})) == 1206
+        assert remote.decisions({"limit": 10, "after": (found[4]["at"], found[4]["id"])}) == found[5:15]
+        remote.close()
+
+
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [
+        (lambda remote: remote.decision("NOPE"), NotFound),
+        (lambda remote: remote.decisions({"reason": "NO SUCH"}), InvalidInput),
+        (lambda remote: remote.answer("01J", {"approved": True, "reason": ""}), NotFound),
+        (lambda remote: remote.pause({"scope": "shop", "reason": ""}), InvalidInput),
+        (lambda remote: remote.whatif({"target": "shop/none", "replicas": 3}), NotFound),
+        (lambda remote: remote.revoke_token("a/b", "sam"), NotFound),
+    ],
+)
+def test_what_a_daemon_refuses_is_the_same_error_as_from_the_store(service, ask, error):
+    with serving(service, "hush") as client:
+        remote = RemoteService(str(client.base_url), "hush")
+        with pytest.raises(error):
+            ask(remote)
+        remote.close()
