@@ -96,7 +96,7 @@ class Daemon:
         built.world.start()
         built.ties.start()
         if built.following is not None:
-            built.following.start()
+            built.following.run.start()
         # what has been read meanwhile is in force in the first turn
         self._guarded(built.policies.reload)()
         if built.world.virtual:
@@ -226,7 +226,7 @@ class Daemon:
 
     def _stop_adapters(self, seconds: float) -> None:
         if self._built.following is not None:
-            self._built.following.stop(seconds / 4)
+            self._built.following.run.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
         self._built.world.stop(seconds / 2)
 

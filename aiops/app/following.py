@@ -54,6 +54,7 @@ class People:
     labels: Callable[[str], Mapping[str, str]]
     bounds: Bounds = Bounds()
     failing: dict[str, str] = field(default_factory=dict)
+    given_up: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, dict[str, Waiting]] = field(default_factory=dict)
     _lost: dict[str, int] = field(default_factory=dict)
     _told: dict[str, dict[str, Instant]] = field(default_factory=dict)
@@ -62,6 +63,11 @@ class People:
     def forget(self) -> None:
         """Look at the store anew: another process may have told something."""
         self._known = False
+
+    def waits(self) -> dict[str, int]:
+        """Return how many notices wait, by route and channel."""
+        known = {lane: [*some.values()] for lane, some in [*self._waiting.items()]}
+        return {route.lane: sum(one.pending for one in known.get(route.lane, ())) for route in self.routes}
 
     def turn(self, now: Instant) -> None:
         """Take what the chain has that is new, and tell what is due."""
@@ -136,6 +142,8 @@ class People:
         sums = {lane: self._lost.get(lane, 0) + count for lane, count in more.items()}
         self._write({}, (), lost=sums)
         self._lost |= sums
+        for lane, count in more.items():
+            self.given_up[lane] = self.given_up.get(lane, 0) + count
 
     def _give_up(self, route: Route, now: Instant) -> None:
         """Drop what waits for too long, or of too much the least; and end what ends of itself."""
@@ -159,6 +167,7 @@ class People:
             gone.add((lane, one.notice.key))
         if dropped:
             self._lost[lane] = self._lost.get(lane, 0) + len(dropped)
+            self.given_up[lane] = self.given_up.get(lane, 0) + len(dropped)
             _LOG.warning("notices_lost", extra={"route": lane, "count": len(dropped)})
         if put or gone:
             self._write(put, gone, lost={lane: self._lost.get(lane, 0)})
@@ -220,18 +229,27 @@ def _waiting(row: Mapping[str, Any]) -> Waiting:
 
 @dataclass(slots=True)
 class Following:
-    """Runs the followers while this process leads, each in a thread of its own."""
+    """Runs the followers while this process leads, each in a thread of its own.
+
+    gained: called when it comes to lead. begins: called at the start, to say from where on the chain is followed.
+    """
 
     turns: Mapping[str, Callable[[Instant], None]]
     leads: Callable[[], bool]
     clock: Callable[[], float]
     gained: Callable[[], None] = lambda: None
     every_s: float = 2.0
+    begins: Callable[[], None] = lambda: None
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
         """Begin to follow."""
+        try:
+            self.begins()
+        except AiopsError as err:
+            # each follower says where it begins at its first turn, too
+            _LOG.warning("follower_held", extra={"follower": "start", "reason": str(err)})
         for name, turn in self.turns.items():
             thread = threading.Thread(target=self._run, args=(name, turn), name=f"follow-{name}", daemon=True)
             self._threads.append(thread)

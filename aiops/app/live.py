@@ -132,7 +132,12 @@ class LiveService(Service):
             "held": built.loop.held,
             "leader": _leader(built.loop.leadership),
             "unhealthy": built.unhealthy(),
-            "unready": [*built.unready(), *built.ties.unwell(), *pricing.unwell(built.world.prices)],
+            "unready": [
+                *built.unready(),
+                *built.ties.unwell(),
+                *pricing.unwell(built.world.prices),
+                *(() if built.following is None else built.following.unwell()),
+            ],
             "learnt": built.learnt,
             "policies": {"digest": policies.digest, "count": len(policies.every)},
             "problems": self._problems(),

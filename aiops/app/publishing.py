@@ -52,6 +52,7 @@ class Publisher:
     size: int = 100
     lost: int = 0
     sent: int = 0
+    refused: int = 0
     failing: str = ""
     _failures: int = 0
     _quiet_until: Instant = 0.0
@@ -106,6 +107,7 @@ class Publisher:
             end, lost = place
             _LOG.warning("event_refused", extra={"seq": batch[0].seq, "reason": posted.said})
             self.store.notices.move(EVENTS, end, lost + 1)
+            self.refused += 1
             self._narrow = 0
             return True
         self._failures += 1

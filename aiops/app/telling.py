@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from aiops.adapters.notify.notices import Severity
 from aiops.adapters.notify.routes import Route
 from aiops.app.auditing import Anchoring
-from aiops.app.following import Bounds, Following, People, Tell
-from aiops.app.notify_settings import NotifySettings, RouteSettings, channels_of, endpoints_of
+from aiops.app.following import EVENTS, PEOPLE, Bounds, Following, People, Tell
+from aiops.app.notify_settings import EventSettings, NotifySettings, RouteSettings, channels_of, endpoints_of
 from aiops.core.model import Instant
 from aiops.policy.schedule import window
 
 if TYPE_CHECKING:
+    from aiops.adapters.metrics import FollowingNumbers
     from aiops.adapters.notify import Channel
     from aiops.adapters.store import Store
     from aiops.app.audit_settings import AuditSettings
-    from aiops.app.publishing import Post
+    from aiops.app.publishing import Post, Publisher
 
 CHANNEL_S = 30.0
 """How long one channel may take; nothing but what else waits for it is delayed by that."""
@@ -35,17 +36,60 @@ class Around:
     clock: Callable[[], float]
 
 
-def following(store: Store, settings: tuple[NotifySettings, AuditSettings], around: Around) -> Following:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followers:
+    """What follows, and what is told of it as metrics."""
+
+    run: Following
+    people: People | None = None
+    events: Publisher | None = None
+
+    def numbers(self) -> FollowingNumbers:
+        """Return how it goes."""
+        from aiops.adapters.metrics import FollowingNumbers
+
+        people, events = self.people, self.events
+        return FollowingNumbers(
+            waiting={} if people is None else people.waits(),
+            lost={} if people is None else dict(people.given_up),
+            failing={} if people is None else dict.fromkeys(people.failing, True),
+            events_sent=None if events is None else events.sent,
+            events_refused=0 if events is None else events.refused,
+            events_failing=events is not None and bool(events.failing),
+        )
+
+    def unwell(self) -> list[str]:
+        """Return what does not work now, for people."""
+        wrong = (
+            [] if self.people is None else [f"{lane} is not told: {why}" for lane, why in self.people.failing.items()]
+        )
+        if self.events is not None and self.events.failing:
+            wrong.append(f"events are not taken: {self.events.failing}")
+        return wrong
+
+
+def following(store: Store, settings: tuple[NotifySettings, AuditSettings], around: Around) -> Followers:
     """Return what follows the chain; raise ConfigurationError for a channel or an endpoint that cannot be used."""
     notify, audit = settings
     turns: dict[str, Callable[[Instant], None]] = {"anchors": _anchors(Anchoring(store, audit, around.clock))}
-    gained: Callable[[], None] = lambda: None  # noqa: E731  # a default that is replaced
+    run = Following(turns, around.leads, around.clock)
+    people = events = None
+    names = []
     if notify.routes:
         people = People(store, routes_of(notify), telling(channels_of(notify)), around.labels, bounds_of(notify))
-        turns["people"], gained = people.turn, people.forget
+        turns["people"], run.gained = people.turn, people.forget
+        names.append(PEOPLE)
     if notify.events is not None:
-        turns["events"] = _publisher(store, notify)
-    return Following(turns, around.leads, around.clock, gained)
+        events = publisher(store, notify.events, posting(notify, notify.events))
+        turns["events"] = events.turn
+        names.append(EVENTS)
+
+    def begins() -> None:
+        for name in names:
+            store.notices.cursor(name)
+
+    run.begins = begins
+    return Followers(run=run, people=people, events=events)
 
 
 def _anchors(anchoring: Anchoring) -> Callable[[Instant], None]:
@@ -60,14 +104,11 @@ def _anchors(anchoring: Anchoring) -> Callable[[Instant], None]:
     return turn
 
 
-def _publisher(store: Store, settings: NotifySettings) -> Callable[[Instant], None]:
+def publisher(store: Store, settings: EventSettings, post: Post) -> Publisher:
+    """Return what publishes the events that the settings ask for."""
     from aiops.app.publishing import Publisher
 
-    events = settings.events
-    assert events is not None  # noqa: S101  # asked for by the caller
-    kinds = frozenset(events.types)
-    made = Publisher(store, posting(settings), source=events.source, kinds=kinds, size=events.batch)
-    return made.turn
+    return Publisher(store, post, source=settings.source, kinds=frozenset(settings.types), size=settings.batch)
 
 
 def bounds_of(settings: NotifySettings) -> Bounds:
@@ -116,14 +157,12 @@ def telling(channels: list[Channel], limit_s: float = CHANNEL_S) -> Tell:
     return tell
 
 
-def posting(settings: NotifySettings) -> Post:
-    """Return what posts a batch of events to the endpoint of the settings."""
+def posting(settings: NotifySettings, events: EventSettings) -> Post:
+    """Return what posts a batch of events to the endpoint that they go to."""
     from aiops.adapters.events import BATCH
     from aiops.adapters.notify.webhook import Letter
     from aiops.app.publishing import Posted
 
-    events = settings.events
-    assert events is not None  # noqa: S101  # asked for by the caller
     (endpoint,) = [one for one in endpoints_of(settings) if one.name == events.endpoint]
 
     def post(body: bytes, key: str, at: Instant) -> Posted:

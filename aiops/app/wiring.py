@@ -15,7 +15,6 @@ from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
-from aiops.app.following import Following
 from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
@@ -27,7 +26,7 @@ from aiops.app.settings import Settings
 from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
-from aiops.app.telling import Around, following
+from aiops.app.telling import Around, Followers, following
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.lineage.drift import prepare
@@ -77,7 +76,7 @@ class Built:
     turned_at: float = 0.0
     learnt: bool = False
     statuses: Statuses | None = None
-    following: Following | None = None
+    following: Followers | None = None
     books: StoredBooks | None = None
 
     def tick(self) -> str:
@@ -238,6 +237,7 @@ def build(settings: Settings) -> Built:
     viewer = Viewer(newest=lambda: loop.lookout.outlook, present=world.present, max_age_s=settings.export.max_age)
     _register(settings, metrics, viewer, (loop, tied))
     _register_prices(metrics, prices, world)
+    _register_following(metrics, followed)
     return Built(
         settings=settings,
         store=store,
@@ -251,6 +251,14 @@ def build(settings: Settings) -> Built:
         books=books,
         following=followed,
     )
+
+
+def _register_following(metrics: LoopMetrics, followed: Followers | None) -> None:
+    """Let /metrics tell of what follows the audit chain."""
+    from aiops.adapters.metrics import FollowingCollector
+
+    if followed is not None:
+        metrics.registry.register(FollowingCollector(followed.numbers))
 
 
 def _around(policies: ExpandedPolicySource, loop: ControlLoop) -> Around:

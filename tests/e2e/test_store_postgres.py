@@ -20,16 +20,18 @@ from aiops.adapters.store import REVISION, Store
 from aiops.adapters.store.audit_check import check
 from aiops.adapters.store.database import connect
 from aiops.adapters.store.postgres import patient
+from aiops.app.weekly import asked_of, weekly
 from aiops.core.model import LoopState
 from aiops.errors import CannotReach, InvalidInput, StoreUnavailable
 from tests.builders import NOW
 from tests.e2e.postgres import PASSWORD, PostgresServer, running_postgres
 from tests.store_access_contract import AccessContract
-from tests.store_audit_contract import AuditContract
+from tests.store_audit_contract import AuditContract, entry
 from tests.store_contract import StoreContract, acting, as_of_first_version, opened, rows_of
 from tests.store_copies_contract import CopiesContract, filled
 from tests.store_costs_contract import CostsContract
 from tests.store_fence_contract import FenceContract
+from tests.unit.test_following import Channels, following, pause
 
 __all__ = ["opened"]
 ROOT = Path(__file__).parents[2]
@@ -115,7 +117,7 @@ import sys
 from sqlalchemy import event
 from aiops.adapters.store import Store
 from tests.builders import NOW
-from tests.store_audit_contract import AuditContract
+from tests.store_audit_contract import AuditContract, entry
 from tests.store_contract import acting
 store = Store.open(sys.argv[1])
 store.journal.claim(1, "a", NOW)
@@ -288,6 +290,35 @@ def eventually(said) -> None:
     while not said():
         assert time.monotonic() < ends_at
         time.sleep(0.05)
+
+
+# -- what follows the chain, and the report of a week, on a server ---------------------------------------------
+
+
+def test_the_report_of_a_week_is_the_same_from_a_file_and_from_a_server(opened, url, tmp_path):
+    file = opened(url=f"sqlite:///{tmp_path / 'aiops.db'}")
+    for number in range(20):
+        turn = acting(600.0 * number)
+        file.journal.begin(turn.tick, turn.state)
+        file.journal.settle([], [], turn.state)
+    file.audit.note(entry(1))
+    Store.backup(file.url, tmp_path / "copy.db")
+    Store.restore(url, tmp_path / "copy.db")
+    asked = asked_of({"days": 2}, NOW + 20_000, 15.0)
+    here, there = weekly(file, asked), weekly(opened(), asked)
+    assert there == here
+    assert (there["actions"]["sent"], there["reliability"]["turns"], len(there["people"])) == (20, 20, 1)
+
+
+def test_what_waits_to_be_told_survives_on_a_server(opened):
+    channels = Channels(down={"ops"})
+    before = following(opened(), channels)
+    before.store.audit.note(pause("p1", channels.now))
+    channels.run(before, 300)
+    channels.down.clear()
+    channels.now += 700
+    channels.run(following(opened(), channels), channels.now - 1_772_450_000.0 + 60)
+    assert [title for _, _, title, _ in channels.got] == ["[aiops] everything is stopped: *"]
 
 
 # -- what the command line says ------------------------------------------------------------------------------

@@ -72,17 +72,19 @@ def test_a_stop_reaches_people_a_siem_and_an_anchor_outside_of_the_store(setting
     store = Store.open(f"sqlite:///{tmp_path / 'aiops.db'}")
     signing(store, audit)
     around = Around(leads=lambda: True, labels=lambda _: {}, clock=time.time)
-    made = following(store, (settings, audit), around)
+    followers = following(store, (settings, audit), around)
+    made = followers.run
     made.every_s = 0.02
     store.audit.note(Entry(at=time.time(), kind=AuditKind.STORE, by="ann", subject="store", did="begun"))
     made.start()
-    eventually(lambda: len(store.notices.lost()) == 2)  # both begin to follow
     said = {"kind": AuditKind.PAUSE, "by": "ann", "subject": "*", "did": "stopped", "detail": {"until": None}}
     store.audit.note(Entry(**said, ref="p1", at=time.time(), said="fire"))
     eventually(lambda: {path for path, _, _ in got} == {"/people", "/events"})
     eventually((tmp_path / "anchors.jsonl").exists)
     made.stop(5.0)
 
+    numbers = followers.numbers()
+    assert (dict(numbers.waiting), numbers.events_sent, followers.unwell()) == ({"all/ops": 0}, 1, [])
     told = json.loads(next(body for path, _, body in got if path == "/people"))
     assert told["title"] == "[aiops] everything is stopped: *"
     assert "next: aiops resume p1" in told["message"]

@@ -2,6 +2,7 @@
 
 from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
 from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
+from aiops.adapters.metrics.following import FollowingCollector, FollowingNumbers
 from aiops.adapters.metrics.incidents import IncidentCollector
 from aiops.adapters.metrics.models import ModelCollector
 from aiops.adapters.metrics.outlook import OutlookCollector
@@ -13,6 +14,8 @@ __all__ = [
     "AlertmanagerCollector",
     "AlertmanagerNumbers",
     "AnomalyCollector",
+    "FollowingCollector",
+    "FollowingNumbers",
     "IncidentCollector",
     "LoopMetrics",
     "ModelCollector",
