@@ -91,6 +91,7 @@ SAID_BY: Mapping[Reason, str] = {
             Reason.COST_BUDGET,
             Reason.DISRUPTION_BUDGET,
             Reason.IN_FLIGHT,
+            Reason.KNOWN_CAUSE,
             Reason.ROLLOUT,
         ),
         LIMITED,

@@ -58,6 +58,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.COST_BUDGET: "a CostBudget holds growth: too much would be spent",
     Reason.DISRUPTION_BUDGET: "a PodDisruptionBudget's minAvailable",
     Reason.IN_FLIGHT: "the last change was not seen to take effect yet",
+    Reason.KNOWN_CAUSE: "what is seen began after something that was done on purpose a moment ago",
     Reason.ROLLOUT: "a rollout of the target is under way",
     Reason.INCONCLUSIVE: "what is seen allows no verdict, so a person has to look",
     Reason.PARTITIONED: "the daemon hears too few of its vantage points, and may be the one that is cut off",

@@ -24,6 +24,7 @@ from aiops.core.model import (
     Notify,
     Plan,
     Reason,
+    Scaling,
     Scope,
     SeenObject,
     Selection,
@@ -108,6 +109,7 @@ class World:
     values: dict[str, float | str] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    scalings: list[Scaling] = field(default_factory=list)
     approvals: list[Approval] = field(default_factory=list)
     errors: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     sent: list[tuple[float, str]] = field(default_factory=list)
@@ -293,6 +295,7 @@ class World:
             tick_id=str(self.now),
             tick_s=TICK_S,
             findings=tuple(self.findings),
+            scalings=tuple(self.scalings),
         )
 
     @property

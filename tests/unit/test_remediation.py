@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aiops.core.decide.remediation.objects import pods
-from aiops.core.model import BlastRadius, Finding, FindingKind, PlanStatus, Reason
+from aiops.core.model import BlastRadius, Finding, FindingKind, PlanStatus, Reason, Scaling
 from tests.unit.remedied import CRASHES, NODES_SPEC, START, TARGET, TICK_S, World, a_policy, at, firing, node, of_kind
 
 ON_ALERT = CRASHES.replace("when: [{condition: CrashLoop}]", "when: [{alert: CheckoutErrors}]")
@@ -187,6 +189,54 @@ def test_a_finding_of_a_watch_and_a_condition_in_cel_are_triggers_too():
     other.values = {"errors": 0.5}
     other.run(105.0)
     assert other.did() == ["Deployment shop/checkout: restart"]
+
+
+SHIFTS = CRASHES.replace("[{condition: CrashLoop}]", "[{finding: {kind: level-shift}}]")
+SCALER = "ScalingPolicy/shop/checkout"
+
+
+def test_s1_what_is_found_after_our_own_scaling_is_no_trouble_for_a_while_and_what_stays_is():
+    world = World(policy=a_policy(SHIFTS))
+    world.scalings = [Scaling(policy=SCALER, target=TARGET, out_at=START)]
+    world.findings = [replace(shifted("WatchPolicy/shop/latency"), since=START + 30.0)]
+    world.run(240.0)
+    assert world.did() == []
+    assert world.said[:2] == ("wait", Reason.KNOWN_CAUSE)
+    assert "ScalingPolicy/shop/checkout changed its replicas a moment ago" in world.said[2]
+    world.run(180.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+def test_s1_what_was_there_before_is_explained_by_nothing_that_came_after_it():
+    world = World(policy=a_policy(SHIFTS))
+    world.scalings = [Scaling(policy=SCALER, target=TARGET, in_at=START)]
+    world.findings = [replace(shifted("WatchPolicy/shop/latency"), since=START - 60.0)]
+    world.run(105.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+def test_s1_while_replicas_are_changing_or_a_rollout_makes_progress_findings_wait_and_crashes_do_not():
+    progress = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+    for spec, did in ((SHIFTS, []), (CRASHES, ["Deployment shop/checkout: restart"])):
+        world = World(policy=a_policy(spec))
+        world.body(TARGET)["status"]["conditions"] = [progress]
+        world.findings = [shifted("WatchPolicy/shop/latency")]
+        world.crashing = lambda revision, _node: revision == "r2"
+        world.run(105.0)
+        assert world.did() == did
+    pending = World(policy=a_policy(SHIFTS))
+    pending.scalings = [Scaling(policy=SCALER, target=TARGET, pending=True)]
+    pending.findings = [shifted("WatchPolicy/shop/latency")]
+    pending.run(105.0)
+    assert pending.did() == []
+
+
+def test_s1_an_action_on_another_workload_explains_nothing():
+    world = World(policy=a_policy(SHIFTS))
+    world.scalings = [Scaling(policy=SCALER, target=replace(TARGET, name="cart"), out_at=START)]
+    world.findings = [shifted("WatchPolicy/shop/latency")]
+    world.run(105.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
 
 
 def shifted(policy: str) -> Finding:

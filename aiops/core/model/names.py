@@ -82,6 +82,7 @@ class Reason(StrEnum):
     COST_BUDGET = "cost_budget"
     DISRUPTION_BUDGET = "disruption_budget"
     IN_FLIGHT = "in_flight"
+    KNOWN_CAUSE = "known_cause"
     ROLLOUT = "rollout"
     # plans: failover and remediation (S7, S8)
     INCONCLUSIVE = "inconclusive"

@@ -312,7 +312,7 @@ class Errand:
 class Scaling:
     """How a ScalingPolicy stands to its target, for the arbiter. pending: a change of it is not seen to be done yet.
 
-    pending_out: and that is one for more. out_at: when it last scaled out.
+    pending_out: and that is one for more. out_at, in_at: when it last scaled out, and in.
     """
 
     policy: PolicyKey
@@ -320,6 +320,7 @@ class Scaling:
     pending: bool = False
     pending_out: bool = False
     out_at: Instant = -math.inf
+    in_at: Instant = -math.inf
 
 
 class OrderKind(StrEnum):

@@ -13,14 +13,14 @@ from aiops.core.policies import ScalingPolicy
 def scalings(
     policies: Iterable[ScalingPolicy], states: Mapping[PolicyKey, TargetState], snapshot: Snapshot
 ) -> tuple[Scaling, ...]:
-    """Return what ScalingPolicies that act have under way, or scaled out a moment ago; the others are left out."""
+    """Return what ScalingPolicies that act have under way, or did a moment ago; the others are left out."""
     found = []
     for policy in policies:
         state = states.get(policy.key)
         if state is None or policy.candidate_for or not acts(policy, snapshot):
             continue
         pending = state.pending is not None and not state.pending.dry_run
-        if pending or _lately(state.last_out_at, snapshot.at):
+        if pending or _lately(max(state.last_out_at, state.last_in_at), snapshot.at):
             out = state.pending is not None and state.pending.change.after > state.pending.change.before
             found.append(
                 Scaling(
@@ -29,6 +29,7 @@ def scalings(
                     pending=pending,
                     pending_out=pending and out,
                     out_at=state.last_out_at,
+                    in_at=state.last_in_at,
                 )
             )
     return tuple(found)

@@ -22,6 +22,7 @@ from aiops.core.model import (
     Wanted,
 )
 from aiops.core.planning.doing import operations_of
+from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans.guards import namespace_of
 from aiops.core.plans.operations import verbs
@@ -129,7 +130,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         group=group,
         ladder=ladder,
         saving=saving,
-        scalings=lane.scalings if isinstance(policy, SavingPolicy) else (),
+        scalings=lane.scalings if isinstance(policy, SavingPolicy | RemediationPolicy) else (),
     )
 
 

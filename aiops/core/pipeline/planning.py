@@ -216,6 +216,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         findings=inputs.findings,
         incidents=tuple(one for one in inputs.incidents if one.state is IncidentState.OPEN),
         plans=inputs.plans,
+        scalings=inputs.scalings,
         orders=snapshot.orders,
     )
     judged = planner.judged(policy, situation, replace(memory, signals=memories))

@@ -13,6 +13,7 @@ from aiops.core.model import (
     Judgement,
     Order,
     Plan,
+    Scaling,
     Signal,
     Snapshot,
 )
@@ -27,7 +28,8 @@ class Situation:
     """One instant as a policy of plans sees it.
 
     signals: the policy's own, by name, as read at this instant. env: what its conditions see. plans: all that stand or
-    ended lately, of every policy. orders: people's words to this policy that nobody has followed yet.
+    ended lately, of every policy. scalings: what
+    ScalingPolicies do, or did a moment ago. orders: people's words to this policy that nobody has followed yet.
     """
 
     now: Instant
@@ -38,6 +40,7 @@ class Situation:
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     plans: tuple[Plan, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
     orders: tuple[Order, ...] = ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from aiops.core.decide.remediation import causes
 from aiops.core.decide.remediation.ladder import CALM_S, Climbed, climbed, kept
 from aiops.core.decide.remediation.remedies import NoWay, Occasion, called, handing_back, plan
 from aiops.core.decide.remediation.remembering import remembered
@@ -226,6 +227,9 @@ def _held(scene: _Scene, one: Climbed) -> Judgement | None:
     if other is not None:
         detail = f"{what}; plan {other.id} of {other.policy} stands for it"
         return Judgement(word=VerdictWord.WAIT, reason=Reason.IN_FLIGHT, detail=detail)
+    cause = causes.known(policy, one.subject, scene.situation)
+    if cause is not None:
+        return cause
     if now - state.since < policy.for_s:
         detail = f"{what}; for {now - state.since:.0f} of {policy.for_s:.0f} s"
         return Judgement(word=VerdictWord.WAIT, reason=Reason.STABILISATION, detail=detail)

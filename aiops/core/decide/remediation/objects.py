@@ -92,6 +92,14 @@ def stuck(workload: SeenObject) -> str:
     return ""
 
 
+def rolling(workload: SeenObject) -> bool:
+    """Return whether a Deployment says that a rollout is under way and makes progress."""
+    for one in _maps(_at(workload.body, "status", "conditions")):
+        if one.get("type") == "Progressing":
+            return one.get("status") == "True" and one.get("reason") in ("NewReplicaSetCreated", "ReplicaSetUpdated")
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A node. statuses: of its conditions by type. cordoned: unschedulable; ours: by one of our plans."""

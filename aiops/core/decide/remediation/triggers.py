@@ -10,7 +10,7 @@ from typing import assert_never
 from aiops.core.decide.remediation import objects
 from aiops.core.decide.remediation.objects import Node, Pod
 from aiops.core.decide.remediation.trend import reached
-from aiops.core.model import LadderState, RolloutState, SeenObject
+from aiops.core.model import Instant, LadderState, RolloutState, SeenObject
 from aiops.core.planning import Situation
 from aiops.core.planning.remediation import (
     Foreseen,
@@ -35,11 +35,15 @@ LEAST_TREND_S = 1800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """Whether something is in trouble, None while that cannot be told; why, in a few words; the alerts that say so."""
+    """Whether something is in trouble, None while that cannot be told; why, in a few words; the alerts that say so.
+
+    began: when the findings and incidents began that alone say so; None where something else says so, too.
+    """
 
     troubled: bool | None
     why: str
     episodes: tuple[str, ...] = ()
+    began: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,13 @@ def sight(view: View, node: Node | None = None) -> Sight:
     if there:
         episodes = tuple(sorted({name for one in there for name in one.episodes}))
         alone = all(one.episodes for one in there)
-        return Sight(troubled=True, why="; ".join(one.why for one in there), episodes=episodes if alone else ())
+        began = [one.began for one in there if one.began is not None]
+        return Sight(
+            troubled=True,
+            why="; ".join(one.why for one in there),
+            episodes=episodes if alone else (),
+            began=min(began) if len(began) == len(there) else None,
+        )
     unknown = [one for one in every if one.troubled is None]
     return unknown[0] if unknown else Sight(troubled=False, why="no trouble is seen")
 
@@ -128,7 +138,8 @@ def _finding(trigger: OnFinding, view: View, node: Node | None) -> Sight:
         kind = not trigger.kind or one.kind.value == trigger.kind
         watch = not trigger.watch or one.policy == trigger.watch
         if kind and watch and _has(one.labels, trigger.labels, (trigger.node_label, node)):
-            return Sight(troubled=True, why=f"{one.kind.value} seen by {one.policy} (score {one.score:.3g})")
+            why = f"{one.kind.value} seen by {one.policy} (score {one.score:.3g})"
+            return Sight(troubled=True, why=why, began=one.since)
     return Sight(troubled=False, why="no such finding")
 
 
@@ -136,7 +147,7 @@ def _incident(trigger: OnIncident, view: View, node: Node | None) -> Sight:
     for one in view.situation.incidents:
         kind = not trigger.kind or one.kind == trigger.kind
         if kind and _has(one.labels, trigger.labels, (trigger.node_label, node)):
-            return Sight(troubled=True, why=f"incident {one.id} ({one.kind})")
+            return Sight(troubled=True, why=f"incident {one.id} ({one.kind})", began=one.since)
     return Sight(troubled=False, why="no such incident")
 
 
