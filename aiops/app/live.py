@@ -219,6 +219,8 @@ def templates(made: Expanded) -> list[dict[str, Any]]:
 
 
 def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
+    from aiops.adapters.store.rows import word
+
     verdict, sample = decision.verdict, decision.sample
     slo = None if policy is None else policy.objective.slo
     return {
@@ -227,7 +229,7 @@ def _target(decision: Any, policy: ScalingPolicy | None) -> dict[str, Any]:
         "decision": decision.id,
         "mode": None if policy is None else policy.reach.value,
         "story": decision.story,
-        "verdict": "bug" if decision.word is None else decision.word.value,
+        "verdict": word(decision),
         "current": None if verdict is None else verdict.change.before,
         "wanted": None if verdict is None else verdict.proposal.change.after,
         "ready": None if sample is None else sample.ready,

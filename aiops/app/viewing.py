@@ -123,6 +123,7 @@ def _about(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "demand": demand,
         "unit": (signal or {}).get("unit", ""),
+        "units": {name: one.get("unit") or "" for name, one in signals.items()} if isinstance(signals, dict) else {},
         "slo": None if not slo else {"signal": slo.get("signal"), "at_most": slo.get("atMost")},
         "bounds": {"min": bounds.get("minReplicas"), "max": bounds.get("maxReplicas")},
         "document": json.dumps(document, indent=2, ensure_ascii=False),

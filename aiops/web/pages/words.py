@@ -107,18 +107,28 @@ def usd(value: Any, currency: str = "USD") -> str:
     """
     if not isinstance(value, int | float) or not math.isfinite(value):
         return "-"
-    return f"{value:,.3f} {currency}" if 0 < abs(value) < 1 else f"{value:,.2f} {currency}"
+    digits = f"{value:,.3f}" if 0.0005 <= abs(value) < 1 else f"{value:,.2f}"
+    return f"{'0.00' if digits == '-0.00' else digits} {currency}".rstrip()
 
 
 def percent(value: Any) -> str:
     """Return a share as percent.
 
-    >>> percent(0.505), percent(None)
+    >>> percent(0.506), percent(None)
     ('51 %', '-')
     """
     if not isinstance(value, int | float) or not math.isfinite(value):
         return "-"
     return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.2g} %"
+
+
+def skill(value: Any) -> str:
+    """Return a skill.
+
+    >>> skill(0.7665), skill(None)
+    ('0.77', '-')
+    """
+    return f"{value:.2f}" if isinstance(value, int | float) and math.isfinite(value) else "-"
 
 
 def short(key: str) -> str:
@@ -152,6 +162,7 @@ FILTERS = {
     "number": number,
     "usd": usd,
     "percent": percent,
+    "skill": skill,
     "short": short,
     "kind": kind,
     "verdict": verdict,
