@@ -39,6 +39,7 @@ class Access:
     def add_token(self, token: KeptToken) -> None:
         """Keep a token; raise Conflict when one of its name is in force."""
         with translated("the token cannot be written"), writing(self._engine) as connection:
+            chain(connection, ())  # holds off who gives one of the same name meanwhile
             same = select(TOKENS.c.id, TOKENS.c.expires_at).where(
                 TOKENS.c.name == token.name, TOKENS.c.revoked_at.is_(None)
             )
