@@ -15,7 +15,6 @@ from collections import Counter
 
 from tests.sleeping_lives import Lost, lived
 
-
 MOMENTS = 20
 """How much happens in a life; the tests live 30."""
 

@@ -16,6 +16,8 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from aiops.core.decide.budget.spec import PrioritySpec
+from aiops.core.decide.cost.sleep.spec import ExceptionSpec
+from aiops.core.decide.cost.targets_spec import TargetsSpec
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio
 from aiops.core.decide.scaling.spec import (
     BoundsSpec,
@@ -28,6 +30,7 @@ from aiops.core.decide.scaling.spec import (
 )
 from aiops.core.decide.scaling.target_spec import RequirementSpec, SelectorSpec, Target
 from aiops.core.decide.spec import CelRule, SchemaRule, ServerRule, Spec, in_cel, server_rules
+from aiops.core.decide.watch.spec import MaintenanceSpec
 from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.kinds import kinds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
@@ -38,6 +41,7 @@ from tests.unit.documents import (
     CHOICES,
     FREEZES,
     GUARDRAILS,
+    INSTANTS,
     REQUIREMENTS,
     SELECTORS,
     SIGNALS,
@@ -158,7 +162,8 @@ def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _subclasses(of: type[BaseModel]) -> list[type[BaseModel]]:
-    return [one for one in of.__subclasses__() if one.__module__.startswith("aiops.")]
+    direct = [one for one in of.__subclasses__() if one.__module__.startswith("aiops.")]
+    return [*direct, *(deeper for one in direct for deeper in _subclasses(one))]
 
 
 EVERY = sorted({one for kind in kinds().values() for one in models(kind.model)}, key=lambda one: one.__name__)
@@ -207,6 +212,17 @@ PRIORITIES = st.fixed_dictionaries(
     },
 )
 
+WORKLOADS = st.fixed_dictionaries(
+    {"kinds": st.just(["Deployment"])},
+    optional={
+        "name": st.just("web"),
+        "selector": st.just({"matchLabels": {"tier": "web"}}),
+        "every": st.booleans(),
+        "maxTargets": st.integers(1, 9),
+    },
+)
+EXCEPTIONS = st.fixed_dictionaries({"from": INSTANTS, "to": INSTANTS})
+
 OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     SignalSpec: SIGNALS,
     WindowSpec: WINDOWS,
@@ -218,6 +234,9 @@ OF: dict[type[Spec], st.SearchStrategy[Schema]] = {
     SelectorSpec: SELECTORS,
     RequirementSpec: REQUIREMENTS,
     PrioritySpec: PRIORITIES,
+    MaintenanceSpec: FREEZES,
+    TargetsSpec: WORKLOADS,
+    ExceptionSpec: EXCEPTIONS,
 }
 """Documents of each model that has rules in CEL, valid but for them."""
 

@@ -8,6 +8,7 @@ from aiops.core.planning.cost_sleep import IdlePolicy, IdleSign, wanted_of
 from aiops.policy import troubles
 from aiops.policy.costs import Asked, made
 from aiops.policy.costs.rested import rested
+from aiops.policy.document import Path
 
 
 def compiled(asked: Asked) -> IdlePolicy | None:
@@ -17,7 +18,11 @@ def compiled(asked: Asked) -> IdlePolicy | None:
         return None
     shared, names = rested(asked, spec, "idle"), tuple(asked.spec.signals)
     for number, one in enumerate(spec.when):
-        troubles.known_signal(one.signal, names, ("spec", "idle", "when", number, "signal"), asked.problems)
+        path: Path = ("spec", "idle", "when", number)
+        troubles.known_signal(one.signal, names, (*path, "signal"), asked.problems)
+        if one.above is not None and one.above < one.below:
+            message = "above is less than below: between both it would be idle and in demand"
+            asked.problems.add((*path, "above"), message, code="bad-value")
     signs = tuple(
         IdleSign(signal=one.signal, below=one.below, above=one.below if one.above is None else one.above)
         for one in spec.when

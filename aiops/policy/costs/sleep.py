@@ -30,9 +30,9 @@ def compiled(asked: Asked) -> SleepPolicy | None:
 def _hours(asked: Asked, spec: SleepSpec) -> Asleep | None:
     problems, at = asked.problems, ("spec", "sleep")
     days = freezes.calendar(spec.holidays, (*at, "holidays"), problems)
-    field, written = ("windows", spec.windows) if spec.windows else ("awake", spec.awake)
+    field, written = ("windows", spec.windows) if spec.windows is not None else ("awake", spec.awake)
     found = []
-    for number, one in enumerate(written):
+    for number, one in enumerate(written or ()):
         found.append(_window((*at, field, number), one, days if field == "awake" else None, asked))
     windows = tuple(one for one in found if one is not None)
     if problems.fatal or not windows:

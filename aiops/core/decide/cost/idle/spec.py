@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from aiops.core.decide.cost.sleep.spec import RestSpec
 from aiops.core.decide.quantities import Duration, Level, Whole
@@ -15,13 +15,6 @@ class SignSpec(Spec):
     signal: str = Field(min_length=1, description="a signal of this policy")
     below: Level = Field(description="idle below this")
     above: Level | None = Field(None, description="demand above this, which wakes at once; none: as `below`")
-
-    @model_validator(mode="after")
-    def demand_is_above_idleness(self) -> SignSpec:
-        """Refuse a signal that says idle and demand at once."""
-        if self.above is not None and self.above < self.below:
-            raise ValueError("above is less than below: between both it would be idle and in demand")
-        return self
 
 
 class IdleSpec(RestSpec):

@@ -80,8 +80,10 @@ class RestSpec(Spec):
 class SleepSpec(RestSpec):
     """Sleep by the clock: in `windows`, or outside of the hours in which workloads are `awake`."""
 
-    windows: tuple[HoursSpec, ...] = Field((), max_length=50, description="hours of sleep")
-    awake: tuple[HoursSpec, ...] = Field((), max_length=50, description="in place of windows: hours of work")
+    windows: tuple[HoursSpec, ...] | None = Field(None, min_length=1, max_length=50, description="hours of sleep")
+    awake: tuple[HoursSpec, ...] | None = Field(
+        None, min_length=1, max_length=50, description="in place of windows: hours of work"
+    )
     holidays: CalendarSpec | None = Field(None, description="days on which workloads sleep, whatever the hour")
     exceptions: tuple[ExceptionSpec, ...] = Field((), max_length=100, description="times in which nothing sleeps")
     wake_ahead: DurationOrAuto = Field(
@@ -92,6 +94,6 @@ class SleepSpec(RestSpec):
     @in_schema({"oneOf": [{"required": ["windows"]}, {"required": ["awake"]}]})
     def one_way_to_say_when(self) -> SleepSpec:
         """Refuse to sleep never, and to say twice when."""
-        if bool(self.windows) == bool(self.awake):
+        if (self.windows is None) == (self.awake is None):
             raise ValueError("sleep has windows, or the hours that workloads are awake")
         return self
