@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiops.core.record.anchors import AnchorKind, anchor_of, anchored, genuine, unmet
@@ -41,6 +41,10 @@ ENTRIES = st.builds(
 )
 
 
+CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""However busy the machine is."""
+
+
 def chain(entries, start: Head = GENESIS) -> list[Line]:
     lines, head = [], start
     for entry in entries:
@@ -57,6 +61,7 @@ def walked(lines, start: Head = GENESIS) -> Walk:
     return walk
 
 
+@CALM
 @given(st.lists(ENTRIES, max_size=8))
 def test_a_chain_that_nobody_touched_is_whole_whatever_was_recorded(entries):
     lines = chain(entries)
@@ -65,6 +70,7 @@ def test_a_chain_that_nobody_touched_is_whole_whatever_was_recorded(entries):
     assert walk.head == (head_of(lines[-1]) if lines else GENESIS)
 
 
+@CALM
 @given(st.lists(ENTRIES, min_size=1, max_size=4))
 def test_a_record_s_text_is_canonical_so_that_anybody_can_compute_its_digest(entries):
     previous = GENESIS.digest
@@ -111,6 +117,7 @@ def tampered(draw):
     return done, seen, how
 
 
+@CALM
 @given(tampered())
 def test_what_is_changed_removed_inserted_or_moved_is_seen_at_the_first_place_where_it_can_be(case):
     lines, seen, how = case
@@ -134,6 +141,7 @@ def believes(key: str, statement: bytes, signature: bytes) -> bool:
     return key == Key.fingerprint and signature == Key().sign(statement)
 
 
+@CALM
 @given(st.lists(ENTRIES, min_size=2, max_size=8), st.data())
 def test_a_tail_that_was_cut_is_seen_by_an_anchor_that_was_kept_elsewhere(entries, data):
     lines = chain(entries)
@@ -145,6 +153,7 @@ def test_a_tail_that_was_cut_is_seen_by_an_anchor_that_was_kept_elsewhere(entrie
     assert "its end is cut" in unmet(anchor, walk.head, GENESIS, {})
 
 
+@CALM
 @given(st.lists(ENTRIES, min_size=1, max_size=6), ENTRIES)
 def test_a_chain_that_was_made_anew_is_seen_by_an_anchor(entries, other):
     lines = chain(entries)
@@ -155,6 +164,7 @@ def test_a_chain_that_was_made_anew_is_seen_by_an_anchor(entries, other):
     assert unmet(anchor, head_of(lines[-1]), GENESIS, {lines[-1].seq: lines[-1].digest}) == ""
 
 
+@CALM
 @given(st.integers(1, 9), st.sampled_from(["seq", "digest", "at_s", "kind", "key"]))
 def test_an_anchor_that_was_changed_is_nobody_s(seq, name):
     line = json.loads(anchored(Head(seq=seq, digest="a" * 64), 3.25, AnchorKind.CUT, Key()).line())
@@ -162,6 +172,7 @@ def test_an_anchor_that_was_changed_is_nobody_s(seq, name):
     assert not genuine(anchor_of(json.dumps(line)), believes)
 
 
+@CALM
 @given(ENTRIES)
 def test_a_line_of_cef_is_one_line_that_reads_back(entry):
     (line,) = chain([entry])

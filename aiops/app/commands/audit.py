@@ -170,7 +170,8 @@ def _instant(text: str | None) -> float | None:
 
 def _story(one: dict[str, Any]) -> str:
     moved = "" if one["before"] == one["after"] else f"{_short(one['before'])} -> {_short(one['after'])}"
-    return ": ".join(part for part in (moved, printable(str(one["said"]))) if part)
+    said = " ".join(printable(str(one["said"])).split())  # a record is a line
+    return ": ".join(part for part in (moved, said) if part)
 
 
 def _short(value: object) -> str:
