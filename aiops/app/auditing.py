@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiops.core.record.anchors import Anchor, AnchorKind, Verify, anchor_of, genuine, places, unmet
-from aiops.core.record.audit import Head, Line, Walk, canonical, stamp
+from aiops.core.record.audit import AuditKind, Entry, Head, Line, Walk, canonical, stamp
 from aiops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -52,6 +52,20 @@ def plain(line: Line) -> dict[str, Any]:
         "detail": said.get("detail", {}),
         "digest": line.digest,
     }
+
+
+def model_ordered(wish: dict[str, Any], made: dict[str, Any], at: float) -> Entry:
+    """Return the record of a person's word to the models of a policy. made: how they stand since."""
+    return Entry(
+        at=at,
+        kind=AuditKind.ORDER,
+        by=str(wish.get("by") or ""),
+        subject=str(made["policy"]),
+        did=str(made["done"]),
+        after=made.get("version"),
+        said=str(wish.get("reason") or ""),
+        detail={"of": "model", "model": str(made.get("model") or "")},
+    )
 
 
 # -- checking ----------------------------------------------------------------------------------------------

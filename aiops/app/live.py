@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
 from aiops.app import explaining, modelling, pricing, sizes, viewing
 from aiops.app.asking import Known, names
+from aiops.app.auditing import model_ordered
 from aiops.app.rehearsals import Given
 from aiops.app.service import Service
 from aiops.app.versions import Terms, stands
@@ -62,7 +64,9 @@ class LiveService(Service):
     def model_order(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Do what a person says to a policy's model; see `modelling.order` for the fields."""
         with self._built.lock:
-            return modelling.order(self._built.loop.bank.lineages, wish, self.now())
+            made = modelling.order(self._built.loop.bank.lineages, wish, self.now())
+        self.store.audit.note(model_ordered(wish, made, time.time()))
+        return made
 
     def sizes(self) -> list[dict[str, Any]]:
         """Return what is recommended of requests and limits now."""

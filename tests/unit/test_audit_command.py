@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from aiops.adapters.store import Store
+from aiops.app.auditing import model_ordered
 from aiops.app.cli import app
 from aiops.core.record.audit import AuditKind, Entry
 from aiops.errors import AiopsError, InvalidInput
@@ -117,3 +118,11 @@ def test_a_file_that_is_no_key_is_named(folder, content):
     (folder / "key.pem").write_text(content)
     for words in (("audit", "anchor"), ("audit", "verify")):
         assert str(folder / "key.pem") in str(refused(folder, *words))
+
+
+def test_what_people_order_of_models_is_a_record():
+    wish = {"policy": "shop/checkout", "do": "rollback", "by": "ann", "reason": "it is off"}
+    made = {"done": "rollback", "policy": "ScalingPolicy/shop/checkout", "version": 3, "model": "harmonic-v3"}
+    found = model_ordered(wish, made, NOW)
+    assert (found.kind, found.by, found.subject, found.did) == ("order", "ann", made["policy"], "rollback")
+    assert (found.after, found.said) == (3, "it is off")
