@@ -2,7 +2,7 @@
 
     python benchmarks/bench_rightsize.py [--seeds 5] [--held-out 10] [--containers 60] [--days 42] [--only NAME,...]
 
-Development seeds are those on which the estimator's constants were chosen; held-out seeds were drawn after that. Each
+Development seeds are those on which the estimator's constants were chosen; held-out seeds were played after that. Each
 fleet is the same under every sizer, so differences are paired; intervals are of 95 %. The first two weeks are for
 learning and count for nobody. slack: of requests against the busiest hour of each day (simulators/sizing/run.py);
 idle: against the mean. kills: for memory. short: of the cores that were wanted, those that were not given, be it by a
@@ -31,7 +31,7 @@ SIZERS: Mapping[str, Callable[[Fleet], Sizer]] = {
     "ours": Ours,
     "oracle": Oracle,
 }
-HELD_OUT = 1001
+HELD_OUT = 2001
 AIM = 0.23
 HEADS = ("", "slack %", "cpu", "memory", "idle %", "kills", "short ‰", "limit ‰", "changes", "nodes", "USD/month")
 _T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}

@@ -53,7 +53,7 @@ def test_what_is_too_large_is_lowered_on_some_pods_then_in_the_template_and_watc
 def test_the_first_step_down_is_wide_and_later_ones_come_closer_as_history_grows():
     world = after(8.0)
     first = amount(world.has()["requests"]["cpu"])
-    assert 0.9 < first < 1.3  # 0.2 cores and 10 %, five times that after a quarter of a day
+    assert 0.9 < first < 1.3  # 0.2 cores and 5 %, five times that after a quarter of a day
     world.run(24 * HOUR_S)
     last = amount(world.has()["requests"]["cpu"])
     assert 0.22 < last < 0.44  # 1 + 3/4 of it after a day and a third

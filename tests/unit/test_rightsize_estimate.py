@@ -110,7 +110,7 @@ def test_a_steady_use_is_wished_with_its_margin():
     uses = replace(watched(steady(0.2), steady(500.0 * MIB)), cpu_low_since=np.array([START]))
     found = wished(uses)
     assert found.cpu.why[0] == Why.TOO_LARGE
-    assert found.cpu.wished[0] == pytest.approx(0.2 * 1.1 * 1.1, rel=GROWTH - 1.0 + 0.01)
+    assert found.cpu.wished[0] == pytest.approx(0.2 * 1.05 * 1.1, rel=GROWTH - 1.0 + 0.01)
 
 
 def test_less_is_wished_only_after_less_would_have_done_for_long_enough():
@@ -120,7 +120,7 @@ def test_less_is_wished_only_after_less_would_have_done_for_long_enough():
     assert found.cpu.wished[0] == 1.0
     later = wishes(found.uses, _one(1.0, 1024.0 * MIB), SIZING, START + 11.1 * DAY_S)
     assert later.cpu.why[0] == Why.TOO_LARGE
-    back = wishes(found.uses, _one(0.25, 1024.0 * MIB), SIZING, START + 10.5 * DAY_S)
+    back = wishes(found.uses, _one(0.235, 1024.0 * MIB), SIZING, START + 10.5 * DAY_S)
     assert math.isinf(back.uses.cpu_low_since[0])
 
 
@@ -131,16 +131,16 @@ def _one(cores, size, *, whole=False):
 def test_a_little_less_is_not_worth_a_change():
     uses = replace(watched(steady(0.2), steady(500.0 * MIB)), cpu_low_since=np.array([START]))
     enough = wished(uses).cpu.estimate.upper[0]
-    assert wished(uses, cores=enough * 1.09).cpu.why[0] == Why.FITS
-    assert wished(uses, cores=enough * 1.13).cpu.why[0] == Why.TOO_LARGE
+    assert wished(uses, cores=enough * 1.04).cpu.why[0] == Why.FITS
+    assert wished(uses, cores=enough * 1.07).cpu.why[0] == Why.TOO_LARGE
 
 
 def test_a_rise_of_hours_is_followed_although_days_say_otherwise():
     uses = watched(steady(0.2), steady(500.0 * MIB))
-    before = wished(uses, cores=0.25).cpu
+    before = wished(uses, cores=0.235).cpu
     assert before.why[0] == Why.FITS
     risen = watched(steady(0.6), steady(500.0 * MIB), days=0.4, uses=uses, start=START + 10 * DAY_S)
-    found = wished(risen, cores=0.25, now=START + 10.4 * DAY_S).cpu
+    found = wished(risen, cores=0.235, now=START + 10.4 * DAY_S).cpu
     assert found.why[0] == Why.TOO_SMALL
     assert found.wished[0] >= 0.6
 

@@ -47,7 +47,7 @@ class CpuTerms:
 
     percentile: float = 0.95
     limit_percentile: float = 0.99
-    margin_ratio: float = 0.1
+    margin_ratio: float = 0.05
     least: float = 0.01
     most: float = math.inf
     limits: Limits = Limits.KEEP
@@ -75,7 +75,7 @@ class Sizing:
     memory: MemoryTerms | None = field(default_factory=MemoryTerms)
     sample_s: float = 300.0
     min_history_s: float = 3 * DAY_S
-    tolerance_ratio: float = 0.1
+    tolerance_ratio: float = 0.05
     lower_after_s: float = DAY_S
 
 

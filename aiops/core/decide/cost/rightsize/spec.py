@@ -25,7 +25,7 @@ class CpuSpec(Spec):
     """How CPU is sized: a quantile of what pods use, and a margin."""
 
     percentile: Ratio = Field(0.95, ge=0.5, lt=1, description="of samples, newer ones weigh more")
-    margin: Ratio = Field(0.1, description="added to it")
+    margin: Ratio = Field(0.05, description="added to it")
     min: Quantity = Field(0.01, gt=0, description="never less")
     max: Quantity | None = Field(None, gt=0, description="never more")
     limits: Limits = Field(Limits.KEEP, description="Keep: the limit stays unless it throttles; Scale: keeps its ratio")
@@ -83,7 +83,7 @@ class RightsizeSpec(Spec):
     history: Duration = Field(14 * DAY_S, ge=2 * DAY_S, le=60 * DAY_S, description="for how long peaks are remembered")
     half_life: Duration = Field(4 * DAY_S, ge=3600, le=60 * DAY_S, description="after which CPU samples weigh half")
     min_history: Duration = Field(3 * DAY_S, ge=3600, le=60 * DAY_S, description="before that nothing is lowered")
-    tolerance: Ratio = Field(0.1, lt=1, description="nothing is lowered for less than this")
+    tolerance: Ratio = Field(0.05, lt=1, description="nothing is lowered for less than this")
     lower_after: Duration = Field(DAY_S, ge=0, le=60 * DAY_S, description="how long less would have had to do")
     how: How = Field(How.ROLLOUT, description="Rollout: the template, with new pods; InPlace: running pods alone")
     canary: CanarySpec = Field(CanarySpec(), description="a part of the pods first")
