@@ -10,6 +10,7 @@ from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
 from aiops.loop.lookout import Lookout, Seen
 from aiops.policy.testing import Case, Failure, Moment, Run, failures
 from aiops.policy.testing.expectations import is_open_ended, last_moment_s
+from simulators.policy_tests.budgets import GivenBooks, given_budgets
 from simulators.policy_tests.cluster import NoCluster, TestCluster
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.observed import TestSource
@@ -101,7 +102,8 @@ def given_policy(case: Case) -> ScalingPolicy | WatchPolicy:
 
 def _set(policy: ScalingPolicy | WatchPolicy, case: Case) -> PolicySet:
     if isinstance(policy, ScalingPolicy):
-        return PolicySet(digest=policy.digest, scaling=(policy,), step_s=case.step_s)
+        budgets = given_budgets(case, policy)
+        return PolicySet(digest=policy.digest, scaling=(policy,), budgets=budgets, step_s=case.step_s)
     return PolicySet(digest=policy.digest, watches=(policy,), step_s=case.step_s)
 
 
@@ -127,6 +129,7 @@ def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selec
         prices=TestPrices(case),
         telemetry=NoTelemetry(),
         clock=StillClock(),
+        books=GivenBooks(case, policy),
     )
     protected = frozenset({key}) if scope.protected else frozenset()
     setup = Setup(scope=Scope(ceiling=scope.ceiling, protected_targets=protected), keep_inputs=False)

@@ -14,6 +14,7 @@ from aiops.core.model import FindingKind, Mode, OutcomeKind, Reason, VerdictWord
 from aiops.policy.testing.surroundings import (
     AlertSpec,
     ApprovalSpec,
+    BudgetSpec,
     FaultSpec,
     FindingSpec,
     FreezeSpec,
@@ -180,6 +181,7 @@ class TestSpec(Spec):
     findings: tuple[FindingSpec, ...] = ()
     incidents: tuple[IncidentSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
+    budgets: tuple[BudgetSpec, ...] = Field((), max_length=20, description="CostBudgets that cover the policy")
     pauses: tuple[PauseSpec, ...] = ()
     approvals: tuple[ApprovalSpec, ...] = ()
     freezes: tuple[FreezeSpec, ...] = ()

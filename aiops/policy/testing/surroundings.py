@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from aiops.core.decide.quantities import Duration
+from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.decide.spec import Spec
-from aiops.core.model import Direction, FindingKind, Mode, OwnerKind
+from aiops.core.model import BudgetPeriod, Direction, FindingKind, Mode, OwnerKind
 from aiops.policy.testing.times import Moment, Notation
 
 
@@ -117,6 +117,24 @@ class IncidentSpec(Span):
     suspects: tuple[str, ...] = Field((), description="the likeliest first: shop/db")
     score: float = Field(2.0, ge=0, description="how unusual: 1 is the threshold of an alarm")
     labels: dict[str, str] = Field(default_factory=dict, description="of the series: service: checkout")
+
+
+class BudgetSpec(Span):
+    """A CostBudget that covers the policy, as it stands; amounts in USD."""
+
+    period: BudgetPeriod = Field(BudgetPeriod.MONTH, description="of cost.month or of cost.day")
+    amount: Quantity = Field(gt=0, description="how much may be spent: cost.month.budget")
+    spent: Quantity = Field(0.0, ge=0, description="how much is: cost.month.spent")
+    projected: Quantity | None = Field(None, ge=0, description="how much will be; unknown where it is left out")
+    ceiling: int | None = Field(None, ge=1, description="the ceiling that a priority sets; none where it is left out")
+    binds: bool = Field(True, description="false: the budget is in dry-run, and only tells")
+
+    @model_validator(mode="after")
+    def a_ceiling_follows_from_a_projection(self) -> BudgetSpec:
+        """Refuse a ceiling that no budget would set: without a projection nothing comes down."""
+        if self.ceiling is not None and self.projected is None:
+            raise ValueError("a ceiling follows from what is projected: write projected, too")
+        return self
 
 
 class AlertSpec(Span):
