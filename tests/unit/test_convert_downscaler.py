@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops.core.planning.cost_sleep import SleepPolicy
 from aiops.core.policies import Bounds, ScalingPolicy
 from aiops.policy import parse
 from aiops.policy.convert import Conversion, Source, convert
@@ -117,3 +118,37 @@ def test_days_with_the_same_hours_are_one_window() -> None:
     spec = times("Sun-Mon 08:00-09:00 UTC")
     assert isinstance(spec, tuple)
     assert cron_windows(spec[0].spans) == [("0 8 * * 0,1", 60)]  # type: ignore[union-attr]
+
+
+# -- what sleeps at 0 ----------------------------------------------------------------------------------
+
+
+def sleeping(text: str) -> SleepPolicy:
+    found = convert(Source.KUBE_DOWNSCALER, [("in.yaml", text)])
+    assert not found.errors, found.errors
+    (made,) = parse("---\n".join(one.text() for one in found.drafts), "out.yaml").plans
+    assert isinstance(made, SleepPolicy)
+    return made
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"uptime": "Mon-Fri 07:30-20:30 Europe/Berlin"},
+        {"downtime": "Sat-Sun 00:00-24:00 Europe/Berlin, Mon-Fri 20:30-24:00 Europe/Berlin, "
+                     "Mon-Fri 00:00-07:30 Europe/Berlin"},
+    ],
+)  # fmt: skip
+def test_where_nothing_runs_in_downtime_it_sleeps_by_a_cost_policy(notes) -> None:
+    made = sleeping(annotated(**notes, downtime_replicas="0"))
+    asleep = [made.hours.active_until(MONDAY + hour * HOUR) is not None for hour in (7, 8, 12, 20, 21, 24 * 5 + 12)]
+    assert asleep == [True, False, False, False, True, True]
+    assert made.mode.value == "dry-run"
+    assert (made.to, made.targets.name if made.targets else "") == (0, "portal")
+
+
+def test_a_stateful_set_that_sleeps_is_allowed_to() -> None:
+    text = annotated(uptime="Mon-Fri 07:30-20:30 UTC", downtime_replicas="0").replace("Deployment", "StatefulSet")
+    made = sleeping(text)
+    assert made.targets is not None
+    assert made.targets.kinds == ("StatefulSet",)

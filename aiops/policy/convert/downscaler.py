@@ -1,13 +1,14 @@
 """kube-downscaler's annotations on workloads and namespaces. Source: its README and annotations' reference.
 
 Up, a workload has its own replicas; down, the downtime replicas. A policy says so by bounds that change with the clock:
-up, the floor is what spec.replicas says; down, the ceiling is what is left.
+up, the floor is what spec.replicas says; down, the ceiling is what is left. Where an annotation says that this is 0, a
+workload sleeps: a CostPolicy says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiops.policy.convert.draft import Data, Draft
@@ -17,6 +18,7 @@ from aiops.policy.convert.scaled import IDLE_CHECK, Plan, draft, idle
 from aiops.policy.convert.times import Absolute, Minutes, Spec, Weekly, cron_windows, merged, outside, times
 
 PREFIX = "downscaler/"
+_SLEEPERS = ("Deployment", "StatefulSet")
 WORKLOADS = ("Deployment", "StatefulSet", "Rollout")
 _TIMES = ("downtime", "uptime")
 _REPLICAS = ("downtime-replicas", "downscale-replicas")
@@ -60,6 +62,11 @@ def _workload(manifest: Manifest, namespace: Manifest | None, log: Log) -> list[
     log.named(manifest)
     full = Fields(manifest, ("spec",), log).whole("replicas", least=0)
     full = 1 if full is None else full
+    if rule.replicas < _NEVER_BELOW:
+        asleep = _asleep(manifest, rule, log) if manifest.kind in _SLEEPERS else None
+        if asleep is not None:
+            return [asleep]
+        rule = _kept(manifest, rule, log)
     if full <= rule.replicas:
         log.leave(manifest, ("spec", "replicas"), f"{full} run anyway: there is nothing to take away in downtime")
         return []
@@ -86,6 +93,33 @@ def _workload(manifest: Manifest, namespace: Manifest | None, log: Log) -> list[
     return [draft(plan)]
 
 
+def _asleep(manifest: Manifest, rule: Rule, log: Log) -> Draft | None:
+    """Return the policy of a workload that sleeps at 0, None where its times are none that come again."""
+    hours = _windows(rule, log, wanted=rule.up)
+    if not hours:
+        return None
+    kind: Data = {"kinds": [manifest.kind], "name": manifest.name}
+    sleep: Data = {"awake" if rule.up else "windows": hours, "wakeAhead": "auto"}
+    if manifest.kind == "StatefulSet":
+        sleep["scaleIn"] = "allowed"
+    return Draft(
+        kind="CostPolicy",
+        name=f"{manifest.name}-sleep",
+        namespace=manifest.namespace,
+        spec={"mode": "dry-run", "target": kind, "sleep": sleep},
+        about=(
+            f"Converted from the {PREFIX} annotations that count for {manifest.namespace}/{manifest.name}.",
+            "It keeps what it was on the object and in the store; remove the annotations before this acts.",
+        ),
+    )
+
+
+def _kept(manifest: Manifest, rule: Rule, log: Log) -> Rule:
+    """Return the rule of what keeps one, after saying so."""
+    log.leave(manifest, ("metadata", "annotations"), *_ZERO)
+    return replace(rule, replicas=_NEVER_BELOW)
+
+
 def _defaults(manifest: Manifest, log: Log) -> list[Draft]:
     """Return what every policy in a namespace takes over; who has none is not put to sleep."""
     rule = _rule([manifest], log)
@@ -94,6 +128,7 @@ def _defaults(manifest: Manifest, log: Log) -> list[Draft]:
     log.named(manifest)
     message = "only workloads with a policy are put to sleep, and not the namespace whatever runs in it"
     log.leave(manifest, ("metadata", "annotations"), message, "write a policy for each, or keep kube-downscaler")
+    rule = _kept(manifest, rule, log) if rule.replicas < _NEVER_BELOW else rule
     down = [{**one, "maxReplicas": rule.replicas} for one in _windows(rule, log, wanted=False)]
     return [
         Draft(
@@ -155,7 +190,7 @@ def _spec(manifest: Manifest, key: str, value: Any, log: Log) -> Spec | None:
 
 
 def _replicas(scopes: Sequence[Manifest], log: Log) -> int:
-    """Return what runs in downtime; a policy that took the last one away could not see when it is needed again."""
+    """Return what runs in downtime; where nothing says so, one: scaling at 0 could not see when more is needed."""
     for one in scopes:
         for key in _REPLICAS:
             value = _annotations(one).get(key)
@@ -164,17 +199,14 @@ def _replicas(scopes: Sequence[Manifest], log: Log) -> int:
             if not str(value).isdigit():
                 log.wrong(one, _at(key), f"{value!r} is no number of replicas")
                 return _NEVER_BELOW
-            if int(str(value)) >= _NEVER_BELOW:
-                return int(str(value))
-            log.leave(one, _at(key), *_ZERO)
-            return _NEVER_BELOW
+            return int(str(value))
     log.leave(scopes[0], ("metadata", "annotations"), *_ZERO)
     return _NEVER_BELOW
 
 
 _ZERO = (
     "downtime to 0 replicas is left behind: the policy keeps 1",
-    "what is at 0 counts as switched off, and stays so; keep kube-downscaler to sleep at 0",
+    "downtime-replicas: 0 on a Deployment or StatefulSet makes a CostPolicy under which it sleeps",
 )
 
 
