@@ -30,7 +30,7 @@ from aiops.core.versions import Promotion
 from aiops.errors import InvalidInput, StoreUnavailable
 from tests.builders import KEY, NOW, snapshot
 from tests.properties.test_audit_chain import Key, believes
-from tests.store_contract import FINDING, _refusing_commits, acting, made
+from tests.store_contract import FINDING, INCIDENT, _refusing_commits, acting, made
 from tests.unit.test_pipeline import later
 
 DAY_S = 86_400.0
@@ -89,6 +89,18 @@ class AuditContract:
             store.journal.begin(turn.tick, turn.state)
         assert store.audit.after(0) == []
         assert check(store.engine).whole
+
+    def test_what_could_not_be_written_is_recorded_when_it_is_written(self, opened):
+        store, turn = opened(), made()
+        store.journal.load()
+        opens = replace(turn.tick, decisions=(), incidents=(INCIDENT,))
+        with _refusing_commits(store), pytest.raises(StoreUnavailable):
+            store.journal.begin(opens, turn.state)
+        for number in range(2):
+            store.journal.begin(replace(opens, id=f"T{number}"), turn.state)
+        assert [(line.columns["kind"], line.columns["ref"]) for line in store.audit.after(0)] == [
+            ("incident", INCIDENT.id)
+        ]
 
     def test_what_people_say_is_recorded_with_who_said_it(self, opened):
         store = opened()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
@@ -26,6 +26,8 @@ _REMEMBERED = 1000
 _OVER_S = 600.0
 """A budget that no tick has seen overrun for so long is kept again."""
 
+_Memory: TypeAlias = tuple[dict[str, tuple[str, str]], dict[str, str] | None, dict[str, tuple[str, float]] | None]
+
 
 class Auditor:
     """Turns what the journal writes into records; remembers only what says from what something changed."""
@@ -36,6 +38,7 @@ class Auditor:
         self._incidents: dict[str, str] | None = None
         self._budgets: dict[str, tuple[str, float]] | None = None
         self._acted: dict[str, tuple[str, str]] = {}
+        self._sure = self._memory()
 
     def lead(self, epoch: int) -> None:
         """Say under which epoch the loop acts from now on."""
@@ -45,6 +48,23 @@ class Auditor:
         """Take the plans as they are stored."""
         self._plans = {plan.id: _stands(plan) for plan in state.plans.values()}
         self._incidents = self._budgets = None
+        self._sure = self._memory()
+
+    def kept(self) -> None:
+        """Take what was remembered for written."""
+        self._sure = self._memory()
+
+    def lost(self) -> None:
+        """Forget what was remembered since the last time that something was written: it will be told again."""
+        self._plans, self._incidents, self._budgets = self._sure
+
+    def _memory(self) -> _Memory:
+        incidents, budgets = self._incidents, self._budgets
+        return (
+            dict(self._plans),
+            None if incidents is None else dict(incidents),
+            None if budgets is None else dict(budgets),
+        )
 
     def ticked(self, tick: Tick, rows: Mapping[str, Row], actions: list[Row], engine: Engine) -> list[Entry]:
         """Return the records of a tick. rows: of the decisions that changed, by id; actions: those of its actions."""

@@ -6,7 +6,8 @@ several processes only the one whose epoch is in force commits anything: the fen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -218,7 +219,7 @@ class JournalWriter:
         stored, self._stored = self._stored, None
         # written out before the transaction begins: its locks are held no longer than they must be
         carried = None if state is None else Carried.of(state, stored, batch.plans)
-        with translated("the journal cannot be written"), writing(self._engine) as connection:
+        with self._remembering(), translated("the journal cannot be written"), writing(self._engine) as connection:
             if self._epoch is not None:
                 fence.check(connection, self._epoch)
             _insert_all(connection, batch)
@@ -231,6 +232,16 @@ class JournalWriter:
             if batch.audited:
                 chain(connection, batch.audited)
         self._stored = stored if state is None else state
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Let the chain's memory be what was written."""
+        try:
+            yield
+        except BaseException:
+            self._auditor.lost()
+            raise
+        self._auditor.kept()
 
 
 def _must_be_written(tick: Tick) -> bool:
