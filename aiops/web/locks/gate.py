@@ -168,11 +168,17 @@ def too_many(wait_s: float, what: str) -> Response:
 
 
 def same_origin(headers: Headers) -> bool:
-    """Return whether a browser sends this from a page of ours; what is no browser says neither."""
+    """Return whether a browser sends this from a page of ours; what is no browser says neither.
+
+    A form of ours has the origin `null`, since our pages tell no referrer: where it is sent from is in Sec-Fetch-Site,
+    which no page can write.
+    """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    if origin is None or (origin == "null" and site == "same-origin"):
+        return True
+    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
 def _not_meant(request: Request, caller: Caller) -> Response | None:
