@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from aiops.errors import AiopsError, InvalidInput, NotFound, PortError
 from aiops.web.contract import Answers, Plain
+from aiops.web.locks.roles import How
 from aiops.web.pages.words import FILTERS
 
 _LOG = logging.getLogger("aiops.web")
@@ -116,7 +117,7 @@ def _around(request: Request, status: Plain) -> dict[str, Any]:
     """Return what stands around every page."""
     state = request.state
     principal = getattr(state, "principal", None)
-    known = principal is not None and not getattr(principal, "shared", False)
+    known = principal is not None and principal.how is not How.LOOPBACK
     return {
         "path": request.url.path,
         "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
