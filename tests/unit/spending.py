@@ -11,12 +11,13 @@ from aiops.core.model import (
     LoopState,
     PriceBook,
     Priced,
+    Reason,
     Snapshot,
     Tick,
     Verdict,
 )
 from aiops.core.money.metering import Turned
-from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.policies import PolicySet
 from tests.builders import KEY, NOW, TARGET, policy, proposal, snapshot, workload
 
 HOUR = 3600.0
@@ -36,7 +37,8 @@ def decision(at: float, need: int | None, key: str = KEY, **more: Any) -> Decisi
 def turned(at: float, replicas: int | None, price: float | None, **more: Any) -> Turned:
     """Return a turn in which the one target runs so many replicas at a price, None of what is not known.
 
-    more: need (reactive), policies (a PolicySet), state, actions, nodes (USD per hour by `CLUSTER/NODE`), capacity.
+    gone: it is not there. more: need (reactive), policies (a PolicySet), state, actions, capacity, nodes (USD per hour
+    by `CLUSTER/NODE`).
     """
     policies = more.get("policies") or PolicySet(digest="d", scaling=(policy(),), labels={KEY: {"team": "payments"}})
     need = {name: more[name] for name in ("slo_broken", "demand", "capacity_learned") if name in more}
@@ -48,6 +50,7 @@ def turned(at: float, replicas: int | None, price: float | None, **more: Any) ->
         replica_usd_per_hour={} if price is None else {TARGET.key: price},
         prices=PriceBook(nodes=nodes),
         looked=more.get("looked") or snapshot().looked,
+        target_errors={} if seen or more.get("gone") else {TARGET.key: (Reason.NO_PERMISSION, "not seen")},
     )
     tick = Tick(
         id=f"T{at}", at=at, decisions=(decision(at, more.get("need", replicas), **need),), findings=(), incidents=(),
@@ -66,7 +69,3 @@ def turned(at: float, replicas: int | None, price: float | None, **more: Any) ->
 def start(hours: float = 0.0) -> float:
     """Return an instant so many hours after the beginning of an hour."""
     return NOW - NOW % HOUR + hours * HOUR
-
-
-def scaling(**changes: Any) -> ScalingPolicy:
-    return policy(**changes)

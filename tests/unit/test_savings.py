@@ -22,6 +22,7 @@ from aiops.core.model import (
     RestLever,
     Scope,
     SeenObject,
+    SetFloor,
     SetResources,
     Sleep,
     Stage,
@@ -118,6 +119,15 @@ def test_each_action_has_its_promise_and_what_came_of_it_until_the_next():
     assert usd(first.promised) == pytest.approx(0.6)
     assert (first.closed_at, first.seen_ms) == (start(3.0), 2 * HOUR * 1000)
     assert (second.closed_at, dollars(second.saved)) == (None, pytest.approx(-0.1, abs=0.006))
+
+
+def test_a_floor_promises_what_it_keeps_above_what_the_autoscaler_would_run():
+    for after, promised in ((6, 0.0), (11, -0.3)):
+        books = Books()
+        moved = action(before=4, after=after, change=SetFloor(hpa="checkout", before=4, after=after))
+        over(books, 0.1, replicas=8, need=8, actions=(moved,))
+        entry = books.ledger.standing["A1"]
+        assert (usd(entry.promise.middle), entry.note) == (pytest.approx(promised), f"floor of checkout 4 -> {after}")
 
 
 def test_the_slo_price_is_in_the_entry():

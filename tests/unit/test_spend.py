@@ -101,6 +101,14 @@ def test_a_target_that_cannot_be_seen_is_a_gap_of_its_own():
     assert (row.seen_ms, row.gap_ms) == (30_000, 30_000)
 
 
+def test_a_target_that_is_not_there_costs_nothing_and_is_no_gap():
+    books = Books()
+    for at, replicas in ((0, 10), (15, None), (30, None)):
+        books.note(turned(start() + at, replicas, 0.1, gone=True))
+    (row,) = [row for _, row in rows_of(books)]
+    assert (row.seen_ms, row.gap_ms) == (15_000, 0)
+
+
 @pytest.mark.parametrize("price", [None, 0.0, -1.0, float("nan"), float("inf")])
 def test_an_unknown_or_absurd_price_is_unknown_spend_and_never_nothing(price):
     books = Books()

@@ -139,7 +139,7 @@ class Books:
                     opened_at=at,
                     until=at,
                     note=_did(action),
-                    promise=Promise.of(reference, action.change.after, price),
+                    promise=Promise.of(reference, _expected(action, reference), price),
                     dry_run=action.dry_run,
                     closed_at=at if action.dry_run else None,
                 )
@@ -245,6 +245,12 @@ def saved_rate(meter: Meter | None) -> int:
         return 0
     was = meter.price if meter.was_price is None else meter.was_price
     return meter.reference.middle * was - meter.replicas * meter.price
+
+
+def _expected(action: Action, reference: Reference | None) -> int:
+    """Return how many replicas will run: a floor keeps so many at least, and the autoscaler above it does as ever."""
+    after = action.change.after
+    return after if isinstance(action.change, Scale) or reference is None else max(after, reference.middle)
 
 
 def _promised(meter: Meter | None) -> Promise | None:

@@ -21,6 +21,7 @@ from aiops.core.model import (
     Mode,
     PolicyKey,
     Snapshot,
+    TargetRef,
     Tick,
 )
 from aiops.core.money.spend import Meter, Reference, Subject, nano
@@ -97,8 +98,10 @@ def metered(turned: Turned, references: References) -> Metered:
         if policy.candidate_for or VERSION in policy.key or policy.target.key in taken:
             continue
         taken.add(policy.target.key)
-        subject = subjects[policy.key] = subject_of(policy.target.key, policy.key, turned.policies)
         meter = _running(policy.target.key, turned.snapshot)
+        if meter is None and not _unseen(policy.target, turned.snapshot):
+            continue  # it is not there, and costs nothing
+        subject = subjects[policy.key] = subject_of(policy.target.key, policy.key, turned.policies)
         decision = decisions.get(policy.key)
         if meter is not None and decision is not None:
             meter = _judged(meter, policy, decision, (turned, references))
@@ -146,6 +149,11 @@ def _others(turned: Turned) -> Iterator[tuple[PolicyKey, str, int]]:
 def _running(target: str, snapshot: Snapshot) -> Meter | None:
     workload = snapshot.workloads.get(target)
     return None if workload is None else _priced(target, workload.replicas, snapshot)
+
+
+def _unseen(target: TargetRef, snapshot: Snapshot) -> bool:
+    """Return whether a target may run all the same: what would show it did not answer."""
+    return target.cluster in snapshot.cluster_errors or target.key in snapshot.target_errors
 
 
 def _priced(target: str, replicas: int, snapshot: Snapshot) -> Meter:
