@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiops
-from aiops.app import explaining, modelling, pricing, sizes, viewing
+from aiops.app import explaining, modelling, pricelist, pricing, sizes, viewing
 from aiops.app.asking import Known, names
 from aiops.app.auditing import model_ordered
 from aiops.app.rehearsals import Given
@@ -157,6 +157,13 @@ class LiveService(Service):
                 "since": ledger.since,
             },
         }
+
+    def prices(self) -> dict[str, Any]:
+        """Return what was known of prices at the last tick."""
+        last = self._built.loop.ports.prices
+        if not isinstance(last, pricing.LastPrices):
+            return super().prices()
+        return pricelist.of_last(last, self.now(), self._built.settings.prices)
 
     def _problems(self) -> list[str]:
         """Return what is not in force, and why statuses of resources cannot be written."""

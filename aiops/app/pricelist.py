@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.app.output import table
 from aiops.core.model import Instant, Machine, PoolQuote, PriceBook, Priced, Quote, TargetRef, UnitPrices
-from aiops.core.money.currency import usd_per
+from aiops.core.money.currency import USD, usd_per
 from aiops.errors import CannotReach, ConfigurationError
 from aiops.ports import Inventory
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiops.adapters.kubernetes import Clusters
     from aiops.adapters.prometheus import PrometheusSource
     from aiops.app.price_settings import PriceSettings
+    from aiops.app.pricing import LastPrices
     from aiops.app.settings import Settings
 
 TRIES, PAUSE_S = 20, 0.25
@@ -88,6 +89,19 @@ def _kind(one: Machine) -> str:
     return " ".join(part for part in parts if part)
 
 
+def unknown(at: Instant) -> dict[str, Any]:
+    """Return the same of nothing, for who has no prices at hand."""
+    why = "prices are not recorded: ask a daemon with --server, or read them with its settings"
+    made = dict.fromkeys(("replicas", "nodes", "pools"), ())
+    return {"at": at, "currency": USD, "rates_usd": {}, **{key: [*one] for key, one in made.items()}, "errors": [why]}
+
+
+def of_last(last: LastPrices, at: Instant, settings: PriceSettings) -> dict[str, Any]:
+    """Return what a daemon knew at its last tick."""
+    kinds = {key: _kind(one) for key, one in last.machines.items()}
+    return data(Priceable(at=at, book=last.last, targets=(), kinds=kinds, errors=last.unwell()), settings)
+
+
 def data(found: Priceable, settings: PriceSettings) -> dict[str, Any]:
     """Return every price in the currency of the settings, as programs read it."""
     per = usd_per(settings.currency, settings.rates) or 1.0
@@ -97,7 +111,7 @@ def data(found: Priceable, settings: PriceSettings) -> dict[str, Any]:
         "currency": settings.currency,
         "rates_usd": dict(settings.rates),
         "replicas": [
-            {"target": names.get(key, key), "key": key, **_told(quote, found.at, per)}
+            {"target": names.get(key) or _named(key), "key": key, **_told(quote, found.at, per)}
             for key, quote in sorted(found.book.replicas.items())
         ],
         "nodes": [
@@ -107,6 +121,12 @@ def data(found: Priceable, settings: PriceSettings) -> dict[str, Any]:
         "pools": [_pool(one, found.at, per) for one in found.book.pools],
         "errors": list(found.errors),
     }
+
+
+def _named(key: str) -> str:
+    """Return `namespace/name` of a `TargetRef.key`."""
+    parts = key.split("/")
+    return f"{parts[1]}/{parts[-1]}" if len(parts) > 3 else key
 
 
 def _pool(one: PoolQuote, at: Instant, per: float) -> dict[str, Any]:

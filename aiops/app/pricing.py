@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from aiops.adapters.prices.feed import Reader
     from aiops.app.price_settings import PriceSettings
     from aiops.app.settings import Settings
-    from aiops.core.model import Instant, TargetRef
+    from aiops.core.model import Instant, Machine, Quote, TargetRef
     from aiops.core.money.tariff import Meter
     from aiops.ports import Inventory, Prices, Source
+
+
+STANDS_S = 120.0
+"""How long what was told of a replica is told again, while nobody asks for it."""
 
 
 class LastPrices:
@@ -33,13 +37,24 @@ class LastPrices:
     def __init__(self, prices: Prices, rates: Mapping[str, float]) -> None:
         self._prices = prices
         self._rates = rates
+        self._told: dict[str, tuple[Instant, Quote]] = {}
         self.last = PriceBook()
+        self.machines: Mapping[str, Machine] = {}
+
+    def unwell(self) -> list[str]:
+        """Return what could not be read, and why."""
+        return unwell(self._prices)
 
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the other's book; see `ports.Prices`."""
         made = self._prices.book(targets, inventory, at)
-        self.last = made if made.rates else replace(made, rates=self._rates)
-        return self.last
+        # a fast turn asks for what it needs alone: what another was told a moment ago stands
+        self._told.update({key: (at, quote) for key, quote in made.replicas.items()})
+        self._told = {key: one for key, one in self._told.items() if at - one[0] <= STANDS_S}
+        self.machines = inventory.machines or self.machines
+        made = made if made.rates else replace(made, rates=self._rates)
+        self.last = replace(made, replicas={key: quote for key, (_, quote) in self._told.items()})
+        return made
 
 
 def unwell(prices: Prices) -> list[str]:

@@ -164,6 +164,10 @@ class RemoteService:
         """Return what was spent and saved, and how budgets stand."""
         return self._map("GET", "costs", params={key: one for key, one in asked.items() if one})
 
+    def prices(self) -> dict[str, Any]:
+        """Return what is known of prices."""
+        return self._map("GET", "prices")
+
     def rehearsals(self) -> dict[str, Any]:
         """Return what can be rehearsed, and the rehearsals that are kept."""
         return self._map("GET", "rehearsals")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aiops.app import asking, costing, explaining, plan_desk, sizes, viewing
+from aiops.app import asking, costing, explaining, plan_desk, pricelist, sizes, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
 from aiops.app.rehearsals import Rehearsals, beside
@@ -315,6 +315,10 @@ class Service:
     def costs(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return what was spent and saved, and how budgets stand; see `costing.answered` for the fields."""
         return costing.answered(self.store, asked, self.now())
+
+    def prices(self) -> dict[str, Any]:
+        """Return that a record knows none: prices are read anew by whoever needs them."""
+        return pricelist.unknown(self.now())
 
     def effects(self) -> list[dict[str, Any]]:
         """Return what stands in the clusters until it is handed back (S9)."""

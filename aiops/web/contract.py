@@ -134,6 +134,10 @@ class Answers(Protocol):
         """Return what was spent and saved, and how budgets stand."""
         ...
 
+    def prices(self) -> Plain:
+        """Return what is known of prices, how old it is and who says so."""
+        ...
+
     def rehearsals(self) -> Plain:
         """Return what can be rehearsed, and the rehearsals that are kept, newest first."""
         ...

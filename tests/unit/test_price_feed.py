@@ -8,6 +8,8 @@ import pytest
 
 from aiops.adapters.metrics import PriceCollector
 from aiops.adapters.prices import Feed, FeedOptions, ListFile, Terms, unread
+from aiops.app.price_settings import PriceSettings
+from aiops.app.pricelist import of_last, text, unknown
 from aiops.app.pricing import LastPrices, unwell
 from aiops.core.model import PriceGap
 from aiops.core.money.pricing import Given
@@ -174,8 +176,12 @@ def test_the_last_book_is_kept_for_who_tells_of_it():
     kept = LastPrices(prices, {"EUR": 1.1})
     assert scraped(kept.last, AT) == {("known", "replica"): 0.0, ("known", "node"): 0.0}
     book = kept.book(TARGETS, SEEN, AT)
-    assert kept.last is book
+    assert kept.last == book
     assert book.rates == {"EUR": 1.1}
+    kept.book((), SEEN, AT + 5.0)  # a fast turn
+    assert kept.last.replicas == book.replicas
+    kept.book((), SEEN, AT + 200.0)
+    assert kept.last.replicas == {}
 
 
 def test_the_status_tells_of_prices_that_cannot_be_read():
@@ -185,3 +191,25 @@ def test_the_status_tells_of_prices_that_cannot_be_read():
     prices.look()
     assert unwell(prices) == ["prices: opencost: gone"]
     assert unwell(LastPrices(prices, {})) == []
+
+
+def test_a_daemon_tells_what_it_knew_at_its_last_tick():
+    meter = Meter()
+    _, prices = feed(meter)
+    prices.look()
+    kept = LastPrices(prices, {"EUR": 1.25})
+    kept.book(TARGETS, SEEN, AT)
+    told = of_last(kept, AT + 15.0, PriceSettings(currency="EUR", rates={"EUR": 1.25}))
+    (replica,), (node,) = told["replicas"], told["nodes"]
+    assert (replica["target"], replica["per_hour"], replica["age_s"]) == ("shop/checkout", pytest.approx(0.032), 15.0)
+    assert (node["node"], node["kind"], node["per_hour"]) == (NODE.key, "m6i.xlarge eu-1a", pytest.approx(0.16))
+    assert (told["currency"], told["errors"]) == ("EUR", [])
+    meter.silent = "gone"
+    prices.look()
+    assert of_last(kept, AT, PriceSettings())["errors"] == ["prices: opencost: gone"]
+
+
+def test_who_has_only_the_record_says_that_it_knows_no_prices():
+    told = unknown(AT)
+    assert (told["replicas"], told["nodes"], told["pools"]) == ([], [], [])
+    assert "not asked: prices are not recorded" in text(told)

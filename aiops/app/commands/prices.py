@@ -21,9 +21,13 @@ prices = typer.Typer(no_args_is_help=True, help="What nodes and replicas cost, a
 
 @prices.command(name="list")
 def list_() -> None:
-    """Read every price once, and say what is known, how old it is and where it comes from."""
+    """Say what is known of prices, how old and by whom: read once here, or as the daemon at --server has it."""
     from aiops.app.pricelist import data, text
 
+    if SESSION.server is not None:
+        told = SESSION.answers().prices()
+        SESSION.show(told, text(told))
+        return
     settings = SESSION.settings()
     logging.getLogger("aiops").addHandler(logging.NullHandler())  # what fails is said in the answer
     found = _read(settings)
