@@ -71,8 +71,8 @@ def test_whatever_an_api_shows_an_operation_neither_crashes_nor_sends_what_canno
 def test_of_nothing_seen_nothing_is_claimed_s1(name):
     operation = operations(api())[name]
     does = verbs(operation)
-    # what is gone needs neither to be deleted, nor to be woken or started
-    if does.shown and name not in ("delete-pod", "wake", "start-job"):
+    # what is gone needs neither to be deleted or waited for, nor to be woken or started
+    if does.shown and name not in ("delete-pod", "await-removal", "wake", "start-job"):
         assert does.reached(operation, Looked()) is not True
         assert does.refusal(operation, Looked()) is not None
         assert not does.requests(operation, Looked(), ORIGIN)
