@@ -37,7 +37,7 @@ bench: $(STAMP) ## print the benchmark tables
 bench-scaling: $(STAMP) ## contests of autoscalers on recorded load, against the clairvoyant optimum (half an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_scaling.py $(ARGS)
 
-bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (ten minutes)
+bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_pricing.py $(ARGS)
 
 bench-failover: $(STAMP) ## failover of two sites by two daemons and by other rules (a quarter of an hour)

@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="scaling by price against scaling by SLO")
     parser.add_argument("--startup", type=float, default=180.0)
     parser.add_argument("--days", type=float, default=1.0)
-    parser.add_argument("--traces", default=",".join(CORE[:3]))
+    parser.add_argument("--traces", default=",".join(CORE))
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "data")
     parser.add_argument("--jobs", type=int, default=None)
     asked = parser.parse_args(sys.argv[1:])
