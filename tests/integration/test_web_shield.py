@@ -24,6 +24,7 @@ from aiops.adapters.store import Store
 from aiops.app.remote import RemoteService
 from aiops.app.service import Service
 from aiops.errors import CannotReach, ConfigurationError, NoPermission
+from aiops.web.events import Broker
 from aiops.web.locks.doors import Doors, fixed
 from aiops.web.locks.patience import Patience
 from aiops.web.locks.rates import Limits, Rates
@@ -299,7 +300,7 @@ def test_a_certificate_that_cannot_be_used_ends_the_start(tmp_path):
 
 
 def test_what_happens_is_told_to_who_reads_live_and_goes_on_where_it_ended(service):
-    serving = replace(QUICK, bounds=Bounds())
+    serving = replace(QUICK, bounds=Bounds(), broker=Broker())
     with running(service, serving) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=AUTH) as client:
         serving.broker.publish("tick", {"n": 0})
         with client.stream("GET", "/api/v1/events") as live:
@@ -318,7 +319,7 @@ def test_what_happens_is_told_to_who_reads_live_and_goes_on_where_it_ended(servi
 
 
 def test_the_command_line_follows_a_daemon_and_is_told_when_it_is_not_let_in(service):
-    serving = replace(QUICK, bounds=Bounds())
+    serving = replace(QUICK, bounds=Bounds(), broker=Broker())
     with running(service, serving) as port:
         publish = threading.Timer(0.3, lambda: serving.broker.publish("pause", {"did": "begun", "scope": "shop"}))
         publish.start()
