@@ -127,4 +127,25 @@ ERRORS: tuple[Explained, ...] = (
     Explained(
         code="stateful-failback", why="what keeps data goes home when a person says so (S8)", mend="automatic: false"
     ),
+    Explained(
+        code="no-target",
+        why="an action of a CostPolicy that does something to workloads names them",
+        mend="target: ...",
+    ),
+    Explained(
+        code="bad-target",
+        why="the action is not for such a target: pack is for nodes, a DaemonSet cannot rest",
+        mend="one of the kinds that the message names",
+    ),
+    Explained(
+        code="scale-in",
+        why="a StatefulSet is scaled in only where its owner says that this is safe (S3)",
+        mend="scaleIn: allowed on the action",
+    ),
+    Explained(code="bad-bounds", why="the most is less than the least", mend="max at least min"),
+    Explained(
+        code="bad-times",
+        why="two times that belong together do not fit: what is remembered is shorter than what is needed of it",
+        mend="a longer history",
+    ),
 )
