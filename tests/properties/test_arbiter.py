@@ -147,6 +147,7 @@ def changed(made: Decisions) -> list[tuple[str, Part]]:
     return found
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_of_several_plans_at_one_field_one_alone_goes_on_and_it_is_of_the_best_rank(seed: int) -> None:
     several = plans(Random(seed))
@@ -163,7 +164,7 @@ def test_of_several_plans_at_one_field_one_alone_goes_on_and_it_is_of_the_best_r
         assert rank(going[0]) == min(rank(one) for one in together)
 
 
-@settings(max_examples=600)
+@settings(max_examples=400, deadline=None)
 @given(SEEDS, st.sampled_from((100.0, 390.0, 590.0, 900.0)))
 def test_no_field_of_an_object_has_two_actors_in_one_tick(seed: int, demand: float) -> None:
     several = plans(Random(seed), statuses=(PlanStatus.ROLLING_BACK,))
@@ -172,7 +173,7 @@ def test_no_field_of_an_object_has_two_actors_in_one_tick(seed: int, demand: flo
     assert twice == []
 
 
-@settings(max_examples=600)
+@settings(max_examples=400, deadline=None)
 @given(SEEDS)
 def test_what_gives_capacity_back_goes_before_a_scaling_policy_on_the_same_field(seed: int) -> None:
     several = plans(Random(seed), statuses=(PlanStatus.ROLLING_BACK,))
@@ -201,6 +202,7 @@ def test_what_gives_capacity_back_goes_before_a_scaling_policy_on_the_same_field
         assert bool(made.tick.actions) or held
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_a_saving_never_begins_beside_safety_or_what_a_scaling_policy_has_under_way(seed: int) -> None:
     dice = Random(seed)
@@ -227,6 +229,7 @@ def test_a_saving_never_begins_beside_safety_or_what_a_scaling_policy_has_under_
     assert scaled(wish, scalings, NOW) is None
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_cost_never_displaces_what_safety_wants(seed: int) -> None:
     dice = Random(seed)
