@@ -218,7 +218,7 @@ def test_every_answer_has_the_headers_that_keep_a_browser_in_order(service):
         assert "unsafe" not in one.headers["content-security-policy"]
         assert one.headers["x-content-type-options"] == "nosniff"
         assert one.headers["x-frame-options"] == "DENY"
-        assert one.headers["referrer-policy"] == "no-referrer"
+        assert one.headers["referrer-policy"] == "same-origin"
         assert "server" not in one.headers
 
 

@@ -170,8 +170,8 @@ def too_many(wait_s: float, what: str) -> Response:
 def same_origin(headers: Headers) -> bool:
     """Return whether a browser sends this from a page of ours; what is no browser says neither.
 
-    A form of ours has the origin `null`, since our pages tell no referrer: where it is sent from is in Sec-Fetch-Site,
-    which no page can write.
+    The origin `null` is that of a page which tells no referrer: it is ours when Sec-Fetch-Site says so, which no page
+    can write.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
