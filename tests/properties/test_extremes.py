@@ -15,9 +15,13 @@ from aiops.core.model import (
     LoopState,
     Nowcast,
     Percepts,
+    PriceBook,
+    Priced,
+    PriceGap,
     ScaleEvent,
     SignalMemory,
     TargetState,
+    Unpriced,
 )
 from aiops.core.pipeline import Turn, decide
 from aiops.core.policies import (
@@ -30,6 +34,7 @@ from aiops.core.policies import (
     Lever,
     Limits,
     Objective,
+    ObjectivePrice,
     PolicySet,
     RatePolicy,
     RateUnit,
@@ -95,6 +100,21 @@ backlogs = st.builds(
     partitions=st.one_of(st.none(), some, st.just("partitions")),
     rebalance_s=durations,
 )
+prices = st.builds(
+    ObjectivePrice,
+    violated_request=positive,
+    replica_hour=st.one_of(st.none(), positive),
+    currency=st.sampled_from(("USD", "EUR")),
+)
+quotes = st.one_of(
+    st.builds(Priced, usd_per_hour=positive, source=st.just("feed"), as_of=instants),
+    st.builds(Unpriced, gap=st.sampled_from(PriceGap), detail=st.just("why")),
+)
+books = st.builds(
+    PriceBook,
+    replicas=st.one_of(st.just({}), quotes.map(lambda quote: {TARGET.key: quote})),
+    rates=st.one_of(st.just({}), positive.map(lambda rate: {"EUR": rate})),
+)
 objectives = st.builds(
     Objective,
     demand=st.just("demand"),
@@ -102,6 +122,7 @@ objectives = st.builds(
     slo=st.one_of(st.none(), st.builds(Slo, signal=st.just("latency"), at_most=huge, target_ratio=ratios)),
     utilisation=st.one_of(st.none(), st.just("use")),
     backlog=st.one_of(st.none(), backlogs),
+    price=st.one_of(st.none(), prices),
 )
 foreseen = st.builds(
     ForecastSpec,
@@ -228,6 +249,7 @@ def turns(draw):
         answers={KEY: {name: one for name, one in found.items() if one is not None}},
         workloads={TARGET.key: draw(workloads)},
         replica_usd_per_hour=draw(st.one_of(st.just({}), huge.map(lambda usd: {TARGET.key: usd}))),
+        prices=draw(books),
     )
     ahead, soon, carried = (draw(st.one_of(st.none(), one)) for one in (forecasts, nowcasts, capacities))
     percepts = Percepts(
