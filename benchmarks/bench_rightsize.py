@@ -31,7 +31,7 @@ SIZERS: Mapping[str, Callable[[Fleet], Sizer]] = {
     "ours": Ours,
     "oracle": Oracle,
 }
-HELD_OUT = 2001
+HELD_OUT = 3001
 AIM = 0.23
 HEADS = ("", "slack %", "cpu", "memory", "idle %", "kills", "short ‰", "limit ‰", "changes", "nodes", "USD/month")
 _T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}

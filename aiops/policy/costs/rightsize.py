@@ -87,6 +87,9 @@ def _times(spec: RightsizeSpec, problems: Problems) -> None:
     if spec.min_history > spec.history:
         said = "is longer than history: nothing would ever be lowered"
         problems.add(("spec", "rightsize", "minHistory"), said, code="bad-times")
+    for name, one in (("cpu", spec.cpu), ("memory", spec.memory)):
+        if one.max is not None and one.max < one.min:
+            problems.add(("spec", "rightsize", name, "max"), "is less than min", code="bad-bounds")
     if spec.half_life > spec.history:
         problems.add(("spec", "rightsize", "halfLife"), "is longer than history", code="bad-times")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from aiops.core.decide.cost.pack.spec import WithinSpec
 from aiops.core.decide.quantities import Duration, Quantity, Ratio, Whole
@@ -32,13 +32,6 @@ class CpuSpec(Spec):
     query: str | None = Field(None, description="PromQL: cores by pod and container; none: cAdvisor's metrics")
     throttled: str | None = Field(None, description="PromQL: share of throttled periods by pod and container")
 
-    @model_validator(mode="after")
-    def in_order(self) -> CpuSpec:
-        """Refuse bounds that leave nothing."""
-        if self.max is not None and self.max < self.min:
-            raise ValueError("max is less than min")
-        return self
-
 
 class MemorySpec(Spec):
     """How memory is sized: the greatest peak that is remembered, and a margin."""
@@ -48,13 +41,6 @@ class MemorySpec(Spec):
     max: Quantity | None = Field(None, gt=0, description="never more")
     limits: Limits = Field(Limits.KEEP, description="Keep: the limit stays unless it kills; Scale: keeps its ratio")
     query: str | None = Field(None, description="PromQL: bytes by pod and container; none: cAdvisor's metrics")
-
-    @model_validator(mode="after")
-    def in_order(self) -> MemorySpec:
-        """Refuse bounds that leave nothing."""
-        if self.max is not None and self.max < self.min:
-            raise ValueError("max is less than min")
-        return self
 
 
 class CanarySpec(Spec):

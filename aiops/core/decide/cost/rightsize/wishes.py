@@ -4,7 +4,7 @@ CPU: a quantile of what was used, and what was used lately, whichever is more, a
 that is remembered and a margin, which is smaller where the peaks of the windows agree; where they grow, what they grow
 to within two windows. A kill for memory and throttling raise a floor (uses.py). The bounds are the
 VerticalPodAutoscaler's: wide at first, closer with each day of history (multiplier 1 and exponent 1 above, 0.001 and -2
-below).
+below), but that the upper one is closed once the history is whole.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _left_alone(wish: Wish, held: F64) -> Wish:
 def _cpu(uses: Uses, terms: CpuTerms, days: F64, whole: Bools) -> Estimate:
     usual = np.where(whole, quantile(uses.cpu, terms.limit_percentile), quantile(uses.cpu, terms.percentile))
     need = np.maximum(usual, quantile(uses.lately, LATELY_SHARE))
-    return _bounded(need, np.full(len(uses), terms.margin_ratio), days)
+    return _bounded(need, np.full(len(uses), terms.margin_ratio), days, uses.peaks.shape[1])
 
 
 def _memory(uses: Uses, terms: MemoryTerms, days: F64) -> Estimate:
@@ -142,7 +142,7 @@ def _memory(uses: Uses, terms: MemoryTerms, days: F64) -> Estimate:
     sure = np.where(count >= 3, np.clip(apart / AGREE_RATIO, LEAST_MARGIN, 1.0), 1.0)
     ahead = np.minimum(_growth(peaks) * AHEAD_WINDOWS, MOST_GROWTH * most)
     need = np.maximum(most, peaks[:, -1] + np.maximum(ahead, 0.0))
-    return _bounded(need, terms.margin_ratio * sure, days)
+    return _bounded(need, terms.margin_ratio * sure, days, peaks.shape[1])
 
 
 def _growth(peaks: F64) -> F64:
@@ -159,10 +159,11 @@ def _growth(peaks: F64) -> F64:
     return np.asarray(np.where(known, np.nanmedian(filled, axis=1), 0.0), np.float64)
 
 
-def _bounded(need: F64, margin: F64, days: F64) -> Estimate:
+def _bounded(need: F64, margin: F64, days: F64, whole: float) -> Estimate:
+    """Return the estimate with its bounds. whole: days after which a history is whole, and the upper bound closed."""
     target = need * (1.0 + margin)
     with np.errstate(divide="ignore", invalid="ignore"):
-        wide = np.where(days > 0.0, 1.0 + 1.0 / days, np.inf)
+        wide = np.where(days > 0.0, 1.0 + np.maximum(0.0, 1.0 / days - 1.0 / whole), np.inf)
         close = np.where(days > 0.0, (1.0 + 0.001 / days) ** -2.0, 0.0)
         upper = np.where(target > 0.0, target * wide, np.inf)
     return Estimate(target=target, lower=need * (1.0 + SLACK_LEFT * margin) * close, upper=upper)
