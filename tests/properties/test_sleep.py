@@ -7,7 +7,7 @@ import pytest
 from tests.sleeping_lives import Life, Lost, lived
 from tests.unit.rested import WEB
 
-BATCH, BATCHES = 25, 10
+BATCH, BATCHES = 20, 6
 
 
 @pytest.mark.timeout(300)

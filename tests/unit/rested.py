@@ -323,7 +323,7 @@ class Daemon:
         self.sent.append((self.now, step.summary))
         return StepResult(action_id=errand.id, status=StepStatus.DONE, at=self.now)
 
-    def run(self, until: float, step_s: float = 300.0) -> None:
+    def run(self, until: float, step_s: float = 900.0) -> None:
         """Let time pass, turn by turn."""
         while self.cluster.now < until:
             self.cluster.now = min(until, self.cluster.now + step_s)

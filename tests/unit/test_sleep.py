@@ -186,6 +186,7 @@ def test_a_rollback_by_a_person_wakes_it_until_the_next_night_s9():
         id="o", kind=OrderKind.ROLL_BACK, subject=plan.id, by="ann", at=now, reason="demo", expires_at=now + 600
     )
     daemon.orders.append(order)
+    daemon.run(now + 120.0, step_s=60.0)
     daemon.run(at("2026-03-04 06:00"))
     assert (daemon.cluster.value(WEB), daemon.cluster.value(API)) == (3, 0)
     daemon.run(at("2026-03-04 23:00"))
