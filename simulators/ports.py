@@ -21,6 +21,7 @@ from aiops.core.model import (
     Looked,
     LoopState,
     NoSeries,
+    Outcome,
     PolicyKey,
     PriceBook,
     Reason,
@@ -328,6 +329,9 @@ class NoTelemetry:
         """Note nothing."""
 
     def tick(self, tick: Tick, state: LoopState) -> None:
+        """Note nothing."""
+
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
         """Note nothing."""
 
     def failure(self, kind: str) -> None:
