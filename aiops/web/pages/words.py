@@ -88,7 +88,7 @@ def ago(at: float | None, now: float | None) -> str:
 
 
 def number(value: Any, unit: str = "") -> str:
-    """Return a number with as many digits as say something, and its unit.
+    """Return a number with as many digits as say something, and its unit; a ratio has none.
 
     >>> number(3912.4, "req/s"), number(0.14137, "s"), number(None)
     ('3,912 req/s', '0.1414 s', '-')
@@ -96,7 +96,7 @@ def number(value: Any, unit: str = "") -> str:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return "-"
     digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{digits} {unit}".rstrip()
+    return digits if unit in ("", "ratio") else f"{digits} {unit}"
 
 
 def usd(value: Any, currency: str = "USD") -> str:
