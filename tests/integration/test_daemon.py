@@ -133,7 +133,7 @@ def test_a_daemon_scales_a_deployment_by_a_query_reloads_and_stops_in_stages(tmp
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         stages = [json.loads(line)["stage"] for line in log().splitlines() if '"stage_stopped"' in line]
-        assert stages == ["ticks", "models", "page", "adapters", "store"]
+        assert stages == ["ticks", "models", "books", "page", "adapters", "store"]
     reader = Store.open(f"sqlite:///{tmp_path / 'aiops.db'}").reader
     changes = [(row["before"], row["after"]) for row in reader.decisions(Asked(verdict="allow"))]
     assert (4, 7) in changes
