@@ -330,8 +330,12 @@ class Telemetry(Protocol):
         """Note what a tick decided."""
         ...
 
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of actions at once, when they were sent."""
+        ...
+
     def failure(self, kind: str) -> None:
-        """Count a held or failed tick: `held` or `bug`."""
+        """Count a held or failed tick: `held`, `store` when the record was what failed, or `bug`."""
         ...
 
 

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from aiops.adapters.metrics import TelemetryServer
     from aiops.app.feed import Feed
     from aiops.app.settings import Settings
+    from aiops.app.standing import SelfWatch
     from aiops.web.server import WebServer
 
 _LOG = logging.getLogger("aiops.daemon")
 RELOAD_S = 2.0
 STATUSES_S = 2.0
 PRUNE_S = 3600.0
+AUDIT_LOOK_S = 3600.0
+"""How often it is looked whether the audit chain is to be checked; so long after the start it first is."""
+
 LOOK_S = 0.5
 """How often the main thread looks at the clock and at whether all is done."""
 
@@ -50,6 +54,7 @@ class Daemon:
         self._web: WebServer | None = None
         self._feed: Feed | None = None
         self._exports: list[Export] = []
+        self._watch: SelfWatch | None = None
 
     def run(self) -> int:
         """Run, and return the exit code."""
@@ -79,8 +84,11 @@ class Daemon:
 
     def _start(self) -> None:
         from aiops.adapters.metrics import TelemetryServer
+        from aiops.app.standing import SelfWatch
 
         built, settings = self._built, self._built.settings
+        self._watch = SelfWatch(built)
+        self._watch.register(built.metrics)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
@@ -150,6 +158,8 @@ class Daemon:
             ("checkpoint", built.checkpoint, settings.models.every),
             ("prune", built.prune, PRUNE_S),
         )
+        if self._watch is not None and not built.world.virtual:
+            jobs = (*jobs, ("audit", self._watch.check_audit, AUDIT_LOOK_S))
         if built.statuses is not None:
             jobs = (*jobs, ("statuses", built.statuses.tell, STATUSES_S))
         for name, job, seconds in jobs:

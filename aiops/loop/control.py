@@ -114,7 +114,7 @@ class ControlLoop:
             raise
         except PortError as err:
             sentence = self.held = f"{clock(now)} held: {err}"
-            self.ports.telemetry.failure("held")
+            self.ports.telemetry.failure("store" if isinstance(err, StoreUnavailable) else "held")
         except Exception:
             _LOG.exception("tick_failed", extra={"at": now})
             sentence = self.held = f"{clock(now)} held: a bug, see the log"
@@ -254,6 +254,7 @@ class ControlLoop:
         self.state = plans_answered(after.state, made.tick.errands, errands) if errands else after.state
         self._answers = (*self._answers, *results.values(), *(one for some in errands.values() for one in some))
         self._ends = (*self._ends, *after.outcomes)
+        self.ports.telemetry.ended(after.outcomes)
         if self._answers or self._ends:
             # what cannot be written down now is written down by a later turn
             journal.settle(self._answers, self._ends, self.state)

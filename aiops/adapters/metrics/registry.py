@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from aiops.core.model import IncidentState, LoopState, Pass, Tick, VerdictWord
+from aiops.core.model import IncidentState, LoopState, Outcome, OutcomeKind, Pass, Tick, VerdictWord
 from aiops.core.versions import label
 
 _BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
+_FAILURES = ("held", "store", "bug")
 
 
 class LoopMetrics:
@@ -17,21 +20,53 @@ class LoopMetrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self._stages = Histogram(
-            "aiops_stage_duration_seconds", "Time of each stage.", ["stage"], registry=registry, buckets=_BUCKETS
+            "aiops_stage_duration_seconds",
+            "How long each stage of a turn took.",
+            ["stage"],
+            registry=registry,
+            buckets=_BUCKETS,
         )
-        self._ticks = Counter("aiops_ticks_total", "Turns of the loop.", registry=registry)
-        self._failures = Counter("aiops_tick_failures_total", "Held or failed turns.", ["kind"], registry=registry)
+        self._ticks = Counter("aiops_ticks_total", "Turns that decided, as the leader.", registry=registry)
+        self._failures = Counter(
+            "aiops_tick_failures_total",
+            "Turns that were held, by what failed: what is asked (held), the record (store), this program (bug).",
+            ["kind"],
+            registry=registry,
+        )
         self._decisions = Counter(
-            "aiops_decisions_total", "Decisions by verdict.", ["policy", "verdict"], registry=registry
+            "aiops_decisions_total", "Decisions about targets, by verdict.", ["policy", "verdict"], registry=registry
         )
-        self._holds = Counter("aiops_rulings_total", "What bound, by reason.", ["policy", "reason"], registry=registry)
-        self._actions = Counter("aiops_actions_total", "Actions issued.", ["policy", "dry_run"], registry=registry)
-        self._outcomes = Counter("aiops_outcomes_total", "Ends of actions.", ["policy", "outcome"], registry=registry)
-        self._replicas = Gauge("aiops_target_replicas", "Replicas by policy.", ["policy", "kind"], registry=registry)
-        self._findings = Gauge("aiops_findings", "Open findings.", registry=registry)
+        self._holds = Counter(
+            "aiops_rulings_total",
+            "Decisions in which a guard bound the wish, by its reason.",
+            ["policy", "reason"],
+            registry=registry,
+        )
+        self._actions = Counter(
+            "aiops_actions_total",
+            "Changes that were accepted, dry runs among them.",
+            ["policy", "dry_run"],
+            registry=registry,
+        )
+        self._outcomes = Counter(
+            "aiops_outcomes_total", "Actions that ended, by how.", ["policy", "outcome"], registry=registry
+        )
+        self._replicas = Gauge(
+            "aiops_target_replicas",
+            "Replicas that there are, and that are wanted.",
+            ["policy", "kind"],
+            registry=registry,
+        )
+        self._findings = Gauge("aiops_findings", "Findings that are open.", registry=registry)
         self._incidents = Gauge("aiops_incidents", "Incidents that are open.", registry=registry)
-        self._effects = Gauge("aiops_outstanding_effects", "What is to be handed back.", registry=registry)
-        self._last = Gauge("aiops_last_tick_timestamp_seconds", "Time of the last turn.", registry=registry)
+        self._effects = Gauge(
+            "aiops_outstanding_effects", "Changes that are to be handed back when this ends.", registry=registry
+        )
+        self._last = Gauge(
+            "aiops_last_tick_timestamp_seconds", "When this process last decided, as the leader.", registry=registry
+        )
+        for kind in _FAILURES:  # a counter that is born with its first failure shows no increase
+            self._failures.labels(kind)
 
     def stage(self, name: str, seconds: float) -> None:
         """Note how long a stage took."""
@@ -49,6 +84,7 @@ class LoopMetrics:
             if verdict is None:
                 continue
             self._decisions.labels(policy, verdict.word.value).inc()
+            self._outcomes.labels(policy, OutcomeKind.FAILED.value)  # there before the first, as above
             bound = verdict.binding
             if bound is not None and not isinstance(bound.ruling, Pass):
                 self._holds.labels(policy, bound.ruling.reason.value).inc()
@@ -56,7 +92,11 @@ class LoopMetrics:
             self._replicas.labels(policy, "wanted").set(verdict.proposal.change.after)
             if verdict.word is VerdictWord.ALLOW:
                 self._actions.labels(policy, str(verdict.dry_run).lower()).inc()
-        for outcome in tick.outcomes:
+        self.ended(tick.outcomes)
+
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """Count ends of actions."""
+        for outcome in outcomes:
             self._outcomes.labels(label(outcome.policy), outcome.kind.value).inc()
 
     def failure(self, kind: str) -> None:
