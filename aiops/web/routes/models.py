@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
+from pydantic import ConfigDict
 
 from aiops.web.contract import Answers, Plain
 from aiops.web.locks.who import who
@@ -20,6 +21,15 @@ class Models(Answer):
 
 class ModelWish(Wish):
     """What is to be done with a policy's model. version: which one is promoted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"do": {"enum": ["rollback", "refit"]}}},
+                {"required": ["version"], "properties": {"version": {"type": "integer"}}},
+            ]
+        }
+    )
 
     policy: PlainName
     do: Literal["promote", "rollback", "refit"]
