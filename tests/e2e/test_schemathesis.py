@@ -81,12 +81,13 @@ def _wait_for_decisions(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.timeout(SECONDS * 3)
 def test_every_operation_does_what_the_document_says_and_none_fails(daemon, tmp_path):
+    # one worker: two threads that parse at once meet a bug of CPython 3.11 (AST constructor recursion depth mismatch)
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{daemon}/api/v1/openapi.json",
         "--header", f"Authorization: Bearer {TOKEN}", "--exclude-path", STREAMS,
         "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful",
         "--max-examples", "15", "--continue-on-failure", "--request-timeout", "30",
-        "--max-time", str(SECONDS), "--workers", "2", "--no-color",
+        "--max-time", str(SECONDS), "--workers", "1", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS * 2, env=_plain())
     said = done.stdout + done.stderr
