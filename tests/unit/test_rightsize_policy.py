@@ -7,6 +7,8 @@ import pytest
 from aiops.core.planning.cost_rightsize import How, Limits
 from aiops.core.planning.doing import operations_of
 from aiops.errors import InvalidPolicy
+from aiops.policy.lint.cost import bill
+from aiops.policy.lint.rule import Terms
 from tests.unit.rightsized import a_policy
 
 RIGHTSIZE = "    every: 300s\n"
@@ -57,3 +59,12 @@ def test_a_resource_that_is_not_named_is_left_alone():
     sizing = a_policy((RIGHTSIZE, "    resources: [memory]\n")).sizing
     assert sizing.cpu is None
     assert sizing.memory is not None
+
+
+def test_what_it_costs_prometheus_is_told_beforehand_s10():
+    terms = Terms(step_s=15.0, scrape_s=15.0)
+    policy = a_policy()
+    found = bill([policy], terms)
+    assert len(found.by_policy[policy.key]) == 3
+    assert found.queries_per_minute(policy.key) == pytest.approx(3 * 60.0 / 300.0)
+    assert found.samples_per_minute(policy.key) > 0.0

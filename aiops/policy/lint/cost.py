@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.policies import AnyPolicy, ScalingPolicy
 from aiops.policy import queries_per_tick
 from aiops.policy.lint.asked import asked
@@ -22,13 +23,13 @@ class Cost:
     """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most.
 
     selectors: those that the author wrote; none for a query that is asked beside another. times: for how many targets
-    it is asked each turn, at most: those that selectors may match.
+    it is asked each turn, at most: those that selectors may match; less than one for what is asked in some turns alone.
     """
 
     query: str
     selectors: tuple[str, ...]
     samples_per_series: int
-    times: int = 1
+    times: float = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,23 @@ class Bill:
 def bill(policies: Iterable[AnyPolicy], terms: Terms) -> Bill:
     """Return what policies ask of Prometheus."""
     listed = tuple(policies)
-    by_policy = {policy.key: queries_per_tick(policy) for policy in listed}
+    by_policy = {policy.key: (*queries_per_tick(policy), *_tables(policy, terms)) for policy in listed}
     texts = dict.fromkeys(query for queries in by_policy.values() for query in queries)
     written = {one.expr for policy in listed for one in asked(policy)}
-    times = {text: _times(text, [one for one in listed if text in by_policy[one.key]]) for text in texts}
+    times: dict[str, float] = {}
+    for text in texts:
+        askers = [one for one in listed if text in by_policy[one.key]]
+        now_and_then = [found[text] for one in askers if text in (found := _tables(one, terms))]
+        times[text] = max(now_and_then) if len(now_and_then) == len(askers) else _times(text, askers)
     costs = {text: replace(_cost(text, terms, written=text in written), times=times[text]) for text in texts}
     return Bill(queries=costs, by_policy=by_policy, step_s=terms.step_s)
+
+
+def _tables(policy: AnyPolicy, terms: Terms) -> dict[str, float]:
+    """Return the queries with many series of a policy, and how often each is asked in a turn."""
+    if not isinstance(policy, RightsizePolicy):
+        return {}
+    return {one.expr: min(1.0, terms.step_s / policy.sizing.sample_s) for one in policy.queries.values()}
 
 
 def _cost(query: str, terms: Terms, *, written: bool) -> Cost:

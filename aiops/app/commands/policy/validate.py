@@ -137,7 +137,7 @@ def _costs(key: str | None, costs: Bill, measured: Measured | None) -> list[str]
     times = sum(costs.queries[one].times for one in queries)
     touched = costs.samples_per_minute(key) if measured is None else _touched(queries, costs, measured)
     bound = "at most " if measured is None else ""
-    return [str(times), f"{costs.queries_per_minute(key):g}", f"{bound}{touched:,.0f}"]
+    return [f"{times:g}", f"{costs.queries_per_minute(key):g}", f"{bound}{touched:,.0f}"]
 
 
 def _touched(queries: Any, costs: Bill, measured: Measured) -> float:
