@@ -88,6 +88,8 @@ class Site:
         )
         self._templates.filters.update(FILTERS)
         self._templates.globals["stamp"] = _stamp()
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)  # compiled now, so that the first visitor does not wait for it
 
     def add(self, app: FastAPI, path: str, view: View, *, targets: bool) -> None:
         """Serve a view under a path. targets: it shows what is decided of targets."""
