@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prometheus_client import ProcessCollector
+
 from aiops import __version__
 from aiops.adapters.metrics import (
     AuditSeen,
@@ -40,6 +42,7 @@ class SelfWatch:
     def register(self, metrics: LoopMetrics) -> None:
         """Let /metrics tell of it."""
         metrics.registry.register(StandingCollector(self.standing))
+        ProcessCollector(registry=metrics.registry)
         metrics.registry.register(PlanCollector(self._led, self.built.world.present))
         metrics.registry.register(MoneyCollector(self.money))
 

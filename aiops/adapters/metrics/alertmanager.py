@@ -31,10 +31,10 @@ class AlertmanagerCollector(Collector):
         numbers = self._numbers()
         if numbers.sent:
             sent = CounterMetricFamily(
-                "aiops_alertmanager_alerts_sent", "Incidents that were taken.", labels=["alertmanager"]
+                "aiops_alertmanager_alerts_sent", "Incidents that Alertmanager took.", labels=["alertmanager"]
             )
             failed = CounterMetricFamily(
-                "aiops_alertmanager_send_failures", "Tries that failed.", labels=["alertmanager"]
+                "aiops_alertmanager_send_failures", "Tries to send incidents that failed.", labels=["alertmanager"]
             )
             for url, count in numbers.sent.items():
                 sent.add_metric([url], count)
@@ -42,10 +42,12 @@ class AlertmanagerCollector(Collector):
             yield from (sent, failed)
         if numbers.silences_age_s is not None:
             yield CounterMetricFamily(
-                "aiops_alertmanager_silences_failures", "Looks that failed.", value=numbers.silences_failed
+                "aiops_alertmanager_silences_failures", "Looks at silences that failed.", value=numbers.silences_failed
             )
             yield GaugeMetricFamily(
-                "aiops_alertmanager_silences_age_seconds", "Since silences were read.", value=numbers.silences_age_s
+                "aiops_alertmanager_silences_age_seconds",
+                "Since silences were read.",
+                value=numbers.silences_age_s,
             )
 
     def describe(self) -> list[Metric]:

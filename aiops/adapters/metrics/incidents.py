@@ -24,8 +24,8 @@ class IncidentCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics of one scrape."""
-        score = GaugeMetricFamily("aiops_incident_peak_score", "The peak of an open incident.", labels=_LABELS)
-        series = GaugeMetricFamily("aiops_incident_series", "Series with a finding now in it.", labels=_LABELS)
+        score = GaugeMetricFamily("aiops_incident_peak_score", "The peak score of an open incident.", labels=_LABELS)
+        series = GaugeMetricFamily("aiops_incident_series", "Its series that have a finding now.", labels=_LABELS)
         since = GaugeMetricFamily("aiops_incident_start_timestamp_seconds", "When it began.", labels=_LABELS)
         opened = [one for one in self._incidents() if one.state is IncidentState.OPEN]
         for one in sorted(opened, key=lambda one: (-one.peak_score, one.id))[:MOST]:

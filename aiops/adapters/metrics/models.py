@@ -24,17 +24,21 @@ class ModelCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics of one scrape; what is not known is absent, never zero (S1)."""
         info = GaugeMetricFamily("aiops_model_info", "The version that acts.", labels=["policy", "model", "code"])
-        version = GaugeMetricFamily("aiops_model_version", "Its number.", labels=_POLICY)
+        version = GaugeMetricFamily("aiops_model_version", "The number of the version that acts.", labels=_POLICY)
         acts = GaugeMetricFamily("aiops_model_usable", "Whether forecasts of it are acted on (1).", labels=_POLICY)
         skill = GaugeMetricFamily(
-            "aiops_model_skill_ratio", "1 - its pinball loss / that of the last season's value.", labels=_POLICY
+            "aiops_model_skill_ratio",
+            "How much less its pinball loss is than that of the last season's value.",
+            labels=_POLICY,
         )
         covered = GaugeMetricFamily(
-            "aiops_model_coverage_ratio", "How often values lay in its 80 % interval, of the last day.", labels=_POLICY
+            "aiops_model_coverage_ratio", "How often values of the last day lay in the 80 % interval.", labels=_POLICY
         )
-        made = GaugeMetricFamily("aiops_model_made_timestamp_seconds", "When it was made.", labels=_POLICY)
-        shadow = GaugeMetricFamily("aiops_model_challengers", "Versions that are judged beside it.", labels=_POLICY)
-        drift = GaugeMetricFamily("aiops_model_drifted", "Whether its errors are not what they were.", labels=_POLICY)
+        made = GaugeMetricFamily(
+            "aiops_model_made_timestamp_seconds", "When the one that acts was made.", labels=_POLICY
+        )
+        shadow = GaugeMetricFamily("aiops_model_challengers", "Versions that are judged in its shadow.", labels=_POLICY)
+        drift = GaugeMetricFamily("aiops_model_drifted", "Whether errors are not what they were (1).", labels=_POLICY)
         fits = CounterMetricFamily("aiops_model_fits", "Fits by what became of them.", labels=["policy", "result"])
         for key, one in self._lineages().items():
             current = one.current
