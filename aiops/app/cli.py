@@ -14,6 +14,7 @@ from aiops.app.commands import (
     backtest,
     daemon,
     detect,
+    doctor,
     follow,
     forecast,
     incidents,
@@ -55,7 +56,21 @@ app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(report.report, name="report")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(watch.watch, name="watch")
-for module in (backtest, daemon, detect, follow, forecast, incidents, look, people, record, rehearse, rightsize, why):
+for module in (
+    backtest,
+    daemon,
+    detect,
+    doctor,
+    follow,
+    forecast,
+    incidents,
+    look,
+    people,
+    record,
+    rehearse,
+    rightsize,
+    why,
+):
     module.register(app)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,23 +74,16 @@ def rbac(
     """
     import yaml
 
-    from aiops.adapters.kubernetes import access_roles, guesses, plan_roles, resource_roles
-    from aiops.adapters.kubernetes import rbac as generated
-    from aiops.app.surroundings import competes, reads_resources
+    from aiops.adapters.kubernetes import guesses
+    from aiops.app.granting import of_cluster, roles
 
     flags: dict[str, Any] = {} if mode is None else {"mode": mode}
     if custom_resources is not None or from_cluster:
         flags["custom_resources"] = {"enabled": from_cluster or custom_resources}
     settings = SESSION.settings(flags)
-    policies, lease = _granted_for(paths or [], settings, from_cluster=from_cluster), settings.lease
-    chosen, leads = _cluster(policies, cluster, settings)
-    leads = leads and competes(settings)
-    objects = generated(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
-    objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
-    if reads_resources(settings) and _reads_here(cluster, settings):
-        objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
-    if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster):
-        objects += access_roles(lease.namespace, lease.name)
+    policies = _granted_for(paths or [], settings, from_cluster=from_cluster)
+    _one_cluster(policies, cluster)
+    objects, chosen = roles(policies, settings, cluster), of_cluster(policies, cluster)
     notes = guesses(chosen)
     for note in notes:
         sys.stderr.write(f"warning: {note}\n")
@@ -120,23 +112,10 @@ def _warn(why: str) -> None:
     sys.stderr.write(f"warning: {why}\n")
 
 
-def _reads_here(wanted: str | None, settings: Settings) -> bool:
-    """Return whether policies are read from the API of the cluster whose roles are wanted."""
-    read = settings.custom_resources.cluster or min(settings.clusters, default="default")
-    return wanted in (None, read)
+def _one_cluster(policies: PolicySet, wanted: str | None) -> None:
+    """Raise InvalidInput when policies reach into several clusters, and it is not said whose roles are wanted."""
+    from aiops.app.granting import named_clusters
 
-
-def _cluster(policies: PolicySet, wanted: str | None, settings: Settings) -> tuple[PolicySet, bool]:
-    """Return the policies of one cluster, and whether the Lease lies there; raise InvalidInput when it is not said."""
-    from aiops.adapters.kubernetes import clusters_of
-
-    scaled = {policy.target.cluster for policy in (*policies.scaling, *policies.templates)}
-    named = sorted(scaled.union(*map(clusters_of, policies.plans)))
+    named = named_clusters(policies)
     if wanted is None and len(named) > 1:
         raise InvalidInput(f"the targets lie in {', '.join(named)}: --cluster says whose roles are wanted")
-    if wanted is None:
-        return policies, True
-    mine = tuple(policy for policy in policies.scaling if policy.target.cluster == wanted)
-    chosen = tuple(policy for policy in policies.templates if policy.target.cluster == wanted)
-    lies_in = settings.lease.cluster or min(settings.clusters, default="default")
-    return replace(policies, scaling=mine, templates=chosen), lies_in == wanted

@@ -1,0 +1,55 @@
+"""The Kubernetes roles that a daemon of these settings needs for its policies: as printed, and as asked about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiops.app.settings import Settings
+from aiops.app.surroundings import competes, reads_resources
+from aiops.core.policies import PolicySet
+
+
+def roles(policies: PolicySet, settings: Settings, cluster: str | None) -> list[dict[str, Any]]:
+    """Return the objects that grant what is needed in one cluster. cluster: None where all lies in one."""
+    from aiops.adapters.kubernetes import access_roles, plan_roles, rbac, resource_roles
+
+    lease = settings.lease
+    chosen, leads = _of_cluster(policies, cluster, settings)
+    leads = leads and competes(settings)
+    objects = rbac(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
+    objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
+    if reads_resources(settings) and _reads_here(cluster, settings):
+        objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
+    if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster):
+        objects += access_roles(lease.namespace, lease.name)
+    return objects
+
+
+def named_clusters(policies: PolicySet) -> list[str]:
+    """Return the clusters in which policies need anything."""
+    from aiops.adapters.kubernetes import clusters_of
+
+    scaled = {policy.target.cluster for policy in (*policies.scaling, *policies.templates)}
+    return sorted(scaled.union(*map(clusters_of, policies.plans)))
+
+
+def of_cluster(policies: PolicySet, cluster: str | None) -> PolicySet:
+    """Return a set with the scaling policies of one cluster alone; all of them for None."""
+    if cluster is None:
+        return policies
+    mine = tuple(policy for policy in policies.scaling if policy.target.cluster == cluster)
+    chosen = tuple(policy for policy in policies.templates if policy.target.cluster == cluster)
+    return replace(policies, scaling=mine, templates=chosen)
+
+
+def _of_cluster(policies: PolicySet, cluster: str | None, settings: Settings) -> tuple[PolicySet, bool]:
+    """Return the policies of one cluster, and whether the Lease lies there."""
+    lies_in = settings.lease.cluster or min(settings.clusters, default="default")
+    return of_cluster(policies, cluster), cluster is None or lies_in == cluster
+
+
+def _reads_here(wanted: str | None, settings: Settings) -> bool:
+    """Return whether policies are read from the API of the cluster whose roles are wanted."""
+    read = settings.custom_resources.cluster or min(settings.clusters, default="default")
+    return wanted in (None, read)
