@@ -186,7 +186,7 @@ def test_whatif_answers_and_changes_nothing(shop: Shop):
     (one,) = shop.web.post("/api/v1/whatif", json=wish).json()["policies"]
     assert one["after"]["wants"] > one["before"]["wants"]
     assert (shop.built.loop.state, shop.built.policies.current()) == (state, policies)
-    assert shop.web.post("/api/v1/whatif", json={"target": "shop/checkout", "signals": {"x": 1}}).status_code == 422
+    assert shop.web.post("/api/v1/whatif", json={"target": "shop/checkout", "signals": {"x": 1}}).status_code == 409
     assert shop.web.get("/api/v1/why", params={"target": "shop/nobody"}).status_code == 404
 
 
