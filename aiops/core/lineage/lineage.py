@@ -19,7 +19,7 @@ from aiops.core.lineage.fits import bad, fit_of, parameters
 from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Terms, Told, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.protocols import Arrays, Forecaster
-from aiops.errors import Conflict, InvalidInput
+from aiops.errors import Conflict
 
 MINUTE_S = 60.0
 MOST_VERSIONS = 20
@@ -68,7 +68,7 @@ class Lineage:
         found = next((one for one in self.versions if one.number == number), None)
         if found is None:
             known = ", ".join(str(one.number) for one in self.versions) or "none"
-            raise InvalidInput(f"{self.policy} has no version {number}; there are {known}")
+            raise Conflict(f"{self.policy} has no version {number}; there are {known}")
         return found
 
     def _put(self, one: Version) -> None:
@@ -299,7 +299,7 @@ class Lineage:
     # -- people ------------------------------------------------------------------------------------------
 
     def promote(self, number: int, why: str, now: Instant) -> None:
-        """Let a version that is in the shadow act at once; raise InvalidInput for another one."""
+        """Let a version that is in the shadow act at once; raise Conflict for another one."""
         one = self._one(number)
         if not one.role.in_shadow:
             raise Conflict(f"version {number} of {self.policy} is {one.role.value}: only one in the shadow can act")
@@ -307,7 +307,7 @@ class Lineage:
         self._tell(number, "promoted", why)
 
     def roll_back(self, why: str, now: Instant) -> int:
-        """Let the predecessor act again, and return its number; raise InvalidInput when there is none any more."""
+        """Let the predecessor act again, and return its number; raise Conflict when there is none any more."""
         one = next((each for each in self.versions if each.role is Role.PREDECESSOR), None)
         if one is None:
             raise Conflict(f"no predecessor of {self.policy}'s model is kept: it is for a day after a promotion")
@@ -316,7 +316,7 @@ class Lineage:
         return one.number
 
     def refit(self, why: str) -> None:
-        """Ask for a fit; raise InvalidInput where nothing is fitted or nobody fits."""
+        """Ask for a fit; raise Conflict where nothing is fitted or nobody fits."""
         if not isinstance(self.champion, Combined):
             raise Conflict(f"{self.champion.name} of {self.policy} has nothing to fit")
         if not self.elsewhere:

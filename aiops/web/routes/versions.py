@@ -16,7 +16,7 @@ from aiops.web.models import MAX_HOURS, Answer, By, Count, Number, PlainName, Sa
 from aiops.web.routes.people import said
 from aiops.web.routes.resource import Resource
 
-MOST_RUNS, MOST_FILES, MOST_SIGNALS = 10_000, 1_000, 100
+MOST_RUNS, MOST_FILES, MOST_SIGNALS = 5_000, 1_000, 100
 
 
 class Promotions(Answer):
