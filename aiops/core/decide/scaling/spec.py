@@ -145,9 +145,7 @@ class ForecastSpec(Spec):
     @classmethod
     def known_challengers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Accept what is registered, each once."""
-        for one in value:
-            cls.a_known_model(one)
-        if len(set(value)) < len(value):
+        if len({cls.a_known_model(one) for one in value}) < len(value):
             raise ValueError("a challenger is named twice")
         return value
 
