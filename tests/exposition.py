@@ -235,8 +235,8 @@ Units are base units, and in the names; what is not known is absent, never zero.
 [runbook](runbook.md) says what to do when an alert fires.
 
 `policy` is `Kind/namespace/name`; versions that run as a shadow are all `...@shadow`. Labels are bounded by what is
-loaded. Each of several replicas has its own `/metrics`: the one that leads (`aiops_leads`) tells what is decided, planned
-and asked, so dashboards and alerts take the `max` over replicas. `process_*` (memory, CPU, files) are there, too.
+loaded. Each of several replicas has its own `/metrics`: the one that leads (`aiops_leads`) tells what is decided,
+planned and asked, so dashboards and alerts take the `max` over replicas. `process_*` (memory, CPU, files) are there, too.
 
 Policies must not read `aiops_*` (S1).
 """
