@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +21,8 @@ DISCOVERY = {
 class KubernetesServer:
     """Objects by path of their collection. `refuse_writes`: a status for every PATCH. `requests`: what was asked.
 
-    `refused_reads`: a status for every GET of a path.
+    `refused_reads`: a status for every GET of a path. `pages`: what a GET of a path answers in place of a list.
+    `posted`: what a POST to a path answers, from its body.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,8 @@ class KubernetesServer:
         self.requests: list[dict[str, Any]] = []
         self.refuse_writes = 0
         self.refused_reads: dict[str, int] = {}
+        self.pages: dict[str, dict[str, Any]] = {}
+        self.posted: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda _, body: body
         self.retry_after = "1"
         self.gone = False
         self.version = 100
@@ -60,7 +64,7 @@ class KubernetesServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append({"method": "POST", "path": self.path, "body": body})
-                self.answer(201, body)
+                self.answer(201, server.posted(self.path, body))
 
             def answer(self, status: int, body: dict[str, Any]) -> None:
                 data = json.dumps(body).encode()
@@ -109,6 +113,8 @@ class KubernetesServer:
     # -- what is answered ------------------------------------------------------------------------------
 
     def get(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if path in self.pages:
+            return 200, self.pages[path]
         if path in DISCOVERY:
             return 200, {"resources": [{"name": name, "kind": kind} for name, kind in DISCOVERY[path]]}
         if path.endswith("/scale"):

@@ -15,7 +15,7 @@ from aiops.app.surroundings import prometheus_options
 from aiops.core.model import Answer, NoSeries, Signal, SignalMemory, SignalState
 from aiops.core.observe.signals import reading
 from aiops.core.policies import Reaction, SignalSpec, WatchQuery
-from aiops.policy import promql
+from aiops.policy.lint.trees import facts
 
 if TYPE_CHECKING:
     from aiops.adapters.prometheus import PrometheusOptions
@@ -131,7 +131,7 @@ def clock_of(name: str, ahead_s: float, within_s: float) -> Finding:
 
 def _exist(source: Source, probe: Probe) -> Iterator[Finding]:
     name = f"{source.label}: metrics"
-    wanted = {metric: expr for expr in source.expressions for metric in promql.checked(expr).metrics}
+    wanted = {metric: expr for expr in source.expressions for metric in _metrics(expr)}
     if not wanted:
         yield skip(name, "no policy asks it for anything")
         return
@@ -154,10 +154,15 @@ def _exist(source: Source, probe: Probe) -> Iterator[Finding]:
         yield ok(name, f"all {len(wanted)} metrics that policies name are there")
 
 
+def _metrics(expr: str) -> list[str]:
+    """Return the metrics that a query names, each by its whole name."""
+    return list(dict.fromkeys(one.metric for one in facts(expr).selectors if one.metric))
+
+
 def _users(source: Source, metric: str) -> str:
     """Return which policies ask for a metric."""
-    users = [spec.query.policy for spec in source.signals if metric in promql.checked(spec.query.expr).metrics]
-    users += [one.policy for one in source.watches if metric in promql.checked(one.expr).metrics]
+    users = [spec.query.policy for spec in source.signals if metric in _metrics(spec.query.expr)]
+    users += [one.policy for one in source.watches if metric in _metrics(one.expr)]
     return f"asked for by {listed(dict.fromkeys(users), 3)}" if users else "asked for as a presence"
 
 
@@ -229,10 +234,7 @@ def _unusable(spec: SignalSpec, signal: Signal, answer: Answer | None) -> Findin
     what = f"signal {spec.query.name} is {signal.state.value}: {signal.detail}"
     match signal.state:
         case SignalState.ABSENT | SignalState.EMPTY:
-            matched = isinstance(answer, NoSeries) and answer.coverage is not None and answer.coverage.series
-            fix = "the query drops what its selectors find" if matched else "look at the labels in its selectors"
-            fix += "; where nothing means zero, say onAbsent: zero with a presence"
-            return fail(name, what, fix) if spec.on_absent is Reaction.HOLD else warn(name, what, fix)
+            return _nothing(spec, what, answer)
         case SignalState.STALE:
             return fail(name, what, f"look whether its target is scraped; maxAge is {spec.max_age_s:g} s")
         case SignalState.FAILED:
@@ -245,3 +247,16 @@ def _unusable(spec: SignalSpec, signal: Signal, answer: Answer | None) -> Findin
             return ok(name, what)
         case unknown:
             assert_never(unknown)
+
+
+def _nothing(spec: SignalSpec, what: str, answer: Answer | None) -> Finding:
+    """Return why a query has no series."""
+    name = f"policy {spec.query.policy}"
+    coverage = answer.coverage if isinstance(answer, NoSeries) else None
+    if coverage is not None and coverage.series:
+        fix = f"its selectors find {coverage.series} series: look at its windows, and how its parts are matched"
+    else:
+        what += f": nothing matches {listed(dict.fromkeys(one.text for one in facts(spec.query.expr).selectors), 3)}"
+        fix = "look at the labels in its selectors"
+    fix += "; where nothing means zero, say onAbsent: zero with a presence"
+    return fail(name, what, fix) if spec.on_absent is Reaction.HOLD else warn(name, what, fix)

@@ -143,7 +143,8 @@ def _promotions(scene: Scene) -> Iterator[Finding]:
     waiting = [one for one in found.standings.values() if one.place in (Place.UNPROMOTED, Place.EDITED)]
     for one in waiting[:MOST_SAID]:
         fix = f"aiops policy promote {one.policy.partition('/')[2]}, once there is evidence"
-        yield warn(f"policy {one.policy}", f"asks for {one.asked.value}, {one.notice or 'is not promoted'}", fix)
+        notice = one.notice.partition("; promote with")[0] or "is not promoted"
+        yield warn(f"policy {one.policy}", f"asks for {one.asked.value}: {notice}", fix)
     if len(waiting) > MOST_SAID:
         yield warn(name, f"{len(waiting) - MOST_SAID} more are not promoted", "`aiops policy diff` lists them")
     yield _acting(scene, gate)

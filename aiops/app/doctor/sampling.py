@@ -16,6 +16,9 @@ TWO_SAMPLES = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv"
 LOOKBACK_S = 300.0
 """How old a sample may be before Prometheus takes a series for gone."""
 
+SCRAPES_VARY = 0.95
+"""A window of two intervals is not taken for shorter because scrapes come some milliseconds late."""
+
 MOST_ASKED = 100
 
 
@@ -53,25 +56,25 @@ def sampling(
     yield from list(dict.fromkeys(problems))[:MOST_SAID]
     if not problems:
         rarest, often = max(known.values()), min(known.values())
-        every = f"each {often:g} s" if rarest == often else f"each {often:g} to {rarest:g} s"
+        every = f"each {often:.3g} s" if rarest - often < 0.1 * often else f"each {often:.3g} to {rarest:.3g} s"
         yield ok(name, f"{len(known)} selectors are sampled {every}; a turn is {step_s:g} s")
 
 
 def _too_seldom(one: Window, interval_s: float) -> Iterator[Finding]:
     name = f"policy {one.spec.query.policy}"
-    what = f"signal {one.spec.query.name}: {one.text} is sampled each {interval_s:g} s"
+    what = f"signal {one.spec.query.name}: {one.text} is sampled each {interval_s:.3g} s"
     needed = 2 if one.function in TWO_SAMPLES else 1
-    if one.range_s and one.range_s < needed * interval_s:
+    if one.range_s and one.range_s < SCRAPES_VARY * needed * interval_s:
         words = f"{one.function} over {one.range_s:g} s" if one.function else f"a window of {one.range_s:g} s"
-        longer = f"a window of {max(4, needed) * interval_s:g} s"
+        longer = f"a window of {max(4, needed) * interval_s:.0f} s"
         yield fail(
             name, f"{what}, {words} often holds fewer than {needed} samples", f"ask for {longer}, or scrape more"
         )
     if not one.range_s and interval_s > LOOKBACK_S:
         yield fail(name, f"{what}: Prometheus takes it for gone in between", "scrape it within 5 minutes")
-    if interval_s > one.spec.max_age_s:
-        fix = f"raise maxAge above {interval_s:g} s, or scrape more often"
+    if SCRAPES_VARY * interval_s > one.spec.max_age_s:
+        fix = f"raise maxAge to {2 * interval_s:.0f} s or more, or scrape more often"
         yield fail(name, f"{what}, and stale after maxAge {one.spec.max_age_s:g} s", fix)
-    elif 2 * interval_s > one.spec.max_age_s:
-        fix = f"raise maxAge to {2 * interval_s:g} s or more"
+    elif SCRAPES_VARY * 2 * interval_s > one.spec.max_age_s:
+        fix = f"raise maxAge to {2 * interval_s:.0f} s or more"
         yield warn(name, f"{what}; with maxAge {one.spec.max_age_s:g} s one missed scrape makes it stale", fix)
