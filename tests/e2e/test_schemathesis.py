@@ -93,8 +93,9 @@ def test_every_operation_does_what_the_document_says_and_none_fails(daemon, tmp_
     said = done.stdout + done.stderr
     tested = re.search(r"Tested:\s+(\d+)", said)
     cases = re.search(r"(\d+) generated", said)
-    print(said[-2500:])
-    assert done.returncode == 0, said[-8000:]
+    short = "\n".join(line[:300] for line in said.splitlines())
+    print(short[-2500:])
+    assert done.returncode == 0, short[-8000:]
     assert tested is not None
     assert int(tested.group(1)) == len(_operations(daemon)) - 1
     assert cases is not None
