@@ -203,6 +203,7 @@ def told(source: CollectorRegistry | Collector) -> list[Told]:
     return found
 
 
+@cache
 def everything() -> dict[str, Told]:
     """Return every metric by its name."""
     return {one.name: one for source in chapters().values() for one in told(source)}
@@ -236,7 +237,7 @@ Units are base units, and in the names; what is not known is absent, never zero.
 
 `policy` is `Kind/namespace/name`; versions that run as a shadow are all `...@shadow`. Labels are bounded by what is
 loaded. Each of several replicas has its own `/metrics`: the one that leads (`aiops_leads`) tells what is decided,
-planned and asked, so dashboards and alerts take the `max` over replicas. `process_*` (memory, CPU, files) are there, too.
+planned and asked, so dashboards and alerts take the `max` over replicas. `process_*` (memory, CPU, files) is there.
 
 Policies must not read `aiops_*` (S1).
 """
