@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from aiops.adapters.kubernetes.probe import Grant, Right, grants
 from aiops.adapters.store import REVISION, Store
-from aiops.app.doctor import files, keeping, listening, outside, policies
+from aiops.app.doctor import files, keeping, listening, metrics, outside, policies
 from aiops.app.doctor.clusters import different
 from aiops.app.doctor.findings import (
     Area,
@@ -236,6 +236,17 @@ def test_what_is_sampled_too_seldom_for_its_query_is_told(query, max_age, interv
     found = list(sampling("prometheus", [one_signal(query, maxAge=max_age)], 15.0, lambda _: interval_s))
     assert [one.status for one in found] == statuses
     assert says in found[0].what
+
+
+def test_a_source_that_a_signal_names_and_the_settings_do_not_have_is_told():
+    policy = loaded()
+    spec = policy.signals["demand"]
+    elsewhere = replace(spec, query=replace(spec.query, source="west"))
+    at = scene(sources={"east": {"url": "http://127.0.0.1:1"}})
+    at.policies = replace(at.policies, scaling=(policy, replace(policy, key="b", signals={"demand": elsewhere})))
+    (found,) = found_by(metrics.checks(at), "sources")
+    assert (found.name, found.status) == ("policy b", Status.FAIL)
+    assert found.what == "signal demand asks the source west; there are east"
 
 
 # -- permissions and CRDs, as text -------------------------------------------------------------------------
@@ -605,12 +616,14 @@ def test_the_demo_is_well_and_nothing_is_written_for_it(tmp_path):
         (("--only", "nothing"), "", 2, "nothing"),
         (("--timeout", "0"), "", 2, "timeout"),
         (("--only", "metrics", "--timeout", "2"), "prometheus: {url: 'http://127.0.0.1:1'}\n", 4, "cannot be reached"),
-        (("--only", "web", "--only", "tls"), "web: {port: 0}\n", 0, "TLS"),
+        (("--only", "web", "--only", "tls"), "prometheus: {url: 'http://127.0.0.1:1'}\n", 0, "TLS"),
     ],
 )
 def test_the_command_ends_with_what_is_documented(tmp_path, words, settings, code, says):
-    config = tmp_path / "aiops.yaml"
-    config.write_text(settings + f"policies: [{tmp_path}]\n")
+    config, folder = tmp_path / "aiops.yaml", tmp_path / "policies"
+    folder.mkdir()
+    (folder / "checkout.yaml").write_text(POLICY.replace("NAME", "checkout"))
+    config.write_text(settings + f"policies: [{folder}]\nweb: {{port: 0}}\n")
     done = aiops("--config", str(config), "doctor", *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert says in done.stdout + done.stderr

@@ -22,8 +22,13 @@ def examined(scene: Scene, file: Path | None, only: Collection[Area], shown: Cal
     found += run(policies.second_checks(scene), scene.timeout_s, shown)
     found += run([one for one in further(scene) if not only or one.area in only], scene.timeout_s, shown)
     order = list(Area)
-    chosen = [part for part in found if not only or part.check.area in only]
+    # what is wrong with settings and policies is told whatever is asked for: the other checks rest on them
+    chosen = [part for part in found if not only or part.check.area in only or _beneath(part)]
     return sorted(chosen, key=lambda part: order.index(part.check.area))
+
+
+def _beneath(part: Looked) -> bool:
+    return part.failed and part.check.area in (Area.SETTINGS, Area.POLICIES)
 
 
 def further(scene: Scene) -> list[Check]:
