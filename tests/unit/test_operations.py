@@ -20,7 +20,7 @@ from aiops.core.model import (
     TrafficLever,
     Verb,
 )
-from aiops.core.plans.operations import OPERATIONS, verbs
+from aiops.core.plans.operations import OPERATIONS, stands, verbs
 from aiops.core.plans.operations.set_resources import amount
 from tests.unit.operated import (
     CHECKOUT,
@@ -320,6 +320,27 @@ def test_a_floor_is_given_back_to_an_hpa_or_to_nobody_s7():
     assert do(one, back) == 0
     assert reached(one, back) is True
     assert one.objects[CHECKOUT]["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(("floor", "standing"), [(6, True), (8, False), (2, False)])
+def test_a_floor_stands_while_it_is_what_was_written_wherever_the_replicas_are_s7(floor, standing):
+    one = api()
+    one.put(HPA, hpa(floor))
+    up = ScaleTo(target=CHECKOUT, replicas=6, only_up=True)
+    does, looked = asked(one, up)
+    assert does.reached(up, looked) is False
+    assert stands(up, looked) is standing
+
+
+@pytest.mark.parametrize("name", ["resources", "roll-back"])
+def test_what_was_written_stands_whether_its_pods_are_ready_or_not_s7(name):
+    one = api()
+    operation = operations(one)[name]
+    do(one, operation)
+    one.objects[CHECKOUT]["status"]["availableReplicas"] = 1
+    does, looked = asked(one, operation)
+    assert does.reached(operation, looked) is False
+    assert stands(operation, looked) is True
 
 
 def test_a_floor_that_is_not_enough_waits_for_the_hpa():

@@ -8,8 +8,11 @@ import pytest
 
 from aiops.core.decide.cost.rightsize.scene import amount
 from aiops.core.model import PlanStatus, Reason
+from aiops.core.pipeline.lane import wanted
 from aiops.core.pipeline.planning import plan_turn
+from aiops.core.plans.lifecycle import to_forget
 from aiops.core.record.codec import to_text
+from tests.plan_world import snapshot
 from tests.unit.rightsized import HPA, MIB, TARGET, VPA, World, a_policy, sizes
 
 HOUR_S = 3600.0
@@ -245,3 +248,20 @@ def test_a_mode_that_acts_no_more_gives_back_what_was_there_s9():
     world.policy = a_policy(("mode: enforce", "mode: dry-run"))
     world.until(lambda one: one.has() == sizes(), HOUR_S)
     world.until(lambda one: PlanStatus.ROLLED_BACK in status(one), HOUR_S)
+
+
+def test_what_is_unwell_just_then_is_given_back_all_the_same_s7_s9():
+    world = after(6.0).until(lambda one: PlanStatus.DONE in status(one), 3 * HOUR_S)
+    world.api.objects[TARGET]["status"]["availableReplicas"] = 3
+    world.policy = a_policy(("mode: enforce", "mode: dry-run"))
+    world.until(lambda one: one.has() == sizes(), HOUR_S)
+
+
+def test_what_is_unwell_just_then_is_not_forgotten_s9():
+    alone = World(policy=a_policy(("canary: {share: 25%", "canary: {share: 0%")))
+    world = after(6.0, alone).until(lambda one: PlanStatus.DONE in status(one), 3 * HOUR_S)
+    done = next(one for one in world.plans if one.status is PlanStatus.DONE)
+    world.api.objects[TARGET]["status"]["availableReplicas"] = 3
+    world.now += 2 * HOUR_S
+    looked = world.api.look(wanted((world.policy,), world.state), world.now)
+    assert not to_forget(done, snapshot(looked, at=world.now))

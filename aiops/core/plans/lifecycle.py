@@ -27,7 +27,7 @@ from aiops.core.planning import arbiter
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
 from aiops.core.plans.guards import Bounds, gives_back, ruling, same, stopped
-from aiops.core.plans.operations import mended, verbs
+from aiops.core.plans.operations import mended, stands, verbs
 
 KEPT_S = 3600.0
 """How long a plan that ended is carried on: rulings look at it, the store keeps it longer."""
@@ -259,6 +259,5 @@ def to_forget(plan: Plan, snapshot: Snapshot) -> bool:
     if plan.status is not PlanStatus.DONE or not plan.touches_back:
         return True
     looked = snapshot.looked
-    stands = [step for step in plan.steps if step.sent and step.undo]
-    reached = (verbs(step.operation).reached(step.operation, looked) for step in stands)
-    return all(one is False for one in reached) and not any(mended(step.operation, looked) for step in stands)
+    sent = [step.operation for step in plan.steps if step.sent and step.undo]
+    return all(stands(one, looked) is False for one in sent) and not any(mended(one, looked) for one in sent)

@@ -23,7 +23,7 @@ from aiops.core.model import (
     Stage,
 )
 from aiops.core.plans.changes import ended, noted, rolling_back, with_step
-from aiops.core.plans.operations import Origin, Requests, mended, verbs
+from aiops.core.plans.operations import Origin, Requests, mended, stands, verbs
 from aiops.core.plans.world import World, all_seen
 
 SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
@@ -202,7 +202,7 @@ class _Turn:
             return
         if not self._fresh(step):
             return  # what we sent may not show yet, and would read as taken back
-        unseen = verbs(step.operation).reached(step.operation, looked) is False
+        unseen = stands(step.operation, looked) is False
         stood = step.stage in (Stage.DONE, Stage.UNDOING)
         mends = mended(step.operation, looked) if unseen and stood else ()
         if mends and mends != step.undo:

@@ -39,7 +39,7 @@ from aiops.core.plans.operations import (
 )
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
-__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "mended", "verbs"]
+__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "mended", "stands", "verbs"]
 
 OPERATIONS: Mapping[type[Operation], Verbs] = {
     ShiftTraffic: shift_traffic.VERBS,
@@ -70,3 +70,21 @@ def verbs(operation: Operation) -> Verbs:
 def mended(operation: Operation, looked: Looked) -> tuple[Operation, ...]:
     """Return what takes an operation back that is done and not seen any more, since its traces were removed by hand."""
     return rest.mended(operation, looked) if isinstance(operation, Sleep) else ()
+
+
+def stands(operation: Operation, looked: Looked) -> bool | None:
+    """Return whether what an operation wrote is still there, None while that is not known.
+
+    It is, whether pods are ready just then or not: who changed nothing is not taken for somebody who did (S7).
+    """
+    match operation:
+        case SetResources():
+            return set_resources.stands(operation, looked)
+        case ResizePods():
+            return resize_pods.stands(operation, looked)
+        case RollBack():
+            return workloads.stands(operation, looked)
+        case ScaleTo():
+            return scale_to.stands(operation, looked)
+        case _:
+            return verbs(operation).reached(operation, looked)

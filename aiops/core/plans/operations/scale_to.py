@@ -58,9 +58,7 @@ class _ScaleTo:
         if operation.floor:
             return not hpas or _floor(hpas[0]) == operation.replicas
         if hpas:
-            floor = _floor(hpas[0])
-            enough = floor >= operation.replicas if operation.only_up else floor == operation.replicas
-            return enough and now >= operation.replicas
+            return _floored(operation, hpas[0]) and now >= operation.replicas
         return now >= operation.replicas if operation.only_up else now == operation.replicas
 
     def undo(self, operation: ScaleTo, looked: Looked) -> tuple[ScaleTo, ...] | None:
@@ -68,10 +66,9 @@ class _ScaleTo:
         if seen is None or hpas is None:
             return None
         if hpas:
-            floor = _floor(hpas[0])
-            held = floor >= operation.replicas if operation.only_up else floor == operation.replicas
+            held = _floored(operation, hpas[0])
             # a floor takes nothing away that the load needs, so it is given back
-            return () if held else (replace(operation, replicas=floor, only_up=False, floor=True),)
+            return () if held else (replace(operation, replicas=_floor(hpas[0]), only_up=False, floor=True),)
         if operation.only_up or operation.floor:
             return ()  # more than is needed harms nobody, and taking it away while it serves would (S7)
         now = _replicas(seen)
@@ -108,6 +105,22 @@ class _ScaleTo:
 
 
 VERBS = _ScaleTo()
+
+
+def stands(operation: ScaleTo, looked: Looked) -> bool | None:
+    """Return whether the number that was written is there, the floor where an HPA has it; None while not known.
+
+    A floor that is higher than that is somebody else's.
+    """
+    hpas = hpas_of(operation.target, looked)
+    if not hpas or found(looked, operation.target) is None:
+        return VERBS.reached(operation, looked)
+    return _floor(hpas[0]) == operation.replicas
+
+
+def _floored(operation: ScaleTo, hpa: SeenObject) -> bool:
+    floor = _floor(hpa)
+    return floor >= operation.replicas if operation.only_up else floor == operation.replicas
 
 
 def _of_hpas(operation: ScaleTo, hpas: tuple[SeenObject, ...]) -> tuple[Reason, str] | None:

@@ -63,11 +63,8 @@ class _SetResources:
         return Requests(steps=(patch(seen, body, f"{seen.ref.kind} {seen.ref}: resources of {operation.container}"),))
 
     def reached(self, operation: SetResources, looked: Looked) -> bool | None:
-        seen = found(looked, operation.target)
-        if seen is None:
-            return None
-        now = _resources(seen, operation.container)
-        return now is not None and holds(now, operation) and rolled_out(seen)
+        seen, there = found(looked, operation.target), stands(operation, looked)
+        return there if seen is None or not there else rolled_out(seen)
 
     def undo(self, operation: SetResources, looked: Looked) -> tuple[SetResources, ...] | None:
         seen = found(looked, operation.target)
@@ -108,6 +105,16 @@ class _SetResources:
 
 
 VERBS = _SetResources()
+
+
+def stands(operation: SetResources, looked: Looked) -> bool | None:
+    """Return whether the template has what was set, rolled out or not; None while that is not known."""
+    seen = found(looked, operation.target)
+    if seen is None:
+        return None
+    now = _resources(seen, operation.container)
+    return now is not None and holds(now, operation)
+
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}

@@ -97,10 +97,8 @@ class _RollBack:
         return Requests(steps=(patch(seen, body, said),))
 
     def reached(self, operation: RollBack, looked: Looked) -> bool | None:
-        seen, aim = found(looked, operation.target), _template(operation, looked)
-        if seen is None or aim is None:
-            return None
-        return _same(at(seen.body, "spec", "template"), aim) and rolled_out(seen)
+        seen, there = found(looked, operation.target), stands(operation, looked)
+        return there if seen is None or not there else rolled_out(seen)
 
     def undo(self, operation: RollBack, looked: Looked) -> tuple[RollBack, ...] | None:
         seen = found(looked, operation.target)
@@ -137,6 +135,12 @@ class _RollBack:
 
 
 RESTART, ROLL_BACK = _Restart(), _RollBack()
+
+
+def stands(operation: RollBack, looked: Looked) -> bool | None:
+    """Return whether a Deployment has the template of that revision, rolled out or not; None while not known."""
+    seen, aim = found(looked, operation.target), _template(operation, looked)
+    return None if seen is None or aim is None else _same(at(seen.body, "spec", "template"), aim)
 
 
 # -- what is read -------------------------------------------------------------------------------------
