@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.model import Reason, ResizePods, Wanted
-from aiops.core.plans.operations import verbs
+from aiops.core.plans.operations import stands, verbs
 from tests.unit.operated import CHECKOUT, HPA, NOW, ORIGIN, POD, VPA, api, do, hpa, operations, plain, pod, ref
 
 SECOND = ref("Pod", "checkout-2", "v1")
@@ -124,3 +124,14 @@ def test_it_says_what_it_does():
     assert said.startswith("resize main of 2 pods of Deployment shop/checkout in place: ")
     assert "requests memory 512Mi" in said
     assert operations(api())["resize"].pods == ("checkout-1",)
+
+
+def test_of_pods_that_are_gone_nothing_stands_and_what_the_kubelet_puts_off_does_s7():
+    one = two_pods()
+    do(one, RESIZE)
+    one.objects[SECOND]["status"]["conditions"] = [{"type": "PodResizePending", "status": "True"}]
+    assert stands(RESIZE, asked(one)[1]) is True
+    del one.objects[POD], one.objects[SECOND]
+    does, looked = asked(one)
+    assert does.reached(RESIZE, looked) is True
+    assert stands(RESIZE, looked) is False

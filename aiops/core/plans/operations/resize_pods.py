@@ -58,8 +58,11 @@ class _ResizePods:
         return Requests(steps=tuple(steps))
 
     def reached(self, operation: ResizePods, looked: Looked) -> bool | None:
-        there = stands(operation, looked)
-        return not any(at_work(seen) for seen, _ in _there(operation, looked)) if there else there
+        # a pod that is gone needs nothing more: its successor is made from the template
+        if found(looked, operation.target) is None or _unseen(operation, looked) is not None:
+            return None
+        there = list(_there(operation, looked))
+        return all(holds(now, operation) and not at_work(seen) for seen, now in there)
 
     def undo(self, operation: ResizePods, looked: Looked) -> tuple[ResizePods, ...] | None:
         if _unseen(operation, looked) is not None:
@@ -104,11 +107,14 @@ VERBS = _ResizePods()
 
 
 def stands(operation: ResizePods, looked: Looked) -> bool | None:
-    """Return whether the pods ask for what was set, done by the kubelet or not; None while that is not known."""
-    # a pod that is gone needs nothing more: its successor is made from the template
+    """Return whether pods ask for what was set, done by the kubelet or not; None while that is not known.
+
+    Nothing of it stands once the pods are gone.
+    """
     if found(looked, operation.target) is None or _unseen(operation, looked) is not None:
         return None
-    return all(holds(now, operation) for _, now in _there(operation, looked))
+    there = list(_there(operation, looked))
+    return bool(there) and all(holds(now, operation) for _, now in there)
 
 
 def resources_of(pod: SeenObject, container: str) -> Resources | None:
