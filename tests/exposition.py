@@ -243,6 +243,22 @@ Policies must not read `aiops_*` (S1).
 """
 
 
+TRACES = """## Traces
+
+```yaml
+telemetry:
+  traces: {endpoint: "http://collector:4318/v1/traces", ratio: 0.1}
+```
+
+sends a tenth of the turns to an OpenTelemetry collector by OTLP/HTTP (`pip install 'aiops[otel]'`). A turn is one
+trace: `turn` with `observe`, `perceive`, `decide` and `act`; the fast turn of plans is `plans`. Spans say what was
+counted (`aiops.signals`, `aiops.signals.blind`, `aiops.findings`, `aiops.incidents`, `aiops.decisions` and each
+verdict, `aiops.actions`, `aiops.errands`); a turn that was held has the status error and `error.type`. Who stands by
+has `observe` and `perceive` alone. Headers for the collector are read from `OTEL_EXPORTER_OTLP_HEADERS`. A collector
+that is gone holds nothing up: spans are logged as not sent, and lost.
+"""
+
+
 def page() -> str:
     """Return docs/metrics.md."""
     lines = [HEAD]
@@ -254,7 +270,7 @@ def page() -> str:
     for label, words in WORDS.items():
         shown = ", ".join(f"`{word.value if isinstance(word, StrEnum) else word}`" for word in words)
         lines.append(f"| {label if label.startswith('`') else f'`{label}`'} | {shown} |")
-    lines += ["", "The metrics of watched series carry the labels of the series, too; `for` is the policy.", ""]
+    lines += ["", "The metrics of watched series carry the labels of the series, too; `for` is the policy.", "", TRACES]
     return "\n".join(lines)
 
 

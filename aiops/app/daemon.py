@@ -239,6 +239,8 @@ class Daemon:
             self._built.following.run.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
         self._built.world.stop(seconds / 2)
+        if self._built.traces is not None:
+            self._built.traces.stop(seconds / 4)  # last: a collector that is gone may take its time
 
     def _stop_servers(self, seconds: float) -> None:
         for server in (*self._exports, self._web, self._telemetry):

@@ -19,6 +19,7 @@ from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.section import Section
+from aiops.app.tracing import TelemetrySettings
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
@@ -254,7 +255,7 @@ class Settings(BaseSettings):
     simulation: SimulationSettings | None = None
     store: StoreSettings = StoreSettings()
     models: ModelsSettings = ModelsSettings()
-    telemetry: ListenSettings = ListenSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()

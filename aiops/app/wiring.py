@@ -27,6 +27,7 @@ from aiops.app.sources import policies_of
 from aiops.app.statuses import Statuses, Telling
 from aiops.app.surroundings import Surroundings, surroundings
 from aiops.app.telling import Around, Followers, following
+from aiops.app.tracing import traced
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.lineage.drift import prepare
@@ -44,6 +45,7 @@ from aiops.ports import Controls
 if TYPE_CHECKING:
     from aiops.adapters.metrics import LoopMetrics
     from aiops.adapters.store import Store
+    from aiops.adapters.tracing import TracedTelemetry
 
 _LOG = logging.getLogger("aiops.daemon")
 HEALTHY_TICKS = 3
@@ -78,6 +80,7 @@ class Built:
     statuses: Statuses | None = None
     following: Followers | None = None
     books: StoredBooks | None = None
+    traces: TracedTelemetry | None = None
 
     def tick(self) -> str:
         """Turn the loop once, and return its sentence."""
@@ -204,6 +207,7 @@ def build(settings: Settings) -> Built:
         signing(store, settings.audit)
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
+        traces = traced(settings.telemetry.traces, metrics)
         books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
         # a virtual world must be the same each time: there models fit themselves within a turn
         trainer = NoTrainer() if world.virtual else ProcessTrainer(limit_s=settings.models.fit_within)
@@ -222,7 +226,7 @@ def build(settings: Settings) -> Built:
             lease=world.lease(store.journal.epoch),
             controls=tied.controls(_controls(settings, store, policies), store, policies.current),
             prices=(prices := LastPrices(world.prices, settings.prices.rates)),
-            telemetry=metrics,
+            telemetry=metrics if traces is None else traces,
             clock=MonotonicClock(),
             notifier=notifier(settings.notify, virtual=world.virtual),
             books=books,
@@ -250,6 +254,7 @@ def build(settings: Settings) -> Built:
         statuses=_statuses(settings, world, policies, loop),
         books=books,
         following=followed,
+        traces=traces,
     )
 
 
