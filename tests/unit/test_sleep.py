@@ -97,6 +97,22 @@ def test_what_keda_steers_rests_by_its_scaled_object_whose_annotation_comes_back
         assert (daemon.cluster.value(SCALED), daemon.cluster.value(WEB)) == (before, 3 if before else 1)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 100, "three and a half, as it were"])
+def test_what_keda_was_told_and_no_record_could_give_back_is_left_as_it_is(text):
+    notes = {"autoscaling.keda.sh/paused-replicas": text}
+    aim = {"kind": "StatefulSet", "name": "db"}
+    held = scaled(**notes)
+    held["spec"]["scaleTargetRef"] = aim
+    kinds = (
+        NIGHTS,
+        ("kinds: [Deployment, CronJob]", "kinds: [StatefulSet]"),
+        ("  sleep:", "  sleep:\n    scaleIn: allowed"),
+    )
+    daemon = slept(nights(*kinds, objects={DB: workload(3), SCALED: held}))
+    assert daemon.cluster.notes(SCALED) == notes
+    assert why(daemon)[0] is Reason.INCONCLUSIVE
+
+
 def test_what_somebody_paused_by_keda_is_theirs_s4():
     daemon = slept(nights(objects={WEB: workload(3), SCALED: scaled(**{"autoscaling.keda.sh/paused": "true"})}))
     assert daemon.cluster.value(WEB) == 3
@@ -231,7 +247,15 @@ def test_what_was_made_just_now_is_wanted_now_s4():
 # -- records that people changed -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"original": "9"}', "x" * 5000, None])
+SINCE_EVER = (
+    '{"policy":"CostPolicy/dev/nights","plan":"P","uid":"U","lever":"replicas","original":"3","to":"0","since":1'
+    + "0" * 400
+    + "}"
+)
+"""A number of JSON that no float can hold."""
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"original": "9"}', "x" * 5000, SINCE_EVER, None])
 def test_a_record_that_was_broken_or_taken_away_is_told_and_the_store_knows_what_it_was(text):
     daemon = slept()
     daemon.cluster.annotate(WEB, record=text)

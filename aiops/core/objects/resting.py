@@ -8,7 +8,6 @@ took away or broke is told from one that was never written.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +25,8 @@ PAUSED = "autoscaling.keda.sh/paused"
 
 GITOPS_IGNORES = "policy.aiops/gitops-ignores"
 """On an object that is kept by Git: levers, by comma, of which its owner says that the GitOps tool ignores them."""
+
+_LATEST = 2.0**53
 
 LONGEST = 2_048
 """Characters of a record; ours have a few hundred."""
@@ -107,7 +108,8 @@ def read(text: str) -> SleepRecord:
             raise ValueError(f"{RECORD}: {name}: a text is missing")
         parts[name] = found[name]
     since = found.get("since")
-    if isinstance(since, bool) or not isinstance(since, int | float) or not math.isfinite(since):
+    # whole numbers of JSON have no end, and no float holds what is beyond this one
+    if isinstance(since, bool) or not isinstance(since, int | float) or not -_LATEST < since < _LATEST:
         raise ValueError(f"{RECORD}: since: a number of seconds is missing")
     if parts["lever"] not in set(RestLever):
         raise ValueError(f"{RECORD}: lever: {parts['lever'][:40]!r} is none of {', '.join(RestLever)}")

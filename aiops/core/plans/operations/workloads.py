@@ -163,7 +163,7 @@ def revisions(looked: Looked, deployment: SeenObject) -> tuple[SeenObject, ...]:
 
 def _revision(replica_set: SeenObject) -> int:
     text = strings(at(replica_set.body, "metadata", "annotations")).get(REVISION, "0")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= 18 else 0
 
 
 def _hash(replica_set: SeenObject) -> str:

@@ -18,7 +18,7 @@ from aiops.core.model import (
     Sleep,
 )
 from aiops.core.objects.bodies import at, instant, strings
-from aiops.core.objects.resting import Rest, rest, shown
+from aiops.core.objects.resting import Rest, fits, rest, shown
 from aiops.core.objects.steering import paused_by_a_person, scaled_objects_of
 
 SLEEPS = "policy.aiops/sleep"
@@ -168,7 +168,8 @@ def _newer(now: Rest, plan: Plan, thing: SeenObject) -> bool:
 
 def _no_more(value: str, to: str) -> bool:
     """Return whether a workload has no more than it would have at rest: somebody keeps it so small, or switched off."""
-    return (value.isdecimal() and to.isdecimal() and int(value) <= int(to)) or value == "0"
+    counts = fits(RestLever.REPLICAS, value) and fits(RestLever.REPLICAS, to)
+    return (counts and int(value) <= int(to)) or value == "0"
 
 
 def _recorded(now: Rest, own: tuple[SeenObject, str, str]) -> tuple[Lie, str]:

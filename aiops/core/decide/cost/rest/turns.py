@@ -25,6 +25,7 @@ from aiops.core.model import (
 )
 from aiops.core.model.saved.sleep import Sleeper
 from aiops.core.objects.bodies import at, number
+from aiops.core.objects.resting import fits
 from aiops.core.planning import Situation
 from aiops.core.planning.cost_sleep import RestPolicy
 
@@ -319,6 +320,8 @@ class _Turn:
     def _rest(self, sleeper: Sleeper, wish: Wish, *, original: str) -> None:
         """Put it to rest unless something speaks against it."""
         held = self._not_now(sleeper, wish)
+        if held is None and not fits(self.bed.lever, original):
+            held = Reason.INCONCLUSIVE, f"{self.bed.lever.value} is {original[:40]!r}, which no record could give back"
         if held is not None:
             self._hold(*held)
             return
