@@ -69,7 +69,7 @@ def test_a_minute_of_make_run_shows_what_it_promises(seed: int, tmp_path: Path):
         code = process.wait(30)
         process.stderr.close()
     assert code == 0
-    assert re.findall(r'"stage": "(\w+)"', rest) == ["ticks", "models", "page", "adapters", "store"]
+    assert re.findall(r'"stage": "(\w+)"', rest) == ["ticks", "models", "books", "page", "adapters", "store"]
     assert "a fleet for the peak" in lines[-1]
     assert 0 < status["cost"]["actual_usd"] < status["cost"]["static_usd"]
     judge(url)
