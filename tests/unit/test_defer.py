@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiops.core.decide.cost.defer.costs import cheapest
+from aiops.core.decide.cost.defer.costs import cached, cheapest
 from aiops.core.model import Reason, TargetRef
 from tests.unit.rested import Daemon, at, nights, ref
 
@@ -112,6 +112,23 @@ def test_what_says_nothing_that_can_be_understood_is_told_and_left_to_people():
     assert daemon.said.reason is Reason.INCONCLUSIVE
     assert any("'tonight' is no time with a zone" in line for line in daemon.said.evidence)
     assert any("'soon' is no duration such as 8h" in line for line in daemon.said.evidence)
+
+
+@pytest.mark.parametrize("far", [{"deadline": "9999-12-31T23:59:59-23:59"}, {"within": "99y"}])
+def test_a_deadline_that_lies_years_away_is_looked_for_within_a_week(far):
+    asked: list[float] = []
+    daemon = waiting(a=job(**far))
+    assert "24:55" <= began(daemon, at("2026-03-04 02:00"))["a"] <= "25:05"
+    cheapest(lambda when: asked.append(when) or 1.0, EVENING, at("2026-03-03 20:00") + 3e9, 3e9)
+    assert len(asked) <= 8 * 288 + 1
+
+
+def test_an_hour_that_many_jobs_ask_for_is_reckoned_once():
+    asked: list[float] = []
+    cost = cached(lambda when: asked.append(when) or 1.0)
+    for _ in range(100):
+        cheapest(cost, EVENING, EVENING + 43_200.0, 1_800.0)
+    assert len(asked) == 145 + 6
 
 
 def test_what_does_not_say_that_it_may_wait_and_what_another_program_starts_are_left_alone_s4():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
 
 from aiops.core.model import DeferState, Instant, Signal
 from aiops.core.planning.cost_defer import SLOT_S, DeferPolicy
@@ -13,6 +15,12 @@ DAYS = 7
 """How many days weigh in the mean cost of an hour of the day."""
 
 HOUR_S = 3_600.0
+
+HORIZON_S = 7 * 86_400.0
+"""So far ahead cheap hours are looked for: a deadline may lie years away."""
+
+LONGEST_S = 86_400.0
+"""So much of a run is looked at; what takes longer begins by its first day."""
 
 SAME = 1e-9
 """Costs that differ by less than this share are the same: then what is sooner is better."""
@@ -77,11 +85,11 @@ def cheapest(cost: Cost, now: Instant, latest: Instant, usual_s: float) -> Best 
     Costs are looked at in slots; the whole of a run counts, so that one that is longer than a cheap hour does not begin
     at its end.
     """
-    slots = max(1, math.ceil(usual_s / SLOT_S))
-    starts = max(1, math.floor(max(0.0, latest - now) / SLOT_S) + 1)
+    slots = max(1, math.ceil(min(usual_s, LONGEST_S) / SLOT_S))
+    starts = max(1, math.floor(min(max(0.0, latest - now), HORIZON_S) / SLOT_S) + 1)
     costs = [cost(now + number * SLOT_S) for number in range(starts + slots)]
     known = [math.nan if one is None else one for one in costs]
-    means = [sum(known[first : first + slots]) / slots for first in range(starts)]
+    means = _means(known, slots)[:starts]
     if math.isnan(known[0]):
         return None
     best, here = 0, means[0] if not math.isnan(means[0]) else known[0]
@@ -90,6 +98,19 @@ def cheapest(cost: Cost, now: Instant, latest: Instant, usual_s: float) -> Best 
         if mean < least - SAME * max(1.0, abs(least)):
             best, least = number, mean
     return Best(at=now + best * SLOT_S, cost=least, now=here)
+
+
+def _means(known: Sequence[float], slots: int) -> list[float]:
+    """Return the mean over so many slots from each one on, NaN where one of them is not known."""
+    sums = list(accumulate((0.0 if math.isnan(one) else one for one in known), initial=0.0))
+    blind = list(accumulate((math.isnan(one) for one in known), initial=0))
+    ends = range(slots, len(sums))
+    return [math.nan if blind[end] - blind[end - slots] else (sums[end] - sums[end - slots]) / slots for end in ends]
+
+
+def cached(cost: Cost) -> Cost:
+    """Return the same cost, reckoned once for each instant: many Jobs ask for the same hours."""
+    return lru_cache(maxsize=None)(cost)
 
 
 def _key(at: Instant) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from aiops.core.decide.cost.defer.costs import Best, Cost, cheapest, cost_of, remembered
+from aiops.core.decide.cost.defer.costs import Best, Cost, cached, cheapest, cost_of, remembered
 from aiops.core.decide.cost.defer.work import Waiting, Wrong, learnt, runs, waiting, waits
 from aiops.core.ids import ulid
 from aiops.core.model import (
@@ -32,6 +32,7 @@ BLIND_S = 600.0
 
 WITHIN_S = 300.0
 MOST_SAID = 20
+_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def judged(policy: DeferPolicy, situation: Situation, memory: DeferState) -> Jud
         return Judged(memory=memory, judgement=jobs)
     memory = replace(memory, runs=learnt(memory.runs, jobs))
     work = [waiting(policy, one, memory.runs) for one in jobs if waits(one)]
-    cost = cost_of(policy, memory, signal, now)
+    cost = cached(cost_of(policy, memory, signal, now))
     blind_s = 0.0 if math.isinf(memory.blind_since) else now - memory.blind_since
     looks = [_look(one, cost, now, blind_s) for one in work]
     room = policy.at_once - sum(runs(one) for one in jobs)
@@ -169,4 +170,5 @@ def _waits(one: _Later, now: Instant) -> str:
 
 
 def _clock(at: Instant) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%a %H:%M} UTC"
+    # the last days of the calendar are as late as it can be said
+    return f"{datetime.fromtimestamp(min(at, _LAST), UTC):%a %H:%M} UTC"
