@@ -114,6 +114,15 @@ def test_what_it_knows_goes_on_after_a_restart():
     assert replicas(later(daemon, 13)) == [0, 0]
 
 
+def test_while_nobody_looked_it_was_not_idle_s2():
+    daemon = later(idle(), 20)
+    daemon.restart()
+    daemon.cluster.now += 3_600.0
+    daemon.turn()
+    assert replicas(later(daemon, 28)) == [3, 4]
+    assert replicas(later(daemon, 5)) == [0, 0]
+
+
 @pytest.mark.parametrize("mode", ["dry-run", "observe"])
 def test_a_mode_that_does_not_act_writes_nothing(mode):
     assert later(idle(("mode: enforce", f"mode: {mode}")), 60).did() == []

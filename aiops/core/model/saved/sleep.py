@@ -45,7 +45,7 @@ class IdleState(Remembered):
     """As SleepState. idle_since: since when all signals say idle, infinite while one does not, or is not known.
 
     blind_since: since when it is not known whether there is demand, infinite while it is. resting: whether workloads
-    should rest now.
+    should rest now. seen_at: when the signals were looked at last.
     """
 
     sleepers: Mapping[str, Sleeper] = field(default_factory=dict)
@@ -53,3 +53,4 @@ class IdleState(Remembered):
     idle_since: Instant = math.inf
     blind_since: Instant = math.inf
     resting: bool = False
+    seen_at: Instant = -math.inf

@@ -16,6 +16,9 @@ from aiops.core.planning.cost_sleep import IdlePolicy
 
 DAY_S = 86_400.0
 
+GAP_S, GAP_TICKS = 120.0, 4.0
+"""Longer than that without a look, and nobody knows whether it was idle meanwhile: its time begins anew."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
@@ -31,7 +34,9 @@ def judged(policy: IdlePolicy, situation: Situation, memory: IdleState) -> Judge
     """Return the plans that let workloads rest, those that are taken back so that others wake, and what is said."""
     now = situation.now
     signs = read(policy, situation)
-    memory = remembered(policy, replace(memory, since=min(memory.since, now)), signs, now)
+    if now - memory.seen_at > max(GAP_S, GAP_TICKS * situation.tick_s):
+        memory = replace(memory, idle_since=math.inf)
+    memory = remembered(policy, replace(memory, since=min(memory.since, now), seen_at=now), signs, now)
     found = workloads_of(policy, situation)
     if isinstance(found, Judgement):
         return Judged(memory=memory, judgement=found)
