@@ -26,7 +26,9 @@ class PlanCollector(Collector):
         if state is None:
             return
         plans = GaugeMetricFamily(
-            "aiops_plans", "Plans that stand, or ended within the hour.", labels=["policy", "kind", "status"]
+            "aiops_plans",
+            "Plans that are under way, ended within the hour, or left something.",
+            labels=["policy", "kind", "status"],
         )
         every = state.plans.values()
         for labels, count in sorted(Counter((label(p.policy), p.kind.value, p.status.value) for p in every).items()):
