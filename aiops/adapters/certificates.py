@@ -6,6 +6,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+
 from aiops.core.model import Instant
 from aiops.errors import ConfigurationError
 
@@ -21,8 +23,6 @@ class Seen:
 
 def certificates(path: Path) -> tuple[Seen, ...]:
     """Return the certificates of a file, one at least; raise ConfigurationError."""
-    from cryptography import x509
-
     try:
         found = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as err:

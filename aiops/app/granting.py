@@ -21,7 +21,7 @@ def roles(policies: PolicySet, settings: Settings, cluster: str | None) -> list[
     objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
     if reads_resources(settings) and _reads_here(cluster, settings):
         objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
-    if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster):
+    if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster or _first(settings)):
         objects += access_roles(lease.namespace, lease.name)
     return objects
 
@@ -45,11 +45,15 @@ def of_cluster(policies: PolicySet, cluster: str | None) -> PolicySet:
 
 def _of_cluster(policies: PolicySet, cluster: str | None, settings: Settings) -> tuple[PolicySet, bool]:
     """Return the policies of one cluster, and whether the Lease lies there."""
-    lies_in = settings.lease.cluster or min(settings.clusters, default="default")
+    lies_in = settings.lease.cluster or _first(settings)
     return of_cluster(policies, cluster), cluster is None or lies_in == cluster
 
 
 def _reads_here(wanted: str | None, settings: Settings) -> bool:
     """Return whether policies are read from the API of the cluster whose roles are wanted."""
-    read = settings.custom_resources.cluster or min(settings.clusters, default="default")
-    return wanted in (None, read)
+    return wanted in (None, settings.custom_resources.cluster or _first(settings))
+
+
+def _first(settings: Settings) -> str:
+    """Return the cluster that is meant where none is named."""
+    return min(settings.clusters, default="default")

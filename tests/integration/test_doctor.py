@@ -357,7 +357,7 @@ def test_where_all_is_well_a_real_prometheus_has_nothing_to_fix(prometheus, tmp_
     code, found = examined(config, "metrics")
     assert (code, troubles(found)) == (0, [])
     (often,) = [one for one in found if one["name"] == "prometheus: sampling"]
-    assert often["what"] == "1 selectors are sampled each 1 s; a turn is 15 s"
+    assert often["what"] == "1 of 1 selectors are sampled each 1 s; a turn is 15 s"
 
 
 def test_policies_that_cannot_be_used_are_told_in_whatever_area_is_asked_for(prometheus, tmp_path):

@@ -233,7 +233,10 @@ def test_of_many_signals_that_are_no_values_some_are_told_and_the_others_counted
     ],
 )
 def test_what_is_sampled_too_seldom_for_its_query_is_told(query, max_age, interval_s, statuses, says):
-    found = list(sampling("prometheus", [one_signal(query, maxAge=max_age)], 15.0, lambda _: interval_s))
+    def intervals(selectors):
+        return {} if interval_s is None else dict.fromkeys(selectors, interval_s)
+
+    found = list(sampling("prometheus", [one_signal(query, maxAge=max_age)], 15.0, intervals))
     assert [one.status for one in found] == statuses
     assert says in found[0].what
 

@@ -58,6 +58,12 @@ class Greeting:
     ahead_s: float | None
 
 
+def prepare() -> None:
+    """Load the client now: threads that load its modules, which refer to each other, at once may block each other."""
+    import kubernetes.client
+    import kubernetes.config  # noqa: F401  # loaded for later
+
+
 def grants(objects: Iterable[Mapping[str, Any]]) -> list[Grant]:
     """Return the rules of the roles among objects."""
     return [

@@ -26,6 +26,11 @@ class Clock:
     within_s: float
 
 
+def prepare() -> None:
+    """Load the client now: threads that load its modules, which refer to each other, at once may block each other."""
+    import prometheus_api_client  # noqa: F401  # loaded for later
+
+
 class Probe:
     """Asks one source; every method raises SourceUnavailable when it does not answer, or not as promised.
 

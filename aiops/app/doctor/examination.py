@@ -16,6 +16,7 @@ from aiops.app.output import table
 
 def examined(scene: Scene, file: Path | None, only: Collection[Area], shown: Callable[[str], str]) -> list[Looked]:
     """Return what every check of the areas found; of all of them when none is named. shown: takes secrets out."""
+    _prepare(virtual=scene.settings.simulation is not None)
     # what policies ask for, and who is promoted, decides what the others look at: one after another
     first = [run([one], scene.timeout_s, shown) for one in policies.first_checks(scene, file)]
     found = [part for some in first for part in some]
@@ -25,6 +26,33 @@ def examined(scene: Scene, file: Path | None, only: Collection[Area], shown: Cal
     # what is wrong with settings and policies is told whatever is asked for: the other checks rest on them
     chosen = [part for part in found if not only or part.check.area in only or _beneath(part)]
     return sorted(chosen, key=lambda part: order.index(part.check.area))
+
+
+def _prepare(*, virtual: bool) -> None:
+    """Load what checks load where they need it, one after another: threads that do so at once may block each other."""
+    import aiops.adapters.alertmanager
+    import aiops.adapters.certificates
+    import aiops.adapters.notify
+    import aiops.adapters.prices
+    import aiops.adapters.store.peek
+    import aiops.app.authored
+    import aiops.app.pricelist
+    import aiops.app.pricing
+    import aiops.policy.crd
+    import aiops.policy.expansion  # noqa: F401  # as those above, loaded for later
+
+    if virtual:
+        import simulators.ports
+        import simulators.run
+        import simulators.scenario  # noqa: F401  # as above
+
+        return
+    from aiops.adapters import kubernetes, prometheus  # noqa: F401  # as above
+    from aiops.adapters.kubernetes import probe as clusters_probe
+    from aiops.adapters.prometheus import probe as sources_probe
+
+    clusters_probe.prepare()
+    sources_probe.prepare()
 
 
 def _beneath(part: Looked) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
@@ -26,6 +27,9 @@ CLOCK_WARN_S, CLOCK_FAIL_S = 5.0, 60.0
 
 FULL_RATIO = 0.8
 
+ENOUGH_RATIO = 0.7
+"""Of a check's time, after which no further selector is looked at: what is known by then is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -36,6 +40,7 @@ class Source:
     signals: Sequence[SignalSpec]
     watches: Sequence[WatchQuery]
     step_s: float
+    timeout_s: float
 
     @property
     def expressions(self) -> list[str]:
@@ -62,6 +67,7 @@ def checks(scene: Scene) -> list[Check]:
             signals=specs,
             watches=_watches(scene) if not name else (),
             step_s=settings.step,
+            timeout_s=scene.timeout_s,
         )
         made += _of_source(source, scene.now)
     return made
@@ -167,7 +173,19 @@ def _users(source: Source, metric: str) -> str:
 
 
 def _sampled(source: Source, probe: Probe) -> Iterator[Finding]:
-    yield from sampling(source.label, source.signals, source.step_s, probe.interval_s)
+    ends_at = time.monotonic() + ENOUGH_RATIO * source.timeout_s
+
+    def intervals(selectors: Sequence[str]) -> dict[str, float]:
+        known: dict[str, float] = {}
+        for one in selectors:
+            if time.monotonic() > ends_at:
+                break
+            found = probe.interval_s(one)
+            if found is not None:
+                known[one] = found
+        return known
+
+    yield from sampling(source.label, source.signals, source.step_s, intervals)
 
 
 def _series(source: Source, probe: Probe) -> Iterator[Finding]:

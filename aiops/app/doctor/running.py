@@ -70,7 +70,7 @@ def _settle(checks: Sequence[Check], under: _Run, timeout_s: float) -> None:
         now = time.monotonic()
         for place in [at for at, begun in under.begun.items() if begun + timeout_s <= now]:
             del under.begun[place]
-            under.found[place] = (_late(checks[place].name, timeout_s),)
+            under.found[place] = (_late(checks[place], timeout_s),)
         return
     if place in under.begun:  # not one that was given up
         del under.begun[place]
@@ -88,10 +88,12 @@ def _look(place: int, check: Check, done: queue.SimpleQueue[tuple[int, tuple[Fin
     done.put((place, found))
 
 
-def _late(name: str, timeout_s: float) -> Finding:
-    fix = "look whether its address is right and a firewall or NetworkPolicy lets it through; --timeout waits longer"
-    return fail(name, f"no answer within {timeout_s:g} s", fix, Trouble.UNREACHABLE)
+def _late(check: Check, timeout_s: float) -> Finding:
+    fix = "--timeout waits longer"
+    if check.reaches:
+        fix = f"look whether its address is right, and a firewall or NetworkPolicy lets us through; {fix}"
+    return fail(check.name, f"no answer within {timeout_s:g} s", fix, Trouble.UNREACHABLE)
 
 
 def _plain(finding: Finding, shown: Callable[[str], str]) -> Finding:
-    return replace(finding, what=shown(finding.what), fix=shown(finding.fix))
+    return replace(finding, name=shown(finding.name), what=shown(finding.what), fix=shown(finding.fix))

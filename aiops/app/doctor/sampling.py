@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiops.app.doctor.findings import Finding, fail, ok, skip, warn
@@ -42,13 +42,13 @@ def windows(specs: Sequence[SignalSpec]) -> list[Window]:
 
 
 def sampling(
-    label: str, specs: Sequence[SignalSpec], step_s: float, interval_s: Callable[[str], float | None]
+    label: str, specs: Sequence[SignalSpec], step_s: float, intervals: Callable[[Sequence[str]], Mapping[str, float]]
 ) -> Iterator[Finding]:
-    """Find what is sampled too seldom. interval_s: says how often a selector's samples come, None while unknown."""
+    """Find what is sampled too seldom. intervals: says how often samples of selectors come, as far as it is known."""
     name = f"{label}: sampling"
     wanted = windows(specs)
-    texts = list(dict.fromkeys(one.text for one in wanted))[:MOST_ASKED]
-    known = {text: found for text in texts if (found := interval_s(text)) is not None}
+    texts = list(dict.fromkeys(one.text for one in wanted))
+    known = intervals(texts[:MOST_ASKED])
     if not known:
         yield skip(name, "no series that is asked for has three samples within 15 minutes")
         return
@@ -57,7 +57,7 @@ def sampling(
     if not problems:
         rarest, often = max(known.values()), min(known.values())
         every = f"each {often:.3g} s" if rarest - often < 0.1 * often else f"each {often:.3g} to {rarest:.3g} s"
-        yield ok(name, f"{len(known)} selectors are sampled {every}; a turn is {step_s:g} s")
+        yield ok(name, f"{len(known)} of {len(texts)} selectors are sampled {every}; a turn is {step_s:g} s")
 
 
 def _too_seldom(one: Window, interval_s: float) -> Iterator[Finding]:
