@@ -102,6 +102,7 @@ def test_what_fails_hangs_or_breaks_harms_no_other():
         ("broken", Status.FAIL, Trouble.FAULT),
     ]
     assert "the check itself failed: KeyError" in looked[5].findings[0].what
+    assert all(one.findings[0].fix for one in looked[1:])
 
 
 def test_no_more_run_at_once_than_are_allowed_and_those_that_hang_let_others_on():

@@ -8,10 +8,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from aiops.app.doctor.findings import Check, Finding, Looked, Status, Trouble, fail, failed, skip
+from aiops.app.doctor.findings import Check, Finding, Looked, Status, Trouble, fail, failed, skip, trouble_of
 from aiops.errors import AiopsError
 
 AT_ONCE = 8
+
+_FIXES = {
+    Trouble.NONE: "",
+    Trouble.FAULT: "correct it in the settings",
+    Trouble.UNREACHABLE: "look whether it runs, its address is right, and a firewall or NetworkPolicy lets us through",
+    Trouble.PERMISSION: "look at its credentials in the settings; `aiops rbac POLICIES` prints the roles",
+}
+"""What to do where a check has nothing better to say."""
 
 
 @dataclass(slots=True)
@@ -81,7 +89,7 @@ def _look(place: int, check: Check, done: queue.SimpleQueue[tuple[int, tuple[Fin
     try:
         found = tuple(check.look())
     except AiopsError as err:
-        found = (failed(check.name, err, "see docs/doctor.md"),)
+        found = (failed(check.name, err, _FIXES[trouble_of(err)]),)
     except Exception as err:  # a bug in one check must not hide what the others found
         fix = "this is a bug in aiops; please report it"
         found = (fail(check.name, f"the check itself failed: {type(err).__name__}: {err}", fix),)
@@ -91,7 +99,7 @@ def _look(place: int, check: Check, done: queue.SimpleQueue[tuple[int, tuple[Fin
 def _late(check: Check, timeout_s: float) -> Finding:
     fix = "--timeout waits longer"
     if check.reaches:
-        fix = f"look whether its address is right, and a firewall or NetworkPolicy lets us through; {fix}"
+        fix = f"{_FIXES[Trouble.UNREACHABLE]}; {fix}"
     return fail(check.name, f"no answer within {timeout_s:g} s", fix, Trouble.UNREACHABLE)
 
 
