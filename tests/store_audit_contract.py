@@ -281,6 +281,20 @@ class AuditContract:
             in check(store.engine, (), believes).faults[0].said
         )
 
+    def test_a_signed_anchor_that_is_no_cut_stands_for_none(self, opened):
+        store = opened()
+        store.audit.signer = Key()
+        store.audit.note(*(entry(number) for number in range(4)))
+        daily = store.audit.anchor(NOW, AnchorKind.DAILY)
+        store.audit.note(*(entry(number) for number in range(4, 9)))
+        write(store, "DELETE FROM audit WHERE seq <= 4")
+        write(store, "INSERT INTO meta VALUES ('audit_start', :v)", v=daily.line())
+        for key in (None, believes):
+            found = check(store.engine, (), key)
+            assert [(one.seq, one.said) for one in found.faults] == [
+                (4, "records up to 4 are missing: no cut by retention is there in their place, but a daily anchor")
+            ]
+
     def test_decisions_that_retention_removed_are_not_missed(self, opened):
         store = opened()
         for at in (0.0, 100 * DAY_S):

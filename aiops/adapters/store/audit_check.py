@@ -15,7 +15,7 @@ from sqlalchemy import Table, func, select
 from aiops.adapters.store import audit
 from aiops.adapters.store.database import translated
 from aiops.adapters.store.tables import ACTIONS, DECISIONS
-from aiops.core.record.anchors import Anchor, Verify, genuine, places, unmet
+from aiops.core.record.anchors import Anchor, AnchorKind, Verify, genuine, places, unmet
 from aiops.core.record.audit import GENESIS, AuditKind, Head, Line, Walk, sum_of
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def check(engine: Engine, exported: Sequence[Anchor] = (), verify: Verify | None
         while some := list(islice(lines, _CHUNK)):
             rows.take(some)
         faults = [] if walk.fault is None else [Fault(seq=walk.fault[0], said=walk.fault[1])]
+        faults += _beginning(start)
         faults += _tail(connection, walk)
         faults += rows.end() if walk.fault is None else rows.faults
     faults += _anchors(anchors, start, (begin, walk), verify)
@@ -82,6 +83,17 @@ def check(engine: Engine, exported: Sequence[Anchor] = (), verify: Verify | None
         anchors=len(anchors),
         signed=sum(1 for one in anchors if one.key) if verify is not None else 0,
     )
+
+
+def _beginning(start: Anchor | None) -> list[Fault]:
+    """Return whether what stands in the place of the records before the first was put there by a cut.
+
+    The signature alone does not say so: every anchor that the store keeps has a genuine one.
+    """
+    if start is None or start.kind is AnchorKind.CUT:
+        return []
+    said = f"no cut by retention is there in their place, but a {start.kind.value} anchor"
+    return [Fault(seq=start.seq, said=f"records up to {start.seq} are missing: {said}")]
 
 
 def _tail(connection: Connection, walk: Walk) -> list[Fault]:
