@@ -60,7 +60,8 @@ def at(body: Any, *path: str | int) -> Any:
     """Return what lies at a path, None when anything on the way is missing or of another shape."""
     for step in path:
         if isinstance(step, str):
-            body = body.get(step) if isinstance(body, Mapping) else None
+            # what was read of JSON is a dict, which is told much faster than a Mapping
+            body = body.get(step) if type(body) is dict or isinstance(body, Mapping) else None
         else:
             body = body[step] if isinstance(body, list | tuple) and 0 <= step < len(body) else None
     return body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiops.core.model import (
@@ -18,6 +18,7 @@ from aiops.core.model import (
     Sleep,
 )
 from aiops.core.objects.bodies import at, instant, strings
+from aiops.core.objects.neighbours import Neighbours
 from aiops.core.objects.resting import Rest, fits, rest, shown
 from aiops.core.objects.steering import paused_by_a_person, scaled_objects_of
 
@@ -51,7 +52,7 @@ class Bed:
 
     plan: of ours, by which it rests or rested last; at_work: one that has not ended. said: what people should know of
     its record. left: plans of ours that stand for it no more, though they are not taken back; elsewhere: those that
-    stand for it by another object.
+    stand for it by another object. own: all of the policy's plans for it. near: who steers it, and what guards it.
     """
 
     seen: SeenObject
@@ -65,6 +66,8 @@ class Bed:
     said: str = ""
     left: tuple[Plan, ...] = ()
     elsewhere: tuple[Plan, ...] = ()
+    own: tuple[Plan, ...] = ()
+    near: Looked = field(default_factory=Looked)
 
     @property
     def key(self) -> str:
@@ -94,7 +97,8 @@ def beds(
     for plan in plans:
         if plan.policy == own[0] and not plan.dry_run:
             by_subject.setdefault(plan.subject, []).append(plan)
-    return [_bed(one, looked, by_subject.get(one.ref.key, []), own) for one in workloads]
+    near = Neighbours(looked)
+    return [_bed(one, near.of(one), by_subject.get(one.ref.key, []), own) for one in workloads]
 
 
 def _bed(seen: SeenObject, looked: Looked, plans: Sequence[Plan], own: tuple[str, int]) -> Bed | NoBed:
@@ -122,6 +126,8 @@ def _bed(seen: SeenObject, looked: Looked, plans: Sequence[Plan], own: tuple[str
         said=said,
         left=tuple(one for one in standing if one is not resting),
         elsewhere=tuple(one for one in done if one not in standing),
+        own=tuple(plans),
+        near=looked,
     )
 
 

@@ -169,10 +169,9 @@ def _in_time(sleeper: Sleeper, now: Instant) -> Sleeper:
 
 
 def _ended(night: Night, bed: Bed, sleeper: Sleeper) -> Iterator[Plan]:
-    for plan in night.situation.plans:
-        own = plan.policy == night.policy.key and plan.subject == bed.key and plan.kind is PlanKind.SAVING
+    for plan in bed.own:
         new = plan.status.ended and sleeper.counted_at < plan.ended_at <= night.now
-        if own and new and not plan.dry_run:
+        if new and plan.kind is PlanKind.SAVING:
             yield plan
 
 
@@ -343,7 +342,7 @@ class _Turn:
         new_s = -math.inf if made is None else made + night.policy.override_s - now
         if new_s > 0:
             return Reason.MANUAL_OVERRIDE, f"it is new, and wanted now: respected for {new_s:.0f} s"
-        return unfit(self.bed, night.policy, night.situation.snapshot.looked)
+        return unfit(self.bed, night.policy)
 
     def _sleep(self, original: str) -> Sleep:
         bed = self.bed
