@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from aiops.core.model import Approval
+from aiops.errors import StoreUnavailable
 from aiops.web.locks.doors import FixedToken, TokenFile
 from aiops.web.locks.login import local_path
 from aiops.web.locks.rates import Limits, Rates
 from aiops.web.locks.roles import How, Principal, Role
+from aiops.web.locks.sessions import Sessions
 from tests.unit.doored import HOST, House
 
 PAUSE = {"scope": "shop", "reason": "a test"}
@@ -20,6 +22,13 @@ def house():
     made = House()
     yield made
     made.store.close()
+
+
+class Away:
+    """A keeper of sessions whose store does not answer."""
+
+    def __getattr__(self, name):
+        raise StoreUnavailable("the sessions cannot be read: the disk is away")
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -183,6 +192,30 @@ def test_a_cookie_that_was_planted_is_never_taken_over(house):
     unknown = house.client(Cookie="aiops_session=chosen-by-somebody")
     answer = unknown.post("/login", data={"token": house.token("kim", "viewer")})
     assert "chosen-by-somebody" not in answer.headers["set-cookie"]
+
+
+def test_a_session_that_cannot_be_looked_up_opens_nothing_and_is_no_bug(house):
+    client = house.client()
+    house.signed_in(client, house.token("sam", "admin"))
+    house.lock(sessions=Sessions(keeper=Away()))
+    again = house.client()
+    again.cookies = client.cookies
+    answer = again.get("/api/v1/status")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "the disk is away" in answer.json()["detail"]
+
+
+def test_a_store_that_takes_no_more_still_lets_in_who_was_given_access(house):
+    token = house.token("sam", "viewer")
+    browser = house.client()
+    house.signed_in(browser, token)
+    with house.store.engine.begin() as connection:
+        for table in ("tokens", "sessions"):
+            full = f"CREATE TRIGGER full_{table} BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+            connection.exec_driver_sql(full)
+    house.clock.at += 120
+    opened = [one.get("/api/v1/status").status_code for one in (house.client(token), browser)]
+    assert opened == [200, 200], "only the time of the last use is not noted"
 
 
 def test_who_signs_out_is_out(house):

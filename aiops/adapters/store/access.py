@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from aiops.adapters.store.database import translated, writing
 from aiops.core.model import Instant
 from aiops.core.model.access import KeptSession, KeptToken
 from aiops.core.record.audit import AuditKind, Entry
-from aiops.errors import Conflict, NotFound
+from aiops.errors import Conflict, NotFound, StoreUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+_LOG = logging.getLogger("aiops.store")
 USED_EVERY_S = 60.0
 """How often it is written that a token was used."""
 
@@ -107,8 +109,12 @@ class Access:
             connection.execute(delete(SESSIONS).where(SESSIONS.c.digest == digest))
 
     def _note(self, statement: Any) -> None:
-        with translated("the use cannot be noted"), self._engine.begin() as connection:
-            connection.execute(statement)
+        """Note a use; a store that takes no more shuts nobody out, who may have come to put that right."""
+        try:
+            with translated("the use cannot be noted"), self._engine.begin() as connection:
+                connection.execute(statement)
+        except StoreUnavailable as err:
+            _LOG.warning("use_not_noted", extra={"reason": str(err)})
 
 
 def _given(token: KeptToken) -> Entry:

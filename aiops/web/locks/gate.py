@@ -90,11 +90,16 @@ class Gate:
         if shown:
             return await self._bearer(request, shown[0])
         cookie = request.cookies.get(cookie_name(doors))
-        if cookie:
-            session = await run_in_threadpool(doors.sessions.find, cookie)
-            if session is not None:
-                return Caller(principal=session.principal, csrf=session.csrf, expires_at=session.expires_at)
-        return Caller(principal=None)
+        return await self._session(cookie) if cookie else Caller(principal=None)
+
+    async def _session(self, cookie: str) -> Caller | Response:
+        try:
+            session = await run_in_threadpool(self._doors.sessions.find, cookie)
+        except AiopsError as err:
+            return problem(status_of(err), str(err))
+        if session is None:
+            return Caller(principal=None)
+        return Caller(principal=session.principal, csrf=session.csrf, expires_at=session.expires_at)
 
     async def _bearer(self, request: Request, shown: str) -> Caller | Response:
         kind, _, bearer = shown.partition(" ")
