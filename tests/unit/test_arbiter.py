@@ -29,7 +29,7 @@ from aiops.core.model import (
     VerdictWord,
     Wait,
 )
-from aiops.core.planning.arbiter import OUT_S, concerns
+from aiops.core.planning.arbiter import OUT_S, by_claim, claims, concerns, crossed
 from aiops.core.plans.guards import Bounds, ruling
 from aiops.core.plans.lifecycle import Entered, entered
 from aiops.core.policies import PlanPolicy
@@ -241,3 +241,25 @@ def test_beside_a_plan_at_work_nothing_is_taken_away_and_no_field_has_two_actors
     if isinstance(said, Wait):
         assert said.reason is Reason.IN_FLIGHT
         assert plan.id in said.detail
+
+
+def test_what_gives_back_does_not_wait_for_a_plan_that_stands_still_s2():
+    cure = a_plan(PlanKind.REMEDIATION, ScaleTo(target=TARGET, replicas=9))
+    taken = a_plan(PlanKind.SAVING, ScaleTo(target=TARGET, replicas=1), PlanStatus.ROLLING_BACK)
+    assert crossed(taken, (cure,)) is cure
+    still = replace(cure, held="change freeze week 48")
+    assert crossed(taken, (still,)) is None
+    # whoever takes waits on: what was sent of it may still arrive
+    takes = replace(taken, status=PlanStatus.RUNNING)
+    assert crossed(takes, (still,)) is still
+
+
+def test_of_the_plans_that_claim_a_field_none_is_left_out():
+    several = [
+        replace(a_plan(PlanKind.SAVING, operation), id=f"P{number}")
+        for number, operation in enumerate((RESIZE, RESTART, Cordon(node=NODE), ScaleTo(target=CART, replicas=2)))
+    ]
+    found = by_claim(several)
+    for one in several:
+        rivals = {name for each in claims(one) for name in found[each]}
+        assert rivals == {other.id for other in several if set(claims(other)) & set(claims(one))}

@@ -142,6 +142,7 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
     world = _world(by_key, made, snapshot)
     errands: list[Errand] = []
     taken: set[arbiter.Claim] = set()
+    claimed = arbiter.by_claim(made.plans.values())
     for plan in sorted(made.plans.values(), key=lambda one: (arbiter.rank(one), one.id)):
         if plan.policy in lane.elsewhere:
             continue
@@ -150,6 +151,7 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
             snapshot=snapshot,
             plans=tuple(made.plans.values()),
             scalings=lane.scalings,
+            rivals=tuple(made.plans[name] for one in arbiter.claims(plan) for name in claimed[one]),
         )
         still = kept_still(confirmed(expired(handed_back(plan, bounds), snapshot.at), bounds), bounds)
         advanced = _alone(still, advance(still, world, lane.tick_s), taken, lane)

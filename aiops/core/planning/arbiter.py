@@ -7,7 +7,7 @@ docs/decisions/0019-arbiter.md says why, and who asks here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TypeAlias, assert_never
@@ -123,16 +123,28 @@ def claims(plan: Plan) -> dict[Claim, TargetRef]:
 def crossed(plan: Plan, plans: Iterable[Plan]) -> Plan | None:
     """Return the plan that goes before this one at the same field now, None where there is none.
 
-    At most one of several plans goes on: the one of the better rank, and of these the older one.
+    At most one of several plans goes on: the one of the better rank, and of these the older one. What gives back waits
+    for nobody who stands still himself (S2).
     """
     mine = _now(plan)
     if mine is None or plan.status not in _MOVES:
         return None
+    gives = plan.kind in (PlanKind.RESTORE, PlanKind.SAVING) and rank(plan) is Rank.SAFETY
     for other in plans:
-        first = (rank(other), other.id) < (rank(plan), plan.id)
-        if other.id != plan.id and other.status in _MOVES and first and _now(other) == mine:
+        if other.id == plan.id or other.status not in _MOVES or (gives and other.held):
+            continue
+        if (rank(other), other.id) < (rank(plan), plan.id) and _now(other) == mine:
             return other
     return None
+
+
+def by_claim(plans: Iterable[Plan]) -> Mapping[Claim, tuple[str, ...]]:
+    """Return for each field the ids of the plans of which any step claims it."""
+    found: dict[Claim, list[str]] = {}
+    for plan in plans:
+        for one in claims(plan):
+            found.setdefault(one, []).append(plan.id)
+    return {key: tuple(ids) for key, ids in found.items()}
 
 
 def _now(plan: Plan) -> Claim | None:

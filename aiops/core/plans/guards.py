@@ -46,7 +46,8 @@ Held: TypeAlias = Wait | Deny | Ask
 class Bounds:
     """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is.
 
-    scalings: what ScalingPolicies have under way. incidents: those that are open.
+    scalings: what ScalingPolicies have under way. incidents: those that are open. rivals: of the plans those that claim
+    a field that the one in question claims, None for all of them.
     """
 
     policy: PlanPolicy | None
@@ -54,6 +55,7 @@ class Bounds:
     plans: tuple[Plan, ...]
     scalings: tuple[Scaling, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    rivals: tuple[Plan, ...] | None = None
 
     @property
     def now(self) -> Instant:
@@ -176,7 +178,7 @@ def _yields(plan: Plan, bounds: Bounds) -> Held | None:
 
 def _crossed(plan: Plan, bounds: Bounds) -> Held | None:
     """Let one actor alone change a field at a time: who comes first goes on, the others stand still meanwhile."""
-    other = arbiter.crossed(plan, bounds.plans)
+    other = arbiter.crossed(plan, bounds.plans if bounds.rivals is None else bounds.rivals)
     if other is None:
         return None
     detail = f"plan {other.id} ({other.kind.value}) is changing the same and goes first"
