@@ -18,7 +18,8 @@ LEAST = 6
 _MOST_BYTES = 1 << 16
 _LOOKS = re.compile(
     r"aiops_[A-Za-z0-9_-]{43}"  # a token of ours
-    r"|eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+"  # a JSON Web Token
+    # a JSON Web Token; its header is bounded, or a text of nothing but beginnings would be read once from each of them
+    r"|eyJ[A-Za-z0-9_-]{5,2048}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+"
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"  # a password in an address
     r"|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{8,}"
 )
