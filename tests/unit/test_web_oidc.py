@@ -285,3 +285,17 @@ def test_a_bearer_token_of_the_provider_opens_the_api(there, house):
     assert house.client(there.token()).get("/api/v1/session").json()["principal"] == "oidc:sam"
     refused = house.client(there.token(groups=["other"])).get("/api/v1/status")
     assert (refused.status_code, "no role here" in refused.json()["detail"]) == (403, True)
+
+
+def test_who_is_not_let_in_by_the_provider_s_word_is_told_of(there, house):
+    client = house.client()
+    client.get("/login/oidc/callback", params={"code": "x", "state": "of no login"})
+    code, asked = begun(there, client)
+    there.codes[code] = {**asked, "nonce": "of another login"}
+    client.get("/login/oidc/callback", params={"code": code, "state": asked["state"]})
+    house.client(there.token(groups=["other"])).get("/api/v1/status")
+    assert [(one.did, one.by, one.said) for one in house.knocks] == [
+        ("refused", "", "a login at the provider that was not begun in this browser"),
+        ("refused", "", "a provider's token that is not valid"),
+        ("refused", "", "sam has no role here: see groups and web.oidc.roles"),
+    ]

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aiops.errors import AiopsError
+from aiops.errors import AiopsError, NoPermission
 from aiops.web.locks import access
 from aiops.web.locks.doors import LOOPBACK, Doors, Knock, Verifier, host_name
 from aiops.web.locks.rates import Kind, place_of
@@ -132,14 +132,21 @@ class Gate:
 
 
 def verified(doors: Doors, bearer: str, address: str) -> Principal | Response:
-    """Return whose credential it is, or the answer to one that is nobody's; failures are counted by address."""
+    """Return whose credential it is, or the answer to one that is nobody's; failures are counted by address.
+
+    Raises NoPermission for one that is valid and has no role here, and PortError where nobody can say.
+    """
     place = place_of(address)
     wait_s = doors.rates.full(Kind.FAILED, place)
     if wait_s is not None:
         return too_many(wait_s, "wrong credentials from this address")
     asked: list[Verifier] = [*doors.verifiers, *([] if doors.hook is None else [doors.hook])]
     for verifier in asked:
-        found = verifier.principal(bearer)
+        try:
+            found = verifier.principal(bearer)
+        except NoPermission as err:
+            doors.tell(Knock(did="refused", by="", address=address, said=str(err)))
+            raise
         if found is not None:
             return found
     doors.rates.take(Kind.FAILED, place)

@@ -22,8 +22,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from aiops.errors import AiopsError
-from aiops.web.locks.doors import Doors
+from aiops.errors import AiopsError, NoPermission
+from aiops.web.locks.doors import Doors, Knock
 from aiops.web.locks.gate import address_of, too_many
 from aiops.web.locks.login import entered, local_path
 from aiops.web.locks.oidc import Oidc
@@ -119,23 +119,31 @@ def _ended(request: Request, doors: Doors, oidc: Oidc, client: Client) -> Respon
         return too_many(wait_s, "logins that failed from this address")
     begun = _unpacked(request.cookies.get(_cookie(doors), ""))
     if begun is None or not hmac.compare_digest(query.get("state", "").encode(), begun.state.encode()):
-        doors.rates.take(Kind.FAILED, place)
+        _refused(doors, request, "a login at the provider that was not begun in this browser")
         return problem(403, "this login was not begun in this browser, or too long ago: begin again at /login")
     if "code" not in query:
         return problem(403, "the provider let nobody in")
     try:
         claims = _exchanged(oidc, client, query["code"], begun)
         if claims is None:
-            doors.rates.take(Kind.FAILED, place)
+            _refused(doors, request, "a provider's token that is not valid")
             return problem(401, "the provider's token is not valid here")
         # the token only says who came: it lives for minutes, and a session has limits of its own
         answer = entered(doors, request, replace(oidc.of(claims), expires_at=None), begun.following)
     except AiopsError as err:
+        if isinstance(err, NoPermission):
+            doors.tell(Knock(did="refused", by="", address=address_of(request), said=str(err)))
         return problem(status_of(err), str(err))
     # a redirect would still count as the provider's, and a browser keeps a strict cookie back from it
     onward = HTMLResponse(_ONWARD.substitute(next=escape(begun.following, quote=True)))
     onward.raw_headers += [one for one in answer.raw_headers if one[0] == b"set-cookie"]
     return onward
+
+
+def _refused(doors: Doors, request: Request, said: str) -> None:
+    """Count a login that failed against its address, and tell of it."""
+    doors.rates.take(Kind.FAILED, place_of(address_of(request)))
+    doors.tell(Knock(did="refused", by="", address=address_of(request), said=said))
 
 
 def _exchanged(oidc: Oidc, client: Client, code: str, begun: Begun) -> dict[str, Any] | None:
