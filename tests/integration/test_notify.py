@@ -261,7 +261,14 @@ def test_a_name_that_leads_inside_is_forbidden_s10(address):
         checked("tickets.example.com", ["93.184.215.14", address], private=False)
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe", "224.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254", "169.254.170.2", "169.254.170.23", "fe80::a9fe:a9fe", "fd00:ec2::254", "fd00:ec2::23",
+        "fd20:ce::254", "168.63.129.16", "192.0.0.192", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "::a9fe:a9fe",
+        "224.0.0.1",
+    ],
+)  # fmt: skip
 def test_metadata_is_forbidden_even_where_private_addresses_are_allowed_s10(address):
     with pytest.raises(ForbiddenAddress):
         checked("tickets.example.com", [address], private=True)

@@ -11,9 +11,11 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a host; raises OSError."""
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_NEVER = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200"})
-"""Addresses of clouds' metadata, which hand out credentials."""
+_CARRIES = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+"""Networks whose addresses end with an IPv4 one: NAT64 (RFC 6052, RFC 8215), and what was IPv4-compatible."""
+
+_NEVER = frozenset({"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+"""Addresses of clouds' metadata, which hand out credentials, beside those that are link-local as most of them are."""
 
 
 class ForbiddenAddress(Exception):
@@ -52,7 +54,7 @@ def is_loopback(host: str) -> bool:
 
 def _forbidden(text: str, *, private: bool) -> str:
     address = _inner(ipaddress.ip_address(text))
-    if str(address) in _NEVER:
+    if str(address) in _NEVER or address.is_link_local:
         return "a cloud's metadata service: nothing is ever sent there"
     if address.is_multicast or address.is_unspecified:
         return "which is nobody's own address"
@@ -69,6 +71,6 @@ def _inner(address: Address) -> Address:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if address in _NAT64:
+    if not address.is_loopback and any(address in net for net in _CARRIES):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
