@@ -59,6 +59,7 @@ def api() -> Iterator[Api]:
     made = Api(server)
     server.posted = made.posted
     server.pages["/version"] = {"gitVersion": "v1.31.0"}
+    server.pages["/api/v1"] = {"resources": [{"name": "namespaces", "kind": "Namespace"}]}
     server.refused_reads[LEASE] = 404
     server.put(NAMESPACES, {"metadata": {"name": "shop", "labels": {"policy.aiops/managed": "true"}}})
     server.put(DEPLOYMENTS, deployment())
@@ -221,7 +222,7 @@ def test_the_kinds_of_policies_must_be_installed_and_of_this_version(api, tmp_pa
     assert "does not serve" in troubles(found)[0][1]
     assert fix_of(found, "does not serve").startswith("aiops policy crd | kubectl apply")
     document = published()
-    plurals = [{"name": f"{kind.lower()}s".replace("ys", "ies"), "kind": kind} for kind in _kinds(document)]
+    plurals = [{"name": _plural(kind), "kind": kind} for kind in _kinds(document)]
     del api.server.refused_reads[CRD_PAGE]
     api.server.pages[CRD_PAGE] = {"resources": plurals}
     api.server.pages["/openapi/v3/apis/policy.aiops/v1alpha1"] = document
@@ -234,6 +235,93 @@ def test_the_kinds_of_policies_must_be_installed_and_of_this_version(api, tmp_pa
 
 def _kinds(document: dict[str, Any]) -> list[str]:
     return list(document["components"]["schemas"])
+
+
+def test_policies_of_the_api_are_looked_at_as_those_of_files_and_one_that_is_not_valid_is_told(api, tmp_path):
+    config = written(tmp_path, api.server.url, custom_resources={"enabled": True})
+    document = published()
+    api.server.pages[CRD_PAGE] = {"resources": [{"name": _plural(kind), "kind": kind} for kind in _kinds(document)]}
+    api.server.pages["/openapi/v3/apis/policy.aiops/v1alpha1"] = document
+    for number, (name, spec) in enumerate({"good": policy("search")["spec"], "bad": {"mode": "enforce"}}.items()):
+        metadata = {"name": name, "namespace": "shop", "uid": f"r{number}", "generation": 1}
+        api.server.put(f"{CRD_PAGE}/scalingpolicies", {"metadata": metadata, "spec": spec})
+    code, found = examined(config, "policies", "kubernetes")
+    assert code == 1
+    told = dict(troubles(found))
+    assert "shop/bad" in told["policies: resources"]
+    assert told["target shop/search"] == "there is no Deployment search in namespace shop of default"
+    assert "target shop/checkout" not in told
+
+
+def _plural(kind: str) -> str:
+    return f"{kind.lower()}s".replace("ys", "ies")
+
+
+def test_whom_a_selector_selects_is_told_and_looked_at(api, tmp_path):
+    chosen = {"kind": "Deployment", "selector": {"matchLabels": {"tier": "web"}}, "maxTargets": 3}
+    signals = {"demand": {"query": 'sum(up{app="$(target.name)"})'}}
+    config = written(tmp_path, api.server.url, policy(target=chosen, signals=signals))
+    code, found = examined(config, "policies", "kubernetes")
+    assert (code, troubles(found)) == (0, [("policy ScalingPolicy/shop/checkout", "selects no workload")])
+    api.server.put(DEPLOYMENTS, deployment(labels={"tier": "web"}))
+    code, found = examined(config, "policies", "kubernetes")
+    assert (code, troubles(found)) == (0, [])
+    by_name = {one["name"]: one["what"] for one in found}
+    assert by_name["policy ScalingPolicy/shop/checkout"] == "selects checkout"
+    assert by_name["cluster default: targets"].startswith("all 1 targets")
+
+
+REMEDY = """
+apiVersion: policy.aiops/v1alpha1
+kind: RemediationPolicy
+metadata: {name: checkout, namespace: shop}
+spec:
+  mode: enforce
+  target: {kind: Deployment, name: NAME}
+  signals: {errors: {query: 'sum(up)', unit: "1"}}
+  when: [{condition: CrashLoop, pods: 2}]
+  ladder:
+    - {do: restart, within: 5m}
+    - {do: webhook, endpoint: tickets, asks: true}
+    - {do: page, channel: oncall}
+"""
+
+
+def test_objects_of_plans_must_be_there_their_namespace_opted_in_and_whom_they_tell_known(api, tmp_path):
+    remedy = yaml.safe_load(REMEDY.replace("NAME", "checkout"))
+    api.server.pages[f"{DEPLOYMENTS}/checkout"] = {"metadata": deployment()["metadata"]}
+    api.server.pages[f"{NAMESPACES}/shop"] = {"metadata": {"name": "shop", "labels": {}}}
+    code, found = examined(written(tmp_path, api.server.url, remedy), "kubernetes", "notify")
+    assert code == 1
+    assert troubles(found) == [
+        ("namespace shop", "has not opted in: nothing in it is written, and a policy is to act there"),
+        ("policy RemediationPolicy/shop/checkout", "tells the endpoint tickets; there are none"),
+        ("policy RemediationPolicy/shop/checkout", "tells the channel oncall; there are none"),
+    ]
+    api.server.pages[f"{NAMESPACES}/shop"]["metadata"]["labels"] = {"policy.aiops/managed": "true"}
+    (tmp_path / "secret").write_text("a secret of sixteen letters")
+    notify = {
+        "channels": {"oncall": {"urls": ["json://127.0.0.1:1"]}},
+        "endpoints": {"tickets": {"url": "https://tickets.example.com/hook", "secret_file": str(tmp_path / "secret")}},
+        "routes": [{"name": "all", "channels": ["oncall"]}],
+    }
+    code, found = examined(written(tmp_path, api.server.url, remedy, notify=notify), "kubernetes", "notify")
+    assert (code, troubles(found)) == (0, [])
+    gone = yaml.safe_load(REMEDY.replace("NAME", "gone"))
+    api.server.refused_reads[f"{DEPLOYMENTS}/gone"] = 404
+    code, found = examined(written(tmp_path, api.server.url, gone, notify=notify), "kubernetes")
+    assert (code, troubles(found)) == (1, [("Deployment shop/gone", "there is none in default")])
+
+
+def test_what_has_a_price_is_told_and_what_has_none_with_its_reason(api, tmp_path):
+    prices = {"targets": {"shop/checkout": 0.05}}
+    config = written(tmp_path, api.server.url, policy(), policy("search"), prices=prices)
+    code, found = examined(config, "prices")
+    assert (code, [name for name, _ in troubles(found)]) == (0, ["price of shop/search"])
+    assert found[-1]["what"].startswith("1 of 2 replicas and nodes are priced in USD")
+    bad = written(tmp_path, api.server.url, prices={"list": str(tmp_path / "none.csv")})
+    code, found = examined(bad, "prices")
+    assert (code, [name for name, _ in troubles(found, "fail")]) == (1, ["prices"])
 
 
 def test_who_leads_is_told_and_a_lease_that_ran_out(api, tmp_path):

@@ -105,7 +105,7 @@ def _summary(looked: Sequence[Looked]) -> str:
     counts = Counter(one.status for part in looked for one in part.findings)
     told = [
         f"{counts[Status.OK]} ok",
-        f"{counts[Status.WARN]} warnings",
+        f"{counts[Status.WARN]} warning{'s' * (counts[Status.WARN] != 1)}",
         f"{counts[Status.FAIL]} to fix",
         f"{counts[Status.SKIP]} not looked at",
     ]

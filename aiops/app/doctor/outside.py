@@ -9,8 +9,7 @@ from aiops.app.alertmanager import clients, webhook_token
 from aiops.app.doctor.findings import Area, Check, Finding, fail, failed, ok, skip, warn
 from aiops.app.doctor.scene import MOST_SAID, Scene, listed
 from aiops.app.notify_settings import NotifySettings, channels_of, endpoints_of
-from aiops.core.model import CallWebhook, Notify
-from aiops.core.planning.doing import operations_of
+from aiops.core.planning.remediation import DoPage, DoWebhook, RemediationPolicy
 from aiops.errors import AiopsError, ConfigurationError
 
 
@@ -96,18 +95,21 @@ def _told(scene: Scene) -> Iterator[Finding]:
     """Find channels and endpoints that policies name, and that the settings do not have."""
     settings, named = scene.settings.notify, 0
     for policy in scene.policies.plans:
-        for operation in operations_of(policy):
-            match operation:
-                case Notify(channel=name) if name:
+        for remedy in [rung.remedy for rung in policy.ladder] if isinstance(policy, RemediationPolicy) else ():
+            match remedy:
+                case DoPage(channel=name):
                     kind, known = "channel", list(settings.channels)
-                case CallWebhook(endpoint=name):
+                case DoWebhook(endpoint=name):
                     kind, known = "endpoint", list(settings.endpoints)
                 case _:
                     continue
             named += 1
-            if name not in known:
+            if name and name not in known:
                 what = f"tells the {kind} {name}; there are {listed(sorted(known)) or 'none'}"
                 yield fail(f"policy {policy.key}", what, f"add notify.{kind}s.{name} to the settings")
+            elif not known:
+                what = "pages people through every channel, and there are none"
+                yield warn(f"policy {policy.key}", what, "add one to notify.channels in the settings")
     if not named:
         yield skip("notify: policies", "no policy names a channel or an endpoint")
 

@@ -190,7 +190,7 @@ def _templates(scene: Scene) -> Iterator[Finding]:
         who = found.memberships[one.key].members
         left = found.left_out.get(one.key, {})
         if who:
-            yield ok(f"policy {one.key}", f"selects {len(who)} workloads: {listed(who)}")
+            yield ok(f"policy {one.key}", f"selects {listed(who)}")
         else:
             fix = "look at the selector and the labels: `kubectl get deploy --show-labels`"
             yield warn(f"policy {one.key}", "selects no workload", fix)

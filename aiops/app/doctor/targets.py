@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from aiops.app.doctor.findings import Finding, Trouble, fail, ok, skip, warn
 from aiops.app.doctor.scene import MOST_SAID, Scene, listed
 from aiops.core.model import Reason, TargetRef, Wanted, Workload
+from aiops.core.plans.guards import OPT_IN
 from aiops.core.policies import Lever, ScalingPolicy
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 TRIES, PAUSE_S = 12, 0.25
 """How often it is looked again whether all is read: three seconds at most."""
-
-OPT_IN = "policy.aiops/managed=true"
 
 
 def targets(label: str, scene: Scene, name: str, options: KubernetesOptions) -> list[Finding]:
@@ -77,23 +75,25 @@ def refused(name: str, why: tuple[Reason, str]) -> Finding:
 
 def _opted_in(scene: Scene, refs: Iterable[TargetRef], inventory: Inventory) -> Iterator[Finding]:
     """Find namespaces in which nothing will be written (S3)."""
-    scope = scene.settings.scope
     seen = {ref.namespace: inventory.workloads[ref.key] for ref in refs if ref.key in inventory.workloads}
     acting = {ref.namespace for ref in _acted_on(scene)}
     for namespace, workload in sorted(seen.items()):
-        name = f"namespace {namespace}"
-        acts = namespace in acting
-        if namespace in scope.protected_namespaces:
-            what = "is protected: nothing in it is ever changed"
-            yield warn(name, what, "leave it out of scope.protected_namespaces if that is not meant")
-        elif not workload.opted_in and namespace not in scope.namespaces:
-            fix = f"kubectl label namespace {namespace} {OPT_IN}, or name it in scope.namespaces"
-            what = "has not opted in: nothing in it is written"
-            yield fail(name, f"{what}, and a policy is to act there", fix) if acts else warn(name, what, fix)
+        yield from _consent(scene, namespace, opted_in=workload.opted_in, acts=namespace in acting)
     for ref in _acted_on(scene):
-        if str(ref) in scope.protected_targets:
+        if str(ref) in scene.settings.scope.protected_targets:
             fix = "leave it out of scope.protected_targets, or the policy in dry-run"
             yield warn(f"target {ref}", "is protected, and a policy is to act on it", fix)
+
+
+def _consent(scene: Scene, namespace: str, *, opted_in: bool, acts: bool) -> Iterator[Finding]:
+    name, scope = f"namespace {namespace}", scene.settings.scope
+    if namespace in scope.protected_namespaces:
+        what = "is protected: nothing in it is ever changed"
+        yield warn(name, what, "leave it out of scope.protected_namespaces if that is not meant")
+    elif not opted_in and namespace not in scope.namespaces:
+        fix = f"kubectl label namespace {namespace} {OPT_IN}=true, or name it in scope.namespaces"
+        what = "has not opted in: nothing in it is written"
+        yield fail(name, f"{what}, and a policy is to act there", fix) if acts else warn(name, what, fix)
 
 
 def _acted_on(scene: Scene) -> Iterator[TargetRef]:
@@ -134,9 +134,10 @@ def _lever(scene: Scene, policy: ScalingPolicy, workload: Workload | None) -> It
 
 
 def objects(label: str, scene: Scene, name: str, options: KubernetesOptions) -> list[Finding]:
-    """Return which of the objects that plans name in one cluster are not there, or cannot be read."""
-    refs = [ref for policy in scene.policies.plans for ref in policy.wanted.objects if ref.cluster == name]
-    refs = list(dict.fromkeys(replace(ref, cluster=name) for ref in refs))
+    """Return which of the objects that plans name in one cluster are not there, or may not be touched."""
+    wanted = [ref for policy in scene.policies.plans for ref in policy.wanted.objects if ref.cluster == name]
+    spaces = _spaces(scene, name)
+    refs = list(dict.fromkeys([*(ref for ref in wanted if ref.name), *spaces]))
     if not refs:
         return [skip(f"{label}: objects", "no plan names an object in it")]
     from aiops.adapters.kubernetes import Clusters
@@ -153,7 +154,23 @@ def objects(label: str, scene: Scene, name: str, options: KubernetesOptions) -> 
             found.append(refused(called, looked.errors[ref.key]))
         elif ref.key not in looked.objects:
             found.append(fail(called, f"there is none in {ref.cluster}", "correct the policy, or make it"))
-    return shortened(f"{label}: objects", found, f"all {len(refs)} objects that plans name are there")
+        elif ref in spaces:
+            labels = (looked.objects[ref.key].body.get("metadata") or {}).get("labels") or {}
+            opted_in = str(labels.get(OPT_IN, "")).lower() == "true"
+            found += _consent(scene, ref.name, opted_in=opted_in, acts=spaces[ref])
+    return shortened(f"{label}: objects", found, f"all {len(refs)} objects and namespaces that plans name are there")
+
+
+def _spaces(scene: Scene, name: str) -> dict[TargetRef, bool]:
+    """Return the namespaces in which plans work in one cluster, and whether one of them acts there."""
+    found: dict[TargetRef, bool] = {}
+    for policy in scene.policies.plans:
+        target = policy.target
+        space = target.name if target.kind == "Namespace" else target.namespace
+        if target.cluster == name and space:
+            ref = TargetRef(cluster=name, namespace="", api_version="v1", kind="Namespace", name=space)
+            found[ref] = found.get(ref, False) or scene.acts(policy)
+    return found
 
 
 def shortened(name: str, found: Sequence[Finding], well: str) -> list[Finding]:
