@@ -15,6 +15,7 @@ from aiops.core.decide.cost.rightsize.scene import Scene, amount, failing, kills
 from aiops.core.decide.cost.rightsize.sizes import Recommendation, text
 from aiops.core.decide.cost.rightsize.uses import killed, packed, taken, throttled, unpacked
 from aiops.core.model import (
+    F64,
     Instant,
     Judgement,
     Plan,
@@ -42,6 +43,8 @@ _QUIET = (PlanStatus.PROPOSED, PlanStatus.REFUSED, PlanStatus.REHEARSED)
 
 def judged(policy: RightsizePolicy, situation: Situation, memory: RightsizeState) -> Judged[RightsizeState]:
     """Return the plans for workloads whose containers are too small or too large, and what is said of all of them."""
+    own = tuple(one for one in situation.plans if one.policy == policy.key)
+    situation = replace(situation, plans=own)
     found = scene(policy, situation.snapshot.looked)
     if not isinstance(found, Scene):
         reason, why = found
@@ -85,7 +88,7 @@ def _learnt(
     after = packed(report(policy, found, memory, situation.snapshot).uses)
     forgotten = now - use.windows * 86_400.0
     gone = {key: one for key, one in memory.uses.items() if key not in after and one.until > forgotten}
-    known = {one.workload.ref.key: _share(found, one.workload, share) for one in found.containers}
+    known = _shares(found, share)
     sized = dict(memory.sized)
     for key, ratio in known.items():
         if not _at_work(policy, situation, key):
@@ -94,9 +97,13 @@ def _learnt(
     return replace(memory, uses={**gone, **after}, sized=sized, settled=settled, learnt_at=now), ""
 
 
-def _share(found: Scene, workload: SeenObject, share: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    rows = [row for row, one in enumerate(found.containers) if one.workload.ref == workload.ref]
-    return float(np.nan_to_num(share[rows]).max(initial=0.0))
+def _shares(found: Scene, share: F64) -> dict[str, float]:
+    """Return the greatest share of throttled periods of each workload's containers, 0 where none is known."""
+    made: dict[str, float] = {}
+    for one, ratio in zip(found.containers, np.nan_to_num(share), strict=True):
+        key = one.workload.ref.key
+        made[key] = max(made.get(key, 0.0), float(ratio))
+    return made
 
 
 def _at_work(policy: RightsizePolicy, situation: Situation, subject: str) -> Plan | None:
@@ -126,7 +133,7 @@ def _settled(
 def _followed(policy: RightsizePolicy, situation: Situation, found: Scene, memory: RightsizeState) -> RightsizeState:
     """Return the memory with what became of plans: harm seen now, and how the last ones ended."""
     settled, sized = dict(memory.settled), dict(memory.sized)
-    workloads = {one.workload.ref.key: one.workload for one in found.containers}
+    workloads = found.workloads
     for key, workload in workloads.items():
         one = _at_work(policy, situation, key)
         if one is None or found.unseen:
@@ -198,14 +205,14 @@ class _Turn:
             if one.changes:
                 by_container[one.workload, one.container].append(one)
         best: dict[str, Change] = {}
+        workloads = self.made.found.workloads
         for (key, name), wished in by_container.items():
-            change = self._change(key, name, tuple(wished))
+            change = self._change(workloads[key], name, tuple(wished))
             if key not in best or _urgency(change) > _urgency(best[key]):
                 best[key] = change
         return sorted(best.values(), key=_urgency, reverse=True)
 
-    def _change(self, key: str, name: str, wished: tuple[Recommendation, ...]) -> Change:
-        workload = next(one.workload for one in self.made.found.containers if one.workload.ref.key == key)
+    def _change(self, workload: SeenObject, name: str, wished: tuple[Recommendation, ...]) -> Change:
         change = Change(workload=workload, container=name, wished=wished, pods=())
         pods = self.made.found.of(workload)
         if self.policy.how is How.IN_PLACE:

@@ -32,7 +32,9 @@ def report(policy: RightsizePolicy, found: Scene, memory: RightsizeState, snapsh
     uses = unpacked(memory.uses, keys, policy.sizing.use, now)
     found, made = _wished(policy, found, uses, now)
     every = recommended(policy, found, made, snapshot.prices, now)
-    return Report(found=found, uses=made.uses, every=tuple(_owned(policy, found, one, snapshot) for one in every))
+    workloads = found.workloads
+    free = (_owned(policy, workloads[one.workload], one, snapshot) for one in every)
+    return Report(found=found, uses=made.uses, every=tuple(free))
 
 
 def recommendations(policy: RightsizePolicy, inputs: Inputs) -> tuple[Recommendation, ...]:
@@ -44,11 +46,10 @@ def recommendations(policy: RightsizePolicy, inputs: Inputs) -> tuple[Recommenda
     return report(policy, found, memory, inputs.snapshot).every
 
 
-def _owned(policy: RightsizePolicy, found: Scene, one: Recommendation, snapshot: Snapshot) -> Recommendation:
+def _owned(policy: RightsizePolicy, workload: SeenObject, one: Recommendation, snapshot: Snapshot) -> Recommendation:
     """Return it without a change where somebody else steers the resource (S4); the wish is still told."""
     if not one.changes:
         return one
-    workload = next(each.workload for each in found.containers if each.workload.ref.key == one.workload)
     whose = owner(policy, workload, one.resource, snapshot.looked)
     return replace(one, changes=False, why="owned", said=f"{one.said}; {whose}") if whose else one
 

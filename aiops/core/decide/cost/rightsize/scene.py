@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -58,6 +59,11 @@ class Scene:
         """Return the row of each container."""
         return {one.key: row for row, one in enumerate(self.containers)}
 
+    @property
+    def workloads(self) -> dict[str, SeenObject]:
+        """Return the workloads that have containers, by key."""
+        return {one.workload.ref.key: one.workload for one in self.containers}
+
     def of(self, workload: SeenObject) -> tuple[SeenObject, ...]:
         """Return the pods of a workload."""
         return self.pods.get(workload.ref.key, ())
@@ -88,9 +94,10 @@ def scene(policy: RightsizePolicy, looked: Looked) -> Scene | NotKnown:
     every = looked.selections.get(selection.key)
     unseen = "" if every is not None else looked.errors.get(selection.key, (None, "not seen yet"))[1]
     containers = [one for workload in seen for one in _containers(workload, policy.exclude)]
+    labelled = _Labelled.of(every or ())
     return Scene(
         containers=tuple(containers),
-        pods={one.ref.key: tuple(_pods(one, every or ())) for one in seen},
+        pods={one.ref.key: tuple(labelled.of_workload(one)) for one in seen},
         unseen=unseen,
     )
 
@@ -108,15 +115,40 @@ def _containers(workload: SeenObject, exclude: frozenset[str]) -> Iterator[Conta
             )
 
 
-def _pods(workload: SeenObject, every: Iterable[SeenObject]) -> Iterator[SeenObject]:
-    """Yield the pods that a workload's selector selects, in the order of names."""
-    selector = at(workload.body, "spec", "selector")
-    if not isinstance(selector, Mapping) or not selector:
-        return
-    for one in sorted(every, key=lambda pod: pod.ref.name):
-        alive = not at(one.body, "metadata", "deletionTimestamp")
-        if alive and selects(selector, strings(at(one.body, "metadata", "labels"))):
-            yield one
+_Read: TypeAlias = tuple[SeenObject, Mapping[str, str]]
+"""A pod and its labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """The pods that are not going away: all of them, and by each of their labels; each is read once."""
+
+    every: tuple[_Read, ...]
+    by_label: Mapping[tuple[str, str], list[_Read]]
+
+    @staticmethod
+    def of(every: Iterable[SeenObject]) -> _Labelled:
+        """Return the pods in the order of names."""
+        alive = (one for one in every if not at(one.body, "metadata", "deletionTimestamp"))
+        names = sorted(alive, key=lambda pod: pod.ref.name)
+        read = tuple((one, strings(at(one.body, "metadata", "labels"))) for one in names)
+        by_label: dict[tuple[str, str], list[_Read]] = {}
+        for one in read:
+            for pair in one[1].items():
+                by_label.setdefault(pair, []).append(one)
+        return _Labelled(read, by_label)
+
+    def of_workload(self, workload: SeenObject) -> Iterator[SeenObject]:
+        """Yield the pods that a workload's selector selects, in the order of names."""
+        selector = at(workload.body, "spec", "selector")
+        if not isinstance(selector, Mapping) or not selector:
+            return
+        exact = strings(selector.get("matchLabels"))
+        # all of its labels are asked for, so that those with the rarest of them are all that there may be
+        rarest = min((self.by_label.get(pair, []) for pair in exact.items()), key=len, default=self.every)
+        for one, labels in rarest:
+            if selects(selector, labels):
+                yield one
 
 
 # -- what was used -------------------------------------------------------------------------------------
