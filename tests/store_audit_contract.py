@@ -304,7 +304,20 @@ class AuditContract:
             store.journal.settle([done], [], turn.state)
         assert store.prune(NOW + 100 * DAY_S, 10 * DAY_S, 10**9)["decisions"] == 1
         found = check(store.engine)
-        assert (found.whole, found.records, found.rows) == (True, 6, 2), found.faults
+        assert (found.whole, found.records, found.rows) == (True, 7, 2), found.faults
+        last = json.loads(store.audit.after(6)[0].text)
+        assert (last["kind"], last["did"], last["after"]) == ("store", "pruned", NOW + 90 * DAY_S)
+        assert store.prune(NOW + 100 * DAY_S, 10 * DAY_S, 10**9) == {}
+        assert store.audit.head().seq == 7, "where nothing went there is nothing to record"
+
+    def test_decisions_that_retention_did_not_remove_are_missed_whatever_the_store_says_beside_the_chain(self, opened):
+        store = opened()
+        turn = acting()
+        store.journal.begin(turn.tick, turn.state)
+        write(store, "DELETE FROM decisions")
+        write(store, "DELETE FROM meta WHERE key = 'pruned'")
+        write(store, "INSERT INTO meta VALUES ('pruned', '1e12')")
+        assert f"decision {turn.tick.decisions[0].id} is recorded, and is gone from the store" in said(store)
 
     def test_a_backup_keeps_the_chain_and_a_restore_is_recorded_in_it(self, opened, url, another_url, tmp_path):
         store, other = opened(), opened(url=another_url)

@@ -76,6 +76,7 @@ def waits(*notices: Notice, told_at: float | None = None, way: Route | None = No
         (record("login", "accepted"), []),
         (record("login", "refused"), [("login/01REF", "once", 2)]),
         (record("store", "restored"), [("store/01REF", "once", 3)]),
+        (record("store", "pruned"), []),
         (record("approval", "approved"), []),
     ],
 )

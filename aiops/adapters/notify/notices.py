@@ -231,6 +231,8 @@ def _access(record: Record) -> list[Notice]:
 
 
 def _store(record: Record) -> list[Notice]:
+    if record["did"] == "pruned":
+        return []  # it is every day's, and what was decided stays in the chain
     severity = Severity.CRITICAL if record["did"] == "restored" else Severity.INFO
     return [_notice(record, NoticeKind.STORE, severity, title=f"the store: {record['did']}")]
 

@@ -7,6 +7,7 @@ on one store makes the same chain: as the last statement of a transaction, so th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from aiops.adapters.store.database import insert_absent, translated, writing
 from aiops.adapters.store.tables import ANCHORS, AUDIT, META
 from aiops.core.model import Instant
 from aiops.core.record.anchors import Anchor, AnchorKind, Signer, anchor_of, anchored
-from aiops.core.record.audit import GENESIS, AuditKind, Entry, Head, Line, appended, head_of
+from aiops.core.record.audit import GENESIS, AuditKind, Entry, Head, Line, appended, head_of, stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 HEAD, START, UNCHAINED = "audit", "audit_start", "audit_unchained"
 """Keys in `meta`: the end of the chain; the anchor of what retention cut; until when the record has no chain."""
 
-POLICIES, PRUNED = "audit_policies", "pruned"
-"""Keys in `meta`: the digests of the policies that were last recorded; up to when retention removed decisions."""
+POLICIES = "audit_policies"
+"""Key in `meta`: the digests of the policies that were last recorded."""
+
+PRUNED = "pruned"
+"""What retention did to decisions and actions, in its record: nothing but the chain is believed about that."""
 
 _FIRST = f"{GENESIS.seq} {GENESIS.digest}"
 _CHUNK = 2000
@@ -137,6 +141,22 @@ def cut(connection: Connection, before: Instant, now: Instant, signer: Signer | 
     cutting = Entry(at=now, kind=AuditKind.STORE, by=LOOP, subject="audit", did="cut", after=end, said=said)
     chain(connection, [cutting])
     return removed
+
+
+def note_pruned(connection: Connection, before: Instant, now: Instant) -> None:
+    """Record, as the last statement, that retention removed decisions and actions that ended before."""
+    said = f"retention removed decisions and actions that ended before {stamp(before)}"
+    chain(
+        connection,
+        [Entry(at=now, kind=AuditKind.STORE, by=LOOP, subject="record", did=PRUNED, after=before, said=said)],
+    )
+
+
+def pruned_in(connection: Connection) -> Instant:
+    """Return up to when retention removed decisions and actions, as the chain has it; minus infinity for never."""
+    query = select(AUDIT.c.text).where(AUDIT.c.kind == AuditKind.STORE.value)
+    records = (json.loads(text) for text in connection.execute(query).scalars())
+    return max((float(one["after"]) for one in records if one["did"] == PRUNED), default=-math.inf)
 
 
 def _put_anchor(connection: Connection, anchor: Anchor) -> None:

@@ -63,7 +63,7 @@ def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int, keepin
     them is filled again after its vacuum has run.
     """
     with translated("the store cannot be pruned"):
-        removed = _before(engine, now - max_age_s)
+        removed = _before(engine, now - max_age_s, now)
         if _oldest_record(engine) < now - keeping.audit_s - _CUT_EVERY_S:
             removed[AUDIT.name] = _cut(engine, now - keeping.audit_s, now, keeping)
         for _ in range(_ROUNDS):
@@ -74,7 +74,7 @@ def prune(engine: Engine, now: Instant, max_age_s: float, max_bytes: int, keepin
             if oldest is None:
                 break
             before = now - (now - oldest) * _SHRINK
-            gone = {**_before(engine, before), AUDIT.name: _cut(engine, before, now, keeping)}
+            gone = {**_before(engine, before, now), AUDIT.name: _cut(engine, before, now, keeping)}
             if not any(gone.values()):
                 break
             for name, count in gone.items():
@@ -133,10 +133,13 @@ def _cut(engine: Engine, before: Instant, now: Instant, keeping: Keeping) -> int
         return audit.cut(connection, before, now, keeping.signer) if alone else 0
 
 
-def _before(engine: Engine, cut: Instant) -> dict[str, int]:
-    """Remove what ended before; nothing while another process does the same."""
+def _before(engine: Engine, cut: Instant, now: Instant) -> dict[str, int]:
+    """Remove what ended before, and record that of what records vouch for; nothing while another process does so."""
     with writing(engine) as connection, _patient_alone(connection) as alone:
-        return _remove(connection, cut) if alone else {}
+        gone = _remove(connection, cut) if alone else {}
+        if gone.keys() & {DECISIONS.name, ACTIONS.name}:
+            audit.note_pruned(connection, cut, now)
+        return gone
 
 
 @contextmanager
@@ -172,7 +175,6 @@ def _remove(connection: Connection, cut: Instant) -> dict[str, int]:
     }
     kept = exists().where(DECISIONS.c.id == INPUTS.c.decision_id)
     gone[INPUTS.name] = _delete(connection, delete(INPUTS).where(~kept))
-    audit.say(connection, audit.PRUNED, repr(cut))
     used = select(DECISIONS.c.policy_digest).distinct()
     gone[DOCUMENTS.name] = _delete(connection, delete(DOCUMENTS).where(DOCUMENTS.c.digest.not_in(used)))
     return {name: count for name, count in gone.items() if count}
