@@ -55,6 +55,34 @@ kind: CostBudget
 metadata: {name: shop, namespace: shop}
 spec: {amount: 400, period: month, priorities: [{policies: [shop], maxReplicas: 20}]}
 """
+NIGHTS = """\
+apiVersion: policy.aiops/v1alpha1
+kind: CostPolicy
+metadata: {name: nights, namespace: shop}
+spec:
+  mode: enforce
+  target: {every: true, maxTargets: 20, exclude: [db]}
+  sleep: {awake: [{schedule: '0 8 * * 1-5', duration: 12h}]}
+"""
+EVERY = "{every: true, maxTargets: 20, exclude: [db]}"
+IDLE = """\
+apiVersion: policy.aiops/v1alpha1
+kind: CostPolicy
+metadata: {name: idle, namespace: shop}
+spec:
+  mode: approve
+  target: {name: web}
+  signals: {demand: {query: 'sum(rate(http_requests_total{service="shop"}[1m]))', unit: req/s}}
+  idle: {when: [{signal: demand, below: 0.1}]}
+"""
+
+
+def labelled(name: str, labels: str) -> str:
+    """Return NIGHTS of another name for workloads with labels."""
+    chosen = f"{{selector: {{matchLabels: {labels}}}, maxTargets: 20}}"
+    return put(NIGHTS, ("name: nights", f"name: {name}"), (EVERY, chosen))
+
+
 DEMAND = 'sum(rate(http_requests_total{service="shop"}[1m]))'
 PRICED = "perReplica: 50, price: {violatedRequest: 0.001},"
 FORECAST = "  forecast: {history: 14d, season: 1d, quantile: 0.95, leadTime: 60s}\n"
@@ -193,6 +221,10 @@ BROKEN = [
         [WATCH, put(WATCH, ("sum by (service) (rate", "sum by (service)(rate"), ("name: latency", "name: other"))],
     ),
     ("candidate-for-nobody", [put(BASE, ("mode: dry-run", "candidateFor: nobody\n  mode: dry-run"))]),
+    ("overlapping-savings", [NIGHTS, IDLE]),
+    ("overlapping-savings", [put(NIGHTS, (EVERY, "{name: web}")), IDLE]),
+    ("overlapping-savings", [NIGHTS, labelled("some", "{app: a}")]),
+    ("overlapping-savings", [labelled("more", "{app: a}"), labelled("some", "{app: a, tier: b}")]),
     ("cost-without-budget", [COSTLY]),
     ("cost-without-budget", [COSTLY, put(BUDGET, ("period: month", "period: day"))]),
     ("cost-without-budget", [COSTLY, put(BUDGET, ("namespace: shop", "namespace: other"))]),
@@ -248,6 +280,25 @@ SILENT = [
 
 def test_a_budget_that_covers_a_policy_makes_its_conditions_known():
     assert found(COSTLY, BUDGET) == found(BASE, BUDGET) == []
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [NIGHTS, put(IDLE, ("name: web", "name: db"))],
+        [NIGHTS, put(IDLE, ("mode: approve", "mode: dry-run"))],
+        [NIGHTS, put(IDLE, ("namespace: shop", "namespace: other"))],
+        [
+            NIGHTS,
+            put(
+                IDLE, ("{name: web}", "{kinds: [StatefulSet], name: web}"), ("  idle: {", "  idle: {scaleIn: allowed, ")
+            ),
+        ],
+        [labelled("some", "{app: a}"), labelled("more", "{app: b}"), labelled("else", "{tier: b}"), IDLE],
+    ],
+)
+def test_cost_policies_of_different_workloads_do_not_overlap(texts):
+    assert "overlapping-savings" not in found(*texts)
 
 
 @pytest.mark.parametrize("number", range(len(SILENT)))

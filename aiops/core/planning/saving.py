@@ -44,6 +44,29 @@ class Targets:
             return Wanted(objects=tuple(self._ref(kind, self.name) for kind in self.kinds))
         return Wanted(selections=tuple(self._selection(kind) for kind in self.kinds))
 
+    def meets(self, other: Targets) -> bool:
+        """Return whether it is certain that a workload of the one is one of the other, too, if there are any."""
+        if (self.cluster, self.namespace) != (other.cluster, other.namespace) or not set(self.kinds) & set(other.kinds):
+            return False
+        if {self.name, other.name} & (self.exclude | other.exclude):
+            return False
+        if self.name and other.name:
+            return self.name == other.name
+        # which labels the one of that name has is not known
+        return self._holds(other) or other._holds(self)
+
+    def _holds(self, other: Targets) -> bool:
+        """Return whether all workloads of another that are not excluded are its own."""
+        if self.name:
+            return False
+        mine, theirs = self.labels, other.labels
+        if mine is None or theirs is None:
+            return mine is None
+        every = zip(
+            (mine.match_labels, mine.match_expressions), (theirs.match_labels, theirs.match_expressions), strict=True
+        )
+        return all(set(wide) <= set(narrow) for wide, narrow in every)
+
     def found(self, looked: Looked) -> tuple[SeenObject, ...] | NotKnown:
         """Return the workloads that there are, in the order of kinds and names; or why that is not known."""
         every = self._named(looked) if self.name else self._selected(looked)

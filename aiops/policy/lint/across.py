@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from aiops.core.model import Mode
+from aiops.core.planning.cost_rightsize import RightsizePolicy
+from aiops.core.planning.cost_sleep import RestPolicy
 from aiops.core.policies import ScalingPolicy
 from aiops.policy.lint.asked import Asked, Role
 from aiops.policy.lint.rule import Remark, Subject
@@ -57,6 +60,24 @@ def candidate_for_nobody(subjects: Sequence[Subject]) -> Iterator[tuple[Subject,
                 subject,
                 Remark(path=("spec", "candidateFor"), message=message, hint="a candidate is compared with it"),
             )
+
+
+def overlapping_savings(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Remark]]:
+    """Find two CostPolicies that act and would let the same workload rest, or size it."""
+    acting = [
+        (subject, family, subject.policy)
+        for subject in subjects
+        for family in (RestPolicy, RightsizePolicy)
+        if isinstance(subject.policy, family) and subject.policy.mode.rank >= Mode.APPROVE.rank
+    ]
+    for number, (subject, family, policy) in enumerate(acting):
+        for _, other_family, other in acting[:number]:
+            if family is not other_family or policy.targets is None or other.targets is None:
+                continue
+            if policy.targets.meets(other.targets):
+                does = "let rest" if family is RestPolicy else "size"
+                message = f"{other.key} may {does} the same workloads"
+                yield subject, Remark(path=("spec", "target"), message=message, hint="exclude them in one of the two")
 
 
 def _all(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Asked]]:

@@ -283,6 +283,12 @@ RULES: tuple[Rule, ...] = (
         find=across.candidate_for_nobody,
     ),
     SetRule(
+        code="overlapping-savings",
+        why="of two CostPolicies that let one workload rest, or size it, each holds what is the other's",
+        mend="one policy for each workload: a name, other labels, exclude",
+        find=across.overlapping_savings,
+    ),
+    SetRule(
         code="cost-without-budget",
         why="without a CostBudget of that period over the policy, cost.month and cost.day are not known",
         mend="a CostBudget whose scope covers the policy, or another condition",
