@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiops.app import pricing
 from aiops.app.settings import PrometheusSettings, Settings
+from aiops.core.addresses import without_user
 from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
@@ -117,7 +118,7 @@ class Live:
             raise ConfigurationError("prometheus.url is not set: say where the metrics are, or use config/demo.yaml")
         self._metrics: NamedSources = sources(settings)
         self._clusters: Clusters = clusters(settings)
-        self._url = settings.prometheus.url
+        self._url = without_user(settings.prometheus.url)[0]
         self.source = self.history = self._metrics
         self.cluster = self.roster = self._clusters
         self.dry = DryRunCluster(self._clusters)

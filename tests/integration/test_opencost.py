@@ -216,3 +216,9 @@ def test_nobody_there_is_said():
 def test_an_answer_that_is_too_large_is_not_read_to_its_end():
     with pytest.raises(SourceUnavailable, match="larger than 100 bytes"):
         read(answer(allocation()), max_bytes=100)
+
+
+def test_a_password_in_the_address_of_opencost_is_told_nobody():
+    options = OpenCostOptions(url="https://ann:pass-word@opencost.example/model")
+    assert (options.url, options.username, options.password) == ("https://opencost.example/model", "ann", "pass-word")
+    assert "pass-word" not in repr(options)

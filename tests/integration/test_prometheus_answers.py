@@ -222,6 +222,18 @@ def test_basic_credentials_are_sent(script, read):
     assert script.asked[0][1]["authorization"].startswith("Basic ")
 
 
+def test_a_password_in_the_address_is_sent_and_told_nobody_s10():
+    options = PrometheusOptions(url="http://sam:hu%3Ash@127.0.0.1:9/prom", retries=0)
+    assert (options.url, options.username, options.password) == ("http://127.0.0.1:9/prom", "sam", "hu:sh")
+    source = PrometheusSource(options)
+    with pytest.raises(SourceUnavailable, match=r"^http://127\.0\.0\.1:9/prom cannot be reached") as told:
+        source.read((SIGNAL,), (), NOW)
+    source.close()
+    assert "sh@" not in str(told.value)
+    own = PrometheusOptions(url="http://sam:in-url@127.0.0.1:9", username="kim", password="own")
+    assert (own.username, own.password) == ("kim", "own"), "what the settings say counts"
+
+
 def test_secrets_are_not_shown_and_missing_files_are_named_s10(tmp_path):
     assert "hush" not in repr(PrometheusOptions(url="http://x", bearer_token="hush", password="hush"))
     with pytest.raises(ConfigurationError, match="ca_file"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Iterator
@@ -82,6 +83,17 @@ def test_a_password_is_sent_and_no_secret_is_shown(server):
     assert "hidden" not in repr(options)
     asking(server, username="u", password="secret").silences()
     assert server.asked[0][2]["Authorization"].startswith("Basic ")
+
+
+def test_a_password_in_the_address_is_sent_and_told_nobody(server):
+    there = server.url.replace("://", "://ann:pa%40ss@")
+    client = Alertmanager(AlertmanagerOptions(url=there, timeout_s=2.0))
+    server.status = 500
+    with pytest.raises(SourceUnavailable) as told:
+        client.silences()
+    assert base64.b64decode(server.asked[0][2]["Authorization"].removeprefix("Basic ")) == b"ann:pa@ss"
+    assert client.url == server.url, "it is a metric's label, which anybody may read"
+    assert "pa" not in str(told.value).removeprefix(server.url)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiops.core.addresses import without_user
 from aiops.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerOptions:
-    """Address and credentials; secrets are kept out of the representation. timeout_s, max_bytes: of one answer."""
+    """Address and credentials, also those in the address; secrets are kept out of the representation.
+
+    timeout_s, max_bytes: of one answer.
+    """
 
     url: str
     bearer_token: str = field(default="", repr=False)
@@ -27,6 +31,12 @@ class AlertmanagerOptions:
     max_bytes: int = 16_000_000
 
     def __post_init__(self) -> None:
+        # the address is told with every error, and is a metric's label: no secret stays in it
+        url, name, password = without_user(self.url)
+        object.__setattr__(self, "url", url)
+        if name and not self.username:
+            object.__setattr__(self, "username", name)
+            object.__setattr__(self, "password", password)
         if (self.cert_file is None) != (self.key_file is None):
             raise ConfigurationError("alertmanager.cert_file and alertmanager.key_file belong together")
         for name in ("ca_file", "cert_file", "key_file", "bearer_token_file"):

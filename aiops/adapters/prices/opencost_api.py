@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import requests
 
+from aiops.core.addresses import without_user
 from aiops.core.model import Instant, PodShare
 from aiops.core.money.tariff import Meter, MeteredNode
 from aiops.errors import SourceUnavailable, let_go
@@ -39,6 +40,16 @@ class OpenCostOptions:
     ca_file: Path | None = None
     timeout_s: float = 30.0
     max_bytes: int = 64_000_000
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        # the address is told with every error: no secret stays in it
+        url, name, password = without_user(self.url)
+        object.__setattr__(self, "url", url)
+        if name and not self.username:
+            object.__setattr__(self, "username", name)
+            object.__setattr__(self, "password", password)
 
 
 @dataclass(slots=True)
@@ -61,6 +72,8 @@ class OpenCostApi:
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json"})
         self._session.verify = str(options.ca_file) if options.ca_file is not None else True
+        if options.username:
+            self._session.auth = (options.username, options.password)
 
     def read(self, at: Instant) -> Meter:
         """Return what pods are allocated and resources of their nodes cost; raise SourceUnavailable."""

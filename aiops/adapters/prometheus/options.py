@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiops.core.addresses import without_user
 from aiops.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrometheusOptions:
-    """Address, credentials, limits. Secrets are kept out of the representation.
+    """Address, credentials (also those in the address), limits. Secrets are kept out of the representation.
 
     timeout_s: for one query with its retries. max_series, max_bytes: of one answer. jitter_s: how long at most a read
     waits, so that many daemons do not ask at one instant.
@@ -36,6 +37,12 @@ class PrometheusOptions:
     jitter_s: float = 0.0
 
     def __post_init__(self) -> None:
+        # the address is told with every error and recorded with it: no secret stays in it
+        url, name, password = without_user(self.url)
+        object.__setattr__(self, "url", url)
+        if name and not self.username:
+            object.__setattr__(self, "username", name)
+            object.__setattr__(self, "password", password)
         for name in ("ca_file", "cert_file", "key_file", "bearer_token_file"):
             path: Path | None = getattr(self, name)
             if path is not None and not path.is_file():

@@ -13,6 +13,7 @@ import typer
 from aiops import __version__
 from aiops.app.commands.look import when
 from aiops.app.output import SESSION, console
+from aiops.core.addresses import without_user
 from aiops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMet
     about: dict[str, Any] = {
         **made.about,
         "policies": {one.key: one.digest for one in policies.every},
-        "source": url or "the configuration's",
+        "source": without_user(url)[0] if url else "the configuration's",
         "aiops": __version__,
         "recorded_at": time.time(),
     }
