@@ -96,8 +96,11 @@ def _items(policy: ScalingPolicy | WatchPolicy) -> Iterator[str]:
 
 
 def _idle(policy: ScalingPolicy) -> Iterator[str]:
-    """Yield the guards that can never bind this policy; guardrails are counted one by one."""
-    yield "guardrails"
+    """Yield the guards that can never bind this policy; guardrails are counted one by one.
+
+    Budgets and plans beside a policy are other documents: what they bind is theirs to test.
+    """
+    yield from ("guardrails", "ceiling", "arbiter")
     if policy.lever is not Lever.HPA_FLOOR:
         yield "scaling-active"
     if policy.objective.slo is None or policy.lever is Lever.REPLICAS:
