@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aiops.core.model import (
+    BudgetStanding,
     Failed,
     Frame,
     Instant,
@@ -100,9 +101,18 @@ class Observer:
             prices=book,
             looked=looked,
             orders=controls.orders,
-            budgets=self.ports.books.standings(policies, now),
+            budgets=self._budgets(policies, now),
         )
         return snapshot, frame
+
+    def _budgets(self, policies: PolicySet, now: Instant) -> Mapping[PolicyKey, BudgetStanding]:
+        """Return how budgets stand: nothing where the books have a bug, which holds nothing up (S10)."""
+        try:
+            return self.ports.books.standings(policies, now)
+        except Exception:
+            self.ports.telemetry.failure("bug")
+            _LOG.exception("budgets_failed")
+            return {}
 
     def leadership(self, now: Instant) -> Leadership:
         """Return who may write; unsure is nobody."""

@@ -80,6 +80,9 @@ class BrokenBooks(NoBooks):
     def note(self, turned):
         raise RuntimeError("a bug in the books")
 
+    def standings(self, policies, at):
+        raise RuntimeError("a bug in the books")
+
 
 def test_a_bug_in_the_books_holds_no_turn_up_s10(store):
     turning = loop(store, BrokenBooks())

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiops.core.model import PodShare, SeenObject
 from aiops.core.money.standing import GIB, amount
+from aiops.core.objects.bodies import at, listed, number
 
 GPU = "nvidia.com/gpu"
 RUNNING = ("Deployment", "StatefulSet")
@@ -15,8 +16,7 @@ RUNNING = ("Deployment", "StatefulSet")
 
 def replicas(seen: SeenObject) -> int:
     """Return how many replicas an object asks for; one where it does not say, as Kubernetes has it."""
-    said = (seen.body.get("spec") or {}).get("replicas", 1)
-    return said if isinstance(said, int) and said >= 0 else 0
+    return max(0, number(at(seen.body, "spec", "replicas"), 1) or 0)
 
 
 def share(seen: SeenObject) -> PodShare:
@@ -25,9 +25,9 @@ def share(seen: SeenObject) -> PodShare:
     Sidecars among the init containers (`restartPolicy: Always`) count, too. A limit without a request is one, as the
     API server has it; where no container says anything of a resource, that is not known.
     """
-    template = ((seen.body.get("spec") or {}).get("template") or {}).get("spec") or {}
-    sidecars = [one for one in template.get("initContainers") or () if one.get("restartPolicy") == "Always"]
-    containers = [*(template.get("containers") or ()), *sidecars]
+    template = at(seen.body, "spec", "template", "spec")
+    sidecars = [one for one in listed(at(template, "initContainers")) if one.get("restartPolicy") == "Always"]
+    containers = [*listed(at(template, "containers")), *sidecars]
     cores, memory = _sum(containers, "cpu"), _sum(containers, "memory")
     return PodShare(
         pod=seen.ref.name,
@@ -40,8 +40,8 @@ def share(seen: SeenObject) -> PodShare:
 def _sum(containers: list[Mapping[str, Any]], resource: str) -> float | None:
     said = []
     for one in containers:
-        resources = one.get("resources") or {}
-        value = (resources.get("requests") or {}).get(resource, (resources.get("limits") or {}).get(resource))
+        value = at(one, "resources", "requests", resource)
+        value = at(one, "resources", "limits", resource) if value is None else value
         if value is not None:
             said.append(amount(str(value)))
     return sum(said) if said else None

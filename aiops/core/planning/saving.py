@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiops.core.model import Looked, Reason, SeenObject, Selection, TargetRef, Wanted
+from aiops.core.objects.bodies import at, strings
 from aiops.core.policies import PlanPolicy
 from aiops.core.selection import LabelSelector
 
@@ -99,7 +100,7 @@ class Targets:
         return tuple(every)
 
     def _matches(self, one: SeenObject) -> bool:
-        return self.labels is None or self.labels.matches((one.body.get("metadata") or {}).get("labels") or {})
+        return self.labels is None or self.labels.matches(strings(at(one.body, "metadata", "labels")))
 
     def _ref(self, kind: str, name: str) -> TargetRef:
         return TargetRef(

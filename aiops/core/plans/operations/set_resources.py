@@ -197,7 +197,7 @@ def scaled_on(operation: Sized, looked: Looked, now: Resources) -> tuple[Reason,
     changed = {name for name, value in operation.requests.items() if not _alike(before.get(name, ""), value)}
     for hpa in hpas:
         metrics = listed(at(hpa.body, "spec", "metrics"))
-        named = {at(one, part, "name") for one in metrics for part in ("resource", "containerResource")}
+        named = (at(one, part, "name") for one in metrics for part in ("resource", "containerResource"))
         # an HPA without metrics scales on cpu
         read = {"cpu"} if not metrics else {name for name in named if isinstance(name, str)}
         both = sorted(changed & read)

@@ -29,5 +29,5 @@ def owner(policy: RightsizePolicy, workload: SeenObject, resource: str, looked: 
 def _read_by(hpa: SeenObject) -> set[str]:
     """Return the resources that an HPA scales on; one without metrics scales on cpu."""
     metrics = listed(at(hpa.body, "spec", "metrics"))
-    named = {at(one, part, "name") for one in metrics for part in ("resource", "containerResource")}
+    named = (at(one, part, "name") for one in metrics for part in ("resource", "containerResource"))
     return {CPU} if not metrics else {name for name in named if isinstance(name, str)}
