@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 import yaml
 
+from aiops.adapters.kubernetes import KubernetesOptions
+from aiops.adapters.kubernetes.probe import ClusterProbe, Right
 from aiops.app.doctor import examination
 from aiops.app.doctor.examination import data
 from aiops.app.doctor.findings import Area
@@ -182,6 +184,17 @@ def test_of_missing_permissions_the_rule_to_add_is_named_and_the_exit_code_is_5(
         "verbs": ["patch"],
         "resourceNames": ["checkout"],
     }
+
+
+def test_rights_are_asked_about_as_long_as_it_goes_on(api, tmp_path):
+    written(tmp_path, api.server.url)
+    api.denied = {("list", "pods")}
+    probe = ClusterProbe.connect(KubernetesOptions(kubeconfig=tmp_path / "kubeconfig.yaml"), time.time)
+    rights = [Right(namespace=f"n{number}", group="", resource="pods", verb="list") for number in range(20)]
+    rights += [Right(namespace="shop", group="", resource="nodes", verb="list")]
+    assert probe.reviewed([*rights, *rights], lambda: True) == {right: right.resource == "nodes" for right in rights}
+    left = itertools.count()
+    assert len(probe.reviewed(rights, lambda: next(left) < 5)) == 5
 
 
 def test_targets_that_are_not_there_or_not_opted_in_and_levers_that_do_not_fit_are_told(api, tmp_path):

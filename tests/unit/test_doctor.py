@@ -35,7 +35,7 @@ from aiops.app.doctor.findings import (
     warn,
 )
 from aiops.app.doctor.metrics import clock_of, states
-from aiops.app.doctor.rights import rule_of
+from aiops.app.doctor.rights import permissions, rule_of
 from aiops.app.doctor.running import run
 from aiops.app.doctor.sampling import sampling
 from aiops.app.doctor.scene import Scene
@@ -272,6 +272,29 @@ def test_the_rule_to_add_is_the_part_that_is_missing():
         {"kind": "RoleBinding"},
     ]
     assert grants(objects) == [Grant(role="aiops", namespace="shop", rule=rule)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "statuses", "says"),
+    [
+        (lambda rights: dict.fromkeys(rights, True), [Status.OK], "sam may do all that is needed: 17 rights"),
+        (lambda rights: dict.fromkeys(rights[:3], True), [Status.WARN], "3 of 17 rights were asked about"),
+        (lambda rights: {rights[0]: False}, [Status.FAIL, Status.WARN], "sam may not list nodes in the whole cluster"),
+    ],
+)
+def test_of_rights_that_could_not_be_asked_about_in_time_it_is_told_how_many_were(answers, statuses, says):
+    class Probe:
+        def whoami(self):
+            return "sam"
+
+        def reviewed(self, rights, goes_on):
+            return answers(list(dict.fromkeys(rights)))
+
+    at = scene(mode="enforce", custom_resources={"enabled": False}, store={"url": "sqlite:///x.db"})
+    at.policies = replace(at.policies, scaling=(loaded(),))
+    found = list(permissions("cluster", at, ("default", Probe())))
+    assert [one.status for one in found] == statuses
+    assert says in found[0].what
 
 
 def published() -> dict:
@@ -571,6 +594,18 @@ def test_a_policy_that_was_promoted_acts_as_far_as_it_was(tmp_path):
     assert [one.target.name for one in at.policies.scaling if at.acts(one)] == ["checkout"]
     assert "policy ScalingPolicy/shop/checkout" not in found
     assert found["policies: what acts"].what.startswith("1 of 2 act (ScalingPolicy/shop/checkout)")
+
+
+def test_a_store_of_another_schema_is_not_taken_for_one_without_promotions(tmp_path):
+    at, _ = policed(tmp_path, "checkout")
+    store = Store.open(at.settings.store.url)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    store.close()
+    at, found = policed(tmp_path)
+    told = found["policies: promotions"]
+    assert (told.status, "its schema is 0001" in told.what) == (Status.SKIP, True)
+    assert at.acts(at.policies.scaling[0])  # what is not known is taken for what may act
 
 
 def test_where_files_decide_they_act_up_to_the_ceiling(tmp_path):

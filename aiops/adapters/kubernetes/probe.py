@@ -19,7 +19,7 @@ from aiops.errors import ClusterUnavailable, NoPermission
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 TIMEOUT_S = 5.0
-ASKED_AT_ONCE = 4
+ASKED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +125,16 @@ class ClusterProbe:
             return ""
         return str((status.get("userInfo") or {}).get("username", ""))
 
-    def missing(self, wanted: Iterable[Right]) -> list[Right]:
-        """Return which of the rights we do not have."""
+    def reviewed(self, wanted: Iterable[Right], goes_on: Callable[[], bool]) -> dict[Right, bool]:
+        """Return of each right whether we have it; of those that were left out when it no longer went on, nothing."""
         rights = list(dict.fromkeys(wanted))
+
+        def ask(right: Right) -> bool | None:
+            return self.allowed(right) if goes_on() else None
+
         with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="review") as pool:
-            answers = list(pool.map(self.allowed, rights))
-        return [right for right, allowed in zip(rights, answers, strict=True) if not allowed]
+            answers = list(pool.map(ask, rights))
+        return {right: allowed for right, allowed in zip(rights, answers, strict=True) if allowed is not None}
 
     def allowed(self, right: Right) -> bool:
         """Return whether we may."""

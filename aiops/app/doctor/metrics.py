@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from aiops.app.doctor.findings import Area, Check, Finding, fail, ok, skip, warn
 from aiops.app.doctor.sampling import sampling
-from aiops.app.doctor.scene import MOST_SAID, Scene, listed
+from aiops.app.doctor.scene import ENOUGH_RATIO, MOST_SAID, Scene, listed
 from aiops.app.surroundings import prometheus_options
 from aiops.core.model import Answer, NoSeries, Signal, SignalMemory, SignalState
 from aiops.core.observe.signals import reading
@@ -26,9 +26,6 @@ CLOCK_WARN_S, CLOCK_FAIL_S = 5.0, 60.0
 """From the first on the loop says it, and takes answers for as old as they are; a minute makes most of them stale."""
 
 FULL_RATIO = 0.8
-
-ENOUGH_RATIO = 0.7
-"""Of a check's time, after which no further selector is looked at: what is known by then is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from aiops.app.surroundings import reads_resources
 from aiops.core.model import Mode
 from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.policies.budget import CostBudget
-from aiops.errors import AiopsError
+from aiops.errors import AiopsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from aiops.core.versions import Promotion
@@ -154,7 +154,11 @@ def _words(scene: Scene) -> tuple[Promotion, ...]:
     from aiops.adapters.store.peek import peeked
 
     found = peeked(scene.settings.store.url)
-    return () if found is None else found.promotions
+    if found is None or found.revision is None:
+        return ()
+    if found.revision != found.known:
+        raise StoreUnavailable(f"its schema is {found.revision}, and not {found.known}")
+    return found.promotions
 
 
 def _acting(scene: Scene, gate: Gate) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiops.app.doctor.findings import Finding, Trouble, fail, ok, warn
-from aiops.app.doctor.scene import MOST_SAID, Scene
+from aiops.app.doctor.scene import ENOUGH_RATIO, MOST_SAID, Scene
 from aiops.app.granting import of_cluster, roles
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def permissions(label: str, scene: Scene, cluster: tuple[str, ClusterProbe]) -> 
     chosen = of_cluster(scene.policies, name)
     wanted = grants(roles(scene.policies, scene.settings, name))
     rights = [right for grant in wanted for right in grant.rights()]
-    missing = set(probe.missing(rights))
+    ends_at = time.monotonic() + ENOUGH_RATIO * scene.timeout_s
+    reviewed = probe.reviewed(rights, lambda: time.monotonic() < ends_at)
+    missing = {right for right, allowed in reviewed.items() if not allowed}
     lacking = [(grant, gone) for grant in wanted if (gone := [one for one in grant.rights() if one in missing])]
     who = probe.whoami() or "we"
     for grant, gone in lacking[:MOST_SAID]:
@@ -33,10 +36,12 @@ def permissions(label: str, scene: Scene, cluster: tuple[str, ClusterProbe]) -> 
         yield fail(f"{label}: permissions", what, _command(scene), Trouble.PERMISSION)
     for note in guesses(chosen):
         yield warn(f"{label}: permissions", note, "look at it before the role is applied")
-    if not lacking:
-        yield ok(
-            f"{label}: permissions", f"{who} may do all that is needed: {len(set(rights))} rights were asked about"
-        )
+    asked, every = len(reviewed), len(set(rights))
+    if asked < every:
+        what = f"{asked} of {every} rights were asked about in the time there was"
+        yield warn(f"{label}: permissions", what, "--timeout gives more time")
+    elif not lacking:
+        yield ok(f"{label}: permissions", f"{who} may do all that is needed: {every} rights were asked about")
 
 
 def _command(scene: Scene) -> str:

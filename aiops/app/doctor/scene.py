@@ -11,6 +11,9 @@ from aiops.app.settings import ClusterSettings, Settings
 from aiops.core.model import Mode, PolicyKey
 from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy
 
+ENOUGH_RATIO = 0.7
+"""Of a check's time, after which it asks no further: what is known by then is told."""
+
 MOST_SAID = 20
 """So many findings of one kind are told each on its own; of the others it is told how many they are."""
 
