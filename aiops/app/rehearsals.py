@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -26,6 +27,9 @@ KEPT = 50
 MOST_LINE = 4 << 20
 MOST_SEED = 2**31 - 1
 DAYS = (1, 3, 7, 14)
+HISTORY = "REHEARSED_HISTORY"
+"""The variable in which a rehearsal finds the address of its history."""
+
 OVER = frozenset({"done", "failed", "stopped"})
 
 Plain = dict[str, Any]
@@ -148,7 +152,6 @@ class Rehearsals:
                 raise InvalidInput(f"days: {days!r} is not one of {_list(map(str, DAYS))}")
             document = self.given.documents()[tested]
             job |= {"kind": "backtest", "name": tested, "policy": tested, "document": document, "days": days}
-            job |= {"prometheus": self.given.prometheus}
         else:
             if scenario not in offered["scenarios"]:
                 raise Conflict(f"scenario: {scenario!r} is not shipped; there are {_list(offered['scenarios'])}")
@@ -183,11 +186,18 @@ class Rehearsals:
 
     def _do(self, job: Plain) -> None:
         command = [sys.executable, "-m", "aiops.app.rehearsing", str(self._path(job["id"]))]
+        # its address may hold a password: it goes from process to process, and lies in no file
+        around = {**os.environ, HISTORY: self.given.prometheus}
         with self._lock:
             if job["state"] in OVER:
                 return
             child = self._running = subprocess.Popen(  # noqa: S603 -- our own program, with a path that we made
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                command,
+                env=around,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
             )
         timer = threading.Timer(self.most_s, child.kill)
         timer.start()
@@ -237,6 +247,7 @@ class Rehearsals:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             new = self._path(job["id"]).with_suffix(".new")
+            new.touch(mode=0o600)
             new.write_text(json.dumps(job), encoding="utf-8")
             new.replace(self._path(job["id"]))
         except OSError as err:

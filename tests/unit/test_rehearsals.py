@@ -9,6 +9,7 @@ import pytest
 
 from aiops.app.rehearsals import DAYS, KEPT, MOST_WAITING, Given, Rehearsals
 from aiops.errors import InvalidInput, NotFound
+from simulators.scenario import policies_for
 
 
 @pytest.fixture
@@ -80,6 +81,20 @@ def test_a_rehearsal_that_fails_says_why(stage):
     found = until(stage, job["id"], "failed")
     assert found["error"]
     assert found["rows"] is None
+
+
+@pytest.mark.slow
+def test_the_password_of_the_history_is_kept_nowhere_and_told_nobody(tmp_path):
+    policy = (policies_for("flash-crowd") / "shop.yaml").read_text()
+    there = Given(prometheus="http://ann:pass-word@127.0.0.1:1", documents=lambda: {"P": policy})
+    stage = Rehearsals(tmp_path / "rehearsals", there)
+    name = stage.begin({"backtest": "P"})["id"]
+    (file,) = stage.folder.glob("*.json")
+    assert "pass-word" not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0, "what is rehearsed is nobody else's on this machine"
+    found = until(stage, name, "failed")
+    assert ("http://127.0.0.1:1 cannot be reached" in found["error"], "pass-word" in str(found)) == (True, False), found
+    stage.close()
 
 
 def test_one_that_takes_too_long_is_ended(tmp_path):
