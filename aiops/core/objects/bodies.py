@@ -86,8 +86,9 @@ def name_of(one: Mapping[str, Any]) -> str:
 
 
 def number(value: Any, default: int | None = None) -> int | None:
-    """Return a whole number, the default for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
+    """Return a whole number that an API server may hold (int64), the default for anything else."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return value if whole else default
 
 
 def patch(seen: SeenObject, body: Mapping[str, Any], summary: str, subresource: str = "") -> Step:

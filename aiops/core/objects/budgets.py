@@ -89,6 +89,6 @@ def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def _part(value: Any, of: int, rounded: Any) -> int:
     """Return a number or a percentage of `of`; 0 for anything else."""
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal() and len(value) <= 10:
         return int(rounded(of * int(value[:-1]) / 100))
     return max(0, number(value, 0) or 0)
