@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from aiops.core.model import (
     Mode,
     OutcomeKind,
     OwnerKind,
+    PackState,
     Pause,
     Percepts,
     Reason,
@@ -25,7 +27,7 @@ from aiops.core.model import (
     TargetState,
     VerdictWord,
 )
-from aiops.core.pipeline import Turn, decide, orphans, recovered, stamps, taken_over
+from aiops.core.pipeline import Turn, decide, orphans, recovered, resumed, stamps, taken_over
 from aiops.core.policies import Lever, PolicySet
 from aiops.loop.sentence import spoken
 from tests.builders import KEY, NOW, TARGET, action, answer, hpa, owner, policy, snapshot, with_workload, workload
@@ -93,6 +95,12 @@ def test_a_new_leader_scales_nothing_in_before_it_saw_a_whole_window_s5():
     made = taken_over(LoopState(targets={KEY: carried}))
     assert made.targets[KEY].recommendations == ()
     assert made.targets[KEY].last_in_at == NOW - 900
+
+
+def test_a_process_that_begins_does_not_know_how_calm_a_cluster_was_s2():
+    key = "CostPolicy/shop/nodes"
+    made = resumed(LoopState(savings={key: PackState(calm_since=NOW - 900, rests_until=NOW + 60)}), NOW)
+    assert made.savings[key] == PackState(calm_since=math.inf, rests_until=NOW + 60)
 
 
 # -- what a predecessor left ------------------------------------------------------------------------------

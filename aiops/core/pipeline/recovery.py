@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiops.core import act
-from aiops.core.model import Action, Instant, LoopState, Outcome, OutcomeKind, Snapshot
+from aiops.core.model import Action, Instant, LoopState, Outcome, OutcomeKind, PackState, Snapshot
 from aiops.core.policies import PolicySet, Verification
 from aiops.core.verify import Sight, judgement
 
@@ -58,13 +59,18 @@ def with_followed(state: LoopState, followed: LoopState) -> LoopState:
 def resumed(state: LoopState, now: Instant) -> LoopState:
     """Return the state of a process that follows another: what that one sent has arrived by now, or never will.
 
-    It has died, or its requests no longer fit the objects, which carry a newer epoch (S6).
+    It has died, or its requests no longer fit the objects, which carry a newer epoch (S6). How calm a cluster was
+    while nobody looked is not known, so that its time begins anew (S2).
     """
     targets = {
         key: replace(carried, pending=overdue(carried.pending, now)) if carried.pending is not None else carried
         for key, carried in state.targets.items()
     }
-    return replace(state, targets=targets)
+    savings = {
+        key: replace(one, calm_since=math.inf) if isinstance(one, PackState) else one
+        for key, one in state.savings.items()
+    }
+    return replace(state, targets=targets, savings=savings)
 
 
 def overdue(action: Action, now: Instant) -> Action:
