@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops.errors import InvalidInput
+from aiops.web.api import application
 from aiops.web.conditional import matches
 from aiops.web.cursors import read, written
 from aiops.web.events import Broker, Full, Pace, stream
@@ -181,6 +182,34 @@ def test_there_are_so_many_seats_and_one_principal_has_a_quarter_of_them():
             return len(held), alone
 
     assert asyncio.run(seated()) == (8, 2)
+
+
+def test_a_reader_that_is_gone_before_it_was_told_anything_gives_its_seat_back_at_once(house):
+    """And not when memory is tidied: that may be in a thread that holds the broker's lock, for ever then."""
+    broker, left = Broker(seats=8), []
+    app = application(house.service, house.doors, broker=broker)
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/api/v1/events", "raw_path": b"/api/v1/events", "root_path": "",
+        "query_string": b"", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 5000),
+        "server": ("127.0.0.1", 8080),
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        left.append(message["status"])
+        try:
+            raise OSError("it is gone")
+        except OSError as err:
+            left.append(err)  # what holds its frames
+            raise
+
+    for _ in range(5):
+        asyncio.run(app(scope, receive, send))
+    assert [one for one in left if isinstance(one, int)] == [200] * 5
+    assert broker._seated.total() == 0
 
 
 def test_a_stream_ends_after_a_while_so_that_who_reads_shows_anew_who_they_are():

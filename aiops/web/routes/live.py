@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from aiops.web.events import MEDIA_TYPE, Broker, Full, stream
 from aiops.web.locks.who import who
@@ -34,17 +33,28 @@ def events(broker: Broker) -> APIRouter:
         """
         if request.scope.get("head"):
             return Response(media_type=MEDIA_TYPE)
-        seat = ExitStack()
-        try:
-            bell = seat.enter_context(broker.seat(who(request).name))
-        except Full:
-            return problem(429, "there are too many streams already", headers={"Retry-After": "30"})
-
-        async def told() -> AsyncIterator[bytes]:
-            with seat:
-                async for part in stream(broker, bell, last_event_id):
-                    yield part
-
-        return StreamingResponse(told(), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
+        return _Told(broker, who(request).name, last_event_id)
 
     return routes
+
+
+class _Told(StreamingResponse):
+    """Tells what happens to one reader, who has a seat just as long.
+
+    The seat is given back here, and never by what is left over when memory is tidied: that may come in a thread which
+    holds the broker's lock.
+    """
+
+    def __init__(self, broker: Broker, whose: str, last_id: str) -> None:
+        super().__init__((), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
+        self._broker, self._whose, self._last_id = broker, whose, last_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or say that there is no seat."""
+        try:
+            with self._broker.seat(self._whose) as bell:
+                self.body_iterator = stream(self._broker, bell, self._last_id)
+                await super().__call__(scope, receive, send)
+        except Full:
+            refused = problem(429, "there are too many streams already", headers={"Retry-After": "30"})
+            await refused(scope, receive, send)
