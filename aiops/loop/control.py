@@ -159,7 +159,7 @@ class ControlLoop:
         self._observer.unanswered = tuple(dict.fromkeys((*unanswered, *self._observer.unanswered)))
         if leadership.elected and not leadership.leader:
             return self._stand_by(self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
-        self.state = self._reign.begin(leadership, self.state, now)
+        snapshot = self._begun(policies, snapshot)
         snapshot = replace(snapshot, store_ok=snapshot.store_ok and self._store_ok)
         snapshot = self._reign.fenced(policies, self.state, snapshot, self._present)
         made = decide_plans(self.state, self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
@@ -225,9 +225,17 @@ class ControlLoop:
 
     def _led(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with which to decide as the leader: claimed, looked back, stamped (S6)."""
-        self.state = self._reign.begin(snapshot.leadership, self.state, snapshot.at)
+        snapshot = self._begun(policies, snapshot)
         self.state = self._reign.judge(policies, self.state, snapshot)
         return self._reign.fenced(policies, self.state, snapshot, self._present)
+
+    def _begun(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with the objects of plans that were taken over: what was not looked at is not gone."""
+        known = self.state
+        self.state = self._reign.begin(snapshot.leadership, known, snapshot.at)
+        if self.state is known:
+            return snapshot
+        return replace(snapshot, looked=self._observer.look(wanted(policies.plans, self.state), snapshot.at))
 
     def _present(self) -> Instant:
         """Return the time of the turn's beginning, and what went by since on a clock that nobody steps."""

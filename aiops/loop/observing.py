@@ -78,7 +78,7 @@ class Observer:
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
-        looked = self._look(asked.wanted, now)
+        looked = self.look(asked.wanted, now)
         priced, stocked = with_templates(targets, inventory, costed(policies, looked))
         book = self._prices(priced, stocked, now)
         if policies.watches:
@@ -150,7 +150,7 @@ class Observer:
         except PortError as err:
             return Inventory(workloads={}, errors={target.cluster: str(err) for target in targets})
 
-    def _look(self, wanted: Wanted, now: Instant) -> Looked:
+    def look(self, wanted: Wanted, now: Instant) -> Looked:
         """Return the objects of plans; what cannot be read is an error that is told with them."""
         if not wanted.objects and not wanted.selections:
             return Looked()
