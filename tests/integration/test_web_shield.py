@@ -176,6 +176,16 @@ def test_what_is_no_http_is_refused_and_the_next_one_is_served(service, sent):
         assert httpx.get(f"http://127.0.0.1:{port}/api/v1/status", headers=AUTH).status_code == 200
 
 
+def test_a_body_of_two_lengths_is_refused_with_all_that_follows_it(service):
+    """What stands before the daemon may have gone by the other length: to it what follows is a part of this body."""
+    two = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 64\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with running(service) as port, connected(port, two + b"GET /login HTTP/1.1\r\n" + HOST + b"\r\n") as strange:
+        strange.settimeout(3)
+        heard = b"".join(iter(lambda: strange.recv(65536), b""))
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert heard.count(b"HTTP/1.1 ") == 1, heard
+
+
 def test_a_head_that_is_too_long_is_refused(service):
     with running(service) as port, connected(port, b"GET / HTTP/1.1\r\n" + b"X-a: " + b"b" * 100_000) as one:
         assert ended_within(one, 3.0)

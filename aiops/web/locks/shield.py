@@ -52,7 +52,8 @@ class Shield:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Taken(receive, has_body=_has_body(Headers(scope=scope)))
+        headers = Headers(scope=scope)
+        request = _Taken(receive, has_body=_has_body(headers))
         started = False
 
         async def guarded(message: Message) -> None:
@@ -63,7 +64,7 @@ class Shield:
             await asyncio.wait_for(send(message), self._bounds.send_s)
 
         try:
-            await self._app(scope, request.receive, guarded)
+            await (_of_two_lengths(headers) or self._app)(scope, request.receive, guarded)
         except TimeoutError:
             _LOG.info("answer_not_taken", extra={"path": scope["path"]})
         except Exception:
@@ -148,6 +149,13 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return taken
+
+
+def _of_two_lengths(headers: Headers) -> ASGIApp | None:
+    """Return the answer to a body whose end a proxy may see elsewhere, with another request behind it."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        return problem(400, "a body has one length: Content-Length or Transfer-Encoding")
+    return None
 
 
 def _has_body(headers: Headers) -> bool:
