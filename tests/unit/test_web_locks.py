@@ -319,6 +319,17 @@ def test_who_guesses_is_soon_not_listened_to_any_more_and_who_is_signed_in_is_no
     assert len([one for one in house.knocks if one.did == "refused"]) == 5
 
 
+def test_who_may_come_in_may_not_come_in_without_end(house):
+    """Each time is a session that is kept, and a record in the chain."""
+    house.lock(rates=Rates(Limits(write=3)))
+    token, other = house.token("sam", "viewer"), house.token("kim", "viewer")
+    came = [house.client().post("/login", data={"token": token}) for _ in range(5)]
+    assert [one.status_code for one in came] == [303, 303, 303, 429, 429]
+    assert int(came[-1].headers["retry-after"]) >= 1
+    assert len([one for one in house.knocks if one.did == "entered"]) == 3
+    assert house.client().post("/login", data={"token": other}).status_code == 303
+
+
 def test_a_principal_and_an_address_may_ask_so_often_and_no_more(house):
     house.lock(rates=Rates(Limits(read=3, write=2, address=20)))
     sam, kim = house.client(house.token("sam", "operator")), house.client(house.token("kim", "operator"))

@@ -12,7 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from aiops.web.locks.doors import Doors, Knock
-from aiops.web.locks.gate import address_of, cookie_name, same_origin, verified
+from aiops.web.locks.gate import address_of, cookie_name, same_origin, too_many, verified
+from aiops.web.locks.rates import Kind
 from aiops.web.locks.roles import Principal, Role
 from aiops.web.problems import Code, problem
 
@@ -66,7 +67,13 @@ _SAID = {
 
 
 def entered(doors: Doors, request: Request, principal: Principal, following: str) -> Response:
-    """Return the way in with a new session: a cookie that came with the request is never taken over, and ends."""
+    """Return the way in with a new session: a cookie that came with the request is never taken over, and ends.
+
+    Who comes in too often has to wait: each session is kept, and recorded.
+    """
+    wait_s = None if principal.shared else doors.rates.take(Kind.WRITE, principal.name)
+    if wait_s is not None:
+        return too_many(wait_s, f"sessions of {principal.name}")
     before = request.cookies.get(cookie_name(doors))
     if before:
         doors.sessions.end(before)
