@@ -182,6 +182,7 @@ class WebSettings(ListenSettings):
                 f"host {self.host} is not loopback, and nobody is asked who they are: set web.authentication: true "
                 "(and make a token with `aiops tokens create`), or web.token_file, web.oidc or web.kubernetes"
             )
-        if self.authentication is False and any(one is not None for one in (self.token, self.token_file, self.oidc)):
-            raise ValueError("authentication: false leaves the token or oidc beside it without an effect")
+        given = self.kubernetes.enabled or any(one is not None for one in (self.token, self.token_file, self.oidc))
+        if self.authentication is False and given:
+            raise ValueError("authentication: false leaves the token, oidc or kubernetes beside it without an effect")
         return self

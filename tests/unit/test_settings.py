@@ -48,6 +48,10 @@ def test_the_environment_wins_over_the_file_and_flags_over_both(written, monkeyp
         ("mod: observe", "1:1: mod: unknown setting (did you mean 'mode'?)"),
         ("step: soon", "step: 'soon' is no duration"),
         ("mode: yolo", "1:1: mode:"),
+        (
+            "web: {authentication: false, kubernetes: {enabled: true}}",
+            "authentication: false leaves the token, oidc or kubernetes beside it without an effect",
+        ),
         ("web: {host: 0.0.0.0}", "not loopback, and nobody is asked who they are: set web.authentication"),
         ("prometheus: {url: 'prometheus:9090'}", "prometheus.url"),
         ("simulation: {scenario: demo}\nprometheus: {url: 'http://x'}", "simulation stands in for prometheus"),
