@@ -93,6 +93,7 @@ class World:
     sent: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     blast: BlastRadius = field(default_factory=lambda: BlastRadius(nodes_ratio=0.5))
+    protects: dict[str, frozenset[str]] = field(default_factory=dict)
     stuck: bool = False
     removes: bool = False
     made: int = 0
@@ -255,7 +256,7 @@ class World:
             answers={self.policy.key: answers},
             workloads={},
             leadership=Leadership(leader=True, epoch=1),
-            scope=Scope(blast=self.blast),
+            scope=Scope(blast=self.blast, **self.protects),
             approvals=tuple(self.approvals),
             orders=tuple(self.orders),
             prices=PriceBook(nodes=nodes),

@@ -207,6 +207,16 @@ def test_a_node_is_left_alone_that_is_anothers(more: dict[str, Any]) -> None:
     assert world.until("running").subject == ref("Node", "n3").key
 
 
+def test_a_node_that_is_protected_or_runs_what_is_protected_stays_and_another_goes_s3() -> None:
+    spec = SPEC + "    surviveNodeLoss: false\n"
+    world = World(a_policy(spec), protects={"protected_targets": frozenset({str(ref("Node", "n4"))})})
+    assert world.until("running").subject == ref("Node", "n3").key
+    world = World(a_policy(spec), protects={"protected_namespaces": frozenset({"monitoring"})})
+    world.put(a_pod("prometheus-0", "n4", "100m", by="prometheus", namespace="monitoring"))
+    assert world.until("running").subject == ref("Node", "n3").key
+    assert any("namespace monitoring is protected" in line for line in world.plans[-1].evidence)
+
+
 def test_nodes_that_the_selector_does_not_choose_are_no_ones_to_empty_but_take_pods() -> None:
     pool = "    nodes: {selector: {matchLabels: {pool: spare}}, minNodes: 0}\n"
     world = World(a_policy(SPEC + pool + "    surviveNodeLoss: false\n    headroom: 0\n"))

@@ -267,7 +267,18 @@ def _emptied(scene: Scene, memory: PackState) -> _Found:
 def _one(scene: Scene, node: Node) -> Emptied | Stays:
     if scene.acts and not node.opted:
         return Stays(f"it has no label {OPT_IN}: 'true'")
-    return emptied(node.name, scene.fleet, scene.board, scene.terms)
+    protected = _protected(scene, node)
+    return Stays(protected) if protected else emptied(node.name, scene.fleet, scene.board, scene.terms)
+
+
+def _protected(scene: Scene, node: Node) -> str:
+    """Return why a node is never emptied: it is protected itself, or runs a pod of a namespace that is (S3)."""
+    scope = scene.situation.snapshot.scope
+    if node.ref.key in scope.protected_targets or str(node.ref) in scope.protected_targets:
+        return "it is protected"
+    moving = (pod for pod in scene.fleet.by_node.get(node.name, ()) if not pod.fixed)
+    held = next((pod for pod in moving if pod.ref.namespace in scope.protected_namespaces), None)
+    return "" if held is None else f"{held.ref} stays: namespace {held.ref.namespace} is protected"
 
 
 def _in_turn(scene: Scene) -> list[Node]:
