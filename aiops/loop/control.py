@@ -42,10 +42,11 @@ from aiops.core.pipeline import (
     touched,
     wanted,
 )
+from aiops.core.plans.lifecycle import wakes
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
-from aiops.errors import FatalError, PortError, StoreUnavailable
+from aiops.errors import FatalError, Fenced, PortError, StoreUnavailable
 from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
@@ -251,8 +252,11 @@ class ControlLoop:
             if self.setup.keep_inputs and made.inputs:
                 journal.note_inputs(made.tick, {key: to_text(inputs) for key, inputs in made.inputs.items()})
             journal.begin(made.tick, made.state)
-        except StoreUnavailable:
+        except StoreUnavailable as err:
             self._store_ok = False
+            # a stop that cannot be read may be in force (S9)
+            if self._observer.heard and not isinstance(err, Fenced):
+                self._wake(made)
             raise
         self._store_ok = True
         self.state = made.state
@@ -270,6 +274,16 @@ class ControlLoop:
         if results:
             self._announce(made.tick, after.outcomes)
         self._announce_plans(made.tick)
+
+    def _wake(self, made: Decisions) -> None:
+        """Wake what is to be woken though that cannot be written down: the object itself says what is done (S2)."""
+        for errand in made.tick.errands:
+            plan = made.state.plans.get(errand.plan_id)
+            if plan is None or not wakes(plan, errand):
+                continue
+            results = self._run_errand(errand)
+            said = {"plan": errand.plan_id, "answers": [one.status.value for one in results]}
+            _LOG.warning("woken_without_a_store", extra=said)
 
     def _send(self, action: Action) -> StepResult:
         """Send the steps in order, the lease checked right before each; the first that is not done ends it."""

@@ -55,11 +55,15 @@ class Asked:
 
 @dataclass(slots=True)
 class Observer:
-    """Asks every port that is read. unanswered: what did not answer at the last look."""
+    """Asks every port that is read. unanswered: what did not answer at the last look.
+
+    heard: whether people's wishes could be read at it.
+    """
 
     ports: Ports
     scope: Scope
     unanswered: tuple[str, ...] = ()
+    heard: bool = False
     _index: SeriesIndex = field(default=_NO_SERIES)
     _splitter: tables.Splitter = field(default_factory=tables.Splitter)
 
@@ -78,6 +82,7 @@ class Observer:
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
         controls, store_ok = self._controls(now)
+        self.heard = store_ok
         looked = self.look(asked.wanted, now)
         priced, stocked = with_templates(targets, inventory, costed(policies, looked))
         book = self._prices(priced, stocked, now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from aiops.core.model import (
     Ask,
     Deny,
+    Errand,
     Helped,
     Instant,
     Judgement,
@@ -19,9 +20,11 @@ from aiops.core.model import (
     PlanKind,
     PlanStatus,
     Reason,
+    Sleep,
     Snapshot,
     VerdictWord,
     Wait,
+    Wake,
 )
 from aiops.core.planning import arbiter
 from aiops.core.plans import effectiveness
@@ -148,6 +151,12 @@ def _begun(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Pl
 
 def _said(judgement: Judgement, word: VerdictWord, reason: Reason, detail: str) -> Judgement:
     return replace(judgement, word=word, reason=reason, detail=detail)
+
+
+def wakes(plan: Plan, errand: Errand) -> bool:
+    """Return whether all that an errand does is to wake a workload that rests."""
+    operation = plan.steps[errand.step].operation
+    return isinstance(operation, Wake) or (isinstance(operation, Sleep) and errand.back)
 
 
 def taken_back(plans: Mapping[str, Plan], back: tuple[tuple[str, str], ...], bounds: Bounds) -> Mapping[str, Plan]:
