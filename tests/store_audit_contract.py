@@ -249,6 +249,22 @@ class AuditContract:
         write(store, "DELETE FROM decisions WHERE id = 'made up' OR id = :i", i=ids[0])
         assert f"decision {ids[0]} is recorded, and is gone from the store" in said(store)
 
+    @pytest.mark.parametrize(
+        ("table", "change"),
+        [
+            ("decisions", "story = 'nothing happened'"), ("decisions", "verdict = 'steady'"),
+            ("decisions", "after = 1"), ("decisions", "policy = 'ScalingPolicy/shop/other'"),
+            ("actions", "after = 1"), ("actions", "policy = 'ScalingPolicy/shop/other'"),
+        ],
+    )  # fmt: skip
+    def test_what_lists_show_of_a_row_is_held_against_its_record_too(self, opened, table, change):
+        store = opened()
+        turn = acting()
+        store.journal.begin(turn.tick, turn.state)
+        assert said(store) == ""
+        write(store, f"UPDATE {table} SET {change}")
+        assert "was changed after it was recorded" in said(store)
+
     # -- retention, backup, restore -----------------------------------------------------------------------
 
     def test_retention_cuts_the_chain_at_a_signed_place_and_what_is_left_is_whole(self, opened):

@@ -5,10 +5,11 @@ Everything is read as of one moment, in one pass; of each kind of fault the firs
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, func, select
 
@@ -16,14 +17,23 @@ from aiops.adapters.store import audit
 from aiops.adapters.store.database import translated
 from aiops.adapters.store.tables import ACTIONS, DECISIONS
 from aiops.core.record.anchors import Anchor, AnchorKind, Verify, genuine, places, unmet
-from aiops.core.record.audit import GENESIS, AuditKind, Head, Line, Walk, sum_of
+from aiops.core.record.audit import GENESIS, MAX_SAID, MAX_SUBJECT, MAX_WORD, AuditKind, Head, Line, Walk, clean, sum_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Row
 
 _CHUNK = 500
 _VOUCHED: tuple[tuple[AuditKind, Table], ...] = ((AuditKind.DECISION, DECISIONS), (AuditKind.ACTION, ACTIONS))
 """Records that vouch for a stored row, and where it is."""
+
+_LISTED = {
+    "policy": ("subject", MAX_SUBJECT),
+    "before": ("before", 0),
+    "after": ("after", 0),
+    "verdict": ("did", MAX_WORD),
+    "story": ("said", MAX_SAID),
+}
+"""What lists show of a row and its body does not vouch for: columns, with the record's field and its length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +134,17 @@ def _anchors(
             yield Fault(seq=one.seq, said=why)
 
 
+def _differs(row: Row[Any], listed: Sequence[str], line: Line) -> bool:
+    """Return whether a column of a row is not as its record has it."""
+    said = json.loads(line.text)
+    for name in listed:
+        field, most = _LISTED[name]
+        value = getattr(row, name)
+        if said[field] != (clean(value, most) if isinstance(value, str) else value):
+            return True
+    return False
+
+
 class _Rows:
     """Holds decisions and actions against the records that vouch for them."""
 
@@ -144,7 +165,9 @@ class _Rows:
         refs = [line.columns["ref"] for line in lines]
         if not refs:
             return
-        query = select(table.c.id, table.c.body, table.c.at).where(table.c.id.in_(refs))
+        listed = [name for name in _LISTED if name in table.c]
+        columns = (table.c[name] for name in ("id", "body", "at", *listed))
+        query = select(*columns).where(table.c.id.in_(refs))
         there = {row.id: row for row in self._connection.execute(query)}
         self.seen += len(there)
         self._found[table.name] += sum(1 for row in there.values() if row.at > self._unchained)
@@ -155,7 +178,7 @@ class _Rows:
                 # what ended before is removed by retention; what began after cannot have been
                 if line.columns["at"] >= self._pruned:
                     self._say(line.seq, f"{table.name[:-1]} {ref} is recorded, and is gone from the store")
-            elif f'"sum":"{sum_of(row.body)}"' not in line.text:
+            elif f'"sum":"{sum_of(row.body)}"' not in line.text or _differs(row, listed, line):
                 self._say(line.seq, f"{table.name[:-1]} {ref} was changed after it was recorded")
 
     def end(self) -> list[Fault]:
