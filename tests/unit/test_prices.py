@@ -161,6 +161,12 @@ def test_an_old_reading_is_not_known_any_more():
     assert old.elsewhere(AT).gap is PriceGap.STALE
 
 
+def test_a_reading_of_a_time_to_come_is_not_known_either():
+    ahead = metered(as_of=AT + 86_400.0)
+    assert ahead.node(NODE, AT).gap is PriceGap.STALE
+    assert metered(as_of=AT + 60.0).node(NODE, AT).usd_per_hour == 0.2
+
+
 def test_a_meter_that_was_never_read_says_why():
     never = metered(as_of=-math.inf, why="no route to host")
     assert never.node(NODE, AT) == Unpriced(gap=PriceGap.UNREACHABLE, detail="no route to host", source="opencost")

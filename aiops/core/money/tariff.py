@@ -274,7 +274,8 @@ class Meter:
         if math.isinf(self.as_of):
             return Unpriced(gap=PriceGap.UNREACHABLE, detail=self.why or "it has not been read yet", source=self.source)
         age_s = at - self.as_of
-        if age_s > self.max_age_s:
+        # what was read in a time to come was read by a clock that was wrong
+        if abs(age_s) > self.max_age_s:
             why = f": {self.why}" if self.why else ""
             since = f"read {age_s:.0f} s ago, at most {self.max_age_s:.0f} s count{why}"
             return Unpriced(gap=PriceGap.STALE, detail=since, source=self.source)
