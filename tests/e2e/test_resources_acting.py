@@ -320,16 +320,18 @@ def a_watch(rig: Rig) -> dict:
     return {"apiVersion": "policy.aiops/v1alpha1", "kind": "WatchPolicy", "metadata": metadata, "spec": spec}
 
 
-def broken_plans(rig: Rig) -> list[dict]:
-    """Return a policy of each kind of plans that only the loader refuses: all that it gets is a status."""
+def broken_policies(rig: Rig) -> list[dict]:
+    """Return a policy of each other kind that only the loader refuses: all that it gets is a status."""
     found = []
-    for file in ("failover.yaml", "remediation.yaml"):
+    for file in ("failover.yaml", "remediation.yaml", "nights.yaml", "budget.yaml"):
         one = next(yaml.safe_load_all((ROOT / "policies" / file).read_text()))
         one["metadata"] = {"name": one["metadata"]["name"], "namespace": rig.namespace}
         one["spec"]["mode"] = "observe"
         found.append(one)
     found[0]["spec"]["health"]["users"]["query"] = "sum(failing"
     found[1]["spec"]["signals"]["errors"]["query"] = "sum(failing"
+    found[2]["spec"]["sleep"]["awake"][0]["timeZone"] = "Nowhere/Town"
+    found[3]["spec"]["timeZone"] = "Nowhere/Town"
     return found
 
 
@@ -339,7 +341,7 @@ def test_only_who_leads_writes_statuses_and_all_that_is_granted_is_used_s2_s10(r
     printed = authored.grant(scaling_policy(rig.namespace))
     authored.apply(scaling_policy(rig.namespace), grant=False)
     authored.apply(a_watch(rig), grant=False)
-    for one in broken_plans(rig):
+    for one in broken_policies(rig):
         authored.apply(one, grant=False)
     rig.shared_store = f"sqlite:///{rig.folder / 'first.db'}"
     first = authored.daemon("first")
@@ -347,6 +349,8 @@ def test_only_who_leads_writes_statuses_and_all_that_is_granted_is_used_s2_s10(r
     rig.until(lambda: authored.status("demand", "watchpolicies"), "another kind's status")
     rig.until(lambda: authored.status("storefront", "failoverpolicies"), "a third kind's status")
     rig.until(lambda: authored.status("checkout", "remediationpolicies"), "a fourth kind's status")
+    rig.until(lambda: authored.status("nights", "costpolicies"), "a fifth kind's status")
+    rig.until(lambda: authored.status("messaging", "costbudgets"), "a sixth kind's status")
     began = time.time()
     rig.shared_store = f"sqlite:///{rig.folder / 'second.db'}"
     second = authored.daemon("second")
