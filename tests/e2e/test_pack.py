@@ -51,7 +51,10 @@ def pool(plane: ControlPlane) -> Iterator[list[str]]:
 
 
 def _ready(plane: ControlPlane, name: str) -> bool:
+    """Return whether the scheduler may use a node: it says Ready, and is no longer tainted for not having been."""
     found = plane.api("GET", f"/api/v1/nodes/{name}")
+    if [one["key"] for one in found["spec"].get("taints", ())] != ["pool"]:
+        return False
     return any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", ()))
 
 
