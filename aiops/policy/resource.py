@@ -65,3 +65,6 @@ def condition(kind: str, field: str = "status") -> str:
 AGE = Column(name="Age", path=".metadata.creationTimestamp", kind="date")
 VALID = Column(name="Valid", path=condition("Valid"), about="whether the loader took it")
 WHY = Column(name="Message", path=condition("Valid", "message"), about="what is wrong with it, if anything", wide=True)
+MODE = Column(name="Mode", path=".status.mode", about="the mode in force")
+VERDICT = Column(name="Verdict", path=".status.verdict", about="of the last decision")
+DECISION = Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True)

@@ -8,7 +8,7 @@ from aiops.core.decide.cost.spec import CostSpec
 from aiops.core.planning.saving import SavingPolicy
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.costs import Asked, defer, idle, pack, rightsize, sleep
-from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
+from aiops.policy.resource import AGE, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource
 
 ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {
     "sleep": sleep.compiled,
@@ -31,11 +31,11 @@ RESOURCE = Resource(
     plural="costpolicies",
     short=("cpol",),
     columns=(
-        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        MODE,
         Column(name="Target", path=".spec.target.name"),
         VALID,
-        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
-        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        VERDICT,
+        DECISION,
         WHY,
         AGE,
     ),

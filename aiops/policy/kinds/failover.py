@@ -32,7 +32,7 @@ from aiops.policy import promql
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
 from aiops.policy.lint.trees import facts
-from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
+from aiops.policy.resource import AGE, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource
 
 LEVERS: Mapping[TrafficLever, tuple[str, str]] = {
     TrafficLever.HTTP_ROUTE: ("gateway.networking.k8s.io/v1", "HTTPRoute"),
@@ -344,11 +344,11 @@ RESOURCE = Resource(
     plural="failoverpolicies",
     short=("fopol",),
     columns=(
-        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        MODE,
         Column(name="Home", path=".spec.primary", about="the site that users are sent back to"),
         VALID,
-        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
-        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        VERDICT,
+        DECISION,
         WHY,
         AGE,
     ),

@@ -32,7 +32,7 @@ from aiops.policy import freezes as freezes_of
 from aiops.policy import ladders, promql, troubles
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.document import Path
-from aiops.policy.resource import AGE, DECIDING, VALID, WHY, Column, Resource
+from aiops.policy.resource import AGE, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource
 from aiops.policy.signals import Whose, signal
 
 REVISION = "$(revision)"
@@ -276,11 +276,11 @@ RESOURCE = Resource(
     plural="remediationpolicies",
     short=("repol",),
     columns=(
-        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        MODE,
         Column(name="Target", path=".spec.target.name"),
         VALID,
-        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
-        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        VERDICT,
+        DECISION,
         WHY,
         AGE,
     ),

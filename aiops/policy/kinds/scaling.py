@@ -32,7 +32,7 @@ from aiops.policy import cel, placeholders, schedule
 from aiops.policy import freezes as freezes_of
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
-from aiops.policy.resource import AGE, COUNT, DECIDING, VALID, WHY, Column, Resource, condition
+from aiops.policy.resource import AGE, COUNT, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource, condition
 from aiops.policy.signals import Whose, signal
 from aiops.policy.structural import Schema
 
@@ -347,17 +347,17 @@ RESOURCE = Resource(
     plural="scalingpolicies",
     short=("scpol",),
     columns=(
-        Column(name="Mode", path=".status.mode", about="the mode in force"),
+        MODE,
         Column(name="Target", path=".spec.target.name"),
         Column(name="Targets", path=".status.targets", kind="integer", about="of a selector", wide=True),
         VALID,
-        Column(name="Verdict", path=".status.verdict", about="of the last decision"),
+        VERDICT,
         Column(name="Replicas", path=".status.currentReplicas", kind="integer"),
         Column(name="Wanted", path=".status.wantedReplicas", kind="integer"),
         Column(name="Acting", path=condition("Acting"), wide=True),
         Column(name="Why", path=condition("Acting", "reason"), wide=True),
         Column(name="Limit", path=condition("ScalingLimited", "reason"), wide=True),
-        Column(name="Decision", path=".status.lastDecision", about="`aiops explain ID`", wide=True),
+        DECISION,
         WHY,
         AGE,
     ),
