@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aiops.app.output import SESSION
-from aiops.errors import InvalidInput
+from aiops.app.written import written
 
 Days = Annotated[float, typer.Option("--days", help="How many days back.", min=0.01, max=800.0)]
 Team = Annotated[str, typer.Option("--team", help="Only what policies of a team spend: their label team.")]
@@ -38,23 +38,15 @@ def cost(
     if csv is not None and str(csv) == "-":
         typer.echo(tables.as_csv(found), nl=False)
         return
-    written = []
+    told = []
     if csv is not None:
-        written.append(_write(csv, tables.as_csv(found)))
+        told.append(written(csv, tables.as_csv(found)))
     if html is not None:
         from aiops.app.costing.page import page
 
-        written.append(_write(html, page(found)))
+        told.append(written(html, page(found)))
     if parquet is not None:
         from aiops.app.costing.parquet import write
 
-        written.append(f"{parquet}: {write(found, parquet)} rows")
-    SESSION.show(found, "\n".join(written) if written else tables.text(found))
-
-
-def _write(path: Path, text: str) -> str:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as err:
-        raise InvalidInput(f"{path} cannot be written: {err.strerror or err}") from err
-    return f"{path} is written"
+        told.append(f"{parquet}: {write(found, parquet)} rows")
+    SESSION.show(found, "\n".join(told) if told else tables.text(found))

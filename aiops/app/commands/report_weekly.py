@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aiops.app.output import SESSION
+from aiops.app.written import written
 from aiops.errors import InvalidInput
 
 Week = Annotated[str | None, typer.Option("--week", help="A week such as 2026-W47, Monday to Sunday in UTC.")]
@@ -26,21 +27,13 @@ def weekly(week: Week = None, days: Days = None, html: Html = None, parquet: Par
     if week is not None and days is not None:
         raise InvalidInput("say --week or --days, not both")
     found = SESSION.answers().weekly({"week": week, "days": days})
-    written = []
+    told = []
     if html is not None:
         from aiops.app.weekly.page import page
 
-        written.append(_write(html, page(found)))
+        told.append(written(html, page(found)))
     if parquet is not None:
         from aiops.app.weekly.parquet import write
 
-        written.append(f"{parquet}: {write(found, parquet)} rows")
-    SESSION.show(found, "\n".join(written) if written else tables.text(found))
-
-
-def _write(path: Path, text: str) -> str:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as err:
-        raise InvalidInput(f"{path} cannot be written: {err.strerror or err}") from err
-    return f"{path} is written"
+        told.append(f"{parquet}: {write(found, parquet)} rows")
+    SESSION.show(found, "\n".join(told) if told else tables.text(found))

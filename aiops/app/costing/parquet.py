@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aiops.app.costing.tables import flat
-from aiops.errors import InvalidInput
+from aiops.app.written import writing
 
 TEXTS = ("currency", "by", "name")
 
@@ -28,8 +28,6 @@ def write(costs: dict[str, Any], path: Path) -> int:
             columns[name] = pa.array([round(value * 1000) for value in values], pa.timestamp("ms", tz="UTC"))
         else:
             columns[name] = pa.array(values, pa.string() if name in TEXTS else pa.float64())
-    try:
+    with writing(path):
         pq.write_table(pa.table(columns), path)
-    except OSError as err:
-        raise InvalidInput(f"{path} cannot be written: {err.strerror or err}") from err
     return len(rows)

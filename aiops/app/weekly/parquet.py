@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aiops.app.weekly.tables import flat
-from aiops.errors import InvalidInput
+from aiops.app.written import writing
 
 
 def write(found: dict[str, Any], path: Path) -> int:
@@ -24,8 +24,6 @@ def write(found: dict[str, Any], path: Path) -> int:
     }
     columns |= {name: pa.array([row[name] for row in rows], pa.string()) for name in ("scope", "name", "measure")}
     columns["value"] = pa.array([row["value"] for row in rows], pa.float64())
-    try:
+    with writing(path):
         pq.write_table(pa.table(columns), path)
-    except OSError as err:
-        raise InvalidInput(f"{path} cannot be written: {err.strerror or err}") from err
     return len(rows)
