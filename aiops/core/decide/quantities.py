@@ -158,6 +158,23 @@ Duration = Annotated[
     BeforeValidator(duration_s),
     _number_or_text(_DURATION_TEXT, minimum=0, description="90s, 5m, 1h30m, 14d, or seconds", examples=["5m"]),
 ]
+
+
+def duration_or(word: str, examples: list[str]) -> tuple[BeforeValidator, WithJsonSchema]:
+    """Return what makes a field take a word as it is, and anything else as a duration."""
+
+    def taken(value: object) -> object:
+        return value if value == word else duration_s(value)
+
+    schema = {
+        "type": ["string", "number"],
+        "pattern": rf"^\s*({word}|([0-9]+(\.[0-9]+)?(ms|[smhdwy]))+)\s*$",
+        "minimum": 0,
+        "examples": examples,
+    }
+    return BeforeValidator(taken), WithJsonSchema(schema)
+
+
 Quantity = Annotated[float, BeforeValidator(quantity), _number_or_text(_QUANTITY_TEXT, examples=[50, "250m", "1.5k"])]
 Level = Annotated[
     float,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio, Whole, WholeOrNone, duration_s
+from aiops.core.decide.quantities import Duration, Level, Quantity, Ratio, Whole, WholeOrNone, duration_or
 from aiops.core.decide.remediation.belonging import as_schema, refused
 from aiops.core.decide.remediation.rung_spec import RungSpec
 from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
@@ -47,23 +47,7 @@ CountOrShare = Annotated[
 ]
 
 
-def duration_or_manual(value: object) -> object:
-    """Return the word `manual` as it is, and anything else as seconds; raise ValueError."""
-    return value if value == "manual" else duration_s(value)
-
-
-DurationOrManual = Annotated[
-    float | Literal["manual"],
-    BeforeValidator(duration_or_manual),
-    WithJsonSchema(
-        {
-            "type": ["string", "number"],
-            "pattern": r"^\s*(manual|([0-9]+(\.[0-9]+)?(ms|[smhdwy]))+)\s*$",
-            "minimum": 0,
-            "examples": ["5m", "manual"],
-        }
-    ),
-]
+DurationOrManual = Annotated[float | Literal["manual"], *duration_or("manual", examples=["5m", "manual"])]
 
 
 class NodesSpec(Spec):

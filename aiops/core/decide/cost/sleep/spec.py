@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from aiops.core.decide.quantities import Duration, Whole, duration_s
+from aiops.core.decide.quantities import Duration, Whole, duration_or
 from aiops.core.decide.scaling.spec import CalendarSpec
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 
@@ -43,23 +43,7 @@ class ExceptionSpec(Spec):
         return self
 
 
-def duration_or_auto(value: object) -> object:
-    """Return the word `auto` as it is, and anything else as seconds; raise ValueError."""
-    return value if value == "auto" else duration_s(value)
-
-
-DurationOrAuto = Annotated[
-    float | Literal["auto"],
-    BeforeValidator(duration_or_auto),
-    WithJsonSchema(
-        {
-            "type": ["string", "number"],
-            "pattern": r"^\s*(auto|([0-9]+(\.[0-9]+)?(ms|[smhdwy]))+)\s*$",
-            "minimum": 0,
-            "examples": ["auto", "5m"],
-        }
-    ),
-]
+DurationOrAuto = Annotated[float | Literal["auto"], *duration_or("auto", examples=["auto", "5m"])]
 
 
 class RestSpec(Spec):
