@@ -17,7 +17,7 @@ MOST = 1000
 """Rows of a page."""
 
 
-CURSOR = r"^[0-9]{1,11}(\.[0-9]{1,9})?_[0-9A-Za-z.-]{1,64}$"
+CURSOR = r"^[0-9]{1,11}(\.[0-9]{1,21})?_[0-9A-Za-z.-]{1,64}$"
 
 
 def written(place: Place) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiops.errors import InvalidInput
@@ -60,6 +60,8 @@ def test_filters_stay_with_the_link(house):
 
 
 @given(st.floats(min_value=0, max_value=1e10, allow_nan=False), st.from_regex(r"\A[0-9A-Za-z.-]{1,26}\Z"))
+@example(1.6448536269514722, "0")
+@example(0.00010000000000000002, "0")
 def test_a_cursor_says_its_place_again(at, name):
     found = read(written((at, name)))
     assert found is not None
