@@ -78,7 +78,9 @@ for module in (
 def _globals(
     server: Annotated[str | None, typer.Option(help="Ask a running daemon at this URL.", envvar="AIOPS_SERVER")] = None,
     token: Annotated[str, typer.Option(help="Bearer token for --server.", envvar="AIOPS_TOKEN")] = "",
-    config: Annotated[Path | None, typer.Option(help="Settings; config/default.yaml when it is there.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings; config/default.yaml when it is there.", envvar="AIOPS_CONFIG")
+    ] = None,
     output: Annotated[Format, typer.Option("-o", "--output", help="How answers are written.")] = Format.TEXT,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more.")] = False,
 ) -> None:

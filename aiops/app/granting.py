@@ -23,7 +23,7 @@ def roles(policies: PolicySet, settings: Settings, cluster: str | None) -> list[
         objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
     if settings.web.kubernetes.enabled and cluster in (None, settings.web.kubernetes.cluster or _first(settings)):
         objects += access_roles(lease.namespace, lease.name)
-    return objects
+    return [one for one in objects if not _beyond(one)] if _namespaced(cluster, settings) else objects
 
 
 def named_clusters(policies: PolicySet) -> list[str]:
@@ -47,6 +47,17 @@ def _of_cluster(policies: PolicySet, cluster: str | None, settings: Settings) ->
     """Return the policies of one cluster, and whether the Lease lies there."""
     lies_in = settings.lease.cluster or _first(settings)
     return of_cluster(policies, cluster), cluster is None or lies_in == cluster
+
+
+def _namespaced(wanted: str | None, settings: Settings) -> bool:
+    """Return whether nothing of the whole cluster is to be granted: of all of them, where none is named."""
+    named = settings.clusters if wanted is None else {wanted: settings.clusters.get(wanted)}
+    return bool(named) and all(one is not None and one.namespaced for one in named.values())
+
+
+def _beyond(granted: dict[str, Any]) -> bool:
+    """Return whether an object grants something in the whole cluster."""
+    return str(granted["kind"]).startswith("ClusterRole")
 
 
 def _reads_here(wanted: str | None, settings: Settings) -> bool:

@@ -60,21 +60,23 @@ class SourceSettings(PrometheusSettings):
 
 
 class ClusterSettings(Section):
-    """One Kubernetes API server."""
+    """One Kubernetes API server. namespaced: nothing of the whole cluster is read, neither nodes nor namespaces."""
 
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
+    namespaced: bool = False
 
 
 class LeaseSettings(Section):
     """Who leads when several replicas run (S6): a Lease in one of the clusters.
 
     enabled: `auto` takes part wherever something is written that others could write, too: in mode approve and enforce,
-    and always when the store is shared. duration, renew and retry are client-go's.
+    and always when the store is shared. replicas: how many run. duration, renew and retry are client-go's.
     """
 
     enabled: bool | Literal["auto"] = "auto"
+    replicas: int = Field(1, ge=1, le=100)
     cluster: str | None = None
     namespace: str = Field("aiops", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     name: str = Field("aiops", pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
@@ -280,6 +282,16 @@ class Settings(BaseSettings):
             raise ValueError("a source has a name; the one without is prometheus")
         if self.simulation is not None and self.custom_resources.enabled is True:
             raise ValueError("custom_resources are a cluster's: a simulation has none")
+        return self
+
+    @model_validator(mode="after")
+    def one_record(self) -> Settings:
+        """Refuse several replicas that would each keep a record of its own (S6)."""
+        if self.lease.replicas > 1 and self.store.url.startswith("sqlite"):
+            raise ValueError(
+                f"lease.replicas is {self.lease.replicas}, and store.url is a SQLite file, which has one writer: "
+                "several replicas share a PostgreSQL (postgresql+psycopg://user@host/aiops)"
+            )
         return self
 
     @classmethod

@@ -320,6 +320,9 @@ def resources(settings: Settings, clusters: Clusters) -> KubernetesPolicies | No
         raise ConfigurationError(
             f"custom_resources.cluster: the settings know no cluster {cluster!r}; they know {known}"
         )
+    named = settings.clusters.get(cluster)
+    if named is not None and named.namespaced and not asked.namespaces:
+        raise ConfigurationError(f"custom_resources.namespaces are missing: clusters.{cluster} is namespaced")
     return clusters.policies(cluster, asked.namespaces)
 
 
@@ -350,8 +353,5 @@ def clusters(settings: Settings) -> Clusters:
     """Return the clusters of the settings, or the one that the environment names."""
     from aiops.adapters.kubernetes import Clusters, KubernetesOptions
 
-    named = {
-        name: KubernetesOptions(kubeconfig=one.kubeconfig, context=one.context, in_cluster=one.in_cluster)
-        for name, one in settings.clusters.items()
-    }
+    named = {name: KubernetesOptions(**one.model_dump()) for name, one in settings.clusters.items()}
     return Clusters.connect(named or {"default": KubernetesOptions()})

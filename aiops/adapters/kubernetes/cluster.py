@@ -44,6 +44,9 @@ DISCONNECTED_S = 60.0
 DENIALS = 4
 """How many denials in a row are no mistake: an API server that has just begun knows no role yet, and denies all."""
 
+NODES = "/api/v1/nodes"
+NAMESPACES = "/api/v1/namespaces"
+
 FIRST_READ_S = 2.0
 """How long a turn waits for what is watched for the first time."""
 
@@ -72,10 +75,15 @@ class _Shown:
 
 
 class KubernetesCluster:
-    """One API server: reads from informers that are started as targets name their namespaces."""
+    """One API server: reads from informers that are started as targets name their namespaces.
 
-    def __init__(self, name: str, http: Http) -> None:
+    namespaced: nothing of the whole cluster is asked for. So nobody knows its nodes, and whether a namespace opted in
+    is for the settings to say (`Scope.namespaces`).
+    """
+
+    def __init__(self, name: str, http: Http, *, namespaced: bool = False) -> None:
         self.name = name
+        self._namespaced = namespaced
         self._http = http
         self._writer = Writer(http)
         self._informers: dict[str, Informer] = {}
@@ -87,7 +95,8 @@ class KubernetesCluster:
 
     def start(self) -> None:
         """Begin to watch what every cluster has."""
-        self._informer("/api/v1/nodes")
+        if not self._namespaced:
+            self._informer(NODES)
 
     def stop(self, timeout_s: float) -> None:
         """Stop every watch."""
@@ -129,7 +138,9 @@ class KubernetesCluster:
                     mine = pods_of(ref, shown.item, shown.around)
                     found[ref.key] = workload(ref, shown.item, shown.around, at - shown.age_s, mine)
                     pods[ref.key] = shares(mine, (shown.item.get("spec") or {}).get("template") or {})
-        machines = self._machines.of(self._informer("/api/v1/nodes").objects())
+        if self._namespaced:
+            return Inventory(workloads=found, refused=refused, pods=pods)
+        machines = self._machines.of(self._informer(NODES).objects())
         return Inventory(
             workloads=found, refused=refused, nodes={self.name: self._nodes()}, pods=pods, machines=machines
         )
@@ -158,7 +169,9 @@ class KubernetesCluster:
             except (NotFoundThere, PortError):
                 continue  # said when the target is read
             paths = [(path, "") for path in (resource.path(ref.namespace), *_around(ref.namespace), *_beneath(ref))]
-            for path, selector in [*paths, ("/api/v1/namespaces", _of_namespace(ref.namespace))]:
+            if not self._namespaced:
+                paths.append((NAMESPACES, _of_namespace(ref.namespace)))
+            for path, selector in paths:
                 informer = self._informer(path, selector)
                 if not informer.synced.is_set() and informer.lists == 0:
                     new.append(informer)
@@ -170,7 +183,7 @@ class KubernetesCluster:
         resource = self._resource(ref)
         items, age_s = self._items(resource.path(ref.namespace))
         item = next((one for one in items if (one.get("metadata") or {}).get("name") == ref.name), None)
-        namespaces, _ = self._items("/api/v1/namespaces", _of_namespace(ref.namespace))
+        namespaces = [] if self._namespaced else self._items(NAMESPACES, _of_namespace(ref.namespace))[0]
         (pods, pods_age_s), (hpas, hpas_age_s), (pdbs, pdbs_age_s) = map(self._items, _around(ref.namespace))
         beneath = [self._items(path) for path in _beneath(ref)]
         if item is None:
@@ -231,7 +244,7 @@ class KubernetesCluster:
         return self._resources[key]
 
     def _nodes(self) -> Nodes:
-        informer = self._informer("/api/v1/nodes")
+        informer = self._informer(NODES)
         items = informer.objects()
         return Nodes(
             total=len(items),
@@ -244,6 +257,8 @@ class KubernetesCluster:
         return self._objects.look(wanted, at)
 
     def _collection(self, api_version: str, kind: str, namespace: str) -> str:
+        if self._namespaced and not namespace:
+            raise NoPermission(f"{kind} is the cluster's, and clusters.{self.name} is namespaced")
         ref = TargetRef(cluster=self.name, namespace=namespace, api_version=api_version, kind=kind, name="")
         return self._resource(ref).path(namespace)
 

@@ -41,7 +41,11 @@ class Clusters:
     @classmethod
     def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
         """Return the clusters of the settings; raise ConfigurationError when one has no configuration."""
-        return cls({name: KubernetesCluster(name, Http(api_client(one))) for name, one in options.items()}, options)
+        made = {
+            name: KubernetesCluster(name, Http(api_client(one)), namespaced=one.namespaced)
+            for name, one in options.items()
+        }
+        return cls(made, options)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,11 +23,15 @@ REREAD_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesOptions:
-    """Where an API server is: in the cluster, or by a kubeconfig and its context; neither: whichever is there."""
+    """Where an API server is: in the cluster, or by a kubeconfig and its context; neither: whichever is there.
+
+    namespaced: see `KubernetesCluster`.
+    """
 
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
+    namespaced: bool = False
 
 
 def api_client(options: KubernetesOptions) -> ApiClient:

@@ -52,7 +52,7 @@ def door(name: str, one: ClusterSettings) -> Door:
     """Return how a cluster of the settings is connected to."""
     from aiops.adapters.kubernetes import KubernetesOptions
 
-    return Door(name, KubernetesOptions(kubeconfig=one.kubeconfig, context=one.context, in_cluster=one.in_cluster))
+    return Door(name, KubernetesOptions(**one.model_dump()))
 
 
 def checks(scene: Scene) -> list[Check]:

@@ -164,6 +164,9 @@ def objects(label: str, scene: Scene, name: str, options: KubernetesOptions) -> 
 def _spaces(scene: Scene, name: str) -> dict[TargetRef, bool]:
     """Return the namespaces in which plans work in one cluster, and whether one of them acts there."""
     found: dict[TargetRef, bool] = {}
+    cluster = scene.settings.clusters.get(name)
+    if cluster is not None and cluster.namespaced:
+        return found  # the settings opt in there, the API server is not asked
     for policy in scene.policies.plans:
         target = policy.target
         space = target.name if target.kind == "Namespace" else target.namespace
