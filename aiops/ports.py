@@ -18,6 +18,7 @@ from aiops.core.model import (
     Answer,
     Approval,
     BudgetStanding,
+    Declared,
     Errand,
     Finding,
     Frame,
@@ -140,6 +141,18 @@ class Cluster(Protocol):
         What makes sending it again harmless counts as done: a creation that is there already, a deletion of what is
         gone. An eviction for which a disruption budget has no room is refused with 429 and that reason.
         """
+        ...
+
+
+class Repositories(Protocol):
+    """The Git repositories in which fields of targets stand; what follows them brings those to the clusters."""
+
+    def declared(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[Declared, ...]]:
+        """Return what files say of targets, by `TargetRef.key`; from what was read beside the loop, at no wait."""
+        ...
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Push one commit before the action expires; a missing answer is `unknown`, never pushed again blindly."""
         ...
 
 

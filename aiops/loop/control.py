@@ -27,6 +27,7 @@ from aiops.core.model import (
     StepStatus,
     TargetState,
     Tick,
+    Verb,
 )
 from aiops.core.money.metering import Turned
 from aiops.core.pipeline import (
@@ -54,6 +55,7 @@ from aiops.loop.observing import Asked, Observer
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
 from aiops.loop.sentence import spoken
+from aiops.ports import Cluster, Repositories
 
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
@@ -287,7 +289,6 @@ class ControlLoop:
 
     def _send(self, action: Action) -> StepResult:
         """Send the steps in order, the lease checked right before each; the first that is not done ends it."""
-        port = self.ports.dry if action.dry_run else self.ports.cluster
         at = self._present()
         result = StepResult(action_id=action.id, status=StepStatus.DONE, at=at)
         for step in action.steps:
@@ -301,13 +302,19 @@ class ControlLoop:
                 # no request outlives the lease
                 due = replace(action, expires_at=min(action.expires_at, leadership.until))
             try:
-                result = port.send(due, step, at)
+                result = self._port_of(action, step).send(due, step, at)
             except PortError as err:
                 # what happened to the request is not known: the next Snapshot shows it (S6)
                 return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, message=str(err))
             if result.status not in (StepStatus.DONE, StepStatus.DRY_RUN):
                 return result
         return result
+
+    def _port_of(self, action: Action, step: Step) -> Cluster | Repositories:
+        """Return where a step goes: nowhere, into a repository, or to an API server."""
+        if action.dry_run:
+            return self.ports.dry
+        return self.ports.repositories if step.verb is Verb.COMMIT else self.ports.cluster
 
     def _run_errand(self, errand: Errand) -> tuple[StepResult, ...]:
         """Send what a plan's step asks for, the lease checked right before each; each stands for itself."""

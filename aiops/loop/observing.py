@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from aiops.core.model import (
     TargetRef,
     Unpriced,
     Wanted,
+    Workload,
 )
 from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
@@ -92,7 +93,7 @@ class Observer:
             at=now,
             answers=observation.answers,
             tables=found,
-            workloads=inventory.workloads,
+            workloads=self._declared(targets, inventory, now),
             leadership=leadership,
             scope=self.scope,
             store_ok=store_ok,
@@ -109,6 +110,14 @@ class Observer:
             budgets=self._budgets(policies, now),
         )
         return snapshot, frame
+
+    def _declared(self, targets: tuple[TargetRef, ...], inventory: Inventory, now: Instant) -> Mapping[str, Workload]:
+        """Return the workloads with what Git says of their fields."""
+        said = self.ports.repositories.declared(targets, now)
+        if not said:
+            return inventory.workloads
+        workloads = inventory.workloads.items()
+        return {key: replace(one, declared=said[key]) if key in said else one for key, one in workloads}
 
     def _budgets(self, policies: PolicySet, now: Instant) -> Mapping[PolicyKey, BudgetStanding]:
         """Return how budgets stand: nothing where the books have a bug, which holds nothing up (S10)."""

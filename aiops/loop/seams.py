@@ -9,6 +9,7 @@ from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     Action,
     BudgetStanding,
+    Declared,
     Errand,
     Finding,
     Instant,
@@ -37,6 +38,7 @@ from aiops.ports import (
     Notifier,
     PolicySource,
     Prices,
+    Repositories,
     Source,
     Telemetry,
     Trainer,
@@ -76,6 +78,21 @@ class NoNotifier:
         )
 
 
+class NoRepositories:
+    """Nothing stands in Git."""
+
+    def declared(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[Declared, ...]]:
+        """Return nothing."""
+        return {}
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Refuse: the settings name no repository any more."""
+        message = f"{step.summary}: the settings know no such repository"
+        return StepResult(
+            action_id=action.id, status=StepStatus.REFUSED, at=at, reason=Reason.UNDECLARED, message=message
+        )
+
+
 class NoTrainer:
     """Nobody fits models: those of this loop fit themselves."""
 
@@ -105,6 +122,7 @@ class Ports:
     notifier: Notifier = field(default_factory=NoNotifier)
     trainer: Trainer = field(default_factory=NoTrainer)
     books: Books = field(default_factory=NoBooks)
+    repositories: Repositories = field(default_factory=NoRepositories)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Writer:
                 call = _plain("POST", where, step.body, (origin, left_s))
             case Verb.DELETE:
                 call = _plain("DELETE", own, {**step.body, "preconditions": {"uid": step.uid}}, (origin, left_s))
+            case Verb.COMMIT:
+                return _refused(errand.id, at, Reason.REFUSED, "a commit goes to a repository, and to no API server")
         return _harmless(step, self._sent(errand.id, step, call, at))
 
     def stamp(self, stamp: Stamp, path: str, at: Instant, until: Instant) -> StepResult:

@@ -12,6 +12,8 @@ from typing import Protocol
 from aiops.core.act import scale, set_floor
 from aiops.core.ids import ulid
 from aiops.core.model import (
+    FLOOR,
+    REPLICAS,
     Action,
     Change,
     Effect,
@@ -21,7 +23,6 @@ from aiops.core.model import (
     SetFloor,
     Stamp,
     Step,
-    TargetRef,
     Verdict,
     Workload,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ACTIONS",
     "Issue",
     "action",
+    "declared_field",
     "effect_key",
     "effect_of",
     "left",
@@ -58,6 +60,10 @@ class Verbs(Protocol):
         """Return the requests of the change. origin: `action`, `policy` and `epoch`, to be left on the object."""
         ...
 
+    def undo(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return the requests that take the change back."""
+        ...
+
     def level(self, change: Change, workload: Workload) -> int | None:
         """Return what the field that the change moves holds now, or None when it is not there."""
         ...
@@ -80,8 +86,19 @@ class Issue:
 
 def action(policy: ScalingPolicy, verdict: Verdict, workload: Workload, issue: Issue) -> Action:
     """Return the action for what a verdict allows: with its requests, its expiry and its undo."""
-    dated = (issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s), issue.at + policy.verify.within_s)
-    return _action(policy.key, policy.target, verdict.change, _Frame(workload, issue, dated, verdict.dry_run))
+    declared = workload.declaration(declared_field(verdict.change))
+    settle_s = 0.0 if declared is None else declared.settle_s
+    dated = (issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s), issue.at + settle_s + policy.verify.within_s)
+    return _action(policy.key, verdict, _Frame(workload, issue, dated))
+
+
+def declared_field(change: Change) -> str:
+    """Return the name under which a file in Git may say the field that a change moves."""
+    match change:
+        case Scale():
+            return REPLICAS
+        case SetFloor():
+            return FLOOR
 
 
 def level(change: Change, workload: Workload) -> int | None:
@@ -103,23 +120,28 @@ def effect_key(effect: Effect) -> str:
     return f"{effect.object.key}#{effect.attribute}"
 
 
-def release_steps(effect: Effect, workload: Workload) -> tuple[Step, ...]:
+def release_steps(effect: Effect, workload: Workload, action_id: str = "") -> tuple[Step, ...]:
     """Return the requests that hand an effect back; none when the field no longer holds what we wrote (S7, S9)."""
-    return set_floor.release(effect, workload)
+    return set_floor.release(effect, workload, action_id)
 
 
 def stamps(policy: ScalingPolicy, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
-    """Return what writes a new leader's epoch on the object that a policy's lever moves (S6)."""
+    """Return what writes a new leader's epoch on the object that a policy's lever moves (S6).
+
+    Of what stands in Git the object is not written: there the branch itself is compared and swapped.
+    """
     if policy.lever is Lever.REPLICAS:
-        steps = [scale.stamp(workload, epoch)]
+        steps = [] if workload.declaration(REPLICAS) else [scale.stamp(workload, epoch)]
     else:
-        steps = [set_floor.stamp(workload, hpa, epoch) for hpa in workload.hpas]
+        written = (hpa for hpa in workload.hpas if set_floor.declaration(workload, hpa) is None)
+        steps = [set_floor.stamp(workload, hpa, epoch) for hpa in written]
     return tuple(Stamp(target=workload.ref, epoch=epoch, step=step) for step in steps)
 
 
 def release_stamp(effect: Effect, workload: Workload, epoch: int) -> tuple[Stamp, ...]:
     """Return what writes the epoch on the object that holds an effect, before that is handed back (S6)."""
-    hpas = (hpa for hpa in workload.autoscalers if set_floor.hpa_ref(workload, hpa) == effect.object)
+    every = (hpa for hpa in workload.autoscalers if set_floor.declaration(workload, hpa) is None)
+    hpas = (hpa for hpa in every if set_floor.hpa_ref(workload, hpa) == effect.object)
     return tuple(Stamp(target=workload.ref, epoch=epoch, step=set_floor.stamp(workload, hpa, epoch)) for hpa in hpas)
 
 
@@ -158,8 +180,9 @@ def release_held(effect: Effect, workload: Workload) -> str:
 def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:
     """Return the action that hands an effect back; it has no steps when there is nothing to hand back."""
     change = SetFloor(hpa=effect.object.name, before=effect.written, after=effect.original)
+    action_id = ulid(issue.at, effect.policy, issue.tick_id, "release", effect_key(effect))
     return Action(
-        id=ulid(issue.at, effect.policy, issue.tick_id, "release", effect_key(effect)),
+        id=action_id,
         tick_id=issue.tick_id,
         decision_id=issue.decision_id,
         policy=effect.policy,
@@ -171,7 +194,7 @@ def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:
         expires_at=issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s),
         verify_by=issue.at + RELEASE_VERIFY_S,
         epoch=issue.epoch,
-        steps=release_steps(effect, workload),
+        steps=release_steps(effect, workload, action_id),
         undo=(),
     )
 
@@ -181,28 +204,32 @@ class _Frame:
     workload: Workload
     issue: Issue
     dated: tuple[Instant, Instant]
-    dry_run: bool
 
 
-def _action(policy: str, target: TargetRef, change: Change, frame: _Frame) -> Action:
-    issue = frame.issue
+def _action(policy: str, verdict: Verdict, frame: _Frame) -> Action:
+    issue, change = frame.issue, verdict.change
     action_id = ulid(issue.at, policy, issue.tick_id, "action", str(change.before), str(change.after))
-    origin = {"action": action_id, "policy": policy, "epoch": str(issue.epoch)}
+    origin = {
+        "action": action_id,
+        "decision": issue.decision_id,
+        "policy": policy,
+        "epoch": str(issue.epoch),
+        "reason": verdict.proposal.reason,
+    }
     verbs = ACTIONS[type(change)]
-    back = replace(change, before=change.after, after=change.before)
     return Action(
         id=action_id,
         tick_id=issue.tick_id,
         decision_id=issue.decision_id,
         policy=policy,
-        target=target,
+        target=verdict.proposal.target,
         change=change,
         mode=issue.mode,
-        dry_run=frame.dry_run,
+        dry_run=verdict.dry_run,
         issued_at=issue.at,
         expires_at=frame.dated[0],
         verify_by=frame.dated[1],
         epoch=issue.epoch,
         steps=verbs.steps(change, frame.workload, origin),
-        undo=verbs.steps(back, frame.workload, origin),
+        undo=verbs.undo(change, frame.workload, origin),
     )

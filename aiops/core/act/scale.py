@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aiops.core.model import STAMP_MANAGER, Change, Step, Workload
+from aiops.core.act import inscribe
+from aiops.core.model import REPLICAS, STAMP_MANAGER, Change, Step, Workload
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
     def steps(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
-        """Return one patch of `/scale`; it drops annotations, so the origin travels in the request's headers (S6)."""
-        del origin
-        ref = workload.ref
+        """Return one patch of `/scale`; it drops annotations, so the origin travels in the request's headers (S6).
+
+        Where the replicas stand in Git it is one commit.
+        """
+        ref, declared = workload.ref, workload.declaration(REPLICAS)
+        if declared is not None:
+            return inscribe.steps(ref, declared, change.after, origin)
         return (
             Step(
                 target=ref,
@@ -24,6 +29,13 @@ class _Scale:
                 summary=f"{ref.kind} {ref}: replicas {change.before} -> {change.after}",
             ),
         )
+
+    def undo(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return what takes the change back."""
+        declared = workload.declaration(REPLICAS)
+        if declared is not None:
+            return inscribe.back(workload.ref, declared, change.after, origin)
+        return self.steps(replace(change, before=change.after, after=change.before), workload, origin)
 
     def level(self, change: Change, workload: Workload) -> int | None:
         """Return `spec.replicas`."""

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from aiops.core.model import Action, Autoscaler, Change, Effect, Hpa, Instant, SetFloor, Step, TargetRef, Workload
+from aiops.core.act import inscribe
+from aiops.core.model import (
+    FLOOR,
+    Action,
+    Autoscaler,
+    Change,
+    Declared,
+    Effect,
+    Hpa,
+    Instant,
+    SetFloor,
+    Step,
+    TargetRef,
+    Workload,
+)
 
 RESTORE = "policy.aiops/restore"
 ACTION = "policy.aiops/action"
@@ -24,10 +38,13 @@ MIN_SCALE = "autoscaling.knative.dev/min-scale"
 @dataclass(frozen=True, slots=True)
 class _SetFloor:
     def steps(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
-        """Return one patch of the HPA: its floor, and how to give it back."""
+        """Return one patch of the HPA: its floor, and how to give it back. Where it stands in Git it is one commit."""
         hpa = _hpa(change, workload)
         if hpa is None:
             return ()
+        declared = declaration(workload, hpa)
+        if declared is not None:
+            return inscribe.steps(hpa_ref(workload, hpa), declared, change.after, origin)
         record = {
             ATTRIBUTE: _original(hpa, change.before),
             "written": change.after,
@@ -42,6 +59,14 @@ class _SetFloor:
         summary = f"{hpa} of {workload.ref}: {_word(hpa)} {change.before} -> {change.after}"
         return (_patch(workload, hpa, notes, change.after, summary),)
 
+    def undo(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return what takes the change back."""
+        hpa = _hpa(change, workload)
+        declared = None if hpa is None else declaration(workload, hpa)
+        if hpa is not None and declared is not None:
+            return inscribe.back(hpa_ref(workload, hpa), declared, change.after, origin)
+        return self.steps(replace(change, before=change.after, after=change.before), workload, origin)
+
     def level(self, change: Change, workload: Workload) -> int | None:
         """Return `spec.minReplicas` of the HPA."""
         hpa = _hpa(change, workload)
@@ -49,6 +74,11 @@ class _SetFloor:
 
 
 VERBS = _SetFloor()
+
+
+def declaration(workload: Workload, hpa: Hpa) -> Declared | None:
+    """Return what a file in Git says of the floor of an HPA; a Knative revision's stands in none."""
+    return workload.declaration(FLOOR) if hpa.kind is Autoscaler.HPA else None
 
 
 def stamp(workload: Workload, hpa: Hpa, epoch: int) -> Step:
@@ -65,6 +95,9 @@ def stamp(workload: Workload, hpa: Hpa, epoch: int) -> Step:
 
 def recorded(workload: Workload, hpa: Hpa, now: Instant) -> Effect | None:
     """Return the effect that an HPA's own restore record tells of, while the floor is still what the record says."""
+    declared = declaration(workload, hpa)
+    if declared is not None:
+        return inscribe.recorded(declared, workload.ref, hpa_ref(workload, hpa), now)
     try:
         record = json.loads(hpa.annotations[RESTORE])
         original, written = int(record[ATTRIBUTE]), int(record["written"])
@@ -91,6 +124,10 @@ def void(effect: Effect, workload: Workload) -> str:
     hpa = _of(workload, effect.object)
     if hpa is None:
         return f"{effect.object.kind} {effect.object.name} is gone"
+    declared = declaration(workload, hpa)
+    if declared is not None:
+        stands = declared.value is None or declared.value == effect.written
+        return "" if stands else f"{declared} says {declared.value}"
     if RESTORE not in hpa.annotations and hpa.min_replicas != effect.written:
         return f"{hpa} holds {_word(hpa)} {hpa.min_replicas} and no record of ours"
     return ""
@@ -101,7 +138,11 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
     hpa = _hpa(change, workload)
     if hpa is None:
         return None
-    original = prior.original if prior is not None else _original(hpa, change.before)
+    declared = declaration(workload, hpa)
+    if declared is not None and declared.propose:
+        return None  # what is proposed stands once somebody merged it; the branch's history tells of it then
+    first = _original(hpa, change.before) if declared is None else inscribe.original(declared, done.policy)
+    original = prior.original if prior is not None else change.before if first is None else first
     if change.after == original:
         return None
     return Effect(
@@ -117,11 +158,16 @@ def effect(done: Action, change: SetFloor, workload: Workload, prior: Effect | N
     )
 
 
-def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
+def release(effect: Effect, workload: Workload, origin_id: str) -> tuple[Step, ...]:
     """Return the patch that gives the floor back and takes our notes away, while the floor is still ours."""
     hpa = _of(workload, effect.object)
-    if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is False:
+    if hpa is None or not _standing(effect, workload, hpa) or hpa.scaling_active is False:
         return ()
+    declared = declaration(workload, hpa)
+    if declared is not None:
+        waits = declared.offered is not None and declared.offered.after == effect.original
+        origin = {"action": origin_id, "policy": effect.policy, "reason": "handed back"}
+        return () if waits else inscribe.steps(effect.object, declared, effect.original, origin)
     gone = {RESTORE: None, ACTION: None, EPOCH: None}
     summary = f"{hpa} of {workload.ref}: {_word(hpa)} {effect.written} back to {effect.original}"
     return (_patch(workload, hpa, gone, effect.original, summary),)
@@ -130,7 +176,14 @@ def release(effect: Effect, workload: Workload) -> tuple[Step, ...]:
 def release_held(effect: Effect, workload: Workload) -> str:
     """Return why a floor that stands cannot be given back now, '' when it can or when it is not ours any more (S4)."""
     hpa = _of(workload, effect.object)
-    if hpa is None or hpa.min_replicas != effect.written or hpa.scaling_active is not False:
+    if hpa is None or not _standing(effect, workload, hpa):
+        return ""
+    declared = declaration(workload, hpa)
+    if declared is not None and declared.held is not None:
+        return declared.held[1]
+    if declared is not None and declared.offered is not None and declared.offered.after == effect.original:
+        return f"that is proposed on branch {declared.offered_on}, and not merged yet"
+    if hpa.scaling_active is not False:
         return ""
     return f"{hpa} cannot scale now, its floor of {effect.written} is all there is"
 
@@ -157,6 +210,12 @@ def _hpa(change: Change, workload: Workload) -> Hpa | None:
 def _of(workload: Workload, ref: TargetRef) -> Hpa | None:
     """Return the autoscaler that an effect stands on: of its name and of its kind."""
     return next((one for one in workload.autoscalers if hpa_ref(workload, one) == ref), None)
+
+
+def _standing(effect: Effect, workload: Workload, hpa: Hpa) -> bool:
+    """Return whether the floor is still what we wrote: as Git says it, where it stands there."""
+    declared = declaration(workload, hpa)
+    return (hpa.min_replicas if declared is None else declared.value) == effect.written
 
 
 def _word(hpa: Hpa) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiops.core.guard.arbiter import arbiter
 from aiops.core.guard.ceiling import ceiling
 from aiops.core.guard.context import Guard, GuardContext, Wish
+from aiops.core.guard.declared import declared, declared_range
 from aiops.core.guard.guardrails import guardrails
 from aiops.core.guard.inputs import censored, freshness
 from aiops.core.guard.limits import bounds, disruption, rate, stabilisation, tolerance
@@ -37,8 +38,10 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
     ("rate", rate),
     ("disruption", disruption),
     ("bounds", bounds),
+    ("declared-range", declared_range),
     ("rollout", rollout),
     ("in-flight", in_flight),
+    ("declared", declared),
     ("arbiter", arbiter),
     ("freeze", freeze),
     ("cooldown", cooldown),

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiops.core.model import (
+    FLOOR,
+    REPLICAS,
     Allowance,
+    Declared,
     Effect,
     Hpa,
     Instant,
@@ -21,7 +24,7 @@ from aiops.core.model import (
     TargetState,
     Workload,
 )
-from aiops.core.policies import ScalingPolicy
+from aiops.core.policies import Lever, ScalingPolicy
 from aiops.core.protocols import Env
 
 
@@ -48,6 +51,13 @@ class GuardContext:
     def mode(self) -> Mode:
         """Return the stricter of the policy's mode and the global ceiling (S6)."""
         return min(self.policy.reach, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+
+    @property
+    def declared(self) -> Declared | None:
+        """Return what a file in Git says of the field that the policy moves, None where it does not stand there."""
+        if self.workload is None or self.policy.lever is Lever.KNATIVE_MIN_SCALE:
+            return None
+        return self.workload.declaration(FLOOR if self.policy.lever.is_floor else REPLICAS)
 
     @property
     def hpa(self) -> Hpa | None:

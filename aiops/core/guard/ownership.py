@@ -6,7 +6,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
-from aiops.core.model import Autoscaler, Deny, FieldOwner, Hpa, OwnerKind, Pass, Reason, Ruling, TargetState, Wait
+from aiops.core.model import (
+    Autoscaler,
+    Declared,
+    Deny,
+    FieldOwner,
+    Hpa,
+    OwnerKind,
+    Pass,
+    Reason,
+    Ruling,
+    TargetState,
+    Wait,
+)
 from aiops.core.policies import Lever
 
 FREE_KINDS = frozenset({"Deployment"})
@@ -16,6 +28,8 @@ _OURS = Pass(detail="nobody else steers the field")
 _IN_ALLOWED = Pass(detail="scale-in allowed")
 _YIELD_TO = frozenset(OwnerKind) - {OwnerKind.AIOPS, OwnerKind.CREATOR, OwnerKind.OTHER}
 _THEIRS = (OwnerKind.OTHER, OwnerKind.CREATOR)
+_FOLLOWERS = frozenset({OwnerKind.ARGO_CD, OwnerKind.FLUX, OwnerKind.CREATOR, OwnerKind.OTHER, OwnerKind.AIOPS})
+"""Who brings to the cluster what stands in Git, or is corrected by it: Git's own history tells whose the field is."""
 
 
 def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -27,7 +41,10 @@ def ownership(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return ruling
     until = watched(ctx.state, ctx).override_until
     if until > ctx.now:
-        detail = f"somebody wrote {_field(ctx)} after us; we yield for {ctx.policy.manual_override_s:.0f} s"
+        who = "somebody" if ctx.declared is None else _written_by(ctx.declared)
+        detail = f"{who} wrote {_field(ctx)} after us; we yield for {ctx.policy.manual_override_s:.0f} s"
+        if ctx.declared is not None and ctx.declared.undone:
+            detail = f"{ctx.declared.undone}; we yield for {ctx.policy.manual_override_s:.0f} s"
         return Wait(reason=Reason.MANUAL_OVERRIDE, detail=detail, until=until_or_none(until))
     return _OURS
 
@@ -61,7 +78,8 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
     if any(one.kind is OwnerKind.AIOPS for one in owners):
         return replace(state, owned=True, yielded="")
     theirs = [one for one in owners if one.kind in _THEIRS]
-    if not theirs or not (state.owned or state.yielded):
+    undone = ctx.declared is not None and ctx.declared.undone
+    if not theirs or not (state.owned or state.yielded or undone):
         return state
     named = sorted(f"{one.manager}@{'' if one.at is None else f'{one.at:.0f}'}" for one in theirs)
     yielded = f"{'+'.join(named)}={_level(ctx)}"
@@ -72,7 +90,14 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
     return replace(state, owned=False, yielded=yielded, override_until=until)
 
 
+def _written_by(declared: Declared) -> str:
+    named = sorted({one.manager for one in declared.owners if one.kind in _THEIRS})
+    return f"{' and '.join(named) or 'somebody'}, in {declared},"
+
+
 def _level(ctx: GuardContext) -> int | None:
+    if ctx.declared is not None:
+        return ctx.declared.value
     if ctx.policy.lever.is_floor:
         return ctx.hpa.min_replicas if ctx.hpa is not None else None
     return ctx.workload.replicas if ctx.workload is not None else None
@@ -83,6 +108,13 @@ def _field(ctx: GuardContext) -> str:
 
 
 def _owners(ctx: GuardContext) -> Iterable[FieldOwner]:
+    """Return who writes the field. Of what stands in Git those who commit, and controllers that do not follow Git."""
+    if ctx.declared is None:
+        return _managers(ctx)
+    return (*ctx.declared.owners, *(one for one in _managers(ctx) if one.kind not in _FOLLOWERS))
+
+
+def _managers(ctx: GuardContext) -> Iterable[FieldOwner]:
     if ctx.policy.lever.is_floor:
         return ctx.hpa.owners if ctx.hpa is not None else ()
     return ctx.workload.owners if ctx.workload is not None else ()
@@ -105,14 +137,14 @@ def _of_floor(ctx: GuardContext) -> Ruling | None:
     if len(hpas) > 1:
         names = ", ".join(hpa.name for hpa in hpas)
         return Deny(reason=Reason.OWNED, detail=f"several HPAs point at the target: {names}")
-    return _of_hpa(hpas[0])
+    return _of_hpa(hpas[0], ctx)
 
 
-def _of_hpa(hpa: Hpa) -> Ruling | None:
+def _of_hpa(hpa: Hpa, ctx: GuardContext) -> Ruling | None:
     if hpa.reads_our_metric:
         detail = f"{hpa} reads our own metric: moving its floor would feed back"
         return Deny(reason=Reason.OWNED, detail=detail)
-    return _foreign(hpa.owners, "minReplicas")
+    return _foreign(_owners(ctx), "minReplicas")
 
 
 def _foreign(owners: Iterable[FieldOwner], field: str) -> Ruling | None:

@@ -38,6 +38,7 @@ from aiops.core.model.decided import (
     Weighed,
     with_after,
 )
+from aiops.core.model.declared import FLOOR, REPLICAS, Declared, Inscription
 from aiops.core.model.looked import (
     Looked,
     SeenObject,
@@ -181,6 +182,8 @@ from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
 
 __all__ = [
     "F64",
+    "FLOOR",
+    "REPLICAS",
     "STAMP_MANAGER",
     "Action",
     "Aim",
@@ -208,6 +211,7 @@ __all__ = [
     "Counterfactual",
     "Coverage",
     "Decision",
+    "Declared",
     "DeferState",
     "DeletePod",
     "Deny",
@@ -234,6 +238,7 @@ __all__ = [
     "Incident",
     "IncidentState",
     "Inputs",
+    "Inscription",
     "Instant",
     "Judgement",
     "LadderState",

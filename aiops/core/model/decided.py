@@ -222,11 +222,15 @@ class Verdict:
 
 
 class Verb(StrEnum):
-    """Which request it is. `create` posts the body to the collection, or to the subresource of the object."""
+    """Which request it is. `create` posts the body to the collection, or to the subresource of the object.
+
+    `commit` writes a value in a file of a Git repository, and is the one that goes to no API server.
+    """
 
     PATCH = "patch"
     CREATE = "create"
     DELETE = "delete"
+    COMMIT = "commit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +292,11 @@ class Action:
     epoch: int
     steps: tuple[Step, ...]
     undo: tuple[Step, ...]
+
+    @property
+    def by_commit(self) -> bool:
+        """Return whether it is written in Git, and whoever follows the branch brings it to the cluster."""
+        return any(step.verb is Verb.COMMIT for step in self.steps)
 
 
 class StepStatus(StrEnum):

@@ -63,6 +63,13 @@ class Reason(StrEnum):
     SWITCHED_OFF = "switched_off"
     SCALING_INACTIVE = "scaling_inactive"
     NO_PERMISSION = "no_permission"
+    # what is written in Git (S4)
+    UNDECLARED = "undeclared"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_SYNCED = "not_synced"
+    PROPOSED = "proposed"
+    PUSH_REFUSED = "push_refused"
+    REPOSITORY_UNAVAILABLE = "repository_unavailable"
     # modes and people (S6, S9)
     MODE_OBSERVE = "mode_observe"
     DRY_RUN_SETTLED = "dry_run_settled"

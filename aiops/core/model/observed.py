@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiops.core.model.budgeted import BudgetStanding
+from aiops.core.model.declared import Declared
 from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
@@ -172,7 +173,7 @@ class Workload:
     `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup_s` holds the measured
     times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
     `left`: autoscalers of former revisions that still hold a floor of ours. `beside`: those of other revisions that
-    hold one, too, and still get a part of the traffic.
+    hold one, too, and still get a part of the traffic. `declared`: what files in Git say of its fields, where they do.
     """
 
     ref: TargetRef
@@ -193,6 +194,11 @@ class Workload:
     beside: tuple[Hpa, ...] = ()
     pdb_min_available: int | None = None
     startup_s: tuple[float, ...] = ()
+    declared: tuple[Declared, ...] = ()
+
+    def declaration(self, field: str) -> Declared | None:
+        """Return what a file in Git says of a field, None where the field is not written in Git."""
+        return next((one for one in self.declared if one.field == field), None)
 
     @property
     def autoscalers(self) -> tuple[Hpa, ...]:

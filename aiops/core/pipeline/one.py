@@ -14,6 +14,7 @@ from aiops.core.lookahead import Demand
 from aiops.core.model import (
     Action,
     Decision,
+    Declared,
     Forecast,
     Inputs,
     Instant,
@@ -175,16 +176,22 @@ def _verified(
     if level is None:
         end = lost(action, workload.as_of, now.at)
         return (state, ()) if end is None else (replace(state, pending=None), (end,))
-    if level == action.change.after:
+    git = workload.declaration(act.declared_field(action.change)) if action.by_commit else None
+    if level == action.change.after or _committed(action, git):
         # seen to hold, so it was accepted, even if the answer to the request was lost (S6)
         state = guard.accepted(state, action, action.issued_at)
-    sight = Sight(now=now.at, as_of=workload.as_of, level=level, ready=workload.ready, env=now.env)
+    sight = Sight(now=now.at, as_of=workload.as_of, level=level, ready=workload.ready, env=now.env, declared=git)
     outcome = judgement(action, policy.verify, sight)
     if outcome is None:
         return state, ()
     # what was ours for less than a look is a person's now: yield to that, too (S4)
     taken = outcome.kind is OutcomeKind.FAILED and level not in (action.change.before, action.change.after)
     return replace(state, pending=None, owned=state.owned or taken), (outcome,)
+
+
+def _committed(action: Action, git: Declared | None) -> bool:
+    """Return whether a branch shows the very commit of an action."""
+    return git is not None and any(one is not None and one.action_id == action.id for one in (git.ours, git.offered))
 
 
 def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:

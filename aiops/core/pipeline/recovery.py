@@ -118,5 +118,6 @@ def _judged(action: Action, snapshot: Snapshot) -> Outcome | None:
             at=snapshot.at,
             detail="the process ended before the answer, and the target was not seen since",
         )
-    sight = Sight(now=snapshot.at, as_of=workload.as_of, level=level, ready=workload.ready, env={})
+    git = workload.declaration(act.declared_field(action.change)) if action.by_commit else None
+    sight = Sight(now=snapshot.at, as_of=workload.as_of, level=level, ready=workload.ready, env={}, declared=git)
     return judgement(action, Verification(within_s=0.0), sight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aiops.core.model import Action, Instant, Outcome, OutcomeKind
+from aiops.core.model import Action, Declared, Instant, Outcome, OutcomeKind
 from aiops.core.policies import Verification
 from aiops.core.protocols import ConditionError, Env
 
@@ -17,6 +17,7 @@ class Sight:
     """What a later Snapshot shows of an action's target.
 
     level: what the field that was written holds now. as_of: when the cluster's API last proved that. env: for `expect`.
+    declared: what Git says of the field, where it stands there.
     """
 
     now: Instant
@@ -24,6 +25,7 @@ class Sight:
     level: int
     ready: int
     env: Env
+    declared: Declared | None = None
 
 
 def judgement(action: Action, verification: Verification, seen: Sight) -> Outcome | None:
@@ -33,7 +35,7 @@ def judgement(action: Action, verification: Verification, seen: Sight) -> Outcom
     """
     after = action.change.after
     if seen.level != after:
-        return _missed(action, seen)
+        return _unfollowed(action, seen) if action.by_commit else _missed(action, seen)
     short = after - seen.ready if after > action.change.before else 0
     unmet = f"{seen.ready} of {after} are ready" if short > 0 else _unmet(verification, seen.env)
     if not unmet:
@@ -80,6 +82,33 @@ def _missed(action: Action, seen: Sight) -> Outcome | None:
     if seen.level == action.change.before:
         return _outcome(action, OutcomeKind.FAILED, seen.now, f"still {seen.level}: the request did not arrive")
     return _outcome(action, OutcomeKind.FAILED, seen.now, f"holds {seen.level}: somebody else wrote it")
+
+
+def _unfollowed(action: Action, seen: Sight) -> Outcome | None:
+    """Return how a commit ended that the cluster does not show: taken back, or not followed in its time.
+
+    A branch that was read after the last moment of pushing, and does not say what was written, will not say it later.
+    """
+    git, after = seen.declared, action.change.after
+    if git is None or git.value is None:
+        if seen.now < action.verify_by:
+            return None
+        detail = f"holds {seen.level} by the time to verify, and what Git says is not known"
+        return _outcome(action, OutcomeKind.UNKNOWN, seen.now, detail)
+    if git.value == after:
+        if seen.now < action.verify_by:
+            return None
+        detail = f"{git} says {after}, and the cluster holds {seen.level}: nothing has followed it in its time"
+        return _outcome(action, OutcomeKind.NO_EFFECT, seen.now, detail)
+    if git.offered is not None and git.offered.action_id == action.id:
+        if seen.now < action.verify_by:
+            return None
+        detail = f"{after} is proposed on branch {git.offered_on}, and nobody has merged it in its time"
+        return _outcome(action, OutcomeKind.NO_EFFECT, seen.now, detail)
+    if git.as_of <= action.expires_at:
+        return None
+    why = git.undone or f"{git} says {git.value}"
+    return _outcome(action, OutcomeKind.FAILED, seen.now, f"not there: {why}")
 
 
 def _unmet(verification: Verification, env: Env) -> str:
