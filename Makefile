@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover e2e e2e-again e2e-long soak lock proto smoke clean
+.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover docs e2e e2e-again e2e-long soak lock proto smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (a quarter of
 
 bench-failover: $(STAMP) ## failover of two sites by two daemons and by other rules (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_sites.py $(ARGS)
+
+docs: $(STAMP) ## build the manual into out/manual; a broken link or a page in no section is an error
+	@$(VENV)/bin/mkdocs build
+	@echo "the manual is out/manual/index.html"
 
 smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 	@$(PY) -m pytest -q tests/smoke --timeout 300
