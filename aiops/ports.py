@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     F64,
@@ -54,12 +55,14 @@ class Observation:
     """What the metrics source said at one instant.
 
     answers: by policy, then by signal name. frame: one row per watched series; its keys are `policy#identity`.
-    watch_errors: policies whose watch query failed, with the reason; their rows are NaN in the frame.
+    watch_errors: policies whose watch query failed, with the reason; their rows are NaN in the frame. watch_notes: of
+    policies whose query was answered, what is to be told of it all the same, such as series that are not followed.
     """
 
     answers: Mapping[PolicyKey, Mapping[str, Answer]]
     frame: Frame
     watch_errors: Mapping[PolicyKey, str] = field(default_factory=dict)
+    watch_notes: Mapping[PolicyKey, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -309,6 +312,18 @@ class Prices(Protocol):
 
         A replica's price is made of what its pods request and of where they run, which the inventory says.
         """
+        ...
+
+
+class Engine(Protocol):
+    """Where watched series are looked at: in the loop's own frame, or in shards that read their part themselves."""
+
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> PolicySet:
+        """Set to work what looks elsewhere, and return what the loop itself has to watch; waits for nothing."""
+        ...
+
+    def gather(self, at: Instant) -> Elsewhere:
+        """Return what was found elsewhere, in bounded time; whoever has not answered is said with its policies."""
         ...
 
 

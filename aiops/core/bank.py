@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.detect import DETECTORS
-from aiops.core.detect.group import WatchGroup
+from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.fleet import Fleet, Learnt, expect, under
 from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
-from aiops.core.detect.together import WINDOW_S, Population
+from aiops.core.detect.together import WINDOW_S, Pair
 from aiops.core.forecast import FORECASTERS
 from aiops.core.forecast.combined import Combined
 from aiops.core.lineage.lineage import Lineage
@@ -52,8 +51,7 @@ WINDOW_STEPS, QUIET_STEPS = 4.0, 2.0
 STEP_S = 60.0
 """Forecasts are issued once a minute, for half an hour."""
 
-Learnt = Mapping[str, NDArray[np.generic]]
-_NO_SERIES = SeriesIndex(keys=(), labels=())
+_NOTHING = Elsewhere()
 
 
 class _Foreseen:
@@ -89,15 +87,12 @@ class Bank:
     ) -> None:
         self._elsewhere, self._code = elsewhere, code
         self._policies = PolicySet(digest="")
-        self._index = _NO_SERIES
-        self._at: Instant = -math.inf
-        self._groups: dict[str, WatchGroup] = {}
+        self._fleet = Fleet()
         self._demands: dict[PolicyKey, _Foreseen] = {}
         self._lookahead = Lookahead()
         self._findings: tuple[Finding, ...] = ()
         self._incidents: tuple[Incident, ...] = ()
         self._dependencies = dependencies or Dependencies()
-        self._population: Population | None = None
         self._follow_policies(policies)
 
     # -- the tick ------------------------------------------------------------------------------------
@@ -107,21 +102,16 @@ class Bank:
         frame: Frame,
         demands: Mapping[PolicyKey, Demand],
         policies: PolicySet,
-        beside: Sequence[Finding] = (),
+        beside: Elsewhere = _NOTHING,
     ) -> Percepts:
         """Return findings and forecasts at the frame's instant; score first, then learn.
 
-        beside: what was found elsewhere than in the frame, such as budgets that will be overrun.
+        beside: what was found elsewhere than in the frame: in shards of the fleet, or of budgets to be overrun.
         """
         if policies is not self._policies and policies.digest != self._policies.digest:
             self._follow_policies(policies)
-        if frame.index is not self._index:
-            self._follow_rows(frame.index, frame.at)
-        self._at = frame.at
-        found: list[Finding] = [*beside]
-        for group in self._groups.values():
-            found += group.detect(frame)
-        self._findings, told = tuple(found), self._together(found, frame.at)
+        found = [*beside.findings, *self._fleet.find(frame)]
+        self._findings, told = tuple(found), self._together(found, frame.at, beside.per_s)
         forecasts = {}
         for key, foreseen in self._demands.items():
             forecasts[key] = self._foresee(key, foreseen, frame.at, demands.get(key))
@@ -132,18 +122,17 @@ class Bank:
             forecasts=forecasts,
             nowcasts=soon.nowcasts,
             capacities=soon.capacities,
+            unseen=beside.unseen,
         )
 
-    def _together(self, found: list[Finding], at: Instant) -> tuple[Incident, ...]:
+    def _together(self, found: list[Finding], at: Instant, beside: Mapping[Pair, float]) -> tuple[Incident, ...]:
         """Return the incidents that are open, and those that end now; the former are kept."""
         if not found and not self._incidents:
             return ()
-        if self._population is None:
-            self._population = Population.of(self._index, _budgets(self._policies, self._index))
         step_s = self._policies.step_s
         around = Around(
             dependencies=self._dependencies,
-            population=self._population,
+            population=self._fleet.population.and_also(beside),
             window_s=max(WINDOW_S, WINDOW_STEPS * step_s),
             quiet_s=max(QUIET_S, QUIET_STEPS * step_s),
         )
@@ -162,11 +151,11 @@ class Bank:
     @property
     def sights(self) -> tuple[Sight, ...]:
         """Return what the detectors said of their rows at the last tick."""
-        return tuple(group.sight for group in self._groups.values() if group.sight is not None)
+        return self._fleet.sights
 
     def look(self, key: str) -> Look | None:
         """Return what was said of one watched series at the last tick, None of one that was not in its frame."""
-        return next((found for group in self._groups.values() if (found := group.look(key)) is not None), None)
+        return self._fleet.look(key)
 
     def peak_demand(self, policy: PolicyKey) -> float | None:
         """Return the greatest demand that a policy's model remembers, None while it remembers nothing."""
@@ -213,13 +202,7 @@ class Bank:
 
     def backfill_watch(self, times: F64, values: F64, index: SeriesIndex) -> None:
         """Learn watched series from history; values: float64[n, t], keys of `index` as in frames."""
-        if len(times) == 0:
-            return
-        for group in self._groups.values():
-            keys = [key for key in index.keys if key.split("#", 1)[0] in group.policies]
-            if keys:
-                group.park(keys, float(times[-1]))
-                group.learn_history(times, values, index.keys, self._at)
+        self._fleet.learn_history(times, values, index)
 
     # -- following policies and series -----------------------------------------------------------------
 
@@ -231,9 +214,7 @@ class Bank:
                 demands[policy.key] = _Foreseen(policy, self._lineage_for(policy, policy.forecast))
         self._demands = demands
         self._lookahead.follow(policies)
-        queries = {policy.key: policy.query.expr for policy in self._policies.watches}
-        changed = frozenset(p.key for p in policies.watches if queries.get(p.key, p.query.expr) != p.query.expr)
-        self._regroup(policies, changed)
+        self._fleet.follow(policies.watches)
         self._policies = policies
 
     def _lineage_for(self, policy: ScalingPolicy, spec: ForecastSpec) -> Lineage:
@@ -255,39 +236,19 @@ class Bank:
         others = tuple(name for name in spec.challengers if name != spec.model)
         return Lineage(policy.key, made, make, Terms(elsewhere=self._elsewhere, code=self._code, challengers=others))
 
-    def _regroup(self, policies: PolicySet, changed: frozenset[PolicyKey]) -> None:
-        """Make one group for each detector and length of season; changed: policies whose series mean something else."""
-        names = {policy.key: f"{policy.detector}@{policy.season_s:g}" for policy in policies.watches}
-        groups: dict[str, WatchGroup] = {}
-        for name in sorted(set(names.values())):
-            mine = [policy for policy in policies.watches if names[policy.key] == name]
-            groups[name] = WatchGroup(DETECTORS[mine[0].detector], mine)
-            if name in self._groups:
-                groups[name].adopt(self._groups[name], changed)
-        self._groups, self._population = groups, None
-        if self._index is not _NO_SERIES:
-            self._follow_rows(self._index, self._at)
-
-    def _follow_rows(self, index: SeriesIndex, at: Instant) -> None:
-        for group in self._groups.values():
-            group.follow(index, at)
-        self._index, self._population = index, None
-
     # -- checkpoints -----------------------------------------------------------------------------------
 
     def arrays(self) -> Learnt:
         """Return everything that was learnt, by name, for a checkpoint."""
         about = {
             "format": FORMAT,
-            "at": self._at if math.isfinite(self._at) else None,
-            "queries": {policy.key: policy.query.expr for policy in self._policies.watches},
-            "groups": {name: [group.detector.version, group.keys] for name, group in self._groups.items()},
+            "at": self._fleet.at if math.isfinite(self._fleet.at) else None,
+            **self._fleet.about(),
             "demands": {key: [one.asked, one.model.version] for key, one in self._demands.items()},
             "incidents": [asdict(one) for one in self._incidents],
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
-        for name, group in self._groups.items():
-            out |= {f"watch/{name}/{key}": array for key, array in group.arrays().items()}
+        out |= self._fleet.arrays()
         for policy, one in self._demands.items():
             out |= {f"demand/{policy}/{key}": array for key, array in one.model.arrays().items()}
             out |= {f"lineage/{policy}/{key}": array for key, array in one.lineage.arrays().items()}
@@ -300,27 +261,16 @@ class Bank:
         Raises ValueError when it is none of ours or of another format.
         """
         about = _about(arrays)
-        refused: list[str] = []
         at = -math.inf if about["at"] is None else float(about["at"])
-        for name, group in self._groups.items():
-            version, keys = about["groups"].get(name, [None, []])
-            try:
-                _expect(version, group.detector.version)
-                group.restore(_under(arrays, f"watch/{name}/"), keys, at)
-            except ValueError as err:
-                refused.append(f"watch {name}: {err}")
+        refused = self._fleet.restore(arrays, about, at)
         for policy, one in self._demands.items():
             try:
-                _expect(about["demands"].get(policy), [one.asked, one.model.version])
-                one.lineage.restore(_under(arrays, f"lineage/{policy}/"), _under(arrays, f"demand/{policy}/"))
+                expect(about["demands"].get(policy), [one.asked, one.model.version])
+                one.lineage.restore(under(arrays, f"lineage/{policy}/"), under(arrays, f"demand/{policy}/"))
                 one.issued = None
             except ValueError as err:
                 refused.append(f"demand of {policy}: {err}")
-        refused += self._lookahead.restore(_under(arrays, "soon/"))
-        queries = about["queries"]
-        changed = frozenset(p.key for p in self._policies.watches if queries.get(p.key, "") != p.query.expr)
-        self._at, self._index = at, _NO_SERIES
-        self._regroup(self._policies, changed)
+        refused += self._lookahead.restore(under(arrays, "soon/"))
         try:
             self._incidents = tuple(_incident(fields) for fields in about["incidents"])
         except (KeyError, TypeError, ValueError) as err:
@@ -345,26 +295,6 @@ def _about(arrays: Learnt) -> dict[str, Any]:
     if about.get("format") != FORMAT:
         raise ValueError(f"this checkpoint has format {about.get('format')}, this version reads {FORMAT}")
     return about
-
-
-def _expect(found: object, wanted: object) -> None:
-    if found is None:
-        raise ValueError("the checkpoint does not have it")
-    if found != wanted:
-        raise ValueError(f"the checkpoint was made by or for another one ({found}, not {wanted})")
-
-
-def _under(arrays: Learnt, prefix: str) -> Learnt:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _budgets(policies: PolicySet, index: SeriesIndex) -> dict[PolicyKey, float]:
-    """Return the false alarms a week of one series, by policy: its own, or its share of what all of them have."""
-    rows = Counter(key.split("#", 1)[0] for key in index.keys)
-    return {
-        one.key: min(one.false_alarms_per_week, (one.budget_per_week or math.inf) / max(rows[one.key], 1))
-        for one in policies.watches
-    }
 
 
 def _incident(fields: Mapping[str, Any]) -> Incident:

@@ -130,7 +130,8 @@ class ControlLoop:
         self._began = (now, started)
         policies, elsewhere = self._split(ports.policies.current())
         leadership = self.leadership = self._observer.leadership(now)
-        snapshot, frame = self._observer.observe(self._asked(policies), leadership, now)
+        watched = ports.engine.begin(policies, leadership, now)
+        snapshot, frame = self._observer.observe(self._asked(watched), leadership, now)
         observed = ports.clock.elapsed_s()
         percepts = self._perceive(policies, snapshot, frame)
         perceived = ports.clock.elapsed_s()
@@ -210,9 +211,20 @@ class ControlLoop:
             except Exception:  # its decision meets the same bug, and says so; the others go on (S10)
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
         overruns = self.ports.books.overruns(policies, snapshot.budgets)
-        percepts = self.bank.perceive(frame, demands, policies, overruns)
+        found = self.ports.engine.gather(snapshot.at)
+        beside = replace(found, findings=(*overruns, *found.findings)) if overruns else found
+        percepts = self.bank.perceive(frame, demands, policies, beside)
         train(self.bank, self.ports.trainer, snapshot.at)
-        self.lookout.look(Seen(policies=policies, snapshot=snapshot, frame=frame, demands=demands, percepts=percepts))
+        self.lookout.look(
+            Seen(
+                policies=policies,
+                snapshot=snapshot,
+                frame=frame,
+                demands=demands,
+                percepts=percepts,
+                live=found.live,
+            )
+        )
         return percepts
 
     # -- leading ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,13 +17,17 @@ from aiops.core.policies import PolicySet, ScalingPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One turn's sight: what was asked for, what was observed, what the models make of it."""
+    """One turn's sight: what was asked for, what was observed, what the models make of it.
+
+    live: series with a value now that are looked at elsewhere than in the frame, by policy.
+    """
 
     policies: PolicySet
     snapshot: Snapshot
     frame: Frame
     demands: Mapping[PolicyKey, Demand]
     percepts: Percepts
+    live: Mapping[PolicyKey, int] = field(default_factory=dict)
 
 
 class Lookout:
@@ -76,7 +80,7 @@ class Lookout:
         if seen.frame.index is not self._index:
             self._follow(seen.frame.index)
         counts = np.bincount(self._owners[np.isfinite(seen.frame.values)], minlength=len(self._watching))
-        return dict(zip(self._watching, counts.tolist(), strict=True))
+        return dict(seen.live) | dict(zip(self._watching, counts.tolist(), strict=True))
 
     def _follow(self, index: SeriesIndex) -> None:
         self._watching = {}

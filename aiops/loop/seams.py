@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     Action,
@@ -13,6 +14,7 @@ from aiops.core.model import (
     Errand,
     Finding,
     Instant,
+    Leadership,
     Looked,
     Message,
     PolicyKey,
@@ -32,6 +34,7 @@ from aiops.ports import (
     Clock,
     Cluster,
     Controls,
+    Engine,
     Inventory,
     Journal,
     Lease,
@@ -43,6 +46,8 @@ from aiops.ports import (
     Telemetry,
     Trainer,
 )
+
+_NOTHING = Elsewhere()
 
 
 class NoBooks:
@@ -61,6 +66,18 @@ class NoBooks:
 
     def stand_by(self) -> None:
         """Forget nothing."""
+
+
+class InProcess:
+    """Everything that is watched is in the loop's own frame."""
+
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> PolicySet:
+        """Return all of it."""
+        return policies
+
+    def gather(self, at: Instant) -> Elsewhere:
+        """Return nothing."""
+        return _NOTHING
 
 
 class NoNotifier:
@@ -123,6 +140,7 @@ class Ports:
     trainer: Trainer = field(default_factory=NoTrainer)
     books: Books = field(default_factory=NoBooks)
     repositories: Repositories = field(default_factory=NoRepositories)
+    engine: Engine = field(default_factory=InProcess)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.lookahead import Demand
 from aiops.core.model import (
     F64,
@@ -56,6 +57,9 @@ def _past(case: Case, step_s: float) -> tuple[F64, F64]:
     return times, values
 
 
+_NOTHING = Elsewhere()
+
+
 class GivenBank(Bank):
     """Perceives as ever, and adds what is given: a forecast, what a replica carries, findings and incidents."""
 
@@ -72,7 +76,7 @@ class GivenBank(Bank):
         frame: Frame,
         demands: Mapping[PolicyKey, Demand],
         policies: PolicySet,
-        beside: Sequence[Finding] = (),
+        beside: Elsewhere = _NOTHING,
     ) -> Percepts:
         """Return what the models make of a frame, and what is given."""
         learnt = super().perceive(frame, demands, policies, beside)

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from aiops.core.bank import Bank, _budgets
+from aiops.core.bank import Bank
+from aiops.core.detect.fleet import budgets
 from aiops.core.lookahead import Demand
 from aiops.core.model import FindingKind, IncidentState
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
@@ -397,4 +398,4 @@ def test_chance_among_series_that_share_a_budget_is_what_they_share() -> None:
     for rules in ({"false_alarms_per_week": 50.0}, {"false_alarms_per_week": 1.0, "budget_per_week": 1.0}):
         policies = a_set(a_watch(**rules))
         joined = min(rules["false_alarms_per_week"], rules.get("budget_per_week", math.inf) / 50)
-        assert _budgets(policies, index) == {WATCH: joined}
+        assert budgets(policies.watches, index) == {WATCH: joined}

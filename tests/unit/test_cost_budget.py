@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from aiops.app.replay import Agreement, code_version, platform_version, replay
 from aiops.core.bank import Bank
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.guard import Wish, verdict
 from aiops.core.guard.ceiling import ceiling as guard
 from aiops.core.model import (
@@ -341,7 +342,7 @@ def test_an_overrun_is_found_once_becomes_an_incident_and_ends_with_it():
     ]
     assert first[0].reason == "1,440.00 (1,440.00 to 1,440.00) of 1,000.00 USD will be spent this month"
     frame = Frame(at=now, index=SeriesIndex((), ()), values=EMPTY, learn=EMPTY.astype(bool))
-    (incident,) = bank.perceive(frame, {}, policies, first).incidents
+    (incident,) = bank.perceive(frame, {}, policies, Elsewhere(findings=first)).incidents
     assert (incident.kind, incident.labels["team"], incident.labels["budget"]) == ("overrun", "payments", "payments")
     raised = PolicySet(digest="e", budgets=(replace(made, amount=2000.0),))
     assert books.overruns(raised, books.standings(raised, now + 120.0)) == ()

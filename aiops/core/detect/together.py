@@ -67,6 +67,15 @@ class Population:
                 counts[pair] = counts.get(pair, 0.0) + rate
         return cls(counts)
 
+    def and_also(self, per_s: Mapping[Pair, float]) -> Population:
+        """Return this and what else is watched, elsewhere."""
+        if not per_s:
+            return self
+        every = dict(self.per_s)
+        for pair, rate in per_s.items():
+            every[pair] = every.get(pair, 0.0) + rate
+        return Population(every)
+
 
 def things(policy: PolicyKey, labels: Mapping[str, str]) -> Iterator[Pair]:
     """Yield what labels name: (label, value, namespace)."""

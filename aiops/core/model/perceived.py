@@ -174,10 +174,14 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percepts:
-    """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key."""
+    """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key.
+
+    unseen: WatchPolicies of which not everything is known now, and why.
+    """
 
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     forecasts: Mapping[PolicyKey, Forecast] = field(default_factory=dict)
     nowcasts: Mapping[PolicyKey, Nowcast] = field(default_factory=dict)
     capacities: Mapping[PolicyKey, Capacity] = field(default_factory=dict)
+    unseen: Mapping[PolicyKey, str] = field(default_factory=dict)

@@ -202,6 +202,7 @@ class Inputs:
     snapshot: restricted to the policy and its target. effects: those on the target. code and platform: the versions of
     the program, of its arithmetic libraries and of the processor's kind, which say how far a replay must agree.
     allowances: what each budget leaves to the policy. scalings: of ScalingPolicies that savings have to wait for.
+    unseen: see `Percepts`; nothing where nothing asks for findings.
     """
 
     tick_id: str
@@ -224,3 +225,4 @@ class Inputs:
     saving: SavingState | None = None
     allowances: tuple[Allowance, ...] = ()
     scalings: tuple[Scaling, ...] = ()
+    unseen: Mapping[PolicyKey, str] = field(default_factory=dict)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from aiops.core.model import (
     Finding,
@@ -49,6 +49,7 @@ class Lane:
     platform: str = ""
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
     scalings: tuple[Scaling, ...] = ()
 
 
@@ -126,6 +127,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         state=TargetState(),
         findings=lane.findings,
         incidents=lane.incidents,
+        unseen=lane.unseen,
         plans=tuple(state.plans.values()),
         group=group,
         ladder=ladder,

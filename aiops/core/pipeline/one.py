@@ -153,7 +153,8 @@ def _environment(
     snapshot = inputs.snapshot
     env = environment.of_policy(policy, signals, snapshot.at)
     env.update(environment.of_workload(workload, snapshot.replica_usd_per_hour.get(policy.target.key)))
-    env.update(environment.of_percepts(inputs.findings, inputs.incidents))
+    if not inputs.unseen:  # what is not known is left out, and what asks for it says so
+        env.update(environment.of_percepts(inputs.findings, inputs.incidents))
     env.update(environment.of_alerts(snapshot.alerts))
     env.update(environment.of_budgets(inputs.allowances))
     if workload is not None:

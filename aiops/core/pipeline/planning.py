@@ -217,6 +217,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         env=env,
         findings=inputs.findings,
         incidents=tuple(one for one in inputs.incidents if one.state is IncidentState.OPEN),
+        unseen=inputs.unseen,
         plans=inputs.plans,
         scalings=inputs.scalings,
         orders=snapshot.orders,
@@ -247,7 +248,8 @@ def _signals(
 
 def _environment(signals: Mapping[str, Signal], inputs: Inputs) -> Env:
     env: dict[str, object] = {f"signals.{name}": one.value for name, one in signals.items() if one.usable}
-    env.update(environment.of_percepts(inputs.findings, inputs.incidents))
+    if not inputs.unseen:
+        env.update(environment.of_percepts(inputs.findings, inputs.incidents))
     env.update(environment.of_alerts(inputs.snapshot.alerts))
     return env
 

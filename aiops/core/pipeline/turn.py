@@ -143,6 +143,7 @@ def _lane(turn: Turn, tick_id: str, states: Mapping[PolicyKey, TargetState]) -> 
         platform=turn.platform,
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
+        unseen=turn.percepts.unseen,
         scalings=scalings(turn.policies.scaling, states, turn.snapshot),
     )
 
@@ -193,6 +194,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
         capacity=percepts.capacities.get(key),
         findings=percepts.findings if asks else (),
         incidents=percepts.incidents if asks else (),
+        unseen=percepts.unseen if asks else {},
         allowances=_allowances(policy, turn),
         plans=at_work_on(policy.target, state.plans.values()),
     )

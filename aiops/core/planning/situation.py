@@ -13,6 +13,7 @@ from aiops.core.model import (
     Judgement,
     Order,
     Plan,
+    PolicyKey,
     Scaling,
     Signal,
     Snapshot,
@@ -30,6 +31,7 @@ class Situation:
     signals: the policy's own, by name, as read at this instant. env: what its conditions see. plans: all that stand or
     ended lately, of every policy. scalings: what
     ScalingPolicies do, or did a moment ago. orders: people's words to this policy that nobody has followed yet.
+    unseen: WatchPolicies of which not everything is known, and why: neither their findings nor that there is none.
     """
 
     now: Instant
@@ -39,6 +41,7 @@ class Situation:
     env: Env = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     scalings: tuple[Scaling, ...] = ()
     orders: tuple[Order, ...] = ()

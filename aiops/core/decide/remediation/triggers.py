@@ -10,7 +10,7 @@ from typing import assert_never
 from aiops.core.decide.remediation import objects
 from aiops.core.decide.remediation.objects import Node, Pod
 from aiops.core.decide.remediation.trend import reached
-from aiops.core.model import Instant, LadderState, RolloutState, SeenObject
+from aiops.core.model import Instant, LadderState, PolicyKey, RolloutState, SeenObject
 from aiops.core.planning import Situation
 from aiops.core.planning.remediation import (
     Foreseen,
@@ -134,6 +134,10 @@ def _alert(trigger: OnAlert, view: View, node: Node | None) -> Sight:
 
 
 def _finding(trigger: OnFinding, view: View, node: Node | None) -> Sight:
+    unseen = view.situation.unseen
+    for name in (trigger.watch,) if trigger.watch else unseen:
+        if name in unseen:
+            return _unseen(name, unseen[name])
     for one in view.situation.findings:
         kind = not trigger.kind or one.kind.value == trigger.kind
         watch = not trigger.watch or one.policy == trigger.watch
@@ -143,7 +147,13 @@ def _finding(trigger: OnFinding, view: View, node: Node | None) -> Sight:
     return Sight(troubled=False, why="no such finding")
 
 
+def _unseen(watch: PolicyKey, why: str) -> Sight:
+    return Sight(troubled=None, why=f"what {watch} finds is not known ({why})")
+
+
 def _incident(trigger: OnIncident, view: View, node: Node | None) -> Sight:
+    for watch, why in view.situation.unseen.items():
+        return _unseen(watch, why)
     for one in view.situation.incidents:
         kind = not trigger.kind or one.kind == trigger.kind
         if kind and _has(one.labels, trigger.labels, (trigger.node_label, node)):

@@ -1,0 +1,23 @@
+"""What shards of the fleet, and others that look at something else than the loop's own frame, have to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiops.core.detect.together import Pair
+from aiops.core.model import Finding, PolicyKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What was found elsewhere than in the loop's own frame: in shards of the fleet, or of budgets.
+
+    per_s: how often chance opens findings there, by label. live: by WatchPolicy, how many of its
+    series have a value now. unseen: WatchPolicies of which not everything is known now, and why.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    per_s: Mapping[Pair, float] = field(default_factory=dict)
+    live: Mapping[PolicyKey, int] = field(default_factory=dict)
+    unseen: Mapping[PolicyKey, str] = field(default_factory=dict)

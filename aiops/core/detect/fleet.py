@@ -1,0 +1,162 @@
+"""Every watched series, in groups that share a detector and a season: the half of the models that can be parted.
+
+What is found of a row depends on that row, on its policy and on the instants at which it was seen; so rows may live in
+one process or in many. Only a policy with a budget for all its series looks at them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.core.detect import DETECTORS
+from aiops.core.detect.group import WatchGroup
+from aiops.core.detect.sight import Look, Sight
+from aiops.core.detect.together import Pair, Population
+from aiops.core.model import F64, Finding, Frame, Instant, PolicyKey, SeriesIndex
+from aiops.core.policies import WatchPolicy
+
+Learnt = Mapping[str, NDArray[np.generic]]
+_NO_SERIES = SeriesIndex(keys=(), labels=())
+
+
+class Fleet:
+    """Detectors of all series that some WatchPolicies watch; it owns their arrays.
+
+    groups: by detector and season. index: of the rows that were in the frame last. at: when that was, -inf at first.
+    """
+
+    def __init__(self, watches: Sequence[WatchPolicy] = ()) -> None:
+        self.groups: dict[str, WatchGroup] = {}
+        self.index = _NO_SERIES
+        self.at: Instant = -math.inf
+        self._watches: tuple[WatchPolicy, ...] = ()
+        self._population: Population | None = None
+        self.follow(watches)
+
+    # -- the tick ------------------------------------------------------------------------------------
+
+    def find(self, frame: Frame) -> list[Finding]:
+        """Score a frame, then learn from it; return the findings that are open, in the order of groups and rows."""
+        if frame.index is not self.index:
+            self._follow_rows(frame.index, frame.at)
+        self.at = frame.at
+        return [one for group in self.groups.values() for one in group.detect(frame)]
+
+    @property
+    def population(self) -> Population:
+        """Return how often findings of the rows in the frame open by chance alone."""
+        if self._population is None:
+            self._population = Population.of(self.index, budgets(self._watches, self.index))
+        return self._population
+
+    def chances(self) -> Mapping[Pair, float]:
+        """Return the same by label, for whoever puts shards together."""
+        return self.population.per_s
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        """Return what the detectors said of their rows at the last tick."""
+        return tuple(group.sight for group in self.groups.values() if group.sight is not None)
+
+    def look(self, key: str) -> Look | None:
+        """Return what was said of one watched series at the last tick, None of one that was not in its frame."""
+        return next((found for group in self.groups.values() if (found := group.look(key)) is not None), None)
+
+    # -- learning from history -----------------------------------------------------------------------
+
+    def learn_history(self, times: F64, values: F64, index: SeriesIndex) -> None:
+        """Learn watched series from history; values: float64[n, t], keys of `index` as in frames."""
+        if len(times) == 0:
+            return
+        for group in self.groups.values():
+            keys = [key for key in index.keys if key.split("#", 1)[0] in group.policies]
+            if keys:
+                group.park(keys, float(times[-1]))
+                group.learn_history(times, values, index.keys, self.at)
+
+    # -- following policies and series -----------------------------------------------------------------
+
+    def follow(self, watches: Sequence[WatchPolicy]) -> None:
+        """Keep what is still asked for as it was; make anew what is asked for otherwise."""
+        queries = {policy.key: policy.query.expr for policy in self._watches}
+        self._regroup(watches, _changed(watches, queries, new=False))
+
+    def _regroup(self, watches: Sequence[WatchPolicy], changed: frozenset[PolicyKey]) -> None:
+        """Make one group for each detector and length of season; changed: policies whose series mean something else."""
+        names = {policy.key: f"{policy.detector}@{policy.season_s:g}" for policy in watches}
+        groups: dict[str, WatchGroup] = {}
+        for name in sorted(set(names.values())):
+            mine = [policy for policy in watches if names[policy.key] == name]
+            groups[name] = WatchGroup(DETECTORS[mine[0].detector], mine)
+            if name in self.groups:
+                groups[name].adopt(self.groups[name], changed)
+        self.groups, self._population, self._watches = groups, None, tuple(watches)
+        if self.index is not _NO_SERIES:
+            self._follow_rows(self.index, self.at)
+
+    def _follow_rows(self, index: SeriesIndex, at: Instant) -> None:
+        for group in self.groups.values():
+            group.follow(index, at)
+        self.index, self._population = index, None
+
+    # -- checkpoints -----------------------------------------------------------------------------------
+
+    def about(self) -> dict[str, Any]:
+        """Return what a checkpoint says of itself, as JSON can hold it."""
+        return {
+            "queries": {policy.key: policy.query.expr for policy in self._watches},
+            "groups": {name: [group.detector.version, group.keys] for name, group in self.groups.items()},
+        }
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything that was learnt, by name, for a checkpoint."""
+        groups = self.groups.items()
+        return {f"watch/{name}/{key}": array for name, group in groups for key, array in group.arrays().items()}
+
+    def restore(self, arrays: Learnt, about: Mapping[str, Any], at: Instant) -> list[str]:
+        """Take a checkpoint of `at`, and return what of it did not fit, with the reason."""
+        refused: list[str] = []
+        for name, group in self.groups.items():
+            version, keys = about["groups"].get(name, [None, []])
+            try:
+                expect(version, group.detector.version)
+                group.restore(under(arrays, f"watch/{name}/"), keys, at)
+            except ValueError as err:
+                refused.append(f"watch {name}: {err}")
+        self.at, self.index = at, _NO_SERIES
+        self._regroup(self._watches, _changed(self._watches, about["queries"], new=True))
+        return refused
+
+
+def expect(found: object, wanted: object) -> None:
+    """Raise ValueError when a part of a checkpoint is not there, or by or for another one."""
+    if found is None:
+        raise ValueError("the checkpoint does not have it")
+    if found != wanted:
+        raise ValueError(f"the checkpoint was made by or for another one ({found}, not {wanted})")
+
+
+def under(arrays: Learnt, prefix: str) -> Learnt:
+    """Return the arrays of one part of a checkpoint."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def budgets(watches: Sequence[WatchPolicy], index: SeriesIndex) -> dict[PolicyKey, float]:
+    """Return the false alarms a week of one series, by policy: its own, or its share of what all of them have."""
+    rows = Counter(key.split("#", 1)[0] for key in index.keys)
+    return {
+        one.key: min(one.false_alarms_per_week, (one.budget_per_week or math.inf) / max(rows[one.key], 1))
+        for one in watches
+    }
+
+
+def _changed(watches: Sequence[WatchPolicy], queries: Mapping[PolicyKey, str], *, new: bool) -> frozenset[PolicyKey]:
+    """Return the policies whose query is not the one that is known. new: whether one that is not known is another."""
+    known = ((one.key, one.query.expr, queries.get(one.key, "" if new else one.query.expr)) for one in watches)
+    return frozenset(key for key, expr, before in known if expr != before)
