@@ -6,6 +6,7 @@ AiopsError
 │   └── CannotReach            exit 4: what is needed to start cannot be reached
 ├── PortError             expected: hold, say so, try again next tick
 │   ├── SourceUnavailable      the metrics source did not answer, or not as promised
+│   │   └── TooMuch                it would answer, if less were asked for at once
 │   ├── ClusterUnavailable     the Kubernetes API did not answer, or not as promised
 │   ├── StoreUnavailable       the journal cannot be written: nothing new that cannot be journalled
 │   │   └── Fenced                 a newer leader has claimed the journal: this process may write nothing
@@ -57,6 +58,10 @@ class PortError(AiopsError):
 
 class SourceUnavailable(PortError):
     """The metrics source did not answer, or not as promised."""
+
+
+class TooMuch(SourceUnavailable):
+    """What was asked for is too large, or takes too long: less at once may be answered."""
 
 
 class ClusterUnavailable(PortError):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+from aiops.adapters.prometheus.asking import HttpAsker
 from aiops.core.model import Answered, Failed, NoSeries
 from aiops.core.policies import SignalQuery, WatchQuery
 from aiops.errors import ConfigurationError, SourceUnavailable
@@ -54,7 +55,8 @@ class Script:
 def serving(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            query = parse_qs(urlsplit(self.path).query).get("query", [""])[0]
+            form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            query = (parse_qs(form) or parse_qs(urlsplit(self.path).query)).get("query", [""])[0]
             script.asked.append((query, {name.lower(): value for name, value in self.headers.items()}))
             known = next((key for key in script.answers if query.startswith(key)), None)
             if known is None:
@@ -279,7 +281,7 @@ def test_a_range_puts_samples_on_the_grid_and_leaves_gaps(script, read):
 
 def test_threads_that_ask_at_once_make_one_client():
     """The first tick asks from several threads; two that both made the client change the session under each other."""
-    source = PrometheusSource(PrometheusOptions(url="http://127.0.0.1:9", retries=0, concurrency=8))
+    source = HttpAsker(PrometheusOptions(url="http://127.0.0.1:9", retries=0, concurrency=8))
     bound, barrier = [], threading.Barrier(8)
     session = source._session
     real = session.bound_pool

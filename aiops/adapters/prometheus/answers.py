@@ -5,10 +5,10 @@ The companions of a signal are asked in one query, its branches told apart by a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
+from aiops.adapters.prometheus.asking import Reply
 from aiops.core.model import Answer, Answered, Coverage, Failed, NoSeries
 from aiops.core.policies import SignalQuery
 
@@ -27,27 +27,26 @@ def batched(query: SignalQuery) -> str:
     return " or ".join(f'label_replace({expr}, "{LABEL}", "{name}", "", "")' for name, expr in branches)
 
 
-def spread(result: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def spread(reply: Reply) -> dict[str, float]:
     """Return the numbers of the companions by branch."""
-    return {one["metric"].get(LABEL, ""): float(one["value"][1]) for one in result}
+    names = (labels.get(LABEL, "") for labels in reply.metrics)
+    return dict(zip(names, reply.values.tolist(), strict=True))
 
 
-def answered(
-    query: SignalQuery, result: Sequence[Mapping[str, Any]], known: Mapping[str, float], notes: tuple[str, ...]
-) -> Answer:
+def answered(query: SignalQuery, reply: Reply, known: Mapping[str, float], notes: tuple[str, ...]) -> Answer:
     """Return the answer to a signal's query from what came back."""
-    if len(result) > 1:
-        return Failed(error=f"{len(result)} series, a signal is one number: wrap the query, such as in sum(...)")
+    if len(reply.values) > 1:
+        return Failed(error=f"{len(reply.values)} series, a signal is one number: wrap the query, such as in sum(...)")
     coverage = _coverage(query, known)
     presence = known.get("presence", 0.0) > 0 if query.presence_expr is not None else None
-    if not result:
+    if not len(reply.values):
         return NoSeries(presence=presence, coverage=coverage)
     ages = [known.get(f"age{number}") for number in range(len(query.age_exprs))]
     fresh = [age for age in ages if age is not None]
     # the oldest of the selectors counts: an expression is as old as the oldest thing in it
     newest = min(fresh) if fresh and len(fresh) == len(ages) else None
     return Answered(
-        value=float(result[0]["value"][1]),
+        value=float(reply.values[0]),
         newest_at=newest,
         coverage=coverage,
         presence=presence,

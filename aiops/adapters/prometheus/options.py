@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ from aiops.errors import ConfigurationError
 class PrometheusOptions:
     """Address, credentials (also those in the address), limits. Secrets are kept out of the representation.
 
-    timeout_s: for one query with its retries. max_series, max_bytes: of one answer. jitter_s: how long at most a read
-    waits, so that many daemons do not ask at one instant.
+    timeout_s: for one query with its retries. max_series, max_bytes: of one answer. max_samples: that one piece of a
+    history is planned to have; max_history: of all its pieces; history_within_s: how long it may take in all, before it
+    becomes coarser. jitter_s: how long at most a read waits, so that many daemons do not ask at one instant.
     """
 
     url: str
@@ -34,6 +36,9 @@ class PrometheusOptions:
     concurrency: int = 8
     max_series: int = 100_000
     max_bytes: int = 64_000_000
+    max_samples: int = 2_000_000
+    max_history: int = 100_000_000
+    history_within_s: float = math.inf
     jitter_s: float = 0.0
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ from aiops.ports import Matrix, Observation
 GRACE_S = 0.5
 """What a source gets beyond its own time-out, before its answers count as failed."""
 
+_Told = tuple[Mapping[PolicyKey, str], Mapping[PolicyKey, str]]
+
 
 @dataclass(slots=True)
 class NamedSources:
@@ -46,7 +48,7 @@ class NamedSources:
             return self.default.read(own, watches, at)
         began = time.monotonic()
         asked = {name: self._ask(name, queries, at) for name, queries in by_name.items()}
-        frame, answers, errors, failures = self._default(own, watches, at)
+        frame, answers, told, failures = self._default(own, watches, at)
         for name, future in asked.items():
             found = self._settled(name, future, began)
             if isinstance(found, str):
@@ -57,20 +59,20 @@ class NamedSources:
                 answers.setdefault(policy, {}).update(some)
         if len(failures) == len(asked) + bool(own or watches):
             raise SourceUnavailable("; ".join(failures))
-        return Observation(answers=answers, frame=frame, watch_errors=errors)
+        return Observation(answers=answers, frame=frame, watch_errors=told[0], watch_notes=told[1])
 
     def _default(
         self, own: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant
-    ) -> tuple[Frame, dict[PolicyKey, dict[str, Answer]], dict[PolicyKey, str], list[str]]:
+    ) -> tuple[Frame, dict[PolicyKey, dict[str, Answer]], _Told, list[str]]:
         answers: dict[PolicyKey, dict[str, Answer]] = {}
         try:
             found = self.default.read(own, watches, at)
         except SourceUnavailable as err:
             _fail(answers, own, str(err))
             frame, errors = self.default.nothing(watches, str(err), at)
-            return frame, answers, errors, [str(err)]
+            return frame, answers, (errors, {}), [str(err)]
         answers.update({policy: dict(some) for policy, some in found.answers.items()})
-        return found.frame, answers, dict(found.watch_errors), []
+        return found.frame, answers, (found.watch_errors, found.watch_notes), []
 
     def _ask(self, name: str, queries: Sequence[SignalQuery], at: Instant) -> Future[Observation] | str:
         source = self.named.get(name)

@@ -1,58 +1,50 @@
-"""ports.Source and ports.History over Prometheus' HTTP API, through prometheus-api-client."""
+"""ports.Source and ports.History over Prometheus' HTTP API, or over whoever else evaluates PromQL."""
 
 from __future__ import annotations
 
 import logging
-import math
 import random
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aiops.adapters.prometheus.answers import answered, batched, spread
+from aiops.adapters.prometheus.asking import Asker, HttpAsker, Reply
 from aiops.adapters.prometheus.options import PrometheusOptions
-from aiops.adapters.prometheus.rows import WatchRows, series_key
-from aiops.adapters.prometheus.session import BoundedSession
+from aiops.adapters.prometheus.ranges import Patience, Ranges
+from aiops.adapters.prometheus.rows import WatchRows
 from aiops.core.model import Answer, Answered, Failed, Frame, Instant, PolicyKey, SeriesIndex
 from aiops.core.policies import SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import Matrix, Observation
 
-if TYPE_CHECKING:
-    from prometheus_api_client import PrometheusConnect
-
 _LOG = logging.getLogger("aiops.prometheus")
-MAX_POINTS = 10_000
-"""Prometheus answers at most 11,000 points of a series."""
-
-MAX_SAMPLES = 2_000_000
 
 CLOCK_S = 5.0
 """A difference between our clock and Prometheus' from which on it is said."""
 
-Result = tuple[list[dict[str, Any]], tuple[str, ...]]
+Results = Mapping[str, Reply | SourceUnavailable]
 
 
 class PrometheusSource:
-    """Asks each distinct query once a tick, a few at a time; one that fails fails alone."""
+    """Asks each distinct query once a tick, a few at a time; one that fails fails alone.
 
-    def __init__(self, options: PrometheusOptions) -> None:
+    asker: who evaluates, over HTTP without one. plan: how much the last tick asked for.
+    """
+
+    def __init__(self, options: PrometheusOptions, asker: Asker | None = None) -> None:
         self._options = options
-        self._session = BoundedSession(options)
-        self._client: PrometheusConnect | None = None
-        self._connecting = threading.Lock()
+        self._asker = HttpAsker(options) if asker is None else asker
         self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="prometheus")
         self._dice = random.Random()  # noqa: S311  # spreads load; nothing is secret about it
         self._watched: dict[PolicyKey, WatchRows] = {}
         self._index = SeriesIndex(keys=(), labels=())
-        self._behind_s = 0.0
+        self._indexed_of: tuple[tuple[str, ...], ...] = ()
         self._clock_said = False
+        self.plan = Plan.of((), ())
 
     # -- ports.Source ----------------------------------------------------------------------------------
 
@@ -60,10 +52,11 @@ class PrometheusSource:
         """Ask everything once, at one instant; raise SourceUnavailable when nothing at all was answered."""
         if self._options.jitter_s > 0:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
-        wanted = {query.expr for query in signals} | {query.expr for query in watches}
-        wanted |= {expr for query in signals if (expr := batched(query))}
-        began = time.monotonic()
-        asked = {expr: self._pool.submit(self._instant, expr, at, began) for expr in sorted(wanted)}
+        plan = self.plan = Plan.of(signals, watches)
+        self._asker.keep(plan.many)
+        asked = {
+            expr: self._pool.submit(self._asker.instant, expr, at, many=expr in plan.many) for expr in plan.queries
+        }
         results = {expr: _settled(future) for expr, future in asked.items()}
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
@@ -73,11 +66,12 @@ class PrometheusSource:
         for query in signals:
             answers.setdefault(query.policy, {})[query.name] = _older(_answer(query, results), behind_s)
         frame, errors = self._frame(watches, results, at)
-        return Observation(answers=answers, frame=frame, watch_errors=errors)
+        notes = {policy: rows.note for policy, rows in self._watched.items() if rows.note}
+        return Observation(answers=answers, frame=frame, watch_errors=errors, watch_notes=notes)
 
     def _clock(self) -> float:
         """Return by how much the answers are older than they look, and say so when that begins and when it ends."""
-        behind_s = self._behind_s
+        behind_s = self._asker.behind_s
         differs = abs(behind_s) >= CLOCK_S
         if differs != self._clock_said:
             self._clock_said = differs
@@ -85,7 +79,7 @@ class PrometheusSource:
         return behind_s if differs else 0.0
 
     def _frame(
-        self, watches: Sequence[WatchQuery], results: Mapping[str, Result | SourceUnavailable], at: Instant
+        self, watches: Sequence[WatchQuery], results: Results, at: Instant
     ) -> tuple[Frame, dict[PolicyKey, str]]:
         errors: dict[PolicyKey, str] = {}
         values, learn = [], []
@@ -95,12 +89,12 @@ class PrometheusSource:
             try:
                 if isinstance(result, SourceUnavailable):
                     raise ValueError(str(result))
-                values.append(rows.values(result[0], at))
+                values.append(rows.values(result, at))
             except ValueError as err:
                 errors[query.policy] = str(err)
                 values.append(rows.nothing())
             # what could not be read is neither normal nor gone
-            whole = query.policy not in errors and not (isinstance(result, tuple) and result[1])
+            whole = query.policy not in errors and not (isinstance(result, Reply) and result.notes)
             learn.append(np.full(len(rows.keys), whole))
         index = self._indexed([self._watched[query.policy] for query in watches])
         flat = np.concatenate(values) if values else np.empty(0)
@@ -116,94 +110,58 @@ class PrometheusSource:
         return known if known is not None and known.query == query else WatchRows(query)
 
     def _indexed(self, rows: Sequence[WatchRows]) -> SeriesIndex:
-        keys = tuple(key for one in rows for key in one.keys)
-        if keys != self._index.keys:
-            self._index = SeriesIndex(keys=keys, labels=tuple(labels for one in rows for labels in one.labels))
+        parts = tuple(one.keys for one in rows)
+        if parts != self._indexed_of:
+            keys = tuple(key for one in rows for key in one.keys)
+            if keys != self._index.keys:
+                self._index = SeriesIndex(keys=keys, labels=tuple(labels for one in rows for labels in one.labels))
+            self._indexed_of = parts
         return self._index
 
     # -- ports.History ---------------------------------------------------------------------------------
 
     def range(self, query: SignalQuery | WatchQuery, start: Instant, end: Instant, step_s: float) -> Matrix:
-        """Return the series on the grid, asked for in pieces; raise SourceUnavailable."""
+        """Return the series on the grid, asked for in pieces; raise SourceUnavailable, TooMuch when less would do."""
         steps = int((end - start) // step_s) + 1
         times = np.asarray(start + step_s * np.arange(max(steps, 0)), np.float64)
-        piece = MAX_POINTS
-        if isinstance(query, WatchQuery):
-            piece = max(1, min(piece, MAX_SAMPLES // query.max_series))
-        found: dict[str, tuple[Mapping[str, str], np.ndarray[Any, np.dtype[np.float64]]]] = {}
-        for first in range(0, len(times), piece):
-            last = min(first + piece, len(times)) - 1
-            for series in self._range(query.expr, float(times[first]), float(times[last]), step_s):
-                key = series_key(query, series["metric"]) if isinstance(query, WatchQuery) else query.policy
-                row = found.setdefault(key, (series["metric"], np.full(len(times), np.nan)))[1]
-                samples = np.array(series["values"], np.float64)
-                places = np.rint((samples[:, 0] - start) / step_s).astype(np.intp)
-                kept = (places >= 0) & (places < len(times))
-                row[places[kept]] = samples[kept, 1]
-        self._within(query, len(found))
-        index = SeriesIndex(keys=tuple(found), labels=tuple(labels for labels, _ in found.values()))
-        values = np.stack([row for _, row in found.values()]) if found else np.empty((0, len(times)))
-        return Matrix(times=times, values=values, index=index)
-
-    def _within(self, query: SignalQuery | WatchQuery, series: int) -> None:
-        most = query.max_series if isinstance(query, WatchQuery) else 1
-        if series > most:
-            raise SourceUnavailable(f"{query.expr}: {series} series in its history, at most {most}")
-
-    # -- asking ------------------------------------------------------------------------------------------
+        options = self._options
+        patience = Patience(samples=options.max_samples, total=options.max_history, within_s=options.history_within_s)
+        return Ranges(self._asker, query, times, step_s).gathered(patience)
 
     def close(self) -> None:
         """Let go of threads and connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._session.close()
-
-    def _instant(self, expr: str, at: Instant, began: float) -> Result:
-        params = {"time": f"{at:.3f}", "timeout": f"{math.ceil(self._options.timeout_s)}s"}
-        result = self._asked(lambda client: client.custom_query(expr, params=params))
-        if len(result) > self._options.max_series:
-            raise SourceUnavailable(f"{expr}: {len(result)} series, at most {self._options.max_series} (max_series)")
-        dated = self._session.dated
-        self._behind_s = 0.0 if dated is None else dated - (at + time.monotonic() - began)
-        return result, self._session.notes
-
-    def _range(self, expr: str, start: Instant, end: Instant, step_s: float) -> list[dict[str, Any]]:
-        begin, stop = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
-        # the client rounds to whole seconds; the exact grid goes as parameters, which win
-        params = {"start": f"{start:.3f}", "end": f"{end:.3f}"}
-        return self._asked(lambda c: c.custom_query_range(expr, begin, stop, f"{step_s:g}", params=params))
-
-    def _asked(self, ask: Callable[[Any], Any]) -> list[dict[str, Any]]:
-        from prometheus_api_client.exceptions import PrometheusApiClientException
-
-        try:
-            result = ask(self._connected())
-        except PrometheusApiClientException as err:
-            raise SourceUnavailable(f"{self._options.url}: {str(err)[:300]}") from err
-        except (KeyError, TypeError) as err:
-            raise SourceUnavailable(f"{self._options.url} answers JSON, but not Prometheus' format") from err
-        if isinstance(result, list) and result and not isinstance(result[0], dict):
-            return [{"metric": {}, "value": result}]  # a scalar
-        return list(result)
-
-    def _connected(self) -> PrometheusConnect:
-        """Return the client, made at first use: importing it brings pandas and a plotting library along."""
-        with self._connecting:  # the first tick asks from several threads at once
-            if self._client is None:
-                from prometheus_api_client import PrometheusConnect
-
-                url = self._options.url.rstrip("/")
-                self._client = PrometheusConnect(url=url, session=self._session, method="POST")
-                self._session.bound_pool()
-            return self._client
+        self._asker.close()
 
 
-def _settled(future: Future[Result]) -> Result | SourceUnavailable:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one tick asks for. queries: each once, in order. many: those that answer many series. wanted: by policies.
+
+    wanted counts the queries that policies have, companions included; what they share makes `queries` fewer.
+    """
+
+    queries: tuple[str, ...]
+    many: frozenset[str]
+    wanted: int
+
+    @classmethod
+    def of(cls, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery]) -> Plan:
+        """Return the plan of a tick."""
+        exprs = [query.expr for query in signals]
+        exprs += [expr for query in signals if (expr := batched(query))]
+        exprs += [query.expr for query in watches]
+        queries = tuple(sorted(set(exprs)))
+        return cls(queries=queries, many=frozenset(query.expr for query in watches), wanted=len(exprs))
+
+
+def _settled(future: Future[Reply]) -> Reply | SourceUnavailable:
     """Return the result, or the failure by its words: one that was raised holds frames, and these what a turn asked."""
     err = future.exception()
     if err is None:
         return future.result()
     if isinstance(err, SourceUnavailable):
-        return SourceUnavailable(str(err))
+        return type(err)(str(err))
     raise err
 
 
@@ -214,12 +172,12 @@ def _older(answer: Answer, behind_s: float) -> Answer:
     return replace(answer, newest_at=answer.newest_at - behind_s)
 
 
-def _answer(query: SignalQuery, results: Mapping[str, Result | SourceUnavailable]) -> Answer:
+def _answer(query: SignalQuery, results: Results) -> Answer:
     result, companions = results[query.expr], results.get(batched(query))
     for one in (result, companions):
         if isinstance(one, SourceUnavailable):
             return Failed(error=str(one))
-    assert isinstance(result, tuple)  # noqa: S101  # failures were returned above; tells the type checker so
-    known = spread(companions[0]) if isinstance(companions, tuple) else {}
-    notes = result[1] + (companions[1] if isinstance(companions, tuple) else ())
-    return answered(query, result[0], known, notes)
+    assert isinstance(result, Reply)  # noqa: S101  # failures were returned above; tells the type checker so
+    known = spread(companions) if isinstance(companions, Reply) else {}
+    notes = result.notes + (companions.notes if isinstance(companions, Reply) else ())
+    return answered(query, result, known, notes)
