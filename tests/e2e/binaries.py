@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,10 @@ TOOLS = (
     Tool("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", MODULES / "kwok"),
 )
+
+
+HELM = Tool("helm", "helm.sh/helm/v3/cmd/helm", MODULES / "helm")
+"""Beside the control plane: its version is its own, and only the tests of the chart need it."""
 
 
 class Missing(Exception):
@@ -84,11 +88,31 @@ def ready(say: Callable[[str], object]) -> dict[str, Path]:
     return find()[0]
 
 
+def helm(say: Callable[[str], object] = lambda _: None) -> Path:
+    """Return Helm, built when it is not there (minutes, once); raise Missing when that cannot be done."""
+    folder = _cache_of(HELM.module)
+    made = folder / HELM.name
+    if os.access(made, os.X_OK):
+        return made
+    go = _go()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.access(made, os.X_OK):
+            say("building helm (two minutes, once) ...")
+            _go_build(go, HELM, folder, _helm_stamps())
+    return made
+
+
 def cache_folder() -> Path:
     """Return where the commands of these go.mod files are kept, outside of the repository."""
+    return _cache_of(MODULES, MODULES / "kwok")
+
+
+def _cache_of(*modules: Path) -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256()
-    for module in (MODULES, MODULES / "kwok"):
+    for module in modules:
         for name in ("go.mod", "go.sum"):
             digest.update((module / name).read_bytes())
     return base / "aiops-controlplane" / digest.hexdigest()[:16]
@@ -114,7 +138,24 @@ def _build(go: str, tool: Tool, folder: Path) -> None:
     major, minor, _ = version.removeprefix("v").split(".", 2)
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    flags = " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in stamps.items())
+    _go_build(go, tool, folder, {f"{one}.{name}": value for one in packages for name, value in stamps.items()})
+
+
+def _helm_stamps() -> dict[str, str]:
+    """Return what Helm's own build stamps: its version, and the Kubernetes that it knows, by the client in it."""
+    text = (HELM.module / "go.mod").read_text(encoding="utf-8")
+    helm, client = re.search(r"helm\.sh/helm/v3 (v\S+)", text), re.search(r"k8s\.io/client-go v0\.(\d+)", text)
+    assert helm is not None, "go.mod names no Helm"
+    assert client is not None, "go.mod names no client of Kubernetes"
+    package = "helm.sh/helm/v3"
+    known = {f"{package}/pkg/{one}.k8sVersion": client[1] for one in ("lint/rules", "chartutil")}
+    majors = {f"{name}Major": "1" for name in known}
+    minors = {f"{name}Minor": minor for name, minor in known.items()}
+    return {f"{package}/internal/version.version": helm[1], **majors, **minors}
+
+
+def _go_build(go: str, tool: Tool, folder: Path, stamps: Mapping[str, str]) -> None:
+    flags = " ".join(f"-X {name}={value}" for name, value in stamps.items())
     made = folder / f"{tool.name}.part"
     command = [go, "build", "-p", str(os.cpu_count() or 2), "-trimpath", "-ldflags", f"-s -w {flags}"]
     run = subprocess.run(
@@ -135,6 +176,10 @@ def _kubernetes_version() -> str:
     return match[1]
 
 
+def _told(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def main(arguments: list[str]) -> int:
     try:
         if "--can-build" in arguments:
@@ -142,7 +187,8 @@ def main(arguments: list[str]) -> int:
             if any(tool.package for tool in missing):
                 _go()
         else:
-            found = ready(lambda line: print(line, file=sys.stderr, flush=True))
+            found = ready(_told)
+            found["helm"] = helm(_told)
     except Missing as err:
         print(f"e2e: {err}", file=sys.stderr)
         return 4

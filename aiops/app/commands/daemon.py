@@ -66,6 +66,9 @@ def rbac(
     from_cluster: Annotated[
         bool, typer.Option("--from-cluster", help="For the policies that are objects of the cluster's API now, too.")
     ] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="As values of the Helm chart: the policies of files, and their roles.")
+    ] = False,
 ) -> None:
     """Print the Kubernetes permissions that policies need, and no others; mode and Lease are the settings'.
 
@@ -87,8 +90,40 @@ def rbac(
     notes = guesses(chosen)
     for note in notes:
         sys.stderr.write(f"warning: {note}\n")
+    if values:
+        _show_values(paths or [], objects, settings)
+        return
     text = "".join(f"# {note}\n" for note in notes) + yaml.safe_dump_all(objects, sort_keys=False)
     SESSION.show({"apiVersion": "v1", "kind": "List", "items": objects}, text)
+
+
+def _show_values(paths: list[Path], objects: list[dict[str, Any]], settings: Settings) -> None:
+    import yaml
+
+    from aiops.app import chart_values
+    from aiops.policy.files import policy_files
+
+    texts = chart_values.texts(policy_files(paths).files)
+    made = chart_values.values(texts, objects, settings.lease, settings.mode)
+    SESSION.show(made, yaml.dump(made, Dumper=_block_dumper(), sort_keys=False, allow_unicode=True, width=120))
+
+
+def _block_dumper() -> Any:
+    """Return a dumper that writes texts of several lines as people do."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Of this one answer."""
+
+        def ignore_aliases(self, data: object) -> bool:
+            """Write everything where it stands."""
+            return True
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return Dumper
 
 
 def _granted_for(paths: list[Path], settings: Settings, *, from_cluster: bool) -> PolicySet:
