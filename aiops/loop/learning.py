@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
@@ -13,8 +14,8 @@ from aiops.core.bank import Bank
 from aiops.core.lineage.version import FitResult
 from aiops.core.lookahead import Lookahead
 from aiops.core.model import F64, Instant, PolicyKey
-from aiops.core.policies import PolicySet
-from aiops.errors import PortError
+from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+from aiops.errors import PortError, TooMuch
 from aiops.ports import History, Matrix, Trainer
 
 _LOG = logging.getLogger("aiops.loop")
@@ -22,6 +23,8 @@ _LOG = logging.getLogger("aiops.loop")
 Lock: TypeAlias = AbstractContextManager[Any]
 
 BACKFILL_STEP_S = 60.0
+LEAST_S = 1800.0
+"""A history that is shorter teaches nothing that is not lived through soon."""
 
 
 def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Instant, Instant], lock: Lock) -> list[str]:
@@ -40,7 +43,7 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
         since = now - policy.forecast.history_s
         try:
             # versions of a policy ask the same: once
-            past = asked.get((query.expr, since)) or history.range(query, since, now, BACKFILL_STEP_S)
+            past = asked.get((query.expr, since)) or _past(history, query, since, now)
         except PortError as err:
             missed.append(f"{policy.key}: {err}")
             continue
@@ -56,13 +59,25 @@ def backfill(bank: Bank, policies: PolicySet, history: History, span: tuple[Inst
             bank.adopt_soon(learnt)
     for watch in policies.watches:
         try:
-            past = history.range(watch.query, max(start, now - watch.history_s), now, BACKFILL_STEP_S)
+            past = _past(history, watch.query, max(start, now - watch.history_s), now)
         except PortError as err:
             missed.append(f"{watch.key}: {err}")
             continue
         with lock:
             bank.backfill_watch(past.times, past.values, past.index)
     return missed
+
+
+def _past(history: History, query: SignalQuery | WatchQuery, start: Instant, now: Instant) -> Matrix:
+    """Return what was since `start`, or of so many series since when it is not too much: what is newer teaches more."""
+    while True:
+        try:
+            return history.range(query, start, now, BACKFILL_STEP_S)
+        except TooMuch as err:
+            if now - start < 2 * LEAST_S:
+                raise
+            start = now - math.floor((now - start) / 2 / BACKFILL_STEP_S) * BACKFILL_STEP_S
+            _LOG.warning("history_shortened", extra={"query": query.expr, "to_s": now - start, "reason": str(err)})
 
 
 def _lived(policies: PolicySet, soon: Mapping[PolicyKey, tuple[F64, F64]], now: Instant) -> Lookahead:

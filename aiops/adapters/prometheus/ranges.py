@@ -56,11 +56,11 @@ class Ranges:
 
     def gathered(self, patience: Patience) -> Matrix:
         """Return everything; raise TooMuch when it is more than may be asked for, SourceUnavailable otherwise."""
-        began, wide, asked = patience.clock(), 1, 0
+        clock, began, wide, asked, served_s = patience.clock, patience.clock(), 1, 0, 0.0
         end, most = len(self._times), self._first(patience)
         points = most
         while end > 0:
-            first = max(0, end - points * wide)
+            first, sent = max(0, end - points * wide), clock()
             try:
                 self._piece(first, end, wide)
             except TooMuch:
@@ -68,16 +68,14 @@ class Ranges:
                     raise
                 most = points = max(LEAST_POINTS, (end - first) // wide // 2)
                 continue
-            asked += -((first - end) // wide)
-            end = first
-            if self._found:
-                most = MAX_POINTS if asked == points else most  # the first piece tells how many series there are
-                points = min(most, self._bearable(patience))
-            spent_s = patience.clock() - began
-            if end and spent_s > patience.within_s:
+            most = MAX_POINTS if not asked and most == points else most  # now it is known how many series there are
+            asked, served_s, end = asked - (first - end) // wide, served_s + clock() - sent, first
+            points = min(most, self._bearable(patience)) if self._found else points
+            have_s = patience.within_s - (clock() - began)
+            if end and have_s < 0:
                 self._say("history_cut", wide, end)
                 break
-            wider = _wider(wide, end * spent_s / asked, patience.within_s - spent_s)
+            wider = _wider(wide, end * served_s / asked, have_s)
             if end and wider != wide:
                 wide = wider
                 self._say("history_coarse", wide, end)
@@ -103,6 +101,8 @@ class Ranges:
         """Ask for the points from `first` on before `end`, each so many apart, the last among them."""
         start = self._times[end - 1 - (end - 1 - first) // wide * wide]
         asked = self._asker.range(self._query.expr, float(start), float(self._times[end - 1]), self._step_s * wide)
+        if isinstance(self._query, SignalQuery) and len(asked) > 1:
+            raise SourceUnavailable(f"{self._query.expr}: {len(asked)} series in its history, at most 1")
         for series in asked:
             self._put(series)
         most = self._query.max_series if isinstance(self._query, WatchQuery) else 1
