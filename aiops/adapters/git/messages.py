@@ -1,0 +1,57 @@
+"""What a commit of ours says: one sentence for people, and trailers from which it is known again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiops.core.model import Inscription, Instant, TargetRef
+
+PREFIX = "Aiops-"
+_TRAILER = re.compile(r"^\s*Aiops-([A-Za-z]+): (.*?)\s*$", re.MULTILINE)
+_MOST = 500
+
+
+def message(target: TargetRef, body: Mapping[str, Any]) -> str:
+    """Return the message of the commit of a step."""
+    origin = body["origin"]
+    field, before, after = body["field"], body["from"], body["to"]
+    trailers = {
+        "Action": origin.get("action", ""),
+        "Decision": origin.get("decision", ""),
+        "Policy": origin.get("policy", ""),
+        "Target": target.key,
+        "Field": field,
+        "From": before,
+        "To": after,
+        "Original": body["original"],
+        "Epoch": origin.get("epoch", ""),
+    }
+    said = "\n".join(f"{PREFIX}{name}: {_line(str(value))}" for name, value in trailers.items() if value != "")
+    reason = _line(str(origin.get("reason", "")))
+    why = f"{reason}\n\n" if reason else ""
+    return f"{target}: {field} {before} -> {after}\n\n{why}{said}\n"
+
+
+def inscription(text: str, commit: str, at: Instant) -> tuple[Inscription, Mapping[str, str]] | None:
+    """Return what the trailers of a commit tell, None where it is none of ours. Of a squash the last one counts."""
+    found = dict(_TRAILER.findall(text))
+    try:
+        ours = Inscription(
+            action_id=found["Action"],
+            policy=found["Policy"],
+            before=int(found["From"]),
+            after=int(found["To"]),
+            original=int(found["Original"]),
+            commit=commit,
+            at=at,
+        )
+    except (KeyError, ValueError):
+        return None
+    return ours, found
+
+
+def _line(text: str) -> str:
+    """Return a text as one line, so that no part of it reads as a trailer."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:_MOST]

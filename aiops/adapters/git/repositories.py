@@ -1,0 +1,58 @@
+"""ports.Repositories over the repositories of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aiops.adapters.git.places import Placement, placement
+from aiops.adapters.git.repository import Numbers, Repository
+from aiops.core.model import FLOOR, REPLICAS, Action, Declared, Instant, Reason, Step, StepResult, StepStatus, TargetRef
+
+
+class GitRepositories:
+    """Several repositories by name, and which field of which target stands where."""
+
+    def __init__(self, repositories: Mapping[str, Repository], placements: Sequence[Placement]) -> None:
+        self._repositories = dict(repositories)
+        self._placements = tuple(placements)
+
+    def start(self) -> None:
+        """Begin to fetch."""
+        for one in self._repositories.values():
+            one.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End after what is at work."""
+        for one in self._repositories.values():
+            one.stop(timeout_s / max(1, len(self._repositories)))
+
+    @property
+    def numbers(self) -> Mapping[str, Numbers]:
+        """Return what each repository was asked and answered."""
+        return {name: one.numbers for name, one in self._repositories.items()}
+
+    def declared(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[Declared, ...]]:
+        """Return what is known of the targets that stand in Git."""
+        placed = [
+            (target, said)
+            for target in targets
+            for field in (REPLICAS, FLOOR)
+            if (said := placement(self._placements, target, field)) is not None
+        ]
+        for name, one in self._repositories.items():
+            one.look_at([(target, said.place(target)) for target, said in placed if said.repository == name], at)
+        found: dict[str, tuple[Declared, ...]] = {}
+        for target, said in placed:
+            declared = self._repositories[said.repository].declared(target, said.place(target), at)
+            found[target.key] = (*found.get(target.key, ()), declared)
+        return found
+
+    def send(self, action: Action, step: Step, at: Instant) -> StepResult:
+        """Push one step to the repository in which the field stands."""
+        said = placement(self._placements, action.target, str(step.body["field"]))
+        if said is None or said.repository != step.body["repository"]:
+            why = f"{step.summary}: the settings do not say any more that it stands there"
+            return StepResult(
+                action_id=action.id, status=StepStatus.REFUSED, at=at, reason=Reason.UNDECLARED, message=why
+            )
+        return self._repositories[said.repository].send(action, step, said.place(action.target), at)

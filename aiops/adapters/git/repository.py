@@ -1,0 +1,258 @@
+"""One repository: a thread that fetches and pushes, and what was last read, for whoever may not wait."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass, field, replace
+
+from aiops.adapters.git.mirror import Mirror
+from aiops.adapters.git.options import RepositoryOptions
+from aiops.adapters.git.places import Place
+from aiops.adapters.git.reading import Memory, Reader, Tips, ref_of
+from aiops.adapters.git.remote import Remote, Unreachable
+from aiops.adapters.git.writing import Answer, Order, Writer
+from aiops.core.model import Action, Declared, Instant, Reason, Step, StepResult, StepStatus, TargetRef
+
+_LOG = logging.getLogger("aiops.git")
+FIRST_READ_S = 2.0
+"""How long a turn waits for what is looked at for the first time."""
+
+FORGET_S = 3600.0
+AGAIN_S, AGAIN_MOST_S = 60.0, 3600.0
+"""How long a repository that took no push is left alone: doubled each time, up to the most."""
+
+FETCH_MOST_S = 300.0
+
+Key = tuple[str, str]
+"""A target's key, and one of its fields."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Numbers:
+    """What a repository was asked and answered: pushes and fetches by how they ended. read_at: the last good fetch."""
+
+    pushes: dict[str, int] = field(default_factory=dict)
+    fetches: dict[str, int] = field(default_factory=dict)
+    read_at: Instant = 0.0
+    held: bool = False
+
+
+@dataclass(slots=True)
+class _Looked:
+    target: TargetRef
+    place: Place
+    asked_at: Instant
+    memory: Memory = field(default_factory=Memory)
+
+
+def steady() -> float:
+    """Return seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Repository:
+    """Reads beside the loop and pushes for it; one thread does both, one after the other."""
+
+    def __init__(
+        self,
+        options: RepositoryOptions,
+        clock: Callable[[], Instant],
+        elapsed: Callable[[], float] = steady,
+    ) -> None:
+        self.options = options
+        self.numbers = Numbers()
+        self._clock, self._elapsed = clock, elapsed
+        self._mirror = Mirror(options.folder)
+        self._remote = Remote(options)
+        self._reader = Reader(options, self._mirror)
+        self._writer = Writer(options, self._mirror, self._remote, self._fetch)
+        self._looked: dict[Key, _Looked] = {}
+        self._views: dict[Key, Declared] = {}
+        self._orders: queue.SimpleQueue[tuple[Order, Future[StepResult]] | None] = queue.SimpleQueue()
+        self._busy: Future[StepResult] | None = None
+        self._failed: tuple[Reason, str] | None = None
+        self._failures = 0
+        self._refused: tuple[str, Instant] | None = None
+        self._refusals = 0
+        self._read = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"git-{options.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to fetch."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End after what is at work."""
+        self._stopping.set()
+        self._orders.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    # -- for the loop --------------------------------------------------------------------------------------
+
+    def look_at(self, wanted: Iterable[tuple[TargetRef, Place]], at: Instant) -> None:
+        """Read these fields from now on; what is asked for the first time is waited for, a moment for all of it."""
+        new = False
+        for target, place in wanted:
+            key = (target.key, place.field)
+            known = self._looked.get(key)
+            if known is None or known.place != place:
+                self._looked[key] = _Looked(target, place, at)
+                new = True
+            else:
+                known.asked_at = at
+        if new:
+            self._read.clear()
+            self._orders.put(None)
+            if self._thread.is_alive():
+                self._read.wait(FIRST_READ_S)
+
+    def declared(self, target: TargetRef, place: Place, at: Instant) -> Declared:
+        """Return what was last read of a field."""
+        view = self._views.get((target.key, place.field))
+        if view is None or view.file != place.file:
+            blank = self._reader.blank(place, at)
+            why = self._failed or (Reason.REPOSITORY_UNAVAILABLE, f"repository {self.options.name} was not read yet")
+            return replace(blank, held=why)
+        return self._held(view)
+
+    def send(self, action: Action, step: Step, place: Place, at: Instant) -> StepResult:
+        """Push a step, and wait for the answer as long as the action may take; what comes later is unknown (S6)."""
+        left_s = min(action.expires_at - at, self.options.timeout_s)
+        if left_s <= 0:
+            return _refused(action, at, Reason.EXPIRED, f"expired {-left_s:.0f} s ago")
+        if self._busy is not None and not self._busy.done():
+            why = f"repository {self.options.name} has not answered an earlier push yet"
+            return _refused(action, at, Reason.REPOSITORY_UNAVAILABLE, why)
+        until = self._elapsed() + left_s
+        order = Order(action=action, step=step, place=place, at=at, due=lambda: self._elapsed() < until)
+        answer: Future[StepResult] = Future()
+        self._busy = answer
+        self._orders.put((order, answer))
+        try:
+            return answer.result(left_s)
+        except Late:
+            why = f"repository {self.options.name} did not answer within {left_s:.0f} s"
+            self._count(self.numbers.pushes, "unanswered")
+            return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, message=why)
+
+    def _held(self, view: Declared) -> Declared:
+        """Return a view with why nothing can be written now, where it has no reason of its own."""
+        refused = self._refused
+        if view.held is not None:
+            return view
+        if self._failed is not None:
+            return replace(view, held=self._failed)
+        if refused is not None and refused[1] > self._clock():
+            return replace(view, held=(Reason.PUSH_REFUSED, refused[0]), held_until=refused[1])
+        return view
+
+    # -- its thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._look()
+        while not self._stopping.is_set():
+            try:
+                asked = self._orders.get(timeout=self._pause_s())
+            except queue.Empty:
+                asked = None
+            if asked is not None:
+                self._answer(*asked)
+            elif not self._stopping.is_set():
+                self._look()
+        self._mirror.close()
+
+    def _pause_s(self) -> float:
+        return min(self.options.every_s * 2.0 ** min(self._failures, 10), max(FETCH_MOST_S, self.options.every_s))
+
+    def _look(self) -> None:
+        """Fetch, and read every field that is asked for."""
+        try:
+            self._fetch()
+        except Unreachable as err:
+            _LOG.warning("repository_unavailable", extra={"repository": self.options.name, "error": str(err)})
+        except Exception:
+            self._broken()
+        self._read.set()
+
+    def _fetch(self) -> Tips:
+        """Fetch and publish what is read; raise Unreachable."""
+        prefix = ref_of(self.options.prefix)
+        base = ref_of(self.options.branch)
+        if not self._mirror.empty and self._mirror.worn:
+            self._mirror.renew()
+        depth = self.options.depth if self._mirror.empty else None
+        try:
+            repo = self._mirror.repo
+            tips = self._remote.fetch(
+                repo, lambda ref: ref == base or (self.options.propose and ref.startswith(prefix)), depth
+            )
+            self._mirror.settle(tips)
+        except Unreachable as err:
+            self._unread(err.reason, str(err))
+            raise
+        except OSError as err:
+            why = f"{self.options.folder}: {err.strerror or err}"
+            self._unread(Reason.REPOSITORY_UNAVAILABLE, why)
+            raise Unreachable(Reason.REPOSITORY_UNAVAILABLE, why) from None
+        self._count(self.numbers.fetches, "done")
+        self.numbers.read_at = self._clock()
+        self._failed, self._failures = None, 0
+        self._publish(tips)
+        return tips
+
+    def _unread(self, reason: Reason, why: str) -> None:
+        self._count(self.numbers.fetches, "failed")
+        self._failed = (reason, f"repository {self.options.name}: {why}")
+        self._failures += 1
+
+    def _publish(self, tips: Tips) -> None:
+        now = self._clock()
+        for key, one in list(self._looked.items()):
+            if one.asked_at < now - FORGET_S:
+                self._looked.pop(key, None)
+                self._views.pop(key, None)
+                continue
+            self._views[key] = self._reader.read(one.target, one.place, tips, one.memory, now)
+        self.numbers.held = any(self._held(one).held is not None for one in self._views.values())
+
+    def _answer(self, order: Order, answer: Future[StepResult]) -> None:
+        try:
+            made = self._writer.write(order)
+        except Exception:
+            self._broken()
+            why = f"repository {self.options.name}: a bug, see the log"
+            made = Answer(result=_refused(order.action, order.at, Reason.BUG, why))
+        self._noted(made)
+        if made.result.status is StepStatus.DONE:
+            self._look()  # so that the next turn sees what this one wrote
+        answer.set_result(made.result)
+
+    def _noted(self, made: Answer) -> None:
+        self._count(self.numbers.pushes, made.result.status.value)
+        if made.refused:
+            again_s = min(AGAIN_MOST_S, AGAIN_S * 2.0**self._refusals)
+            self._refusals += 1
+            self._refused = (f"{made.refused}; it is tried again after {again_s:.0f} s", self._clock() + again_s)
+        elif made.result.status is StepStatus.DONE:
+            self._refused, self._refusals = None, 0
+
+    def _broken(self) -> None:
+        """Begin anew after what nobody expected: the folder may be broken, and all of it can be fetched again."""
+        _LOG.exception("repository_failed", extra={"repository": self.options.name})
+        self._unread(Reason.REPOSITORY_UNAVAILABLE, "a bug, see the log; it is read anew")
+        self._mirror.renew()
+
+    def _count(self, into: dict[str, int], how: str) -> None:
+        into[how] = into.get(how, 0) + 1
+
+
+def _refused(action: Action, at: Instant, reason: Reason, why: str) -> StepResult:
+    return StepResult(action_id=action.id, status=StepStatus.REFUSED, at=at, reason=reason, message=why)
