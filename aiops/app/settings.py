@@ -18,6 +18,7 @@ from aiops.app.audit_settings import AuditSettings
 from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
+from aiops.app.scrape_settings import ScrapeSettings
 from aiops.app.section import Section
 from aiops.app.tracing import TelemetrySettings
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
@@ -251,6 +252,7 @@ class Settings(BaseSettings):
     lane: Duration = Field(5.0, ge=1)
     prometheus: PrometheusSettings | None = None
     sources: dict[str, SourceSettings] = {}
+    scrape: ScrapeSettings | None = None
     clusters: dict[str, ClusterSettings] = {}
     lease: LeaseSettings = LeaseSettings()
     custom_resources: CustomResourceSettings = CustomResourceSettings()
@@ -276,10 +278,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def one_world(self) -> Settings:
         """Need a metrics source: a real one or the simulated one, and not both."""
-        if self.simulation is not None and (self.prometheus is not None or self.clusters or self.sources):
-            raise ValueError("simulation stands in for prometheus, sources and clusters: set one or the other")
+        real = self.prometheus is not None or self.clusters or self.sources or self.scrape is not None
+        if self.simulation is not None and real:
+            raise ValueError("simulation stands in for prometheus, sources, scrape and clusters: set one or the other")
         if "" in self.sources:
             raise ValueError("a source has a name; the one without is prometheus")
+        if self.scrape is not None and "scrape" in self.sources:
+            raise ValueError("the source `scrape` is what is scraped: give the other one of `sources` another name")
         if self.simulation is not None and self.custom_resources.enabled is True:
             raise ValueError("custom_resources are a cluster's: a simulation has none")
         return self

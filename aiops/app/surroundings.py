@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiops.adapters.kubernetes import Clusters, KubernetesLease, KubernetesPolicies
     from aiops.adapters.prices import Feed
     from aiops.adapters.prometheus import NamedSources, PrometheusOptions, PrometheusSource
+    from aiops.adapters.scrape.scraper import Scraper
 
 
 class Surroundings(Protocol):
@@ -114,11 +115,11 @@ class Live:
     virtual = False
 
     def __init__(self, settings: Settings) -> None:
-        if settings.prometheus is None:
+        if settings.prometheus is None and settings.scrape is None:
             raise ConfigurationError("prometheus.url is not set: say where the metrics are, or use config/demo.yaml")
-        self._metrics: NamedSources = sources(settings)
+        self._scraper: Scraper | None = scraper(settings)
+        self._metrics: NamedSources = sources(settings, self._scraper)
         self._clusters: Clusters = clusters(settings)
-        self._url = without_user(settings.prometheus.url)[0]
         self.source = self.history = self._metrics
         self.cluster = self.roster = self._clusters
         self.dry = DryRunCluster(self._clusters)
@@ -138,6 +139,8 @@ class Live:
     def start(self) -> None:
         """Begin to watch the clusters and to compete for the lease; what does not answer yet is tried again."""
         self.prices.start()
+        if self._scraper is not None:
+            self._scraper.start()
         self._clusters.start()
         if self.resources is not None:
             self.resources.start()
@@ -153,6 +156,8 @@ class Live:
         self._clusters.stop(timeout_s / 4)
         self.prices.stop(timeout_s / 8)
         self._metrics.close()
+        if self._scraper is not None:
+            self._scraper.stop(timeout_s / 8)
 
     def next_at(self) -> Instant:
         """Return the wall clock."""
@@ -171,7 +176,7 @@ class Live:
         """Return where metrics and clusters are."""
         read = ["policies are read from the cluster's API, too"] if self.resources is not None else []
         beside = [f"beside it: {', '.join(sorted(self._settings.sources))}"] if self._settings.sources else []
-        return [f"metrics from {self._url}", *beside, f"clusters: {', '.join(self._clusters.names)}", *read]
+        return [*standing(self._settings), *beside, f"clusters: {', '.join(self._clusters.names)}", *read]
 
 
 class Simulated:
@@ -255,15 +260,49 @@ def metrics_source(settings: Settings, name: str) -> PrometheusSource:
     return PrometheusSource(prometheus_options(settings.sources[name])) if name else prometheus(settings)
 
 
-def sources(settings: Settings) -> NamedSources:
+def scraper(settings: Settings) -> Scraper | None:
+    """Return what scrapes, with its past, None where nothing is; raise ConfigurationError for a file of no use."""
+    from aiops.app.scraping import scraper as made
+
+    return None if settings.scrape is None else made(settings.scrape)
+
+
+def sources(settings: Settings, scraper: Scraper | None = None) -> NamedSources:
     """Return the metrics source of the settings with those beside it; raise ConfigurationError when there is none."""
     from aiops.adapters.prometheus import NamedSources, PrometheusSource
+    from aiops.app.scraping import LOCAL_S, SCRAPE
 
-    return NamedSources(
-        default=prometheus(settings),
-        named={name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()},
-        limits_s={name: one.timeout + one.jitter for name, one in settings.sources.items()},
-    )
+    named = {name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()}
+    limits_s = {name: one.timeout + one.jitter for name, one in settings.sources.items()}
+    if scraper is None:
+        return NamedSources(default=prometheus(settings), named=named, limits_s=limits_s)
+    default, scraped = with_scraped(settings, scraper)
+    return NamedSources(default=default, named={**named, SCRAPE: scraped}, limits_s={**limits_s, SCRAPE: LOCAL_S})
+
+
+def with_scraped(settings: Settings, scraper: Scraper) -> tuple[PrometheusSource, PrometheusSource]:
+    """Return the source that all policies ask, and that of what is scraped."""
+    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+    from aiops.adapters.prometheus.asking import HttpAsker
+    from aiops.app.scraping import SCRAPE, FallingAsker, ScrapedAsker
+
+    local = PrometheusOptions(url=SCRAPE, concurrency=1)
+    scraped = PrometheusSource(local, ScrapedAsker(scraper))
+    if settings.prometheus is None:
+        return scraped, PrometheusSource(local, ScrapedAsker(scraper))
+    options = prometheus_options(settings.prometheus)
+    falls = settings.scrape is not None and settings.scrape.fallback
+    asker = FallingAsker(HttpAsker(options), ScrapedAsker(scraper)) if falls else None
+    return PrometheusSource(options, asker), scraped
+
+
+def standing(settings: Settings) -> list[str]:
+    """Return where metrics come from."""
+    told = [] if settings.prometheus is None else [f"metrics from {without_user(settings.prometheus.url)[0]}"]
+    if settings.scrape is not None:
+        jobs = ", ".join(sorted(settings.scrape.jobs))
+        told.append(f"scraped here: {jobs}" + (", in place of it while it is away" if settings.scrape.fallback else ""))
+    return told
 
 
 def prometheus_options(one: PrometheusSettings) -> PrometheusOptions:

@@ -127,10 +127,14 @@ class Buffer:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def add(self, series: Sequence[tuple[Labels, int, float]]) -> int:
-        """Take samples (labels, time in ms, value); return how many were taken. Raises BufferFull, and takes none."""
+    def add(self, series: Sequence[tuple[Labels, int, float]], *, always: bool = False) -> int:
+        """Take samples (labels, time in ms, value); return how many were taken. Raises BufferFull, and takes none.
+
+        always: whether there is room for more series or not.
+        """
         with self._lock:
-            self._make_room({labels for labels, _, _ in series if labels not in self._rows})
+            if not always:
+                self._make_room({labels for labels, _, _ in series if labels not in self._rows})
             rows, times, values = [], [], []
             for labels, at_ms, value in series:
                 row = self._row(labels)
