@@ -105,6 +105,8 @@ class Daemon:
         built.ties.start()
         if built.following is not None:
             built.following.run.start()
+        if built.repositories is not None:
+            built.repositories.start()
         # what has been read meanwhile is in force in the first turn
         self._guarded(built.policies.reload)()
         if built.world.virtual:
@@ -238,6 +240,8 @@ class Daemon:
         if self._built.following is not None:
             self._built.following.run.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
+        if self._built.repositories is not None:
+            self._built.repositories.stop(seconds / 4)
         self._built.world.stop(seconds / 2)
         if self._built.traces is not None:
             self._built.traces.stop(seconds / 4)  # last: a collector that is gone may take its time

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from aiops.app.alertmanager_settings import AlertmanagerSettings
 from aiops.app.audit_settings import AuditSettings
+from aiops.app.git_settings import GitSettings
 from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
@@ -268,6 +269,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     promotion: PromotionSettings = PromotionSettings()
     audit: AuditSettings = AuditSettings()
+    git: GitSettings = GitSettings()
     notify: NotifySettings = NotifySettings()
     freezes: tuple[FreezeSettings, ...] = ()
     prices: PriceSettings = PriceSettings()
@@ -281,6 +283,8 @@ class Settings(BaseSettings):
         real = self.prometheus is not None or self.clusters or self.sources or self.scrape is not None
         if self.simulation is not None and real:
             raise ValueError("simulation stands in for prometheus, sources, scrape and clusters: set one or the other")
+        if self.simulation is not None and self.git.targets:
+            raise ValueError("git: nothing follows a branch into a simulated cluster")
         if "" in self.sources:
             raise ValueError("a source has a name; the one without is prometheus")
         if self.scrape is not None and "scrape" in self.sources:

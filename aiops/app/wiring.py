@@ -15,6 +15,7 @@ from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
+from aiops.app.git_settings import repositories as repositories_of
 from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
@@ -38,11 +39,12 @@ from aiops.engine import local
 from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
-from aiops.loop.seams import NoTrainer
+from aiops.loop.seams import NoRepositories, NoTrainer
 from aiops.policy.schedule import window
 from aiops.ports import Controls
 
 if TYPE_CHECKING:
+    from aiops.adapters.git import GitRepositories
     from aiops.adapters.metrics import LoopMetrics
     from aiops.adapters.store import Store
     from aiops.adapters.tracing import TracedTelemetry
@@ -81,6 +83,7 @@ class Built:
     following: Followers | None = None
     books: StoredBooks | None = None
     traces: TracedTelemetry | None = None
+    repositories: GitRepositories | None = None
 
     def tick(self) -> str:
         """Turn the loop once, and return its sentence."""
@@ -207,6 +210,7 @@ def build(settings: Settings) -> Built:
         signing(store, settings.audit)
         policies = _expanded(settings, store, world)
         metrics = LoopMetrics()
+        repositories = repositories_of(settings.git)
         traces = traced(settings.telemetry.traces, metrics)
         books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
         # a virtual world must be the same each time: there models fit themselves within a turn
@@ -231,6 +235,7 @@ def build(settings: Settings) -> Built:
             notifier=notifier(settings.notify, virtual=world.virtual),
             books=books,
             trainer=trainer,
+            repositories=NoRepositories() if repositories is None else repositories,
         )
         loop = ControlLoop(ports, bank, setup(settings))
         told = (settings.notify, settings.audit)
@@ -242,6 +247,7 @@ def build(settings: Settings) -> Built:
     _register(settings, metrics, viewer, (loop, tied))
     _register_prices(metrics, prices, world)
     _register_following(metrics, followed)
+    _register_repositories(metrics, repositories)
     return Built(
         settings=settings,
         store=store,
@@ -255,6 +261,7 @@ def build(settings: Settings) -> Built:
         books=books,
         following=followed,
         traces=traces,
+        repositories=repositories,
     )
 
 
@@ -264,6 +271,14 @@ def _register_following(metrics: LoopMetrics, followed: Followers | None) -> Non
 
     if followed is not None:
         metrics.registry.register(FollowingCollector(followed.numbers))
+
+
+def _register_repositories(metrics: LoopMetrics, repositories: GitRepositories | None) -> None:
+    """Let /metrics tell of the repositories in Git."""
+    from aiops.adapters.metrics import RepositoryCollector
+
+    if repositories is not None:
+        metrics.registry.register(RepositoryCollector(lambda: repositories.numbers))
 
 
 def _around(policies: ExpandedPolicySource, loop: ControlLoop) -> Around:

@@ -10,6 +10,7 @@ from aiops.adapters.metrics.outlook import OutlookCollector
 from aiops.adapters.metrics.planned import PlanCollector
 from aiops.adapters.metrics.prices import PriceCollector
 from aiops.adapters.metrics.registry import LoopMetrics
+from aiops.adapters.metrics.repositories import RepositoryCollector
 from aiops.adapters.metrics.server import TelemetryServer
 from aiops.adapters.metrics.standing import AuditSeen, Standing, StandingCollector
 
@@ -29,6 +30,7 @@ __all__ = [
     "OutlookCollector",
     "PlanCollector",
     "PriceCollector",
+    "RepositoryCollector",
     "Standing",
     "StandingCollector",
     "TelemetryServer",
