@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiops.adapters.git import GitRepositories
 
 KUSTOMIZE, HELM, MANIFEST, TFVARS = "kustomize", "helm", "manifest", "tfvars"
-_BRANCH = r"^(?!.*(\.\.|//|/$|\.lock$|@\{))[A-Za-z0-9][-A-Za-z0-9_./]*$"
+_BRANCH = r"^[A-Za-z0-9_]([-A-Za-z0-9_.+]*[-A-Za-z0-9_+])?(/[A-Za-z0-9_]([-A-Za-z0-9_.+]*[-A-Za-z0-9_+])?)*$"
 
 
 class RepositorySettings(Section):
@@ -33,7 +33,7 @@ class RepositorySettings(Section):
     url: str = Field(pattern=r"^(https?|file)://")
     branch: str = Field("main", pattern=_BRANCH)
     propose: bool = False
-    prefix: str = Field("aiops/", pattern=r"^[A-Za-z0-9][-A-Za-z0-9_./]*/$")
+    prefix: str = Field("aiops/", pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_+]*/$")
     username: str = ""
     password_file: Path | None = None
     bearer_token_file: Path | None = None
