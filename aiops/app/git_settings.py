@@ -40,8 +40,8 @@ class RepositorySettings(Section):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    author: str = Field("aiops", pattern=r"^[^<>\n\0]+$")
-    email: str = Field("aiops@localhost", pattern=r"^[^<>\s\0]+$")
+    author: str = Field("aiops", pattern=r"^[^<>\n]+$")
+    email: str = Field("aiops@localhost", pattern=r"^[^<>\s]+$")
     every: Duration = Field(30.0, ge=1)
     timeout: Duration = Field(10.0, gt=0, le=60)
     settle: Duration = Field(600.0, ge=0)
