@@ -31,7 +31,6 @@ from aiops.app.telling import Around, Followers, following
 from aiops.app.tracing import traced
 from aiops.core.bank import Bank
 from aiops.core.detect.suspects import Dependencies
-from aiops.core.lineage.drift import prepare
 from aiops.core.model import BlastRadius, Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -139,7 +138,6 @@ class Built:
         path = settings.models.checkpoint
         since, now = 0.0, self.world.present()
         if not self.world.virtual:
-            prepare()
             with self.lock:
                 missing = local.restore(bank, path)
             since = path.stat().st_mtime if not missing else 0.0

@@ -13,7 +13,7 @@ from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.members import MEMBERS
 from aiops.core.lineage.contenders import Move, verdict
 from aiops.core.lineage.contest import AHEAD, KEPT, Record, better, scored
-from aiops.core.lineage.drift import COVERED_MIN, Drift, uncovered
+from aiops.core.lineage.drift import CLOCK, COVERED_MIN, DELTA, Drift, adwin, uncovered
 from aiops.core.lineage.lineage import MOST_FITS_A_DAY, Lineage
 from aiops.core.lineage.version import FitResult, Role, Scores, Terms, Version
 from aiops.core.policies import ForecastSpec
@@ -318,6 +318,19 @@ def test_errors_that_grow_are_drift_and_errors_that_shrink_are_none():
             loss = 7.0 * rng.gamma(4.0, (1.0 if minute < 2000 else later) / 4.0)
             found = found or drift.errors(minute, loss)
         assert bool(found) is said
+
+
+def test_the_engine_of_adwin_by_itself_cuts_where_the_package_does():
+    from river.drift import ADWIN
+
+    dice = np.random.default_rng(5)
+    whole, cut, found = ADWIN(delta=DELTA, clock=CLOCK), adwin(), []
+    for number in range(3000):
+        error = float(dice.gamma(2.0, 0.5) * (1.0 if number % 1000 < 600 else 3.0))
+        whole.update(error)
+        assert cut(error) == whole.drift_detected, number
+        found += [number] if whole.drift_detected else []
+    assert len(found) >= 3
 
 
 def test_intervals_that_cover_too_little_for_hours_are_drift_and_a_short_miss_is_none():

@@ -9,14 +9,12 @@ compared with what was usual before, and only an error that grew is drift: a mod
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from aiops.core.lineage.contest import KEPT, Record
-
-if TYPE_CHECKING:
-    from river.drift import ADWIN
 
 EVERY_MIN = 5
 DELTA, CLOCK = 0.002, 6
@@ -38,7 +36,7 @@ class Drift:
     """Follows the errors of one model. What it has seen is not kept in checkpoints: after a restart it begins anew."""
 
     def __init__(self) -> None:
-        self._window: ADWIN | None = None
+        self._window: Callable[[float], bool] | None = None
         self._usual, self._seen = 0.0, 0
         self._before = 0.0
         self._after: list[float] | None = None
@@ -51,11 +49,12 @@ class Drift:
         self._usual += (loss - self._usual) / min(self._seen, USUAL_OF)
         if self._seen <= LEAST_SEEN or self._usual <= 0.0:
             return ""
-        window = self._adwin()
-        window.update(min(loss / self._usual, MOST_TIMES))  # type: ignore[no-untyped-call]
+        if self._window is None:
+            self._window = adwin()
+        drifted = self._window(min(loss / self._usual, MOST_TIMES))
         if self._after is not None:
             self._after.append(loss)
-        elif window.drift_detected:
+        elif drifted:
             self._before, self._after = self._usual, []
         return self._grown()
 
@@ -65,17 +64,39 @@ class Drift:
         times, self._after = sum(self._after) / len(self._after) / self._before, None
         return f"errors are {times:.1f} times what was usual (ADWIN)" if times >= GREW else ""
 
-    def _adwin(self) -> ADWIN:
-        if self._window is None:
-            from river.drift import ADWIN
 
-            self._window = ADWIN(delta=DELTA, clock=CLOCK)  # type: ignore[no-untyped-call]
-        return self._window
+def adwin() -> Callable[[float], bool]:
+    """Return what is given one error after the other, and says whether the window was cut: river's ADWIN.
+
+    The package around it imports scipy's statistics for its other detectors: 65 MB and a second that nothing here uses.
+    So its engine is taken by itself, where this version of river has it.
+    """
+    settings: dict[str, Any] = {"delta": DELTA, "clock": CLOCK, "max_buckets": 5, "min_window_length": 5, "grace_period": 10}
+    try:
+        from river._river_rust.drift import AdaptiveWindowing
+    except ImportError:
+        return _of_package(settings)
+    window: list[AdaptiveWindowing] = [AdaptiveWindowing(**settings)]
+
+    def cut(error: float) -> bool:
+        drifted = bool(window[0].update(error))
+        if drifted:  # what was seen before has no say in what is found next
+            window[0] = AdaptiveWindowing(**settings)
+        return drifted
+
+    return cut
 
 
-def prepare() -> None:
-    """Import what drift is found with, which takes a second: beside the loop, not in a turn."""
-    import river.drift  # noqa: F401
+def _of_package(settings: dict[str, Any]) -> Callable[[float], bool]:
+    from river.drift import ADWIN
+
+    window = ADWIN(**settings)  # type: ignore[no-untyped-call]
+
+    def cut(error: float) -> bool:
+        window.update(error)  # type: ignore[no-untyped-call]
+        return bool(window.drift_detected)
+
+    return cut
 
 
 def uncovered(record: Record, minute: int) -> str:
