@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiops import __version__
+from aiops.app import timing
 from aiops.app.alertmanager import Ties, ties
 from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
@@ -245,6 +246,7 @@ def build(settings: Settings) -> Built:
     _register(settings, metrics, viewer, (loop, tied))
     _register_prices(metrics, prices, world)
     _register_following(metrics, followed)
+    timing.register(metrics, loop, world.source)
     _register_repositories(metrics, repositories)
     return Built(
         settings=settings,
@@ -380,4 +382,5 @@ def setup(settings: Settings) -> Setup:
     )
     # a virtual world's time is that of its ticks: there is no faster lane in it
     lane_s = 0.0 if settings.simulation is not None else settings.lane
-    return Setup(scope=scope, code=code_version(), platform=platform_version(), lane_s=lane_s)
+    turns = timing.budget(settings)
+    return Setup(scope=scope, code=code_version(), platform=platform_version(), lane_s=lane_s, budget=turns)
