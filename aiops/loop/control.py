@@ -17,7 +17,6 @@ from aiops.core.model import (
     LoopState,
     Message,
     Outcome,
-    OutcomeKind,
     Percepts,
     PolicyKey,
     Reason,
@@ -40,7 +39,6 @@ from aiops.core.pipeline import (
     plans_answered,
     plans_followed,
     settled,
-    touched,
     wanted,
 )
 from aiops.core.plans.lifecycle import wakes
@@ -48,6 +46,7 @@ from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, Fenced, PortError, StoreUnavailable
+from aiops.loop.announcing import announce
 from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
@@ -55,6 +54,7 @@ from aiops.loop.observing import Asked, Observer
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
 from aiops.loop.sentence import spoken
+from aiops.loop.timekeeping import Timekeeper
 from aiops.ports import Cluster, Repositories
 
 _LOG = logging.getLogger("aiops.loop")
@@ -66,7 +66,7 @@ class ControlLoop:
     """Turns once per call. last: the tick of the last turn, None while another leads. turns: how many so far.
 
     seen: by policy, what it was last decided from. lookout: holds what other threads may tell of the time to come.
-    leadership: as the last turn knew it, None before the first.
+    leadership: as the last turn knew it, None before the first. timekeeper: knows what is left out of turns.
     """
 
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
@@ -78,6 +78,7 @@ class ControlLoop:
         self._answers: tuple[StepResult, ...] = ()
         self._ends: tuple[Outcome, ...] = ()
         self._began = (0.0, 0.0)
+        self.timekeeper = Timekeeper(setup.budget, setup.scope.ceiling)
         self.lookout = Lookout()
         self.bank = bank
         self.state: LoopState = ports.journal.load()
@@ -92,13 +93,20 @@ class ControlLoop:
         """Return what did not answer in the last turn."""
         return self._observer.unanswered
 
+    @property
+    def watches_held(self) -> tuple[Mapping[PolicyKey, str], Mapping[PolicyKey, str]]:
+        """Return the watches whose query failed in the last turn, and those of which not all series are followed."""
+        return self._observer.troubles, self._observer.notes
+
     def run_once(self, now: Instant) -> str:
         """Turn once at `now` and return one sentence of what was decided.
 
         An expected failure holds and is tried again at the next turn, a bug is logged with its traceback and counted;
         FatalError is the caller's.
         """
-        return self._held_or(now, self._turn)
+        sentence = self._held_or(now, self._turn)
+        self.timekeeper.end(self.ports.clock.elapsed_s() - self._began[1], self._observer.index)
+        return sentence
 
     def run_plans(self, now: Instant) -> str:
         """Turn once at `now` for the policies of plans alone that are judged more often than the others (S8).
@@ -130,10 +138,11 @@ class ControlLoop:
         self._began = (now, started)
         policies, elsewhere = self._split(ports.policies.current())
         leadership = self.leadership = self._observer.leadership(now)
-        watched = ports.engine.begin(policies, leadership, now)
+        in_time = self.timekeeper.begin(policies, self.state)
+        watched = ports.engine.begin(in_time, leadership, now)
         snapshot, frame = self._observer.observe(self._asked(watched), leadership, now)
         observed = ports.clock.elapsed_s()
-        percepts = self._perceive(policies, snapshot, frame)
+        percepts = self._perceive(in_time, snapshot, frame)
         perceived = ports.clock.elapsed_s()
         telemetry = ports.telemetry
         telemetry.stage("observe", observed - started)
@@ -141,8 +150,10 @@ class ControlLoop:
         if leadership.elected and not leadership.leader:
             return self._stand_by(self._turn_with(policies, elsewhere, snapshot, percepts))
         snapshot = self._led(policies, replace(snapshot, store_ok=snapshot.store_ok and self._store_ok))
-        turn = self._turn_with(policies, elsewhere, snapshot, percepts)
+        in_time = self.timekeeper.decided(policies, self.state, ports.clock.elapsed_s() - started)
+        turn = self._turn_with(in_time, elsewhere, snapshot, percepts)
         made = decide(self.state, turn)
+        made = replace(made, tick=self.timekeeper.telling(made.tick))
         decided = ports.clock.elapsed_s()
         self._record_and_act(made, snapshot)
         self._report(made.tick)
@@ -212,7 +223,8 @@ class ControlLoop:
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
         overruns = self.ports.books.overruns(policies, snapshot.budgets)
         found = self.ports.engine.gather(snapshot.at)
-        beside = replace(found, findings=(*overruns, *found.findings)) if overruns else found
+        unseen = {**found.unseen, **self.timekeeper.unseen()}
+        beside = replace(found, findings=(*overruns, *found.findings), unseen=unseen)
         percepts = self.bank.perceive(frame, demands, policies, beside)
         train(self.bank, self.ports.trainer, snapshot.at)
         self.lookout.look(
@@ -285,9 +297,7 @@ class ControlLoop:
             # what cannot be written down now is written down by a later turn
             journal.settle(self._answers, self._ends, self.state)
             self._answers, self._ends = (), ()
-        if results:
-            self._announce(made.tick, after.outcomes)
-        self._announce_plans(made.tick)
+        announce(self.ports.cluster, made.tick, after.outcomes)
 
     def _wake(self, made: Decisions) -> None:
         """Wake what is to be woken though that cannot be written down: the object itself says what is done (S2)."""
@@ -349,28 +359,6 @@ class ControlLoop:
                 # what happened to the request is not known: the next look shows it (S6)
                 results.append(StepResult(action_id=errand.id, status=StepStatus.UNKNOWN, at=at, message=str(err)))
         return tuple(results)
-
-    def _announce(self, tick: Tick, outcomes: tuple[Outcome, ...]) -> None:
-        """Emit an Event for each action that was accepted and for each that ended badly."""
-        stories = {decision.action_id: decision.story for decision in tick.decisions if decision.action_id}
-        failed = {o.action_id: o for o in outcomes if o.kind is OutcomeKind.FAILED}
-        for action in tick.actions:
-            if action.dry_run:
-                continue
-            outcome = failed.get(action.id)
-            reason = "ScalingFailed" if outcome else "Scaled"
-            text = outcome.detail if outcome else stories.get(action.id, "handed back")
-            self.ports.cluster.announce(action.target, reason, text, action.id, tick.at)
-
-    def _announce_plans(self, tick: Tick) -> None:
-        """Emit an Event on what a plan changes whenever something happens to it."""
-        for plan in tick.plans:
-            told = plan.notes[-1] if plan.notes else None
-            if told is None or told.at != tick.at or plan.dry_run:
-                continue
-            for ref in touched(plan)[:1]:
-                status = plan.status.name.title().replace("_", "")
-                self.ports.cluster.announce(ref, f"Plan{status}", told.text, plan.id, tick.at)
 
     def _count(self, turn: Turn, tick: Tick) -> None:
         """Let the books count what the turn saw and did; what goes wrong there holds nothing up (S10)."""

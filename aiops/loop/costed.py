@@ -26,10 +26,11 @@ def costed(policies: PolicySet, looked: Looked) -> Mapping[str, Costed]:
     """Return what cost policies see that runs all the time, by `TargetRef.key`, on the account of the first of them."""
     found: dict[str, Costed] = {}
     for policy in policies.plans:
-        targets = policy.targets if isinstance(policy, SavingPolicy) else None
-        if targets is None or not set(targets.kinds) & set(RUNNING):
+        if not isinstance(policy, SavingPolicy) or policy.targets is None:
             continue
-        seen = targets.found(looked)
+        if not set(policy.targets.kinds) & set(RUNNING):
+            continue
+        seen = policy.runs(looked)
         if seen and isinstance(seen[0], Reason):
             continue  # which workloads there are is not known: what they cost is not, either
         for one in seen:

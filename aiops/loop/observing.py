@@ -58,14 +58,17 @@ class Asked:
 class Observer:
     """Asks every port that is read. unanswered: what did not answer at the last look.
 
-    heard: whether people's wishes could be read at it.
+    heard: whether people's wishes could be read at it. index: of the series that are watched, as last seen.
+    troubles: of watches whose query failed, and notes: of those that were answered with something to be told.
     """
 
     ports: Ports
     scope: Scope
     unanswered: tuple[str, ...] = ()
     heard: bool = False
-    _index: SeriesIndex = field(default=_NO_SERIES)
+    index: SeriesIndex = field(default=_NO_SERIES)
+    troubles: Mapping[PolicyKey, str] = field(default_factory=dict)
+    notes: Mapping[PolicyKey, str] = field(default_factory=dict)
     _splitter: tables.Splitter = field(default_factory=tables.Splitter)
 
     def observe(self, asked: Asked, leadership: Leadership, now: Instant) -> tuple[Snapshot, Frame]:
@@ -88,7 +91,7 @@ class Observer:
         priced, stocked = with_templates(targets, inventory, costed(policies, looked))
         book = self._prices(priced, stocked, now)
         if policies.watches:
-            self._index = frame.index
+            self.index = frame.index
         snapshot = Snapshot(
             at=now,
             answers=observation.answers,
@@ -142,15 +145,31 @@ class Observer:
         signals += tuple(query for policy in policies.plans for query in policy.asked(ladders.get(policy.key)))
         watches = (*(policy.query for policy in policies.watches), *queries)
         try:
-            return self.ports.source.read(signals, watches, now), ""
+            observation = self.ports.source.read(signals, watches, now)
+            self._watched(observation, policies)
+            return observation, ""
         except PortError as err:
             self.unanswered = (*self.unanswered, str(err))
             return self._blind(policies, str(err), now), str(err)
 
+    def _watched(self, observation: Observation, policies: PolicySet) -> None:
+        """Note what is wrong with watches, and say so when that begins and when it ends."""
+        if not policies.watches:
+            return  # the fast lane asks for none
+        asked = {policy.key for policy in policies.watches if not policy.query.spared}
+        before = self.troubles.keys() | self.notes.keys()
+        self.troubles = {key: why for key, why in observation.watch_errors.items() if key in asked}
+        self.notes = {key: why for key, why in observation.watch_notes.items() if key in asked}
+        now = self.troubles | self.notes
+        for key in now.keys() - before:
+            _LOG.warning("watch_held", extra={"policy": key, "reason": now[key]})
+        for key in (before - now.keys()) & asked:
+            _LOG.info("watch_well", extra={"policy": key})
+
     def _blind(self, policies: PolicySet, why: str, now: Instant) -> Observation:
         """Return an observation in which everything failed and nothing is to be learnt (S1, S2)."""
-        rows = len(self._index)
-        frame = Frame(at=now, index=self._index, values=np.full(rows, np.nan), learn=np.zeros(rows, np.bool_))
+        rows = len(self.index)
+        frame = Frame(at=now, index=self.index, values=np.full(rows, np.nan), learn=np.zeros(rows, np.bool_))
         failed = Failed(error=why)
         return Observation(
             answers={policy.key: dict.fromkeys(policy.signals, failed) for policy in policies.asking},

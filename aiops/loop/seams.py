@@ -29,6 +29,7 @@ from aiops.core.model import (
 )
 from aiops.core.money.metering import Turned
 from aiops.core.policies import PolicySet
+from aiops.loop.shedding import Budget
 from aiops.ports import (
     Books,
     Clock,
@@ -177,7 +178,8 @@ class DryRunCluster:
 class Setup:
     """What does not change while the loop runs. code, platform: see `Inputs`. keep_inputs: for replay.
 
-    lane_s: how often the fast lane of plans turns; 0 when there is none, and every turn judges everything.
+    lane_s: how often the fast lane of plans turns; 0 when there is none, and every turn judges everything. budget: how
+    long a turn may take, None where time is virtual.
     """
 
     scope: Scope = field(default_factory=Scope)
@@ -185,3 +187,4 @@ class Setup:
     platform: str = ""
     keep_inputs: bool = True
     lane_s: float = 0.0
+    budget: Budget | None = None

@@ -13,6 +13,7 @@ from aiops.adapters.metrics.registry import LoopMetrics
 from aiops.adapters.metrics.repositories import RepositoryCollector
 from aiops.adapters.metrics.server import TelemetryServer
 from aiops.adapters.metrics.standing import AuditSeen, Standing, StandingCollector
+from aiops.adapters.metrics.timing import TimingCollector, TimingNumbers
 
 __all__ = [
     "AlertmanagerCollector",
@@ -34,4 +35,6 @@ __all__ = [
     "Standing",
     "StandingCollector",
     "TelemetryServer",
+    "TimingCollector",
+    "TimingNumbers",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from aiops.adapters.prometheus.source import PrometheusSource
+from aiops.adapters.prometheus.source import Plan, PrometheusSource
 from aiops.core.model import Answer, Failed, Frame, Instant, PolicyKey
 from aiops.core.policies import SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
@@ -35,6 +35,16 @@ class NamedSources:
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(max(1, len(self.named)), thread_name_prefix="source")
+
+    @property
+    def plan(self) -> Plan:
+        """Return what all of them were asked for in the last turn."""
+        plans = [source.plan for source in (self.default, *self.named.values())]
+        return Plan(
+            queries=tuple(query for one in plans for query in one.queries),
+            many=frozenset().union(*(one.many for one in plans)),
+            wanted=sum(one.wanted for one in plans),
+        )
 
     # -- ports.Source ----------------------------------------------------------------------------------
 

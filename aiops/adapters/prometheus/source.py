@@ -26,6 +26,8 @@ _LOG = logging.getLogger("aiops.prometheus")
 CLOCK_S = 5.0
 """A difference between our clock and Prometheus' from which on it is said."""
 
+_SPARED = SourceUnavailable("not asked this time, to spare time")
+
 Results = Mapping[str, Reply | SourceUnavailable]
 
 
@@ -52,8 +54,8 @@ class PrometheusSource:
         """Ask everything once, at one instant; raise SourceUnavailable when nothing at all was answered."""
         if self._options.jitter_s > 0:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
-        plan = self.plan = Plan.of(signals, watches)
-        self._asker.keep(plan.many)
+        plan = self.plan = Plan.of(signals, [query for query in watches if not query.spared])
+        self._asker.keep({query.expr for query in watches})
         asked = {
             expr: self._pool.submit(self._asker.instant, expr, at, many=expr in plan.many) for expr in plan.queries
         }
@@ -85,7 +87,7 @@ class PrometheusSource:
         values, learn = [], []
         self._watched = {query.policy: self._rows_of(query) for query in watches}
         for query in watches:
-            rows, result = self._watched[query.policy], results[query.expr]
+            rows, result = self._watched[query.policy], _SPARED if query.spared else results[query.expr]
             try:
                 if isinstance(result, SourceUnavailable):
                     raise ValueError(str(result))
@@ -106,8 +108,8 @@ class PrometheusSource:
         return self._frame(watches, {query.expr: SourceUnavailable(why) for query in watches}, at)
 
     def _rows_of(self, query: WatchQuery) -> WatchRows:
-        known = self._watched.get(query.policy)
-        return known if known is not None and known.query == query else WatchRows(query)
+        known, asked = self._watched.get(query.policy), replace(query, spared=False)
+        return known if known is not None and known.query == asked else WatchRows(asked)
 
     def _indexed(self, rows: Sequence[WatchRows]) -> SeriesIndex:
         parts = tuple(one.keys for one in rows)

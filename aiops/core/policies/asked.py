@@ -58,9 +58,13 @@ class SignalSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchQuery:
-    """A selector whose series are all watched. identity: the labels that name a series across restarts; () is all."""
+    """A selector whose series are all watched. identity: the labels that name a series across restarts; () is all.
+
+    spared: it is not asked this time; the rows of its series are there, without values, and teach nothing.
+    """
 
     policy: PolicyKey
     expr: str
     identity: tuple[str, ...]
     max_series: int
+    spared: bool = False
