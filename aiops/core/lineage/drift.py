@@ -71,7 +71,8 @@ def adwin() -> Callable[[float], bool]:
     The package around it imports scipy's statistics for its other detectors: 65 MB and a second that nothing here uses.
     So its engine is taken by itself, where this version of river has it.
     """
-    settings: dict[str, Any] = {"delta": DELTA, "clock": CLOCK, "max_buckets": 5, "min_window_length": 5, "grace_period": 10}
+    usual: dict[str, Any] = {"max_buckets": 5, "min_window_length": 5, "grace_period": 10}
+    settings: dict[str, Any] = {"delta": DELTA, "clock": CLOCK, **usual}
     try:
         from river._river_rust.drift import AdaptiveWindowing
     except ImportError:
