@@ -31,6 +31,7 @@ from aiops.app.commands import (
     rightsize,
     store,
     tokens,
+    uninstall,
     watch,
     why,
 )
@@ -69,6 +70,7 @@ for module in (
     record,
     rehearse,
     rightsize,
+    uninstall,
     why,
 ):
     module.register(app)

@@ -188,12 +188,13 @@ def _crossed(plan: Plan, bounds: Bounds) -> Held | None:
 def _paused(plan: Plan, bounds: Bounds) -> Held | None:
     targets = touched(plan) if bounds.policy is None else (bounds.policy.target, *touched(plan))
     restores = gives_back(plan)
+    handed = restores or plan.status is PlanStatus.ROLLING_BACK
     binding = {
         Direction.ALL,
         *([Direction.OUT] if restores else [Direction.IN] if plan.kind is PlanKind.SAVING else []),
     }
     for pause in bounds.snapshot.pauses:
-        if pause.direction not in binding or (restores and pause.release):
+        if pause.direction not in binding or (handed and pause.release):
             continue
         if any(pause.concerns(target, plan.policy, bounds.now) for target in targets):
             why = f": {pause.reason}" if pause.reason else ""

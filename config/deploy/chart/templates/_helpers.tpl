@@ -61,7 +61,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if or .Values.policies .Values.existingPolicies }}true{{ end -}}
 {{- end -}}
 
-{{/* The one who binds: what belongs together, said in words, for those who skip the schema. */}}
+{{/* What belongs together, said in words: some of it a schema cannot say, and some people skip the schema. */}}
 {{- define "aiops.check" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.postgresql.existingSecret) -}}
 {{- fail "replicaCount is more than 1: set postgresql.existingSecret, a SQLite file has one writer" -}}
