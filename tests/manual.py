@@ -1,11 +1,17 @@
-"""The manual as its readers take it: its pages, its fenced blocks with what stands before them, and what a console shows.
+"""The manual as its readers take it: its pages, its fenced blocks with what stands before them, and what consoles show.
 
-A block may have marks, comments on the lines before its fence that no reader sees: `<!-- in: demo -->`, where the commands
-of a console are run; `<!-- ends with: 1 -->`, the codes with which they may end beside 0; `<!-- stopped after: 6s -->`, for
-what runs until Ctrl-C; `<!-- file: NAME -->`, under which name a block is saved for the commands of its page;
-`<!-- part of: KIND or FILE NAME -->`, which policy a fragment of YAML belongs to; `<!-- with: FILE -->`, which
-shipped policies lie beside; `<!-- checked as: amtool -->`, by which
-program another's YAML is checked; `<!-- answer to: PATH -->`, what JSON answers; and `<!-- not run: REASON -->`.
+A block may have marks, comments on the lines before its fence that no reader sees:
+
+    <!-- in: demo -->            where the commands of a console are typed; Surroundings in tests/e2e/test_manual.py has all
+    <!-- ends with: 1 -->        codes with which they may end beside 0
+    <!-- stopped after: 6s -->   of what runs until Ctrl-C
+    <!-- id of: decisions -->    ID in the commands is the first that this lists
+    <!-- file: NAME -->          the block is saved under this name for the commands of its page
+    <!-- part of: KIND -->       a fragment of a policy, tried on a shipped one of that kind, or on `FILE NAME`
+    <!-- with: FILE -->          shipped policies that lie beside it
+    <!-- checked as: amtool -->  YAML of another program, and which program checks it
+    <!-- answer to: PATH -->     JSON that the API of the demo answers
+    <!-- not run: REASON -->     one of REASONS
 """
 
 from __future__ import annotations
@@ -29,7 +35,7 @@ MOST_NOT_RUN = 12
 """So many blocks may be left out, of all pages together."""
 
 LANGUAGES = {"console", "yaml", "python", "json", "text", "sql"}
-MARKS = {"in", "with", "ends with", "stopped after", "file", "part of", "checked as", "answer to", "not run"}
+MARKS = {"in", "with", "ends with", "stopped after", "file", "id of", "part of", "checked as", "answer to", "not run"}
 _FENCE = re.compile(r"^```(?P<language>[\w-]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^<!-- ([a-z ]+): (.*?) -->$")
 

@@ -1,0 +1,159 @@
+"""A shell in which the commands of a page are typed one after the other, as its reader would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from tests import manual
+from tests.manual import ROOT, Block, Typed
+
+_END = "--end-of-this-command--"
+WITHIN_S = 100.0
+COPIED = ("policies", "config", "docs")
+"""Folders that a reader may write to; the others are only looked at."""
+LEFT_OUT = {"var", "out", ".git", ".venv", "scripts", *COPIED}
+"""No command of a page may install anything into the environment that the tests run in."""
+SHOWN_OF_A_FAILURE = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where commands are typed. environment: what is set there. swaps: what pages name, and what stands for it here."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    swaps: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: int
+    said: str
+
+
+def checkout(folder: Path) -> Path:
+    """Make a folder that looks like the repository after a clone, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in ROOT.iterdir():
+        if one.name not in LEFT_OUT and not (folder / one.name).exists():
+            (folder / one.name).symlink_to(one)
+    for name in ("policies", "config"):
+        subprocess.run(["cp", "-r", str(ROOT / name), str(folder / name)], check=True)
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (folder / ".venv/.installed").touch()
+    (folder / "docs").mkdir()
+    subprocess.run(["cp", "-r", str(ROOT / "docs/examples"), str(folder / "docs/examples")], check=True)
+    return folder
+
+
+@dataclass(slots=True)
+class Shell:
+    """A shell in a folder; `place` is where it is now."""
+
+    folder: Path
+    place: Place = field(default_factory=Place)
+    _process: subprocess.Popen[str] = field(init=False)
+
+    def __enter__(self) -> Shell:
+        own = {key: value for key, value in os.environ.items() if not key.startswith("AIOPS_")}
+        paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        variables = {**own, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT), "PATH": paths}
+        self._process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"], cwd=self.folder, env=variables, text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None) -> None:
+        self._kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.wait(10)
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def go(self, place: Place) -> None:
+        """Go to another place: what was set in the one before is not set there."""
+        gone = " ".join(sorted(self.place.environment.keys() - place.environment.keys()))
+        there = " ".join(f"{key}={shlex.quote(value)}" for key, value in place.environment.items())
+        if gone or there:
+            self.type((f"unset {gone}; " if gone else "") + (f"export {there}" if there else ""))
+        self.place = place
+
+    def type(self, command: str) -> Done:
+        """Type a command, and return when it has ended; what takes too long ends the shell."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{{ {self._here(command)}\n}} </dev/null 2>&1\necho; echo '{_END}' $?\n")
+        self._process.stdin.flush()
+        clock = threading.Timer(WITHIN_S, self._kill)
+        clock.start()
+        lines: list[str] = []
+        try:
+            for line in self._process.stdout:
+                if line.startswith(_END):
+                    return Done(int(line.split()[1]), self._there("".join(lines)))
+                lines.append(line)
+        finally:
+            clock.cancel()
+        raise AssertionError(f"`{command}` took more than {WITHIN_S:g} s\n{tail(''.join(lines))}")
+
+    def _here(self, text: str) -> str:
+        for there, here in self.place.swaps.items():
+            text = text.replace(there, here)
+        return text
+
+    def _there(self, text: str) -> str:
+        for there, here in self.place.swaps.items():
+            text = text.replace(here, there)
+        return text
+
+    def save(self, block: Block) -> None:
+        """Save a block under the name that its page gives it."""
+        file = self.folder / block.marks["file"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self._here(block.text), encoding="utf-8")
+
+    def follow(self, block: Block) -> list[str]:
+        """Type all of a console, and return what is otherwise than the page says."""
+        found = [said for one in manual.typed(block.text) for said in self._try(one, block)]
+        return [f"{block.name}: {one}" for one in found]
+
+    def _try(self, one: Typed, block: Block) -> list[str]:
+        seconds = re.fullmatch(r"(\d+)s", block.marks.get("stopped after", ""))
+        fine = {0, *map(int, re.findall(r"\d+", block.marks.get("ends with", "")))} | ({124} if seconds else set())
+        command = re.sub(r"\bID\b", self._first(block.marks.get("id of", "")), one.command)
+        done = self.type(f"timeout --signal INT {seconds[1]} {command}" if seconds else command)
+        wrong = [] if done.code in fine else [f"`{one.command}` ended with {done.code}\n{tail(done.said)}"]
+        lacks = manual.missing(one.shown, done.said)
+        return wrong + ([] if lacks is None else [f"`{one.command}` did not say\n  {lacks}\nbut\n{tail(done.said)}"])
+
+    def _first(self, listing: str) -> str:
+        """Return the id that stands first in a list of ours: what a reader would put in the place of ID."""
+        if not listing:
+            return "ID"
+        rows = json.loads(self.type(f"aiops -o json {listing}").said)
+        return str(rows[0]["id"])
+
+
+def tail(text: str) -> str:
+    """Return the end of what was said."""
+    return "\n".join(f"  {line[:240]}" for line in text.rstrip().splitlines()[-SHOWN_OF_A_FAILURE:])
