@@ -32,6 +32,8 @@ from aiops.adapters.metrics import (
     PriceCollector,
     Standing,
     StandingCollector,
+    TimingCollector,
+    TimingNumbers,
 )
 from aiops.core.model import (
     BudgetPeriod,
@@ -171,10 +173,12 @@ def _anomalies() -> AnomalyCollector:
 @cache
 def chapters() -> dict[str, CollectorRegistry | Collector]:
     """Return what exports, by the heading under which the page tells of it."""
+    timing = TimingNumbers(budget_s=12.0, shed_ever={"watch": 3}, held={"failed": 1})
     sent = AlertmanagerNumbers(sent={"http://alertmanager:9093": 1}, silences_age_s=5.0)
     return {
         "The daemon": StandingCollector(_standing),
         "Turns, decisions and actions": _loop(),
+        "Time": TimingCollector(lambda: timing),
         "Plans, sites and questions": PlanCollector(_state, lambda: NOW),
         "Forecasts and findings": OutlookCollector(Stage(sight(findings=(finding(2.5),))).viewer),
         "Models": _models(),
