@@ -24,6 +24,8 @@ READ_S = 10.0
 
 MOST_COMMITS = 20_000
 MOST_OFFERED = 200
+MOST_RECENT = 1000
+DAY_S = 86_400.0
 MOST_PACKS = 100
 _HEADS: Any = b"refs/heads"
 MOST_READINGS = 4096
@@ -251,7 +253,7 @@ class Mirror:
         return any(one == commit for one in self._before(tip, since))
 
     def _before(self, tip: bytes, since: float) -> Iterator[bytes]:
-        """Yield the commits of a history that are no older than `since` by a day, which clocks may differ."""
+        """Yield the commits of a history: the newest in any case, since clocks differ, and then none before `since`."""
         seen, waiting = {tip}, [tip]
         while waiting and len(seen) < MOST_COMMITS:
             here = waiting.pop()
@@ -259,7 +261,7 @@ class Mirror:
                 continue
             yield here
             commit = self._object(here)
-            if commit.commit_time < since - 86_400.0:
+            if len(seen) > MOST_RECENT and commit.commit_time < since - DAY_S:
                 continue
             new = [one for one in commit.parents if one not in seen]
             seen.update(new)

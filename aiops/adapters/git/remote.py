@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from aiops.adapters.git.link import Link, folder
 from aiops.adapters.git.options import RepositoryOptions
 from aiops.core.model import Reason
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MOVED = ("fetch first", "non-fast-forward", "stale info", "cannot lock ref", "failed to lock", "failed to update ref")
 """What servers say of a branch that has moved on since it was looked at; everything else is a no."""
 
-HOOKS = ("pre-receive", "update", "post-receive", "reference-transaction", "proc-receive")
+PATIENCE = 6.0
+"""How many time-outs a git of a folder may take before it is ended."""
+
 MOST_TOLD = 300
 
 
@@ -70,9 +72,9 @@ class Remote:
             return [sha for sha in tips.values() if sha not in store]
 
         try:
-            client, path = self._client()
-            client.fetch(path, into, determine_wants=wants, depth=depth, ref_prefix=[b"refs/heads/"])
-        except Exception as err:  # a client of another protocol fails in its own ways; none of them may end the worker
+            with closing(self._client()) as link:
+                link.client.fetch(link.path, into, determine_wants=wants, depth=depth, ref_prefix=[b"refs/heads/"])
+        except _failures() as err:
             raise self._unreachable(err, sent=False) from None
         return tips
 
@@ -93,11 +95,11 @@ class Remote:
             return pack_objects_to_data(list(push.objects))
 
         try:
-            client, path = self._client(writes=True)
-            result = client.send_pack(path, changed, packed, progress=told.append)
+            with closing(self._client(writes=True)) as link:
+                result = link.client.send_pack(link.path, changed, packed, progress=told.append)
         except _Moved:
             return Pushed.MOVED, "it has moved on"
-        except Exception as err:  # as above
+        except _failures() as err:
             raise self._unreachable(err, state["sent"]) from None
         error = (result.ref_status or {}).get(push.ref)
         said = self._said(" ".join([*([error] if error else []), *_lines(told)]))
@@ -105,13 +107,13 @@ class Remote:
             return Pushed.DONE, said
         return (Pushed.MOVED if any(one in error for one in MOVED) else Pushed.REFUSED), said
 
-    def _client(self, writes: bool = False) -> tuple[Any, str]:
+    def _client(self, writes: bool = False) -> Link:
         split = urlsplit(self.options.url)
         if split.scheme == "file":
-            return _local(unquote(split.path), writes)
-        return self._over_http(), split.path
+            return folder(unquote(split.path), writes, PATIENCE * self.options.timeout_s)
+        return self._over_http(split.path)
 
-    def _over_http(self) -> Any:
+    def _over_http(self, path: str) -> Link:
         from dulwich.client import HttpGitClient
         from urllib3 import PoolManager, Retry, Timeout
 
@@ -134,13 +136,14 @@ class Remote:
         )
         basic = options.password_file is not None
         split = urlsplit(options.url)
-        return HttpGitClient(
+        client = HttpGitClient(
             f"{split.scheme}://{split.netloc}",
             pool_manager=pool,
             username=(options.username or "aiops") if basic else None,
             password=secret if basic else None,
             quiet=True,
         )
+        return Link(client, path, pool.clear)
 
     def _unreachable(self, err: Exception, sent: bool) -> Unreachable:
         from dulwich.client import HTTPUnauthorized
@@ -173,23 +176,17 @@ class Remote:
         return told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]}..."
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """Return how the other side, or the way there, fails; anything else is a fault of our own."""
+    from dulwich.client import HTTPProxyUnauthorized, HTTPUnauthorized
+    from dulwich.errors import GitProtocolError, NotGitRepository
+    from urllib3.exceptions import HTTPError
+
+    return (GitProtocolError, NotGitRepository, HTTPUnauthorized, HTTPProxyUnauthorized, HTTPError, OSError)
+
+
 class _Moved(Exception):
     """The branch is not where it was."""
-
-
-def _local(path: str, writes: bool) -> tuple[Any, str]:
-    """Return the client for a folder. Git itself runs the hooks of what is pushed to, where it is installed.
-
-    Where it is not, a repository with hooks takes nothing: they may protect a branch.
-    """
-    from dulwich.client import LocalGitClient, SubprocessGitClient
-
-    if shutil.which("git") is not None:
-        return SubprocessGitClient(quiet=True), path
-    hooks = [one for one in HOOKS if any((Path(path) / folder / one).is_file() for folder in ("hooks", ".git/hooks"))]
-    if writes and hooks:
-        raise OSError(f"it has the hook {hooks[0]}, and there is no git here that would run it")
-    return LocalGitClient(quiet=True), path
 
 
 def _lines(told: Sequence[bytes]) -> list[str]:

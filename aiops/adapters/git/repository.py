@@ -57,7 +57,10 @@ def steady() -> float:
 
 
 class Repository:
-    """Reads beside the loop and pushes for it; one thread does both, one after the other."""
+    """Reads beside the loop and pushes for it; one thread does both, one after the other.
+
+    Who does not start it gets everything done by whoever asks, at once.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,8 @@ class Repository:
         self._orders.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        else:
+            self._mirror.close()
 
     # -- for the loop --------------------------------------------------------------------------------------
 
@@ -109,10 +114,22 @@ class Repository:
             else:
                 known.asked_at = at
         if new:
+            if not self._thread.is_alive():
+                self.look()
+                return
             self._read.clear()
             self._orders.put(None)
-            if self._thread.is_alive():
-                self._read.wait(FIRST_READ_S)
+            self._read.wait(FIRST_READ_S)
+
+    def look(self) -> None:
+        """Fetch, and read every field that is asked for."""
+        try:
+            self._fetch()
+        except Unreachable as err:
+            _LOG.warning("repository_unavailable", extra={"repository": self.options.name, "error": str(err)})
+        except Exception:
+            self._broken()
+        self._read.set()
 
     def declared(self, target: TargetRef, place: Place, at: Instant) -> Declared:
         """Return what was last read of a field."""
@@ -135,7 +152,10 @@ class Repository:
         order = Order(action=action, step=step, place=place, at=at, due=lambda: self._elapsed() < until)
         answer: Future[StepResult] = Future()
         self._busy = answer
-        self._orders.put((order, answer))
+        if self._thread.is_alive():
+            self._orders.put((order, answer))
+        else:
+            self._answer(order, answer)
         try:
             return answer.result(left_s)
         except Late:
@@ -157,7 +177,7 @@ class Repository:
     # -- its thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._look()
+        self.look()
         while not self._stopping.is_set():
             try:
                 asked = self._orders.get(timeout=self._pause_s())
@@ -166,21 +186,11 @@ class Repository:
             if asked is not None:
                 self._answer(*asked)
             elif not self._stopping.is_set():
-                self._look()
+                self.look()
         self._mirror.close()
 
     def _pause_s(self) -> float:
         return min(self.options.every_s * 2.0 ** min(self._failures, 10), max(FETCH_MOST_S, self.options.every_s))
-
-    def _look(self) -> None:
-        """Fetch, and read every field that is asked for."""
-        try:
-            self._fetch()
-        except Unreachable as err:
-            _LOG.warning("repository_unavailable", extra={"repository": self.options.name, "error": str(err)})
-        except Exception:
-            self._broken()
-        self._read.set()
 
     def _fetch(self) -> Tips:
         """Fetch and publish what is read; raise Unreachable."""
@@ -232,7 +242,7 @@ class Repository:
             made = Answer(result=_refused(order.action, order.at, Reason.BUG, why))
         self._noted(made)
         if made.result.status is StepStatus.DONE:
-            self._look()  # so that the next turn sees what this one wrote
+            self.look()  # so that the next turn sees what this one wrote
         answer.set_result(made.result)
 
     def _noted(self, made: Answer) -> None:
