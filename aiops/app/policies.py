@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops import policy as language
 from aiops.app.merging import Merged, Policy, in_force, merged, standing
-from aiops.app.resources import Entry, Remembered, ResourceBook
+from aiops.app.resources import Entry, Further, Remembered, ResourceBook, checked, nothing_further
 from aiops.core.model import PolicyKey, Reason
 from aiops.core.policies import PolicySet
 from aiops.errors import InvalidPolicy, Problem
@@ -39,12 +40,13 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 class Watching:
     """How files are looked at. adopted: told of every set before it is in force. standing: see FolderPolicySource.
 
-    optional: policies come from elsewhere, too, so that to have no files is no mistake.
+    optional: policies come from elsewhere, too, so that to have no files is no mistake. further: what else is an error.
     """
 
     adopted: Callable[[PolicySet], None] = lambda _: None
     standing: bool = False
     optional: bool = False
+    further: Further = nothing_further
     elapsed_s: Callable[[], float] = time.monotonic
 
 
@@ -105,8 +107,9 @@ class FolderPolicySource:
     def _load(self, *, may_be_empty: bool) -> tuple[PolicySet, tuple[Defaults, ...]]:
         """Return the policies, and the defaults beside them, which resources take over, too."""
         found = language.check(self._paths, self._step_s, may_be_empty=may_be_empty)
-        if found.policies is None:
-            raise InvalidPolicy(found.errors)
+        problems = (*found.errors, *self._watching.further(found.made))
+        if found.policies is None or problems:
+            raise InvalidPolicy(problems)
         return found.policies, found.defaults
 
     def _refuse(self, problems: tuple[Problem, ...], seen: Fingerprint) -> bool:
@@ -137,13 +140,14 @@ class Merging:
     """How resources are taken beside files. adopted: told of every set before it is in force.
 
     stood: by their keys, policies whose work stands in the clusters; remembered: documents by their digests. required:
-    whether an API server without the kinds is a mistake.
+    whether an API server without the kinds is a mistake. further: what else is an error.
     """
 
     adopted: Callable[[PolicySet], None] = lambda _: None
     stood: Mapping[PolicyKey, Policy] = field(default_factory=dict)
     remembered: Remembered = lambda _: None
     required: bool = False
+    further: Further = nothing_further
     elapsed_s: Callable[[], float] = time.monotonic
 
 
@@ -159,7 +163,8 @@ class MergedPolicySource:
         self._merging = merging
         self._lock = threading.Lock()
         self._stood = dict(merging.stood)
-        self.book = ResourceBook(files.current().step_s, merging.remembered, merging.elapsed_s)
+        check = partial(checked, further=merging.further)
+        self.book = ResourceBook(files.current().step_s, merging.remembered, merging.elapsed_s, check)
         # what is in force, and the resources from which it was made: other threads read both at once
         self._seen = self._merge(merging.stood)
         merging.adopted(self.made.policies)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiops import policy as language
-from aiops.core.policies import PolicySet
+from aiops.core.policies import AnyPolicy, PolicySet
 from aiops.errors import InvalidPolicy, Problem
 from aiops.policy.compile import API_VERSION
 from aiops.ports import PolicyResource, ResourcesReading
 
 if TYPE_CHECKING:
     from aiops.policy.defaults import Defaults
+    from aiops.policy.document import Document
 
 _LOG = logging.getLogger("aiops.policies")
 GONE_S = 10.0
@@ -31,6 +32,15 @@ Who deletes a CustomResourceDefinition deletes its objects first; what was taken
 
 Remembered = Callable[[str], str | None]
 """Return the document of a digest, None when the store has none."""
+
+
+Further = Callable[[Iterable[tuple["Document", AnyPolicy]]], Sequence[Problem]]
+"""Return what these settings do not allow in policies that are valid by themselves."""
+
+
+def nothing_further(_: Iterable[tuple[Document, AnyPolicy]]) -> Sequence[Problem]:
+    """Return nothing: whatever is valid is allowed."""
+    return ()
 
 
 Check = Callable[[PolicyResource, float, "Sequence[Defaults]"], PolicySet]
@@ -135,7 +145,9 @@ class ResourceBook:
         return made if [policy.key for policy in made.every] == [resource.key] else None
 
 
-def checked(resource: PolicyResource, step_s: float, defaults: Sequence[Defaults] = ()) -> PolicySet:
+def checked(
+    resource: PolicyResource, step_s: float, defaults: Sequence[Defaults] = (), further: Further = nothing_further
+) -> PolicySet:
     """Return the policy of a resource, a set of one; raise InvalidPolicy with every problem."""
     document = {
         "apiVersion": API_VERSION,
@@ -146,9 +158,10 @@ def checked(resource: PolicyResource, step_s: float, defaults: Sequence[Defaults
     from aiops.policy.checking import checked as read
 
     found = read([(origin_of(resource), json.dumps(document))], step_s, defaults)
-    if found.policies is None:
+    problems = (*found.errors, *further(found.made))
+    if found.policies is None or problems:
         # the text was written here: its lines and columns are nobody's
-        raise InvalidPolicy([replace(one, line=0, column=0) for one in found.errors])
+        raise InvalidPolicy([replace(one, line=0, column=0) for one in problems])
     return found.policies
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
+
+if TYPE_CHECKING:
+    from aiops.app.settings import Settings
+
+SCRAPE = "scrape"
+"""The name of the source that is scraped samples."""
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/@]+(/[^@]*)?$")]
 """An address without credentials: those have fields of their own."""
@@ -81,3 +87,10 @@ class ScrapeSettings(Section):
                     f"jobs.{name}: its timeout ({timeout:g} s) is longer than its interval ({interval:g} s)"
                 )
         return self
+
+
+def local_sources(settings: Settings) -> frozenset[str]:
+    """Return the names of sources that are scraped samples; '' is the one that all policies ask."""
+    if settings.scrape is None:
+        return frozenset()
+    return frozenset({SCRAPE} if settings.prometheus is not None else {"", SCRAPE})

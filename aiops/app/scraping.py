@@ -6,14 +6,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aiops.adapters.prometheus.asking import Past, Reply
 from aiops.core.model import Instant
-from aiops.errors import Problem, SourceUnavailable, TooMuch
+from aiops.errors import SourceUnavailable, TooMuch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     from aiops.adapters.scrape.scraper import Scraper
     from aiops.adapters.scrape.vectors import Value
     from aiops.app.scrape_settings import JobSettings, ScrapeSettings
-    from aiops.app.settings import Settings
-    from aiops.core.policies import AnyPolicy
-    from aiops.policy.document import Document
-    from aiops.policy.lint.asked import Asked
 
 _LOG = logging.getLogger("aiops.scrape")
-
-SCRAPE = "scrape"
-"""The name of the source beside a Prometheus."""
 
 LOCAL_S = 5.0
 """How long evaluating what was scraped may take."""
@@ -242,44 +235,3 @@ def _targets(name: str, job: JobSettings, settings: ScrapeSettings) -> tuple[Tar
         )
         for url in job.targets
     )
-
-
-def refused(made: Iterable[tuple[Document, AnyPolicy]], local: Collection[str]) -> tuple[Problem, ...]:
-    """Return the queries of policies that scraped samples do not answer, at their places.
-
-    local: the names of sources that are scraped samples, '' for the one that all policies ask.
-    """
-    from aiops.policy.compile import Problems
-    from aiops.policy.lint.asked import asked
-    from aiops.policy.locally import refusals
-
-    found: list[Problem] = []
-    for document, policy in made:
-        problems = Problems(document)
-        sources = {spec.query.source for spec in getattr(policy, "signals", {}).values()} or {""}
-        if sources.isdisjoint(local):
-            continue
-        for one in asked(policy):
-            text = _written(document, one)
-            for refusal in refusals(text):
-                problems.add_inside(one.path, (text, refusal.offset), refusal.message, code="not-scraped")
-        found += problems.found
-    return tuple(found)
-
-
-def _written(document: Document, one: Asked) -> str:
-    """Return a query as it stands in the document: filled placeholders would move what stands behind them."""
-    value: Any = document.data
-    try:
-        for part in one.path:
-            value = value[part]
-    except (KeyError, IndexError, TypeError):
-        return one.expr
-    return value if isinstance(value, str) and "$(" not in value else one.expr
-
-
-def local_sources(settings: Settings) -> frozenset[str]:
-    """Return the names of sources that are scraped samples."""
-    if settings.scrape is None:
-        return frozenset()
-    return frozenset({SCRAPE} if settings.prometheus is not None else {"", SCRAPE})

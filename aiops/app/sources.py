@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiops.app.merging import Policy
 from aiops.app.policies import FolderPolicySource, MergedPolicySource, Merging, Watching
+from aiops.app.scrape_settings import local_sources
+from aiops.app.scraped_policies import refused
 from aiops.app.settings import Settings
 from aiops.core.model import PolicyKey
 from aiops.core.policies import PolicySet
@@ -26,15 +29,18 @@ def policies_of(
     """Return the policies of the settings; raise InvalidPolicy when the files are no good at first."""
     standing = store.journal.load().effects
     adopted = _noting(store)
+    further = partial(refused, local=local_sources(settings))
     if resources is None:
-        return FolderPolicySource(settings.policies, settings.step, Watching(adopted=adopted, standing=bool(standing)))
+        watching = Watching(adopted=adopted, standing=bool(standing), further=further)
+        return FolderPolicySource(settings.policies, settings.step, watching)
     # whoever has all policies as resources has no files
-    files = FolderPolicySource(settings.policies, settings.step, Watching(optional=True))
+    files = FolderPolicySource(settings.policies, settings.step, Watching(optional=True, further=further))
     merging = Merging(
         adopted=adopted,
         stood=_stood(store, {effect.policy for effect in standing.values()}, files.current()),
         remembered=lambda digest: _document(store, digest),
         required=settings.custom_resources.enabled is True,
+        further=further,
     )
     return MergedPolicySource(files, resources, merging)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiops.app import pricing
+from aiops.app.scrape_settings import SCRAPE
 from aiops.app.settings import PrometheusSettings, Settings
 from aiops.core.addresses import without_user
 from aiops.core.model import Instant, Leadership, Mode
@@ -270,7 +271,7 @@ def scraper(settings: Settings) -> Scraper | None:
 def sources(settings: Settings, scraper: Scraper | None = None) -> NamedSources:
     """Return the metrics source of the settings with those beside it; raise ConfigurationError when there is none."""
     from aiops.adapters.prometheus import NamedSources, PrometheusSource
-    from aiops.app.scraping import LOCAL_S, SCRAPE
+    from aiops.app.scraping import LOCAL_S
 
     named = {name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()}
     limits_s = {name: one.timeout + one.jitter for name, one in settings.sources.items()}
@@ -284,7 +285,7 @@ def with_scraped(settings: Settings, scraper: Scraper) -> tuple[PrometheusSource
     """Return the source that all policies ask, and that of what is scraped."""
     from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
     from aiops.adapters.prometheus.asking import HttpAsker
-    from aiops.app.scraping import SCRAPE, FallingAsker, ScrapedAsker
+    from aiops.app.scraping import FallingAsker, ScrapedAsker
 
     local = PrometheusOptions(url=SCRAPE, concurrency=1)
     scraped = PrometheusSource(local, ScrapedAsker(scraper))

@@ -42,6 +42,11 @@ ERRORS: tuple[Explained, ...] = (
         mend="try it in Prometheus first",
     ),
     Explained(
+        code="not-scraped",
+        why="a daemon that scrapes /metrics itself answers a part of PromQL, as Prometheus does, and no more than that",
+        mend="what the message names, said with what docs/edge.md lists; or a Prometheus",
+    ),
+    Explained(
         code="bad-placeholder",
         why="a target's name and labels are somebody else's text: they become part of a label matcher's value (S10)",
         mend='{app="$(target.name)"}, $(target.namespace) or $(target.labels.KEY)',

@@ -42,8 +42,10 @@ def validate(
     prometheus: Annotated[str | None, typer.Option(help="Measure there what the queries cost.")] = None,
     step: Annotated[str, typer.Option(help="Between two turns of the loop.")] = "15s",
     scrape_interval: Annotated[str, typer.Option(help="Between two samples of a series.")] = "15s",
+    scraped: Annotated[bool, typer.Option("--scraped", help="The daemon scrapes itself: it answers less.")] = False,
 ) -> None:
     """Check policies: mistakes, what is unwise, and what they cost Prometheus."""
+    from aiops.app.scraped_policies import refused
     from aiops.policy import check
     from aiops.policy.files import named_by_tests, policy_files
     from aiops.policy.lint import Terms, linted
@@ -55,7 +57,8 @@ def validate(
         tested=named_by_tests(policy_files(paths).files),
     )
     found = check(paths, terms.step_s)
-    problems = sorted((*found.problems, *linted(found.made, terms)), key=lambda one: (one.file, one.line, one.column))
+    every = (*found.problems, *refused(found.made, _local(scraped=scraped)), *linted(found.made, terms))
+    problems = sorted(every, key=lambda one: (one.file, one.line, one.column))
     if strict:
         problems = [replace(one, severity="error") for one in problems]
     failed = any(one.severity == "error" for one in problems)
@@ -68,6 +71,15 @@ def validate(
             _show(report, problems, costs, measured)
     if failed:
         sys.exit(1)
+
+
+def _local(*, scraped: bool) -> frozenset[str]:
+    """Return which sources are scraped samples: as it is said, or as the settings of --config have it."""
+    from aiops.app.scrape_settings import SCRAPE, local_sources
+
+    if scraped:
+        return frozenset({"", SCRAPE})
+    return frozenset() if SESSION.config is None else local_sources(SESSION.settings())
 
 
 def _report(output: Report | None) -> Report:
