@@ -1,4 +1,4 @@
-"""Values in files: found by their format, with the range that is declared, and written without touching another byte."""
+"""Values in files: found by their format, with their range, and written without touching another byte."""
 
 from __future__ import annotations
 
