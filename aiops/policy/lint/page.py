@@ -38,6 +38,7 @@ settings.
 
 ## Silencing a rule
 
+<!-- part of: ScalingPolicy -->
 ```yaml
 metadata:
   name: reports
