@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover docs e2e e2e-again e2e-long soak lock proto smoke clean
+.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,9 @@ lock: ## resolve requirements.lock anew
 
 proto: $(STAMP) ## make the Python code of aiops/grpc/externalscaler.proto anew
 	@cd aiops/grpc && $(abspath $(PY)) -m grpc_tools.protoc -I . --python_out=. --pyi_out=. externalscaler.proto
+
+manifests: $(STAMP) ## write the plain manifests out of the Helm chart (builds Helm once)
+	@$(PY) scripts/render_deploy.py $$($(PY) -m tests.e2e.binaries --helm)
 
 clean: ## remove what was made
 	@rm -rf $(VENV) var out .mypy_cache .ruff_cache .pytest_cache

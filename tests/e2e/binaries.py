@@ -1,6 +1,7 @@
 """The commands of a real control plane: given, on PATH, or built once from Kubernetes' own modules and cached.
 
-`python -m tests.e2e.binaries` makes them ready and prints where they are; `--can-build` only looks whether it could.
+`python -m tests.e2e.binaries` makes them ready and prints where they are; `--can-build` only looks whether it could,
+`--helm` makes Helm ready alone, and prints its path.
 Exit code 4 says that they are not there and cannot be built.
 """
 
@@ -182,6 +183,9 @@ def _told(line: str) -> None:
 
 def main(arguments: list[str]) -> int:
     try:
+        if "--helm" in arguments:
+            print(helm(_told))
+            return 0
         if "--can-build" in arguments:
             found, missing = find()
             if any(tool.package for tool in missing):

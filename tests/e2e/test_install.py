@@ -7,33 +7,29 @@ kubelet would start is started by tests/e2e/pod.py, so that every argument, file
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.audit import AuditEvent, AuditLog
+from aiops.core.act.set_floor import RESTORE
+from aiops.core.objects.resting import MARK, RECORD
 from tests.e2e.binaries import Missing, helm
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.conftest import deployment
+from tests.e2e.emulated import Emulated, hpa
 from tests.e2e.grants import denied
-from tests.e2e.pod import Node, PodProcess
-from tests.e2e.processes import eventually
+from tests.e2e.installed import CHART, ROOT, Helm, Refused, Site, aiops, decisions, resident_mb
+from tests.e2e.pod import Node
+from tests.e2e.postgres import PostgresServer
 from tests.e2e.rig import Gauges, scaling_policy
-from tests.integration.prometheus_server import free_port
+from tests.e2e.test_sleep import policy as sleeping
 from tests.loopback import page
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "config/deploy/chart"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
-SETTINGS = {"step": "1s", "prometheus": {"jitter": "0s", "timeout": "2s", "retries": 0}}
-LEASE = {"duration": "4s", "renew": "2500ms", "retry": "400ms"}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="pods are laid out by a mount namespace, which needs root")
 
@@ -45,114 +41,6 @@ def chart() -> Helm:
         return Helm(helm())
     except Missing as err:
         pytest.skip(str(err))
-
-
-@dataclass(frozen=True, slots=True)
-class Helm:
-    """The command. A call that fails raises `Refused` with what it said."""
-
-    binary: Path
-
-    def __call__(self, *words: str, kubeconfig: Path | None = None) -> str:
-        config = ("--kubeconfig", str(kubeconfig)) if kubeconfig is not None else ()
-        done = subprocess.run([str(self.binary), *words, *config], capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            # Helm tells of each link that it follows
-            said = "\n".join(one for one in done.stderr.splitlines() if "walk.go" not in one)
-            raise Refused(said)
-        return done.stdout
-
-    def template(self, *words: str) -> list[dict[str, Any]]:
-        """Return the objects of a release `aiops` in the namespace `aiops`."""
-        text = self("template", "aiops", str(CHART), "-n", "aiops", *words)
-        return [one for one in yaml.safe_load_all(text) if one]
-
-
-class Refused(Exception):
-    """Helm ended with an error."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Site:
-    """A namespace for the release, one for its target, and what they are installed with."""
-
-    plane: ControlPlane
-    helm: Helm
-    node: Node
-    gauges: Gauges
-    prometheus: str
-    release: str
-    target: str
-    folder: Path
-    began: float = field(default_factory=time.time)
-    running: list[PodProcess] = field(default_factory=list)
-
-    @property
-    def user(self) -> str:
-        return f"system:serviceaccount:{self.release}:aiops"
-
-    def values(self, *policies: Mapping[str, Any], mode: str = "dry-run", **changes: Any) -> Path:
-        """Write the values as a person would: what `aiops rbac --values` prints, and what differs."""
-        for number, one in enumerate(policies):
-            (self.folder / f"policy-{number}.yaml").write_text(yaml.safe_dump(dict(one)))
-        namespaced = changes.get("namespaced", {}).get("enabled", False)
-        local = {"in_cluster": True, "namespaced": namespaced}
-        resources = {"enabled": True, "namespaces": changes.get("namespaced", {}).get("namespaces", [])}
-        settings = {"mode": mode, "clusters": {"default": local}, "custom_resources": resources}
-        (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings))
-        files = sorted(map(str, self.folder.glob("policy-*.yaml")))
-        words = ("--config", str(self.folder / "settings.yaml"), "rbac", "--values", *files)
-        printed = yaml.safe_load(aiops(*words)) if files else {}
-        ports = {"web": {"enabled": True, "port": free_port()}, "telemetry": {"port": free_port()}}
-        made = {
-            "dryRun": mode == "dry-run",
-            "mode": mode if mode != "dry-run" else "approve",
-            "prometheus": {"url": self.prometheus},
-            "settings": {**SETTINGS, "lease": LEASE, "promotion": "file"},
-            **ports,
-            **printed,
-            **changes,
-        }
-        file = self.folder / f"values-{len(list(self.folder.glob('values-*')))}.yaml"
-        file.write_text(yaml.safe_dump(made))
-        return file
-
-    def install(self, values: Path, *words: str) -> None:
-        """Install or upgrade the release."""
-        config = self.plane.kubeconfig()
-        command = ("upgrade", "--install", "aiops", str(CHART), "-n", self.release, "-f", str(values))
-        self.helm(*command, *words, kubeconfig=config)
-
-    def pods(self, selector: str = "app.kubernetes.io/component=daemon") -> list[dict[str, Any]]:
-        """Return the pods that the controllers have made and the API server has admitted, newest first."""
-        path = f"/api/v1/namespaces/{self.release}/pods?labelSelector={selector}"
-        alive = [one for one in self.plane.api("GET", path)["items"] if "deletionTimestamp" not in one["metadata"]]
-        return sorted(alive, key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True)
-
-    def start(self, pod: Mapping[str, Any] | None = None) -> PodProcess:
-        """Run a pod; the newest one of the daemon without one."""
-        if pod is None:
-            pod = self.until(self.pods, "a pod that was admitted")[0]
-        made = self.node.run(pod)
-        self.running.append(made)
-        return made
-
-    def until(self, look: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
-        return eventually(look, within_s, what, *(one.process for one in self.running))
-
-    def asked(self) -> list[AuditEvent]:
-        """Return what the daemon's account asked of the API server."""
-        return [one for one in AuditLog(self.plane.audit_log, users=[self.user]).read() if one.at >= self.began]
-
-    def stop(self) -> None:
-        for one in self.running:
-            one.process.end()
-
-
-def aiops(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "aiops", *words], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture
@@ -298,21 +186,115 @@ def test_an_install_decides_with_nothing_forbidden_and_bears_the_loss_of_a_right
     assert pod.process.term(within_s=grace_s) == 0
 
 
-def decisions(site: Site, pod: PodProcess) -> list[dict[str, Any]]:
-    """Return decisions, newest first, out of the store on the pod's volume."""
-    from aiops.adapters.store import Asked, Store
+@pytest.mark.timeout(300)
+def test_a_release_of_some_namespaces_alone_asks_for_nothing_of_the_cluster_s10(site: Site):
+    site.plane.apply(deployment(site.target, "checkout", 4))
+    site.gauges.set("demand", site.target, 330.0)
+    own = {"enabled": True, "namespaces": [site.target]}
+    site.install(site.values(scaling_policy(site.target), mode="enforce", namespaced=own))
+    everywhere = site.plane.api("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
+    assert [one["metadata"]["name"] for one in everywhere if site.release in one["metadata"]["name"]] == []
+    # the namespace counts as opted in, by the values alone
+    site.plane.patch(f"/api/v1/namespaces/{site.target}", {"metadata": {"labels": {"policy.aiops/managed": None}}})
+    pod = site.start()
+    path = f"/apis/apps/v1/namespaces/{site.target}/deployments/checkout"
+    site.until(lambda: site.plane.api("GET", path)["spec"]["replicas"] == 7, "7 replicas")
+    site.until(lambda: page(pod.port("metrics"), "/readyz")[0] == 200, "it to be ready")
+    asked = site.asked()
+    assert denied(asked) == []
+    assert {one.namespace for one in asked if one.resource} <= {site.target, site.release}
+    examined = site.exec(pod, "doctor", "--only", "kubernetes")
+    assert [one["what"] for one in examined["checks"] if one["status"] == "fail"] == []
 
-    file = pod.volumes["data"] / "aiops.db"
-    if not file.exists():
-        return []
-    store = Store.existing(f"sqlite:///{file}")
-    try:
-        return list(store.reader.decisions(Asked(limit=1000)))
-    finally:
-        store.close()
+
+# -- its end -----------------------------------------------------------------------------------------------------
 
 
-def resident_mb(pod: PodProcess) -> float:
-    """Return the resident memory of a pod's process."""
-    pages = int(Path(f"/proc/{pod.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+@pytest.mark.timeout(300)
+def test_before_it_is_uninstalled_all_that_stands_is_handed_back_s9(
+    site: Site, emulated: Emulated, aggregated: Callable[[Emulated], None]
+):
+    checkout, web = (deployment(site.target, name, replicas) for name, replicas in (("checkout", 4), ("web", 3)))
+    site.plane.apply(checkout, web, hpa(site.target, 80))
+    emulated.start("checkout")
+    aggregated(emulated)
+    emulated.load(100.0)  # a floor goes down only where the HPA beneath can scale
+    site.gauges.set("demand", site.target, 330.0)
+    nights = sleeping(site.target)
+    nights["spec"]["target"] = {"kinds": ["Deployment"], "every": True, "exclude": ["checkout"], "maxTargets": 10}
+    site.install(site.values(scaling_policy(site.target, lever="hpa-floor"), nights, mode="enforce"))
+    site.start()
+    floor = f"/apis/autoscaling/v2/namespaces/{site.target}/horizontalpodautoscalers/checkout"
+    sleeper = f"/apis/apps/v1/namespaces/{site.target}/deployments/web"
+
+    def stands() -> tuple[int, int]:
+        spec = site.plane.api("GET", floor)["spec"]
+        return int(spec["minReplicas"]), int(site.plane.api("GET", sleeper)["spec"]["replicas"])
+
+    site.until(lambda: stands() == (7, 0), "a floor of 7, and web to sleep", 90)
+    ended = site.run_hooks()
+    assert [(name, code) for name, code, _ in ended] == [("aiops-uninstall-halt", 0), ("aiops-uninstall", 0)], ended
+    assert stands() == (2, 3)
+    assert "2 handed back; nothing is left" in ended[1][2]
+    notes = [site.plane.api("GET", path)["metadata"].get("annotations") or {} for path in (floor, sleeper)]
+    assert [key for one in notes for key in one if key in (RESTORE, RECORD, MARK)] == []
+    assert denied(site.asked()) == []
+    site.helm("uninstall", "aiops", "-n", site.release, "--no-hooks", kubeconfig=site.plane.kubeconfig())
+    left = site.plane.api("GET", f"/api/v1/namespaces/{site.release}/persistentvolumeclaims")["items"]
+    assert [one["metadata"]["name"] for one in left] == ["aiops"]
+
+
+@pytest.mark.timeout(300)
+def test_what_cannot_be_handed_back_stops_the_uninstall_and_is_named_s9(site: Site):
+    site.plane.apply(deployment(site.target, "web", 3))
+    site.install(site.values(sleeping(site.target), mode="enforce", uninstall={"within": "5s"}))
+    site.start()
+    path = f"/apis/apps/v1/namespaces/{site.target}/deployments/web"
+    site.until(lambda: site.plane.api("GET", path)["spec"]["replicas"] == 0, "web to sleep", 60)
+    role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{site.target}/roles/aiops:{site.release}:aiops:plans"
+    whole = site.plane.api("GET", role)["rules"]
+    site.plane.patch(role, {"rules": [one for one in whole if "patch" not in one["verbs"]]})
+    ended = site.run_hooks()
+    assert [code for _, code, _ in ended] == [0, 1]
+    assert f"Deployment {site.target}/web" in ended[1][2].partition("LEFT")[2], ended[1][2]
+    assert site.plane.api("GET", path)["spec"]["replicas"] == 0
+    # nothing is lost: with the right given back, the same Job does it
+    site.plane.patch(role, {"rules": whole})
+    assert [code for _, code, _ in site.run_hooks()] == [0, 0]
+    assert site.plane.api("GET", path)["spec"]["replicas"] == 3
+
+
+# -- several replicas --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+def test_replicas_share_a_postgresql_one_leads_and_hands_back_for_the_uninstall_s6_s9(
+    site: Site, postgres: PostgresServer
+):
+    url = postgres.create(site.release).replace("postgresql://", "postgresql+psycopg://")
+    site.plane.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "store", "namespace": site.release},
+            "stringData": {"url": url},
+        }
+    )
+    site.plane.apply(deployment(site.target, "web", 3))
+    more = {"replicaCount": 2, "postgresql": {"existingSecret": "store"}}
+    site.install(site.values(sleeping(site.target), mode="enforce", **more))
+    budget = site.plane.api("GET", f"/apis/policy/v1/namespaces/{site.release}/poddisruptionbudgets/aiops")
+    assert budget["spec"]["maxUnavailable"] == 1
+    first, second = site.until(lambda: len(found := site.pods()) == 2 and found, "two pods")
+    leader = site.start(first)
+    path = f"/apis/apps/v1/namespaces/{site.target}/deployments/web"
+    site.until(lambda: site.plane.api("GET", path)["spec"]["replicas"] == 0, "web to sleep", 60)
+    # both pods are given the same ports, and this machine has one network
+    leader.process.kill9()
+    successor = site.start(second)
+    site.until(lambda: "took_over" in successor.process.log.read_text(), "the other to take over", 60)
+    ended = site.run_hooks()
+    assert [(name, code) for name, code, _ in ended] == [("aiops-uninstall", 0)], ended
+    assert site.plane.api("GET", path)["spec"]["replicas"] == 3
+    assert successor.process.poll() is None
+    assert denied(site.asked()) == []
