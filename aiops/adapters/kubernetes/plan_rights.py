@@ -25,6 +25,7 @@ from aiops.core.model import (
     SetResources,
     ShiftTraffic,
     Sleep,
+    SplitReplicas,
     StartJob,
     SuspendCronJob,
     TargetRef,
@@ -141,6 +142,11 @@ class PlanRights:
         match operation:
             case ShiftTraffic(object=ref) | Cordon(node=ref) | Sleep(object=ref) | Wake(object=ref) | StartJob(job=ref):
                 self._patch(ref)
+            case SplitReplicas(base=base, spot=spot):
+                self._patch(base)
+                self._patch(spot)
+                # the floor of whatever autoscaler steers the base is raised in a fallback
+                self._grant(base, "horizontalpodautoscalers", ["patch"], group="autoscaling")
             case ScaleTo(target=target):
                 self._grant(target, f"{plural(target.kind)}/scale", ["patch"], target.name)
                 # the name of the autoscaler that may steer it is the cluster's to say; the namespace bounds it

@@ -7,21 +7,11 @@ from typing import Any
 
 from aiops.core.decide.quantities import quantity
 from aiops.core.model import Machine, PodShare
+from aiops.core.objects.spot import SPOT, TYPES, ZONES, is_spot
 
 Item = Mapping[str, Any]
 
 GIB = 2.0**30
-TYPES = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
-ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
-SPOT = {
-    "karpenter.sh/capacity-type": "spot",
-    "eks.amazonaws.com/capacityType": "SPOT",
-    "cloud.google.com/gke-spot": "true",
-    "cloud.google.com/gke-preemptible": "true",
-    "kubernetes.azure.com/scalesetpriority": "spot",
-}
-"""How providers mark a node that may be taken away: by label and value."""
-
 _GPUS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
 PRICED = ("cpu", "memory", *_GPUS)
@@ -40,7 +30,7 @@ def machine(cluster: str, node: Item) -> Machine:
         node=str(metadata.get("name", "")),
         instance_type=_first(labels, TYPES),
         zone=_first(labels, ZONES),
-        spot=any(labels.get(label) == value for label, value in SPOT.items()),
+        spot=is_spot(labels),
         cores=_amount(capacity, "cpu") or 0.0,
         memory_gib=(_amount(capacity, "memory") or 0.0) / GIB,
         gpus=sum(_amount(capacity, name) or 0.0 for name in _GPUS),

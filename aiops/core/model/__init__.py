@@ -100,6 +100,7 @@ from aiops.core.model.operations import (
     SetResources,
     ShiftTraffic,
     Sleep,
+    SplitReplicas,
     StartJob,
     SuspendCronJob,
     TrafficLever,
@@ -179,6 +180,7 @@ from aiops.core.model.remembered import (
 from aiops.core.model.saved import DeferState, IdleState, Remembered, RightsizeState, SavingState, Sleeper, SleepState
 from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
+from aiops.core.model.saved.spot import Reclaims, SpotNode, SpotShare, SpotState
 
 __all__ = [
     "F64",
@@ -281,6 +283,7 @@ __all__ = [
     "Quote",
     "ReadyAtLeast",
     "Reason",
+    "Reclaims",
     "Remembered",
     "ResizePods",
     "RestLever",
@@ -317,6 +320,10 @@ __all__ = [
     "SleepState",
     "Sleeper",
     "Snapshot",
+    "SplitReplicas",
+    "SpotNode",
+    "SpotShare",
+    "SpotState",
     "Stage",
     "Stamp",
     "StartJob",

@@ -189,6 +189,28 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitReplicas:
+    """Let so many of a workload's replicas run in its companion on spot nodes, and as many fewer in the base.
+
+    base, spot: the workload on demand and its companion, these by their uids and no successors. replicas: of the
+    companion; seen: what it had when this was planned; home: what it had before anything of ours. steered: an HPA has
+    the replicas of the base, which is not written then. least: what the base must keep, whatever it gives up. mark: the
+    plan that takes over a share of which no plan is known; it writes its name there and changes nothing.
+    """
+
+    base: TargetRef
+    spot: TargetRef
+    base_uid: str
+    spot_uid: str
+    seen: int
+    replicas: int
+    home: int = 0
+    steered: bool = False
+    least: int = 0
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartJob:
     """Let a Job that was made suspended run: that one, by its uid."""
 
@@ -228,6 +250,7 @@ Operation: TypeAlias = (
     | SuspendCronJob
     | Sleep
     | Wake
+    | SplitReplicas
     | StartJob
     | CallWebhook
     | Notify

@@ -23,6 +23,7 @@ class SavingKind(StrEnum):
     SLEEP = "sleep"
     RIGHTSIZE = "rightsize"
     PACK = "pack"
+    SPOT = "spot"
     DEFER = "defer"
     OTHER = "other"
 

@@ -18,6 +18,7 @@ from aiops.core.model import (
     SetResources,
     Sleep,
     Snapshot,
+    SplitReplicas,
     Stage,
     SuspendCronJob,
     TargetRef,
@@ -101,6 +102,8 @@ def _kind(step: PlanStep) -> SavingKind | None:
             return SavingKind.RIGHTSIZE
         case Drain():
             return SavingKind.PACK
+        case SplitReplicas():
+            return SavingKind.SPOT
         case _:
             return None
 
@@ -113,6 +116,8 @@ def _rested(step: PlanStep, snapshot: Snapshot) -> Iterator[tuple[TargetRef, Res
             before = [one.replicas for one in step.undo if isinstance(one, ScaleTo) and not one.floor]
             if before:
                 yield target, Rested(replicas=before[0], least=replicas)
+        case SplitReplicas(base=base, spot=spot):
+            yield spot, Rested(extra=_dearer(base, spot, snapshot))
         case SetResources() as made:
             before_it = [one for one in step.undo if isinstance(one, SetResources)]
             if before_it:
@@ -129,6 +134,14 @@ def _extra(before: SetResources, after: SetResources, snapshot: Snapshot) -> int
     cores = amount(before.requests.get("cpu", "0")) - amount(after.requests.get("cpu", "0"))
     gib = (amount(before.requests.get("memory", "0")) - amount(after.requests.get("memory", "0"))) / GIB
     return nano(cores * units.core_usd + gib * units.gib_usd)
+
+
+def _dearer(base: TargetRef, spot: TargetRef, snapshot: Snapshot) -> int | None:
+    """Return what a replica of the companion would cost more on demand, by the prices of both now."""
+    prices = snapshot.replica_usd_per_hour
+    here, there = prices.get(base.key), prices.get(spot.key)
+    known = here is not None and there is not None and here > 0.0 and there > 0.0
+    return nano(here - there) if known and here is not None and there is not None else None
 
 
 def amount(text: str) -> float:

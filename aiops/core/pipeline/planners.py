@@ -11,6 +11,7 @@ from aiops.core.decide.cost.idle import judge as idle
 from aiops.core.decide.cost.pack import judge as pack
 from aiops.core.decide.cost.rightsize import judge as rightsize
 from aiops.core.decide.cost.sleep import judge as sleep
+from aiops.core.decide.cost.spot import judge as spot
 from aiops.core.decide.failover import judge as failover
 from aiops.core.decide.remediation import judge as remediation
 from aiops.core.model import (
@@ -23,12 +24,14 @@ from aiops.core.model import (
     RightsizeState,
     SavingState,
     SleepState,
+    SpotState,
 )
 from aiops.core.planning import Judged, Situation
 from aiops.core.planning.cost_defer import DeferPolicy
 from aiops.core.planning.cost_pack import PackPolicy
 from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.planning.cost_sleep import IdlePolicy, SleepPolicy
+from aiops.core.planning.cost_spot import SpotPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.policies import PlanPolicy
@@ -59,6 +62,7 @@ def _planners() -> Mapping[type[PlanPolicy], Planner]:
         DeferPolicy: Planner(defer.judged, DeferState()),
         RightsizePolicy: Planner(rightsize.judged, RightsizeState()),
         PackPolicy: Planner(pack.judged, PackState()),
+        SpotPolicy: Planner(spot.judged, SpotState()),
     }
 
 

@@ -37,6 +37,7 @@ from aiops.core.model import (
     SetResources,
     ShiftTraffic,
     Sleep,
+    SplitReplicas,
     Stage,
     StartJob,
     SuspendCronJob,
@@ -87,7 +88,7 @@ def rank(plan: Plan) -> Rank:
 def claim(operation: Operation) -> tuple[TargetRef, Part] | None:
     """Return what an operation claims, None for what only tells somebody."""
     match operation:
-        case ScaleTo(target=target):
+        case ScaleTo(target=target) | SplitReplicas(base=target):
             return target, Part.REPLICAS
         case Sleep(target=target, lever=lever) | Wake(target=target, lever=lever):
             return target, Part.SUSPEND if lever is RestLever.SUSPEND else Part.REPLICAS

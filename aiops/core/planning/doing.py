@@ -20,6 +20,7 @@ from aiops.core.model import (
     Selection,
     SetResources,
     Sleep,
+    SplitReplicas,
     StartJob,
     SuspendCronJob,
     TargetRef,
@@ -30,6 +31,7 @@ from aiops.core.planning.cost_defer import DeferPolicy
 from aiops.core.planning.cost_pack import REPLICATED, PackPolicy
 from aiops.core.planning.cost_rightsize import How, RightsizePolicy
 from aiops.core.planning.cost_sleep import RestPolicy
+from aiops.core.planning.cost_spot import SpotPolicy
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import (
     DoCordon,
@@ -70,6 +72,8 @@ def operations_of(policy: PlanPolicy) -> tuple[Operation, ...]:
             return (StartJob(job=job, uid=""),)
         case RightsizePolicy(targets=Targets() as targets):
             return tuple(_sizes(policy, targets))
+        case SpotPolicy(targets=Targets() as targets):
+            return (_splits(policy, targets),)
         case PackPolicy():
             return (Cordon(node=_node(policy.target)), Drain(node=_node(policy.target)))
         case _:
@@ -133,6 +137,19 @@ def _sizes(policy: RightsizePolicy, targets: Targets) -> Iterator[Operation]:
             yield SetResources(target=ref, container="", requests={}, limits={})
         if policy.how is How.IN_PLACE or policy.trial.canary_ratio > 0.0:
             yield ResizePods(target=ref, pods=("",), container="", requests={}, limits={})
+
+
+def _splits(policy: SpotPolicy, targets: Targets) -> Operation:
+    """Return what moves a share: of the one workload and its companion, or of any of the namespace."""
+    base = TargetRef(
+        cluster=targets.cluster,
+        namespace=targets.namespace,
+        api_version="apps/v1",
+        kind="Deployment",
+        name=targets.name,
+    )
+    spot = replace(base, name=f"{targets.name}{policy.suffix}" if targets.name else "")
+    return SplitReplicas(base=base, spot=spot, base_uid="", spot_uid="", seen=0, replicas=0)
 
 
 def _of_remedy(remedy: Remedy, target: TargetRef) -> tuple[Operation, ...]:

@@ -123,3 +123,7 @@ class SavingPolicy(PlanPolicy):
     """What every cost policy carries beside its action. targets: None for a policy over nodes."""
 
     targets: Targets | None = None
+
+    def runs(self, looked: Looked) -> tuple[SeenObject, ...] | NotKnown:
+        """Return the workloads whose replicas it sees, or why it is not known which there are."""
+        return () if self.targets is None else self.targets.found(looked)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from aiops.core.decide.cost.spec import CostSpec
 from aiops.core.planning.saving import SavingPolicy
 from aiops.policy.compile import Envelope, Kind, Problems
-from aiops.policy.costs import Asked, defer, idle, pack, rightsize, sleep
+from aiops.policy.costs import Asked, defer, idle, pack, rightsize, sleep, spot
 from aiops.policy.resource import AGE, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource
 
 ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {
@@ -16,6 +16,7 @@ ACTIONS: Mapping[str, Callable[[Asked], SavingPolicy | None]] = {
     "defer": defer.compiled,
     "rightsize": rightsize.compiled,
     "pack": pack.compiled,
+    "spot": spot.compiled,
 }
 """By the field of CostSpec that has it: an action is one file in aiops/policy/costs, one field, and one line here."""
 

@@ -9,13 +9,14 @@ from aiops.core.decide.cost.idle.spec import IdleSpec
 from aiops.core.decide.cost.pack.spec import PackSpec
 from aiops.core.decide.cost.rightsize.spec import RightsizeSpec
 from aiops.core.decide.cost.sleep.spec import SleepSpec
+from aiops.core.decide.cost.spot.spec import SpotSpec
 from aiops.core.decide.cost.targets_spec import TargetsSpec
 from aiops.core.decide.quantities import Duration, Whole
 from aiops.core.decide.scaling.spec import FreezeSpec, SignalSpec
 from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.model import Mode
 
-ACTIONS = ("sleep", "idle", "defer", "rightsize", "pack")
+ACTIONS = ("sleep", "idle", "defer", "rightsize", "pack", "spot")
 """The fields of which a CostPolicy has exactly one."""
 
 
@@ -33,6 +34,7 @@ class CostSpec(Spec):
     defer: DeferSpec | None = Field(None, description="begin batch work when it is cheap, in time for its deadline")
     rightsize: RightsizeSpec | None = Field(None, description="set requests and limits by what containers use")
     pack: PackSpec | None = Field(None, description="empty nodes whose pods find room elsewhere")
+    spot: SpotSpec | None = Field(None, description="run part of workloads on spot nodes, as much as the risk is worth")
 
     @model_validator(mode="after")
     @in_schema({"oneOf": [{"required": [name]} for name in ACTIONS]})

@@ -9,6 +9,7 @@ from aiops.core.model.saved.defer import DeferState
 from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import RightsizeState
 from aiops.core.model.saved.sleep import IdleState, Sleeper, SleepState
+from aiops.core.model.saved.spot import SpotState
 
 __all__ = [
     "DeferState",
@@ -20,6 +21,7 @@ __all__ = [
     "SavingState",
     "SleepState",
     "Sleeper",
+    "SpotState",
 ]
 
-SavingState: TypeAlias = SleepState | IdleState | DeferState | RightsizeState | PackState
+SavingState: TypeAlias = SleepState | IdleState | DeferState | RightsizeState | PackState | SpotState

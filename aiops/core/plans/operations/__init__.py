@@ -21,6 +21,7 @@ from aiops.core.model import (
     SetResources,
     ShiftTraffic,
     Sleep,
+    SplitReplicas,
     StartJob,
     SuspendCronJob,
     Wake,
@@ -33,6 +34,7 @@ from aiops.core.plans.operations import (
     scale_to,
     set_resources,
     shift_traffic,
+    split,
     start_job,
     telling,
     workloads,
@@ -56,6 +58,7 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
     SuspendCronJob: jobs.SUSPEND,
     Sleep: rest.SLEEP,
     Wake: rest.WAKE,
+    SplitReplicas: split.VERBS,
     StartJob: start_job.VERBS,
     CallWebhook: telling.VERBS,
     Notify: telling.VERBS,
@@ -86,5 +89,7 @@ def stands(operation: Operation, looked: Looked) -> bool | None:
             return workloads.stands(operation, looked)
         case ScaleTo():
             return scale_to.stands(operation, looked)
+        case SplitReplicas():
+            return split.stands(operation, looked)
         case _:
             return verbs(operation).reached(operation, looked)

@@ -1,0 +1,394 @@
+"""A CostPolicy with `spot` runs part of a Deployment on spot nodes as far as that pays, and gives it back at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from aiops.core.decide.cost.spot.risk import Stakes, best, expected_loss, gamma_cdf, limit, lost_at_once, rate_bound
+from aiops.core.model import OrderKind, PlanKind, PlanStatus, Reason, SplitReplicas
+from aiops.core.objects.spot import FLOOR_S
+from aiops.core.planning.doing import operations_of, reads_of
+from aiops.errors import InvalidInput
+from aiops.policy import parse
+from tests.unit.packed import ref
+from tests.unit.spotting import BASE, CAPACITY, HEADER, HPA, SPEC, SPOT, World, a_deployment, a_policy
+
+# -- how much is worth it ------------------------------------------------------------------------------
+
+
+def stakes(**more: object) -> Stakes:
+    """Return twelve replicas of which six must be left, evenly in three pools."""
+    shares = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
+    made = Stakes(
+        total=12,
+        floor=6,
+        saves_usd=0.03,
+        lost_usd=2.0,
+        replace_s=300.0,
+        rates=dict.fromkeys(shares, 0.1),
+        shares=shares,
+        most=12,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def test_the_bound_of_a_rate_falls_with_quiet_hours_and_rises_with_waves() -> None:
+    # no wave in 100 hours, after one in 20 was assumed: 3 / 120
+    assert rate_bound(0, 100, 0.05, 0.95) == pytest.approx(2.9957 / 120, rel=1e-4)
+    assert rate_bound(3, 100, 0.05, 0.95) == pytest.approx(7.7537 / 120, rel=1e-4)
+    assert gamma_cdf(7.7537, 4.0) == pytest.approx(0.95, abs=1e-5)
+
+
+def test_what_goes_at_once_costs_more_than_what_goes_bit_by_bit() -> None:
+    one_pool = stakes(shares={"a": 1.0}, rates={"a": 0.1})
+    # six at once: 0.1 waves an hour, 1/12 h, 6 * 7 / 2 / 6 replicas at their price; and three times two
+    assert expected_loss(one_pool, 6) == pytest.approx(0.1 / 12 * 2.0 * 3.5)
+    assert expected_loss(stakes(), 6) == pytest.approx(3 * 0.1 / 12 * 2.0 * 0.5)
+    often = {"rates": dict.fromkeys("abc", 0.6)}
+    assert best(replace(one_pool, rates={"a": 0.6})) < best(stakes(**often)) <= 6
+
+
+def test_the_share_falls_with_the_rate_and_is_none_where_nothing_is_saved() -> None:
+    shares = [best(stakes(rates=dict.fromkeys("abc", rate))) for rate in (0.1, 1.0, 4.0, 40.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (6, 0)
+    assert best(stakes(saves_usd=0.0)) == best(stakes(saves_usd=-1.0)) == 0
+
+
+def test_the_floor_is_left_when_all_of_it_goes_or_in_the_share_of_cases_that_is_asked_for() -> None:
+    assert limit(stakes()) == 6
+    assert limit(stakes(risky=2)) == 4
+    # of pools that go 0.8 % of the time each, two are at once in 2 of 10,000 cases
+    assert lost_at_once(stakes(survive=0.999), 9) == 3
+    assert limit(stakes(survive=0.999, most=12)) == 12
+    assert limit(stakes(survive=0.99999)) == 9
+
+
+# -- more, step by step --------------------------------------------------------------------------------
+
+
+def test_a_share_moves_step_by_step_and_nothing_stops_serving_on_the_way() -> None:
+    world, least = World(), 12
+    for _ in range(80):
+        world.turn()
+        least = min(least, world.serving)
+    assert (world.split, least) == ((7, 5), 12)
+    assert [one.split(":")[1].strip() for one in world.sent] == [
+        "replicas 12 -> 12, 0 of it on spot nodes",
+        "replicas 0 -> 3",
+        "replicas 12 -> 9, 3 of it on spot nodes",
+        "replicas 3 -> 5",
+        "replicas 9 -> 7, 5 of it on spot nodes",
+    ]
+    word, _, detail = world.said
+    assert word == "steady"
+    assert "saves 0.14 USD an hour" in detail
+    assert "7 are left when 5 are taken away at once, 6 are needed" in detail
+    assert any(line.startswith("pool m6i.large a: 0.0 waves in 0.3 h") for line in world.evidence)
+    assert world.notes(BASE) == {"policy.aiops/on-spot": "5"}
+    assert json.loads(world.notes(SPOT)["policy.aiops/spot"]) == {"set": 5, "home": 0}
+
+
+def test_the_base_gives_nothing_up_before_its_pods_run_on_spot_nodes() -> None:
+    world = World()
+    world.slow = True
+    world.run(600)
+    assert world.split == (12, 3)
+    world.run(150)
+    # what was asked for is taken back, and nothing is tried for a while
+    assert (world.split, world.said[1]) == ((12, 0), Reason.BACK_OFF)
+    assert world.plans[0].status is PlanStatus.ROLLED_BACK
+
+
+def test_an_hpa_of_the_base_scales_it_in_by_itself_and_its_floor_is_left_alone() -> None:
+    world = World(hpa=(2, 40))
+    world.until(5)
+    assert world.split == (7, 5)
+    assert not any(one.startswith("Deployment shop/web:") for one in world.sent)
+    assert world.objects[HPA.key].body["spec"]["minReplicas"] == 2
+
+
+def test_a_share_that_breaks_what_must_hold_is_taken_back() -> None:
+    signals = "  signals: {errors: {query: 'sum(rate(errors_total[1m]))', unit: '1'}}\n"
+    world = World(a_policy(signals + SPEC + "    slo: [{signal: errors, atMost: 1%}]\n"))
+    world.run(60)
+    assert (world.split, world.said[1]) == ((12, 0), Reason.INCONCLUSIVE)
+    world.values["errors"] = 0.001
+    world.run(90)
+    assert world.split == (9, 3)
+    world.values["errors"] = 0.2
+    world.run(300)
+    assert (world.split, world.serving) == ((12, 0), 12)
+
+
+def test_in_mode_approve_a_person_is_asked_for_more_and_nobody_for_less() -> None:
+    world = World(a_policy(SPEC, ("enforce", "approve")))
+    world.run(60)
+    assert (world.said[0], world.split) == ("ask", (12, 0))
+    world.approve()
+    world.until(3)
+    world.take("a", "b", "c")
+    world.dry = True
+    world.run(120)
+    assert world.split == (12, 0)
+
+
+def test_in_dry_run_it_is_told_and_nothing_is_sent() -> None:
+    world = World(a_policy(SPEC, ("enforce", "dry-run")))
+    world.run(600)
+    assert (world.sent, world.plans[0].status) == ([], PlanStatus.REHEARSED)
+    assert "would 1. run 3 replicas of Deployment shop/web" in " ".join(note.text for note in world.plans[0].notes)
+
+
+# -- back at once --------------------------------------------------------------------------------------
+
+
+def test_in_a_storm_everything_is_asked_for_on_demand_in_the_same_turn_and_comes_back_slowly() -> None:
+    world = World()
+    world.until(5)
+    world.take("a", "b", "c")
+    world.dry = True
+    world.turn()
+    assert world.said[:2] == ("allow", Reason.STORM)
+    assert world.split[0] == 12
+    world.run(120)
+    assert (world.split, world.serving) == ((12, 0), 12)
+    world.dry = False
+    world.run(420)
+    assert world.said[:2] == ("wait", Reason.BACK_OFF)
+    world.until(3)
+    again = world.now
+    world.take("a", "b", "c")
+    world.run(150)
+    assert world.split == (12, 0)
+    world.until(3)
+    # twice as long after the second one
+    assert world.now - again >= 1200.0
+
+
+def test_what_serves_on_spot_nodes_stays_until_the_base_is_ready() -> None:
+    world = World()
+    world.until(5)
+    world.order(OrderKind.ROLL_BACK)
+    world.slow = True
+    world.run(300)
+    assert (world.split, world.serving) == ((12, 5), 12)
+    world.slow = False
+    world.run(120)
+    assert (world.split, world.serving) == ((12, 0), 12)
+
+
+def test_pods_that_lack_a_node_for_too_long_go_back_on_demand() -> None:
+    world = World()
+    world.until(5)
+    world.slow = True
+    world.take("a")
+    world.run(180)
+    assert world.split == (7, 5)  # one pool of three is no storm, and pods take a while to start
+    world.run(60)
+    # what serves on spot nodes stays until what was asked for is there
+    assert (world.split, world.serving) == ((12, 5), 10)
+    world.slow = False
+    world.run(120)
+    assert (world.split, world.serving) == ((12, 0), 12)
+    assert "are not ready for" in " ".join(note.text for plan in world.plans for note in plan.notes)
+
+
+def test_nodes_that_an_autoscaler_removes_are_not_counted_as_taken_away() -> None:
+    world = World()
+    world.until(5)
+    world.change(ref("Node", "sp-a"), {"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler"}]}})
+    world.run(30)
+    world.take("a")
+    world.run(60)
+    assert any(line.startswith("pool m6i.large a: 0.0 waves") for line in world.evidence)
+    world.take("b")
+    world.run(60)
+    assert any(line.startswith("pool m6i.large b: 1.0 waves") for line in world.evidence)
+
+
+def test_a_notice_counts_when_it_is_seen() -> None:
+    world = World()
+    world.until(5)
+    world.change(ref("Node", "sp-a"), {"spec": {"taints": [{"key": "aws-node-termination-handler/spot-itn"}]}})
+    world.run(30)
+    assert any(line.startswith("pool m6i.large a: 1.0 waves") for line in world.evidence)
+    world.take("a")
+    world.run(30)
+    assert any(line.startswith("pool m6i.large a: 1.0 waves") for line in world.evidence)
+
+
+def test_with_an_hpa_its_floor_is_raised_for_a_fallback_and_given_back_later() -> None:
+    world = World(hpa=(2, 40))
+    world.until(5)
+    world.take("a", "b", "c")
+    world.dry = True
+    world.run(30)
+    floor = world.objects[HPA.key].body["spec"]["minReplicas"]
+    assert floor == 12
+    world.run(120)
+    assert (world.split, world.serving) == ((12, 0), 12)
+    world.run(FLOOR_S)
+    assert world.objects[HPA.key].body["spec"]["minReplicas"] == 2
+    assert "policy.aiops/spot-floor" not in world.notes(HPA)
+
+
+def test_when_fewer_replicas_are_wanted_the_share_shrinks_so_that_the_floor_is_left() -> None:
+    world = World()
+    world.until(5)
+    world.change(BASE, {"spec": {"replicas": 3}})  # somebody scales the base in: 8 in all, 4 must be left
+    world.run(120)
+    assert world.split == (4, 4)
+    plan = next(one for one in world.plans if one.kind is PlanKind.RESTORE)
+    assert "4 of 8 must be left" in plan.reason
+
+
+# -- hands, owners, records ----------------------------------------------------------------------------
+
+
+def test_everything_is_given_back_when_the_policy_is_deleted_whatever_steps_there_were() -> None:
+    world = World()
+    world.until(5)
+    world.in_force = False
+    for _ in range(20):
+        world.turn()
+    assert (world.split, world.serving) == ((12, 0), 12)
+    assert world.notes(SPOT) == {}
+
+
+def test_with_the_store_lost_the_objects_say_what_was_there_before() -> None:
+    world = World()
+    world.until(5)
+    world.state = type(world.state)()
+    world.run(60)
+    assert world.split == (7, 5)  # it stands, and goes on
+    assert [(one.kind, one.touches_back) for one in world.plans] == [(PlanKind.SAVING, True)]
+    world.take("a", "b", "c")
+    world.dry = True
+    world.run(300)
+    assert (world.split, world.serving) == ((12, 0), 12)
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"set":-1,"home":0}', '{"set":3}', "[]", '{"set":5,"home":1e400}'])
+def test_a_record_that_was_edited_by_hand_is_told_and_the_way_back_is_known_all_the_same(text: str) -> None:
+    world = World()
+    world.until(5)
+    world.change(SPOT, {"metadata": {"annotations": {"policy.aiops/spot": text}}})
+    world.run(30)
+    assert world.said[:2] == ("wait", Reason.INCONCLUSIVE)
+    assert "policy.aiops/spot of Deployment shop/web-spot" in world.said[2]
+    world.in_force = False
+    for _ in range(20):
+        world.turn()
+    assert (world.split, world.serving) == ((12, 0), 12)
+
+
+@pytest.mark.parametrize("text", [None, "many", "-3"])
+def test_what_a_base_gave_up_is_known_without_its_note(text: str | None) -> None:
+    world = World()
+    world.until(5)
+    world.change(BASE, {"metadata": {"annotations": {"policy.aiops/on-spot": text}}})
+    world.in_force = False
+    for _ in range(20):
+        world.turn()
+    assert (world.split, world.serving) == ((12, 0), 12)
+
+
+def test_a_hand_at_the_companion_is_respected_for_an_hour() -> None:
+    world = World()
+    world.until(5)
+    world.change(SPOT, {"spec": {"replicas": 4}})
+    world.run(60)
+    assert world.said[:2] == ("wait", Reason.MANUAL_OVERRIDE)
+    world.run(3500)
+    assert world.split == (7, 4)
+    world.run(300)
+    assert world.said[1] is not Reason.MANUAL_OVERRIDE
+
+
+def test_what_others_steer_is_left_to_them() -> None:
+    world = World()
+    aim = {"kind": "Deployment", "name": "web-spot"}
+    spec = {"spec": {"scaleTargetRef": aim, "minReplicas": 1, "maxReplicas": 9}}
+    world.put(
+        replace(a_deployment(SPOT, 0), ref=ref("HorizontalPodAutoscaler", "s", "shop", "autoscaling/v2"), body=spec)
+    )
+    world.run(30)
+    assert world.said[:2] == ("wait", Reason.OWNED)
+    other = World()
+    other.change(BASE, {"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}})
+    other.run(30)
+    assert (other.said[:2], other.split) == (("wait", Reason.OWNED), (12, 0))
+    other.change(BASE, {"metadata": {"annotations": {"policy.aiops/gitops-ignores": "replicas"}}})
+    other.until(3)
+
+
+def test_a_companion_whose_pods_may_run_anywhere_is_none() -> None:
+    world = World()
+    world.put(a_deployment(SPOT, 0))
+    world.run(30)
+    assert world.said[:2] == ("wait", Reason.INCONCLUSIVE)
+    assert "must require spot nodes" in world.said[2]
+    terms = [{"matchExpressions": [{"key": CAPACITY, "operator": "In", "values": ["spot"]}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    world.change(SPOT, {"spec": {"template": {"spec": {"affinity": {"nodeAffinity": required}}}}})
+    world.until(3)
+
+
+def test_without_prices_nothing_moves_and_what_is_there_stays() -> None:
+    world = World(usd={False: 0.04})
+    world.run(60)
+    assert (world.said[1], world.split) == (Reason.INCONCLUSIVE, (12, 0))
+    assert "the price of spot nodes is not known" in world.said[2]
+    known = World()
+    known.until(5)
+    known.usd = {}
+    known.now += 90_000
+    known.run(300)
+    assert known.split == (7, 5)
+
+
+def test_what_cannot_be_seen_moves_nothing() -> None:
+    world = World()
+    world.until(5)
+    world.errors["default//v1/Node?&"] = (Reason.NO_PERMISSION, "forbidden")
+    world.run(60)
+    assert (world.said[1], world.split) == (Reason.NO_PERMISSION, (7, 5))
+
+
+def test_there_is_nothing_to_do_without_a_companion() -> None:
+    world = World(a_policy(SPEC, ("every: 5m", "suffix: -cheap")))
+    world.turn()
+    assert world.said[:2] == ("wait", Reason.UNKNOWN_TARGET)
+
+
+# -- what is written -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("{name: web}", "{name: web-spot}", "spec.target.name"),
+        ("{name: web}", "{name: web, kinds: [StatefulSet]}", "spec.target.kinds[0]"),
+        ("lostReplicaHour: 2", "lostReplicaHour: -2", "spec.spot.lostReplicaHour"),
+        ("lostReplicaHour: 2", "floor: 2", "spec.spot.lostReplicaHour"),
+        ("floorShare: 50%", "floorShare: 120%", "spec.spot.floorShare"),
+        ("{comeBack: 10m}", "{comeBack: 10m, storm: 0%}", "spec.spot.fallback.storm"),
+        ("every: 5m", "slo: [{signal: latency, atMost: 1}]", "spec.spot.slo[0].signal"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(old: str, new: str, where: str) -> None:
+    with pytest.raises(InvalidInput, match=where.replace("[", r"\[").replace("]", r"\]")):
+        parse(HEADER + SPEC.replace(old, new), "one.yaml")
+
+
+def test_it_may_change_two_deployments_by_name_and_look_at_nodes() -> None:
+    policy = a_policy()
+    (operation,) = operations_of(policy)
+    assert isinstance(operation, SplitReplicas)
+    assert (operation.base.name, operation.spot.name) == ("web", "web-spot")
+    kinds = {one.kind for one in reads_of(policy).selections}
+    assert kinds == {"Deployment", "Pod", "Node", "HorizontalPodAutoscaler", "ScaledObject"}
