@@ -2,7 +2,7 @@
 
 A block may have marks, comments on the lines before its fence that no reader sees:
 
-    <!-- in: demo -->            where the commands of a console are typed; Surroundings in tests/e2e/test_manual.py has all
+    <!-- in: demo -->            where commands are typed; tests/e2e/test_manual.py has all places
     <!-- ends with: 1 -->        codes with which they may end beside 0
     <!-- stopped after: 6s -->   of what runs until Ctrl-C
     <!-- id of: decisions -->    ID in the commands is the first that this lists

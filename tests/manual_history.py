@@ -1,4 +1,4 @@
-"""The past of a small shop, as the text that promtool makes blocks of: what a Prometheus would have remembered of it."""
+"""The past of a small shop, as the text that promtool makes blocks of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every YAML of the manual is taken by what reads it: policies and parts of them, tests of policies, settings, prices."""
+"""Every YAML of the manual is taken by what reads it: policies, parts of them and their tests, settings, prices."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from aiops.policy.compile import API_VERSION
 from aiops.policy.lint import Terms, linted
 from simulators.policy_tests import run_case
 from simulators.policy_tests.files import suite
+from simulators.scenario import load as load_scenario
 from tests import manual
 from tests.manual import ROOT, Block
 
@@ -33,8 +34,8 @@ BASES = {
     "CostPolicy": "policies/nights.yaml nights",
 }
 """The shipped example that a part of a policy is tried on, where the block names none."""
-OTHERS = {"amtool", "promtool", "kubectl", "helm"}
-"""Programs that check what is theirs, in tests/e2e/test_manual.py."""
+OTHERS = {"amtool", "promtool", "kubectl", "helm", "ErrorWatch"}
+"""Programs that check what is theirs, in tests/e2e/test_manual.py; the example of tests/unit/test_docs_extending.py."""
 
 
 def documents(block: Block) -> list[Any]:
@@ -68,7 +69,7 @@ def named(blocks: list[Block]) -> Any:
 
 @named(BLOCKS)
 def test_it_is_known_what_it_is(block: Block):
-    known = {"policies", "part", "settings", "tests", "prices"} | OTHERS
+    known = {"policies", "part", "settings", "tests", "prices", "scenario"} | OTHERS
     assert what(block) in known, "say what it is by a mark: see tests/manual.py"
 
 
@@ -148,6 +149,13 @@ def test_lists_of_prices_are_read(block: Block, tmp_path: Path):
     file.write_text(block.text)
     prices, problems = read_list(file, PriceTerms(currency="USD", rates={"EUR": 1.08}), Instant(1_770_000_000.0))
     assert (problems, len(prices.entries) > 0) == ([], True)
+
+
+@named(of("scenario"))
+def test_scenarios_are_read(block: Block, tmp_path: Path):
+    file = tmp_path / "scenario.yaml"
+    file.write_text(block.text)
+    assert load_scenario(str(file)).spec.name == documents(block)[0]["name"]
 
 
 class TestWhatIsFound:
