@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -122,7 +123,8 @@ class Buffer:
         self._ended: set[int] = set()
         self._next = 0
         self._chunks: list[_Chunk] = [_Chunk()]
-        self._pending: list[Batch] = []
+        self._pending: deque[Batch] = deque()
+        self._pending_samples = 0
         self._found: dict[tuple[Matcher, ...], tuple[int, ...]] = {}
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ class Buffer:
     def take_pending(self) -> tuple[dict[int, Labels], list[Batch]]:
         """Return what came since the last call, to be kept elsewhere, with the labels of its series."""
         with self._lock:
-            batches, self._pending = self._pending, []
+            batches, self._pending, self._pending_samples = list(self._pending), deque(), 0
             rows = {int(row) for batch in batches for row in np.unique(batch.rows)}
             return {row: self._labels[row] for row in rows if row in self._labels}, batches
 
@@ -194,9 +196,10 @@ class Buffer:
         del self._chunks[: -self._max_chunks]
         if pending:
             self._pending.append(batch)
-            # a disk that takes nothing must not fill the memory
-            while sum(map(len, self._pending)) > self._max_chunks * CHUNK // 4:
-                del self._pending[0]
+            self._pending_samples += len(batch)
+            # a disk that takes nothing, or that nobody writes to, must not fill the memory
+            while len(self._pending) > 1 and self._pending_samples > self._max_chunks * CHUNK // 4:
+                self._pending_samples -= len(self._pending.popleft())
 
     def _row(self, labels: Labels) -> int:
         row = self._rows.get(labels)
