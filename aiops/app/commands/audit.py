@@ -28,7 +28,7 @@ def list_(
     subject: Annotated[str | None, typer.Option(help="A policy's key, a scope, a name.")] = None,
     since: Since = None,
     before: Annotated[int | None, typer.Option(help="Only older records than this number.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 20,
 ) -> None:
     """List records, newest first."""
     asked: dict[str, Any] = {"kind": _kind(kind), "by": by, "subject": subject, "before": before, "limit": limit}

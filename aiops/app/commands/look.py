@@ -56,7 +56,7 @@ def decisions(
     policy: Annotated[str | None, typer.Argument(help="namespace/name of a target, or a policy's key.")] = None,
     verdict: Annotated[str | None, typer.Option(help="steady, allow, wait, ask, deny or bug.")] = None,
     reason: Annotated[str | None, typer.Option(help="Such as cooldown or stale_signal.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 20,
 ) -> None:
     """List decisions, newest first; a line stands for all the ticks in which nothing changed."""
     asked: dict[str, Any] = {"policy": policy, "verdict": verdict, "reason": reason, "limit": limit}
@@ -85,7 +85,7 @@ def replay(decision: Annotated[str, typer.Argument(help="Its id, or the beginnin
         sys.exit(1)
 
 
-def actions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+def actions(limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 20) -> None:
     """List actions with what became of them, newest first."""
     rows = SESSION.answers().actions(limit)
     text = table(

@@ -13,6 +13,8 @@ from aiops.errors import InvalidInput
 approvals = typer.Typer(help="Questions that wait for a person's yes.", invoke_without_command=True)
 
 Reason = Annotated[str, typer.Option(help="Why; it is shown wherever the pause binds.")]
+Why = Annotated[str, typer.Option(help="Why; it is kept with the answer.")]
+Question = Annotated[str, typer.Argument(help="Its id, or the beginning of it; `aiops approvals` lists them.")]
 MOST_NAMED = 20
 
 By = Annotated[str | None, typer.Option(help="Who says so; your user name by default.")]
@@ -81,13 +83,13 @@ def _list(context: typer.Context) -> None:
 
 
 @approvals.command()
-def approve(question: str, reason: Reason = "", by: By = None) -> None:
+def approve(question: Question, reason: Why = "", by: By = None) -> None:
     """Say yes; everything is checked again before it is done."""
     _answer(question, (reason, by), approved=True)
 
 
 @approvals.command()
-def reject(question: str, reason: Reason = "", by: By = None) -> None:
+def reject(question: Question, reason: Why = "", by: By = None) -> None:
     """Say no."""
     _answer(question, (reason, by), approved=False)
 
