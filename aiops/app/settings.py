@@ -50,6 +50,8 @@ class PrometheusSettings(Section):
     concurrency: int = Field(8, ge=1, le=64)
     max_series: int = Field(100_000, ge=1)
     max_bytes: Quantity = 64e6
+    per_second: float | None = Field(None, gt=0)
+    history_within: Duration = Field(300.0, gt=0)
     jitter: Duration = 0.5
 
 
@@ -62,12 +64,16 @@ class SourceSettings(PrometheusSettings):
 
 
 class ClusterSettings(Section):
-    """One Kubernetes API server. namespaced: nothing of the whole cluster is read, neither nodes nor namespaces."""
+    """One Kubernetes API server. namespaced: nothing of the whole cluster is read, neither nodes nor namespaces.
+
+    source: which of `sources` signals of policies for its workloads are asked of, where they name none.
+    """
 
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
     namespaced: bool = False
+    source: str = ""
 
 
 class LeaseSettings(Section):
@@ -285,6 +291,10 @@ class Settings(BaseSettings):
             raise ValueError("simulation stands in for prometheus, sources, scrape and clusters: set one or the other")
         if self.simulation is not None and self.git.targets:
             raise ValueError("git: nothing follows a branch into a simulated cluster")
+        for name, one in self.clusters.items():
+            if one.source and one.source not in self.sources:
+                known = ", ".join(sorted(self.sources)) or "none"
+                raise ValueError(f"clusters.{name}.source: there is no source {one.source!r} (sources: {known})")
         if "" in self.sources:
             raise ValueError("a source has a name; the one without is prometheus")
         if self.scrape is not None and "scrape" in self.sources:

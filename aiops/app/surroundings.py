@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -326,6 +327,8 @@ def prometheus_options(one: PrometheusSettings) -> PrometheusOptions:
         concurrency=one.concurrency,
         max_series=one.max_series,
         max_bytes=int(one.max_bytes),
+        per_s=math.inf if one.per_second is None else one.per_second,
+        history_within_s=one.history_within,
         jitter_s=one.jitter,
     )
 

@@ -17,6 +17,7 @@ from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
 from aiops.app.git_settings import repositories as repositories_of
+from aiops.app.fleet import SourcedPolicies, sources_of
 from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
@@ -35,6 +36,7 @@ from aiops.core.detect.suspects import Dependencies
 from aiops.core.model import BlastRadius, Instant, Scope
 from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
+from aiops.core.policies.sourced import sourced
 from aiops.engine import local
 from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import PortError
@@ -129,13 +131,13 @@ class Built:
             one if one.forecast is None else replace(one, forecast=replace(one.forecast, by_slo=False))
             for one in joined
         )
-        policies = PolicySet(digest="", scaling=late)
+        policies = sourced(PolicySet(digest="", scaling=late), sources_of(self.settings))
         for one in backfill(self.loop.bank, policies, self.world.history, (0.0, now), self.lock):
             _LOG.warning("history_missed", extra={"reason": one})
 
     def learn(self) -> None:
         """Restore what was learnt, and learn what has been since: without it the loop is reactive."""
-        settings, bank, policies = self.settings, self.loop.bank, self.policies.current()
+        settings, bank, policies = self.settings, self.loop.bank, self.loop.ports.policies.current()
         path = settings.models.checkpoint
         since, now = 0.0, self.world.present()
         if not self.world.virtual:
@@ -221,7 +223,7 @@ def build(settings: Settings) -> Built:
             code=f"aiops {__version__}",
         )
         ports = Ports(
-            policies=policies,
+            policies=SourcedPolicies(policies, sources_of(settings)),
             source=world.source,
             cluster=world.cluster,
             dry=world.dry,
