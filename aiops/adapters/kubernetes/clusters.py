@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+from aiops.adapters.kubernetes.beside import Beside
 from aiops.adapters.kubernetes.cluster import KubernetesCluster
 from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
 from aiops.adapters.kubernetes.http import Http
@@ -28,15 +30,22 @@ from aiops.core.model import (
 from aiops.errors import ClusterUnavailable, PortError
 from aiops.ports import Inventory, Nodes
 
+INVENTORY_S = 5.0
+"""What one of several clusters may take to show its workloads: they lie in caches, but for the first time."""
+
 
 class Clusters:
     """Several clusters by the name that targets use; one that does not answer leaves the others alone."""
 
     def __init__(
-        self, clusters: Mapping[str, KubernetesCluster], options: Mapping[str, KubernetesOptions] | None = None
+        self,
+        clusters: Mapping[str, KubernetesCluster],
+        options: Mapping[str, KubernetesOptions] | None = None,
+        limit_s: float = INVENTORY_S,
     ) -> None:
         self._clusters = dict(clusters)
         self._options = dict(options or {})
+        self._beside: Beside[Inventory] = Beside(max(1, len(clusters)), limit_s)
 
     @classmethod
     def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
@@ -67,6 +76,7 @@ class Clusters:
 
     def stop(self, timeout_s: float) -> None:
         """Stop every watch."""
+        self._beside.stop()
         for cluster in self._clusters.values():
             cluster.stop(timeout_s / max(1, len(self._clusters)))
 
@@ -83,22 +93,40 @@ class Clusters:
         pods: dict[str, tuple[PodShare, ...]] = {}
         machines: dict[str, Machine] = {}
         # of clusters without targets, the nodes are looked at as well: they cost money
-        for name in dict.fromkeys([*(ref.cluster for ref in targets), *self._clusters]):
-            cluster = self._clusters.get(name)
-            if cluster is None:
-                errors[name] = f"the settings know no such cluster; they know {', '.join(self.names)}"
+        names = tuple(dict.fromkeys([*(ref.cluster for ref in targets), *self._clusters]))
+        for name, shown in self._shown(names, targets, at).items():
+            if not isinstance(shown, Inventory):
+                errors[name] = str(shown)
                 continue
-            try:
-                shown = cluster.inventory([ref for ref in targets if ref.cluster == name], at)
-            except PortError as err:
-                errors[name] = str(err)
-                continue
-            workloads.update(shown.workloads)
+            # nobody speaks for others
+            workloads.update({key: one for key, one in shown.workloads.items() if one.ref.cluster == name})
             refused.update(shown.refused)
             nodes.update(shown.nodes)
             pods.update(shown.pods)
             machines.update(shown.machines)
         return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes, pods=pods, machines=machines)
+
+    def _shown(
+        self, names: Sequence[str], targets: Sequence[TargetRef], at: Instant
+    ) -> dict[str, Inventory | PortError]:
+        """Return what each cluster shows of its own; where there is only one, nobody waits but for it."""
+        unknown = f"the settings know no such cluster; they know {', '.join(self.names)}"
+        found: dict[str, Inventory | PortError] = {
+            name: ClusterUnavailable(unknown) for name in names if name not in self._clusters
+        }
+        questions = {
+            name: partial(self._clusters[name].inventory, [ref for ref in targets if ref.cluster == name], at)
+            for name in names
+            if name in self._clusters
+        }
+        if len(questions) > 1:
+            return found | self._beside.ask(questions)
+        for name, question in questions.items():
+            try:
+                found[name] = question()
+            except PortError as err:
+                found[name] = err
+        return found
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
         """Return the objects of a kind in its cluster; see `KubernetesCluster.listed`."""

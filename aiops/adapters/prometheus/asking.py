@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from aiops.adapters.prometheus.options import PrometheusOptions
+from aiops.adapters.prometheus.pace import Pace
 from aiops.adapters.prometheus.session import BoundedSession
 from aiops.adapters.prometheus.vectors import NO_NUMBERS, Labels, Shape, VectorSink
 from aiops.core.model import F64, Instant
-from aiops.errors import SourceUnavailable
+from aiops.errors import SourceUnavailable, TooMuch
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
@@ -82,11 +83,13 @@ class HttpAsker:
         self._client: PrometheusConnect | None = None
         self._connecting = threading.Lock()
         self._shapes: dict[str, Shape] = {}
+        self._pace = None if math.isinf(options.per_s) else Pace(options.per_s, options.concurrency, time.monotonic)
         self.behind_s = 0.0
 
     def instant(self, expr: str, at: Instant, *, many: bool = False) -> Reply:
         """Return what an expression is at one instant."""
         params = {"time": f"{at:.3f}", "timeout": f"{math.ceil(self._options.timeout_s)}s"}
+        self._in_turn()
         began = time.monotonic()
         reply = self._streamed(expr, params) if many else self._plain(expr, params)
         dated = self._session.dated
@@ -95,6 +98,7 @@ class HttpAsker:
 
     def range(self, expr: str, start: Instant, end: Instant, step_s: float) -> list[Past]:
         """Return what an expression was at start, start + step_s, ... <= end."""
+        self._in_turn()
         begin, stop = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
         # the client rounds to whole seconds; the exact grid goes as parameters, which win
         params = {"start": f"{start:.3f}", "end": f"{end:.3f}"}
@@ -110,6 +114,14 @@ class HttpAsker:
         self._session.close()
 
     # -- inner ---------------------------------------------------------------------------------------
+
+    def _in_turn(self) -> None:
+        """Wait until the source may be asked again; raise TooMuch when that is later than an answer may take."""
+        wait_s = 0.0 if self._pace is None else self._pace.wait_s(self._options.timeout_s)
+        if wait_s is None:
+            raise TooMuch(f"{self._url}: more is asked than {self._options.per_s:g} queries a second (per_second)")
+        if wait_s > 0:
+            time.sleep(wait_s)
 
     def _streamed(self, expr: str, params: Mapping[str, str]) -> Reply:
         self._connected()

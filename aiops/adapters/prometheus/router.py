@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from aiops.adapters.prometheus.frames import Frames
 from aiops.adapters.prometheus.source import Plan, PrometheusSource
 from aiops.core.model import Answer, Failed, Frame, Instant, PolicyKey
 from aiops.core.policies import SignalQuery, WatchQuery
@@ -16,7 +17,13 @@ from aiops.ports import Matrix, Observation
 GRACE_S = 0.5
 """What a source gets beyond its own time-out, before its answers count as failed."""
 
-_Told = tuple[Mapping[PolicyKey, str], Mapping[PolicyKey, str]]
+
+@dataclass(slots=True)
+class _Part:
+    """What one source is asked."""
+
+    signals: list[SignalQuery] = field(default_factory=list)
+    watches: list[WatchQuery] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -32,6 +39,7 @@ class NamedSources:
     limits_s: Mapping[str, float]
     _pool: ThreadPoolExecutor = field(init=False)
     _asked: dict[str, Future[Observation]] = field(init=False, default_factory=dict)
+    _frames: Frames = field(init=False, default_factory=Frames)
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(max(1, len(self.named)), thread_name_prefix="source")
@@ -50,41 +58,52 @@ class NamedSources:
 
     def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
         """Ask every source for what is its own; raise SourceUnavailable when none of them answered anything."""
-        by_name: dict[str, list[SignalQuery]] = {}
+        parts: dict[str, _Part] = {"": _Part()}
         for query in signals:
-            by_name.setdefault(query.source, []).append(query)
-        own = by_name.pop("", [])
-        if not by_name:
-            return self.default.read(own, watches, at)
+            parts.setdefault(query.source, _Part()).signals.append(query)
+        for watch in watches:
+            parts.setdefault(watch.source, _Part()).watches.append(watch)
+        own = parts.pop("")
+        if not parts:
+            return self.default.read(own.signals, own.watches, at)
         began = time.monotonic()
-        asked = {name: self._ask(name, queries, at) for name, queries in by_name.items()}
-        frame, answers, told, failures = self._default(own, watches, at)
-        for name, future in asked.items():
-            found = self._settled(name, future, began)
+        asked = {name: self._ask(name, part, at) for name, part in parts.items()}
+        answered: dict[str, Observation | str] = {"": self._default(own, at)} if own.signals or own.watches else {}
+        answered |= {name: self._settled(name, future, began) for name, future in asked.items()}
+        failures = [one for one in answered.values() if isinstance(one, str)]
+        if len(failures) == len(answered):
+            raise SourceUnavailable("; ".join(failures))
+        return self._joined({"": own, **parts}, answered, at)
+
+    def _joined(
+        self, parts: Mapping[str, _Part], answered: Mapping[str, Observation | str], at: Instant
+    ) -> Observation:
+        answers: dict[PolicyKey, dict[str, Answer]] = {}
+        errors: dict[PolicyKey, str] = {}
+        notes: dict[PolicyKey, str] = {}
+        frames: dict[str, Frame | None] = {}
+        for name, found in answered.items():
+            part = parts[name]
+            if part.watches:
+                frames[name] = None if isinstance(found, str) else found.frame
             if isinstance(found, str):
-                failures.append(found)
-                _fail(answers, by_name[name], found)
+                _fail(answers, part.signals, found)
+                errors |= {query.policy: found for query in part.watches}
                 continue
             for policy, some in found.answers.items():
                 answers.setdefault(policy, {}).update(some)
-        if len(failures) == len(asked) + bool(own or watches):
-            raise SourceUnavailable("; ".join(failures))
-        return Observation(answers=answers, frame=frame, watch_errors=told[0], watch_notes=told[1])
+            errors |= found.watch_errors
+            notes |= found.watch_notes
+        frame = self._frames.joined(frames, at)
+        return Observation(answers=answers, frame=frame, watch_errors=errors, watch_notes=notes)
 
-    def _default(
-        self, own: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant
-    ) -> tuple[Frame, dict[PolicyKey, dict[str, Answer]], _Told, list[str]]:
-        answers: dict[PolicyKey, dict[str, Answer]] = {}
+    def _default(self, own: _Part, at: Instant) -> Observation | str:
         try:
-            found = self.default.read(own, watches, at)
+            return self.default.read(own.signals, own.watches, at)
         except SourceUnavailable as err:
-            _fail(answers, own, str(err))
-            frame, errors = self.default.nothing(watches, str(err), at)
-            return frame, answers, (errors, {}), [str(err)]
-        answers.update({policy: dict(some) for policy, some in found.answers.items()})
-        return found.frame, answers, (found.watch_errors, found.watch_notes), []
+            return str(err)
 
-    def _ask(self, name: str, queries: Sequence[SignalQuery], at: Instant) -> Future[Observation] | str:
+    def _ask(self, name: str, part: _Part, at: Instant) -> Future[Observation] | str:
         source = self.named.get(name)
         if source is None:
             known = ", ".join(sorted(self.named)) or "none"
@@ -92,7 +111,7 @@ class NamedSources:
         before = self._asked.get(name)
         if before is not None and not before.done():
             return f"source {name} has not answered what it was asked before"
-        future = self._asked[name] = self._pool.submit(source.read, queries, (), at)
+        future = self._asked[name] = self._pool.submit(source.read, part.signals, part.watches, at)
         return future
 
     def _settled(self, name: str, future: Future[Observation] | str, began: float) -> Observation | str:
@@ -114,7 +133,7 @@ class NamedSources:
 
     def range(self, query: SignalQuery | WatchQuery, start: Instant, end: Instant, step_s: float) -> Matrix:
         """Return the series of a query from the source that it names; raise SourceUnavailable."""
-        name = query.source if isinstance(query, SignalQuery) else ""
+        name = query.source
         source = self.named.get(name) if name else self.default
         if source is None:
             raise SourceUnavailable(f"the settings have no source {name!r}")

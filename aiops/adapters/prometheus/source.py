@@ -103,10 +103,6 @@ class PrometheusSource:
         learns = np.concatenate(learn) if learn else np.empty(0, np.bool_)
         return Frame(at=at, index=index, values=flat, learn=learns), errors
 
-    def nothing(self, watches: Sequence[WatchQuery], why: str, at: Instant) -> tuple[Frame, dict[PolicyKey, str]]:
-        """Return the rows that are known without a value, and for each policy why."""
-        return self._frame(watches, {query.expr: SourceUnavailable(why) for query in watches}, at)
-
     def _rows_of(self, query: WatchQuery) -> WatchRows:
         known, asked = self._watched.get(query.policy), replace(query, spared=False)
         return known if known is not None and known.query == asked else WatchRows(asked)

@@ -60,7 +60,8 @@ class SignalSpec:
 class WatchQuery:
     """A selector whose series are all watched. identity: the labels that name a series across restarts; () is all.
 
-    spared: it is not asked this time; the rows of its series are there, without values, and teach nothing.
+    spared: it is not asked this time; the rows of its series are there, without values, and teach nothing. source: see
+    `SignalQuery`.
     """
 
     policy: PolicyKey
@@ -68,3 +69,4 @@ class WatchQuery:
     identity: tuple[str, ...]
     max_series: int
     spared: bool = False
+    source: str = ""

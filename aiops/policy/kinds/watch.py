@@ -28,7 +28,11 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
         document=document,
         origin=problems.document.origin,
         query=WatchQuery(
-            policy=envelope.key, expr=spec.query, identity=tuple(sorted(spec.identity)), max_series=spec.max_series
+            policy=envelope.key,
+            expr=spec.query,
+            identity=tuple(sorted(spec.identity)),
+            max_series=spec.max_series,
+            source=spec.source,
         ),
         detector=spec.detector or TIERS[spec.tier].detector,
         side=spec.side,

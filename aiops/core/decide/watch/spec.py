@@ -26,6 +26,7 @@ class WatchSpec(Spec):
     """The spec of a WatchPolicy: every series that `query` answers is watched."""
 
     query: str = Field(min_length=1, description="PromQL that answers the series to watch")
+    source: str = Field("", description="a metrics source's name in the settings; none: the one that all ask")
     identity: tuple[str, ...] = Field((), description="labels that name a series across restarts; none: all labels")
     max_series: Whole = Field(1000, ge=1, le=1_000_000, description="more than this is an error, not a bill")
     tier: Tier = Field(Tier.FLEET, description="signal: few series that matter most, by heavier models; fleet: many")
