@@ -90,6 +90,17 @@ def test_what_keeps_people_out_is_found(browser: Browser, base: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
+def test_no_column_of_a_table_is_cut_off(browser: Browser, base: str, path: str) -> None:
+    with watched(browser, base, {"width": 1100, "height": 800}) as desk:
+        desk.go(path)
+        cut = desk.page.evaluate(
+            "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.parentElement.clientWidth + 1)"
+            ".map(t => t.tHead.innerText)"
+        )
+        assert cut == []
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_a_page_fits_a_phone(browser: Browser, base: str, path: str) -> None:
     with watched(browser, base, PHONE) as phone:
         phone.go(path)
