@@ -94,11 +94,13 @@ def _selector(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _other_regex(text: str) -> bool:
+    if _OTHER_REGEX.search(text) is not None:
+        return True
     try:
         re.compile(text, re.ASCII)
     except re.error:
         return True
-    return _OTHER_REGEX.search(text) is not None
+    return False
 
 
 def _offset(expr: str, word: str) -> int:
