@@ -25,11 +25,11 @@ from aiops.app.doctor.examination import data
 from aiops.app.doctor.findings import Area
 from aiops.app.doctor.scene import Scene
 from aiops.app.settings import load_settings
+from tests.commands import aiops
 from tests.integration.kubernetes_server import KubernetesServer, deployment
 from tests.integration.prometheus_server import running_prometheus
 from tests.integration.test_kubernetes import DEPLOYMENTS, HPAS, eventually, hpa
 from tests.loopback import serving
-from tests.unit.test_cli import aiops
 from tests.unit.test_doctor import published
 
 ME = "system:serviceaccount:aiops:aiops"

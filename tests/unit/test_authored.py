@@ -10,10 +10,10 @@ from aiops.core.model import Mode, Reason
 from aiops.errors import ClusterUnavailable, NoPermission
 from aiops.policy import parse
 from aiops.ports import ResourcesReading
+from tests.commands import aiops
 from tests.e2e.rig import scaling_policy
 from tests.unit.chosen import WEB
 from tests.unit.resourced import BROKEN, FakeResources
-from tests.unit.test_cli import aiops
 
 
 def reading(*documents: dict, **more: object) -> ResourcesReading:

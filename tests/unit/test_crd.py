@@ -35,6 +35,7 @@ from aiops.policy.crd import CONDITIONS, RESOURCES, crds
 from aiops.policy.kinds import kinds
 from aiops.policy.structural import INT_OR_STRING, RULES, UNTYPED, NotStructural, structural
 from tests.cel_rules import holds
+from tests.commands import aiops
 from tests.structural_rules import bounded, violations
 from tests.unit.documents import (
     BOUNDS,
@@ -48,7 +49,6 @@ from tests.unit.documents import (
     SPECS,
     WINDOWS,
 )
-from tests.unit.test_cli import aiops
 
 COMMITTED = Path(__file__).parents[2] / "config/deploy/crds"
 Schema = dict[str, Any]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.commands import aiops
 from tests.integration.prometheus_server import running_prometheus
-from tests.unit.test_cli import aiops
 
 CALM = Path(__file__).parents[1] / "data" / "mongo_query_rate_5min.csv"
 

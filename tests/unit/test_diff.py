@@ -11,7 +11,7 @@ import yaml
 from aiops.app.spec_diff import differences
 from aiops.policy import queries_per_tick
 from tests.builders import KEY, loaded
-from tests.unit.test_cli import aiops
+from tests.commands import aiops
 from tests.unit.test_promotion import EDITED, FIRST, Gate, of, resolved, word
 
 

@@ -39,7 +39,7 @@ from aiops.core.versions import Promotion
 from aiops.errors import CannotReach, ConfigurationError, NoPermission, SourceUnavailable
 from aiops.policy.crd import RESOURCES, crds
 from tests.builders import loaded
-from tests.unit.test_cli import aiops
+from tests.commands import aiops
 
 NOW = 1_772_450_000.0
 

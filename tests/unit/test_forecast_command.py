@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from aiops.core.forecast.standing import QUANTILES
+from tests.commands import aiops
 from tests.integration.prometheus_server import running_prometheus
-from tests.unit.test_cli import aiops
 
 TRACE = Path(__file__).parents[1] / "data" / "mongo_query_rate_5min.csv"
 

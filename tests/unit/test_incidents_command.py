@@ -11,8 +11,8 @@ import pytest
 from aiops.adapters.store import Store
 from aiops.core.model import Alert, AlertStatus, Incident, IncidentState, Suspect
 from tests.builders import NOW
+from tests.commands import aiops
 from tests.store_contract import ALERT, FINDING, INCIDENT, made
-from tests.unit.test_cli import aiops
 
 DB = Suspect(name="shop/db", series=FINDING.series, kind="point", since=NOW, score=9.0, why=("began first",))
 SECOND = replace(

@@ -13,8 +13,8 @@ from aiops.adapters.kubernetes.plan_rights import PlanRights
 from aiops.core.model import Mode
 from aiops.core.policies import PolicySet
 from aiops.policy import check
+from tests.commands import aiops
 from tests.unit.operated import api, operations
-from tests.unit.test_cli import aiops
 from tests.unit.test_rbac import WRITES, granted
 
 SHIPPED = Path("policies/failover.yaml")

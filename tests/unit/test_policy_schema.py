@@ -17,8 +17,8 @@ from aiops.errors import InvalidInput
 from aiops.policy.checking import checked
 from aiops.policy.json_schema import FILES, TESTS, schema
 from aiops.policy.kinds import kinds
+from tests.commands import aiops
 from tests.unit.documents import BOUNDS, GUARDRAILS, SIGNALS, WINDOWS, changed
-from tests.unit.test_cli import aiops
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "config" / "schema"

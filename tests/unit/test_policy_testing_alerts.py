@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.test_cli import aiops
+from tests.commands import aiops
 
 POLICY = """
 apiVersion: policy.aiops/v1alpha1

@@ -14,7 +14,7 @@ from aiops.core.model import Mode, TargetRef
 from aiops.core.policies import Lever, PolicySet
 from aiops.policy.crd import RESOURCES
 from tests.builders import policy
-from tests.unit.test_cli import aiops
+from tests.commands import aiops
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection", "*"}
 

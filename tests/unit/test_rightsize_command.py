@@ -12,8 +12,8 @@ from aiops.core.model import Tick
 from aiops.core.pipeline.planning import plan_turn
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
+from tests.commands import aiops
 from tests.unit.rightsized import World, a_policy
-from tests.unit.test_cli import aiops
 
 
 @pytest.fixture(scope="module")

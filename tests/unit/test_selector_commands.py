@@ -16,8 +16,8 @@ from aiops.errors import InvalidInput
 from aiops.policy.members import meant, of_targets
 from simulators.scenario import load
 from simulators.selected import expanded_in
+from tests.commands import aiops
 from tests.unit.chosen import WEB, changed
-from tests.unit.test_cli import aiops
 
 NAMED = changed(
     ("name: web,", "name: own,"),

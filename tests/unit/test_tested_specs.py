@@ -12,8 +12,8 @@ from aiops.app.tested_specs import VERSION, checked, evidence_for, read, recorde
 from aiops.core.versions import template_key
 from aiops.errors import InvalidInput
 from simulators.policy_tests.files import suite
+from tests.commands import aiops
 from tests.unit.chosen import WEB, changed
-from tests.unit.test_cli import aiops
 from tests.unit.test_policy_testing_targets import TESTS
 from tests.unit.test_template_daemon import KEY, POLICY, Shop
 

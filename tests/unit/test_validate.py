@@ -23,7 +23,7 @@ from aiops.policy.lint import RULES, RULES_OF_IGNORING, Terms
 from aiops.policy.lint.cost import bill
 from aiops.policy.lint.errors import ERRORS
 from aiops.policy.lint.reports import github, sarif
-from tests.unit.test_cli import aiops
+from tests.commands import aiops
 from tests.unit.test_lint import BASE, WATCH, put
 
 WRONG = put(
