@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.sight import Look
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     F64,
@@ -318,12 +319,32 @@ class Prices(Protocol):
 class Engine(Protocol):
     """Where watched series are looked at: in the loop's own frame, or in shards that read their part themselves."""
 
-    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> PolicySet:
-        """Set to work what looks elsewhere, and return what the loop itself has to watch; waits for nothing."""
+    def own(self, policies: PolicySet) -> PolicySet:
+        """Return what the loop itself has to watch, and to learn from history."""
+        ...
+
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
+        """Set to work what looks elsewhere; waits for nothing."""
         ...
 
     def gather(self, at: Instant) -> Elsewhere:
         """Return what was found elsewhere, in bounded time; whoever has not answered is said with its policies."""
+        ...
+
+    def learn(self, now: Instant) -> None:
+        """Let what looks elsewhere learn from history; waits for nothing."""
+        ...
+
+    def keep(self) -> None:
+        """Let what looks elsewhere keep what it has learnt; waits for nothing."""
+        ...
+
+    def look(self, key: str) -> Look | None:
+        """Return what was said elsewhere of one series at the last turn, in bounded time."""
+        ...
+
+    def stop(self, timeout_s: float) -> None:
+        """Let go of what looks elsewhere, in bounded time."""
         ...
 
 

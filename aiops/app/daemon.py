@@ -240,6 +240,7 @@ class Daemon:
         if self._built.following is not None:
             self._built.following.run.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
+        self._built.loop.ports.engine.stop(seconds / 4)
         if self._built.repositories is not None:
             self._built.repositories.stop(seconds / 4)
         self._built.world.stop(seconds / 2)

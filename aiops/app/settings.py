@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from aiops.app.alertmanager_settings import AlertmanagerSettings
 from aiops.app.audit_settings import AuditSettings
+from aiops.app.engine_settings import EngineSettings, ModelsSettings
 from aiops.app.git_settings import GitSettings
 from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
@@ -129,14 +130,6 @@ class StoreSettings(Section):
     url: str = "sqlite:///var/aiops.db"
     max_age: Duration = 90 * 86400.0
     max_bytes: Quantity = 2e9
-
-
-class ModelsSettings(Section):
-    """Where the models' state is checkpointed, and how long a fit of one may take beside the loop."""
-
-    checkpoint: Path = Path("var/models.npz")
-    every: Duration = 600.0
-    fit_within: Duration = 60.0
 
 
 class ExternalMetricsSettings(ListenSettings):
@@ -266,6 +259,7 @@ class Settings(BaseSettings):
     simulation: SimulationSettings | None = None
     store: StoreSettings = StoreSettings()
     models: ModelsSettings = ModelsSettings()
+    engine: EngineSettings = EngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     web: WebSettings = WebSettings()
     export: ExportSettings = ExportSettings()

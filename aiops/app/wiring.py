@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiops import __version__
-from aiops.app import timing
+from aiops.app import sharding, timing
 from aiops.app.alertmanager import Ties, ties
 from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
@@ -145,7 +145,9 @@ class Built:
                 missing = local.restore(bank, path)
             since = path.stat().st_mtime if not missing else 0.0
             _LOG.info("models_restored", extra={"checkpoint": str(path), "to_learn": list(missing)})
-        missed = backfill(bank, policies, self.world.history, (since, now), self.lock)
+        engine = self.loop.ports.engine
+        engine.learn(now)
+        missed = backfill(bank, engine.own(policies), self.world.history, (since, now), self.lock)
         for one in missed:
             _LOG.warning("history_missed", extra={"reason": one})
         self.learnt = True
@@ -159,6 +161,7 @@ class Built:
         """Write what was learnt; a virtual world's is not worth keeping."""
         if self.world.virtual:
             return
+        self.loop.ports.engine.keep()
         try:
             with self.lock:
                 local.save(self.loop.bank, self.settings.models.checkpoint)
@@ -237,6 +240,7 @@ def build(settings: Settings) -> Built:
             books=books,
             trainer=trainer,
             repositories=NoRepositories() if repositories is None else repositories,
+            engine=sharding.engine(settings, MonotonicClock(), code_version()),
         )
         loop = ControlLoop(ports, bank, setup(settings))
         told = (settings.notify, settings.audit)
@@ -249,6 +253,7 @@ def build(settings: Settings) -> Built:
     _register_prices(metrics, prices, world)
     _register_following(metrics, followed)
     timing.register(metrics, loop, world.source)
+    sharding.register(metrics, ports.engine)
     _register_repositories(metrics, repositories)
     return Built(
         settings=settings,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.sight import Look
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
     Action,
@@ -72,13 +73,29 @@ class NoBooks:
 class InProcess:
     """Everything that is watched is in the loop's own frame."""
 
-    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> PolicySet:
+    def own(self, policies: PolicySet) -> PolicySet:
         """Return all of it."""
         return policies
+
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
+        """Do nothing."""
 
     def gather(self, at: Instant) -> Elsewhere:
         """Return nothing."""
         return _NOTHING
+
+    def learn(self, now: Instant) -> None:
+        """Do nothing."""
+
+    def keep(self) -> None:
+        """Do nothing."""
+
+    def look(self, key: str) -> Look | None:
+        """Return nothing."""
+        return None
+
+    def stop(self, timeout_s: float) -> None:
+        """Do nothing."""
 
 
 class NoNotifier:

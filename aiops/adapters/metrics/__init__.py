@@ -2,6 +2,7 @@
 
 from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
 from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
+from aiops.adapters.metrics.engine import ShardCollector, ShardNumbers
 from aiops.adapters.metrics.following import FollowingCollector, FollowingNumbers
 from aiops.adapters.metrics.incidents import IncidentCollector
 from aiops.adapters.metrics.models import ModelCollector
@@ -32,6 +33,8 @@ __all__ = [
     "PlanCollector",
     "PriceCollector",
     "RepositoryCollector",
+    "ShardCollector",
+    "ShardNumbers",
     "Standing",
     "StandingCollector",
     "TelemetryServer",

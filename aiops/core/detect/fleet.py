@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
+from aiops.core.detect.rejoined import Piece, chosen, joined
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.together import Pair, Population
 from aiops.core.model import F64, Finding, Frame, Instant, PolicyKey, SeriesIndex
@@ -132,6 +133,38 @@ class Fleet:
         self.at, self.index = at, _NO_SERIES
         self._regroup(self._watches, _changed(self._watches, about["queries"], new=True))
         return refused
+
+    def rejoin(self, checkpoints: Sequence[tuple[Learnt, Mapping[str, Any]]], wanted: Callable[[str], bool]) -> None:
+        """Take the rows with a wanted key out of several checkpoints; a key that is in many is the newest's.
+
+        What does not fit, as it is of another version of a detector, is learnt again.
+        """
+        newest_first = sorted(checkpoints, key=lambda one: -float(one[1]["at"] or -math.inf))
+        if not newest_first:
+            return
+        at = float(newest_first[0][1]["at"] or -math.inf)
+        for name, group in self.groups.items():
+            pieces, keys, taken = [], list[str](), set[str]()
+            for arrays, about in newest_first:
+                version, known = about["groups"].get(name, [None, []])
+                rows = chosen(known, wanted, taken) if version == group.detector.version else ()
+                if len(rows):
+                    pieces.append(Piece(arrays=under(arrays, f"watch/{name}/"), rows=np.asarray(rows, np.intp)))
+                    keys += [known[row] for row in rows]
+            if pieces:
+                group.restore(joined(pieces, group.state_of), keys, at)
+        queries = {key: expr for _, about in reversed(newest_first) for key, expr in about["queries"].items()}
+        self.at, self.index = at, _NO_SERIES
+        self._regroup(self._watches, _changed(self._watches, queries, new=True))
+
+    def seat(self, index: SeriesIndex, at: Instant) -> None:
+        """Follow rows before the frame that they are in is seen."""
+        self._follow_rows(index, at)
+
+    def stand(self, findings: Sequence[Finding]) -> None:
+        """Let what was found of the rows until now be just these: what was learnt may be older than what was said."""
+        for group in self.groups.values():
+            group.stand([one for one in findings if one.policy in group.policies])
 
 
 def expect(found: object, wanted: object) -> None:

@@ -14,12 +14,14 @@ from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.tracker import Tracker
 from aiops.core.detect.wording import named, sentence
-from aiops.core.model import F64, Bools, Finding, Frame, Instant, Rows, SeriesIndex
+from aiops.core.model import F64, Bools, Finding, FindingKind, Frame, Instant, Rows, SeriesIndex
 from aiops.core.policies import WatchPolicy
 from aiops.core.protocols import Arrays, Scores
 
 PARK_S = 86_400.0
 """What was learnt of a series is kept for a day after it has left the frame: it may come back."""
+
+_ENDS = frozenset({FindingKind.EXHAUSTION, FindingKind.SATURATION})
 
 PARKED_MOST = 1000
 """How many more rows than there are in the frame may be kept so."""
@@ -192,6 +194,26 @@ class WatchGroup:
         self.keys, self.detector, self.tracker, self.rest = tuple(keys), detector, tracker, rest
         self._left_at = np.full(len(keys), at)
         self._places, self._whole = np.zeros(0, np.intp), False
+
+    def state_of(self, rows: int) -> Arrays:
+        """Return the state of so many new rows, as `arrays` has it."""
+        fresh = WatchGroup(self._make, self._specs)
+        fresh.park([f"{next(iter(self.policies), '')}#{row}" for row in range(rows)], 0.0)
+        return fresh.arrays()
+
+    def stand(self, findings: Sequence[Finding]) -> None:
+        """Let these findings of its rows be open, and no others; alarms that were raised are not raised again."""
+        place = {key: row for row, key in enumerate(self.keys)}
+        known = {place[one.series]: one for one in findings if one.series in place and one.kind not in _ENDS}
+        self.tracker.stand(known)
+        self.exhaustion.since[:] = np.nan
+        for one in findings:
+            if one.kind in _ENDS and one.series in place:
+                self.exhaustion.since[place[one.series]] = one.since
+        for row, one in known.items():
+            told = {"alarm_at": one.at, "alarm_score": one.score} if one.alarm else one.evidence
+            if "alarm_at" in told:
+                self.rest.raised_at[row], self.rest.raised[row] = told["alarm_at"], told["alarm_score"]
 
     # -- inner ---------------------------------------------------------------------------------------
 

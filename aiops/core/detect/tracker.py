@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from aiops.core.model import F64, Bools, FindingKind, Instant, Rows
+from aiops.core.model import F64, Bools, Finding, FindingKind, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
 OPEN_HITS = 2
@@ -88,6 +89,14 @@ class Tracker:
         raw = float(scores.score[row])  # a storm asks thousands of rows: numpy's own for one number is dear
         score = 0.0 if math.isnan(raw) else _ENDLESS if math.isinf(raw) else raw
         return FindingKind.LEVEL_SHIFT if at - since >= SHIFT_S else FindingKind.POINT, since, score
+
+    def stand(self, known: Mapping[int, Finding]) -> None:
+        """Let the findings of some rows be open, and no others."""
+        self.open[:], self._busy = False, True
+        for row, one in known.items():
+            self.open[row], self.since[row], self.calm[row] = True, one.since, 0.0
+            if one.kind is FindingKind.ABSENCE:
+                self.missing[row] = one.score * ABSENT_RUN
 
     def take(self, rows: Rows) -> None:
         """Become the tracker of other rows; -1 starts afresh."""
