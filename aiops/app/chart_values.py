@@ -31,9 +31,7 @@ def texts(files: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in files:
         if file.name in found:
-            raise InvalidInput(
-                f"{file}: another file is called {file.name}, too: in a ConfigMap there is one of a name"
-            )
+            raise InvalidInput(f"{file}: another file has this name, too: a ConfigMap holds one of each")
         found[file.name] = file.read_text(encoding="utf-8")
     return found
 
