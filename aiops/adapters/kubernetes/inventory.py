@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiops.adapters.kubernetes import knative
+from aiops.adapters.kubernetes import knative, node_groups
 from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant, ours
 from aiops.core.model import Hpa, Instant, TargetRef, Workload
 
@@ -45,6 +45,7 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequ
     metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
     alive = [pod for pod in pods if not (pod.get("metadata") or {}).get("deletionTimestamp")]
     replicas = _replicas(spec, around.scale)
+    group = node_groups.group(item) if node_groups.serves(ref) else None
     autoscalers = [_hpa(one) for one in around.hpas if _points_at(one, ref)]
     labels = ((around.namespace or {}).get("metadata") or {}).get("labels") or {}
     return Workload(
@@ -53,14 +54,15 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequ
         resource_version=str(metadata.get("resourceVersion", "")),
         as_of=at,
         replicas=replicas,
-        ready=sum(1 for pod in alive if _ready_at(pod) is not None),
+        ready=sum(1 for pod in alive if _ready_at(pod) is not None) if group is None else node_groups.ready(shown),
         created_at=instant(metadata.get("creationTimestamp")) or 0.0,
         opted_in=str(labels.get(OPT_IN, "")).lower() == "true",
         scalable=around.scalable,
-        rollout=_rolling(metadata, status, replicas),
+        rollout=_rolling(metadata, status, replicas) or (group is not None and node_groups.rolling(shown, replicas)),
         deleting=bool(metadata.get("deletionTimestamp")),
         annotations=ours(metadata),
-        owners=field_owners(item, "replicas"),
+        owners=node_groups.told(field_owners(item, "replicas"), shown),
+        nodes=group,
         hpas=(*autoscalers, *knative.serving(shown, around.podautoscalers)),
         left=knative.left(shown, around.podautoscalers),
         beside=knative.beside(shown, around.podautoscalers),

@@ -22,6 +22,7 @@ _MANAGERS: tuple[tuple[str, OwnerKind], ...] = (
     ("rollouts-controller", OwnerKind.ARGO_ROLLOUTS),
     ("karpenter", OwnerKind.KARPENTER),
     ("cluster-autoscaler", OwnerKind.CLUSTER_AUTOSCALER),
+    ("capi-topology", OwnerKind.CLUSTER_API),
     ("vpa", OwnerKind.VPA),
     ("kubectl", OwnerKind.CREATOR),
     ("helm", OwnerKind.CREATOR),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiops.core.guard.arbiter import arbiter
 from aiops.core.guard.ceiling import ceiling
 from aiops.core.guard.context import Guard, GuardContext, Wish
-from aiops.core.guard.declared import declared, declared_range
+from aiops.core.guard.declared import declared, declared_range, node_group
 from aiops.core.guard.guardrails import guardrails
 from aiops.core.guard.inputs import censored, freshness
 from aiops.core.guard.limits import bounds, disruption, rate, stabilisation, tolerance
@@ -39,6 +39,7 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
     ("disruption", disruption),
     ("bounds", bounds),
     ("declared-range", declared_range),
+    ("node-group", node_group),
     ("rollout", rollout),
     ("in-flight", in_flight),
     ("declared", declared),

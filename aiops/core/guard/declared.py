@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.model import Clamp, Declared, Pass, Reason, Ruling, Wait
 
-_WITHIN = Pass(detail="within the range that Git declares")
+_WITHIN = Pass(detail="within the range that its owners declare")
 
 
 def declared_range(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -13,15 +13,15 @@ def declared_range(wish: Wish, ctx: GuardContext) -> Ruling | None:
     found = ctx.declared
     if wish.delta == 0 or found is None or (found.low is None and found.high is None):
         return None
-    low, high = found.low, found.high
-    nearest = max(wish.after, low) if low is not None else wish.after
-    nearest = min(nearest, high) if high is not None else nearest
-    if nearest == wish.after:
-        return _WITHIN
-    detail = f"{found} may be {_said(low, high)}, and not {wish.after}"
-    if (nearest - wish.before) * wish.delta <= 0:
-        return Wait(reason=Reason.OUT_OF_RANGE, detail=detail)
-    return Clamp(after=nearest, reason=Reason.OUT_OF_RANGE, detail=detail)
+    return _within(wish, (found.low, found.high), str(found))
+
+
+def node_group(wish: Wish, ctx: GuardContext) -> Ruling | None:
+    """Keep a group of nodes to the range of its annotations, which Cluster Autoscaler keeps to as well (S4)."""
+    group = None if ctx.workload is None else ctx.workload.nodes
+    if wish.delta == 0 or group is None or (group.least is None and group.most is None):
+        return None
+    return _within(wish, (group.least, group.most), f"the annotations of {ctx.policy.target.kind} {ctx.policy.target}")
 
 
 def declared(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -42,6 +42,18 @@ def declared(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if wish.delta > 0 and wish.after > found.value:
         return Pass(detail=f"{found} says {found.value}, which is not followed yet and would not be enough")
     return Wait(reason=Reason.NOT_SYNCED, detail=_unfollowed(found, wish.before))
+
+
+def _within(wish: Wish, span: tuple[int | None, int | None], whose: str) -> Ruling:
+    low, high = span
+    nearest = max(wish.after, low) if low is not None else wish.after
+    nearest = min(nearest, high) if high is not None else nearest
+    if nearest == wish.after:
+        return _WITHIN
+    detail = f"{whose}: {_said(low, high)}, and not {wish.after}"
+    if (nearest - wish.before) * wish.delta <= 0:
+        return Wait(reason=Reason.OUT_OF_RANGE, detail=detail)
+    return Clamp(after=nearest, reason=Reason.OUT_OF_RANGE, detail=detail)
 
 
 def _unfollowed(found: Declared, level: int) -> str:

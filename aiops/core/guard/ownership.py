@@ -28,7 +28,16 @@ _OURS = Pass(detail="nobody else steers the field")
 _IN_ALLOWED = Pass(detail="scale-in allowed")
 _YIELD_TO = frozenset(OwnerKind) - {OwnerKind.AIOPS, OwnerKind.CREATOR, OwnerKind.OTHER}
 _THEIRS = (OwnerKind.OTHER, OwnerKind.CREATOR)
-_FOLLOWERS = frozenset({OwnerKind.ARGO_CD, OwnerKind.FLUX, OwnerKind.CREATOR, OwnerKind.OTHER, OwnerKind.AIOPS})
+_FOLLOWERS = frozenset(
+    {
+        OwnerKind.ARGO_CD,
+        OwnerKind.FLUX,
+        OwnerKind.CLUSTER_API,
+        OwnerKind.CREATOR,
+        OwnerKind.OTHER,
+        OwnerKind.AIOPS,
+    }
+)
 """Who brings to the cluster what stands in Git, or is corrected by it: Git's own history tells whose the field is."""
 
 

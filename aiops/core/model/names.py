@@ -146,6 +146,7 @@ class OwnerKind(StrEnum):
     ARGO_ROLLOUTS = "argo-rollouts"
     KARPENTER = "karpenter"
     CLUSTER_AUTOSCALER = "cluster-autoscaler"
+    CLUSTER_API = "cluster-api"
     CREATOR = "creator"
     OTHER = "other"
 

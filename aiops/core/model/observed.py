@@ -167,6 +167,14 @@ class Hpa:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeGroup:
+    """A workload whose replicas are nodes. least, most: the range that its annotations give to Cluster Autoscaler."""
+
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A scalable object with its pods, owners and limits, as the cluster's API showed it at `as_of`.
 
@@ -174,6 +182,7 @@ class Workload:
     times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
     `left`: autoscalers of former revisions that still hold a floor of ours. `beside`: those of other revisions that
     hold one, too, and still get a part of the traffic. `declared`: what files in Git say of its fields, where they do.
+    `nodes`: of a group of nodes, whose replicas and `ready` count those.
     """
 
     ref: TargetRef
@@ -195,6 +204,7 @@ class Workload:
     pdb_min_available: int | None = None
     startup_s: tuple[float, ...] = ()
     declared: tuple[Declared, ...] = ()
+    nodes: NodeGroup | None = None
 
     def declaration(self, field: str) -> Declared | None:
         """Return what a file in Git says of a field, None where the field is not written in Git."""
