@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +79,7 @@ class Site:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self._templates = Environment(
-            loader=FileSystemLoader(FOLDER / "templates"),
-            autoescape=True,  # all that is shown is escaped: the text of labels is hostile
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters.update(FILTERS)
-        self._templates.globals["stamp"] = _stamp()
-        for name in self._templates.list_templates():
-            self._templates.get_template(name)  # compiled now, so that the first visitor does not wait for it
+        self._templates = _templates()
 
     def add(self, app: FastAPI, path: str, view: View, *, targets: bool) -> None:
         """Serve a view under a path. targets: it shows what is decided of targets."""
@@ -113,6 +103,24 @@ class Site:
             shown = Shown(template="error.html", status=500, values=values)
         around = {**_around(request, status), **shown.values}
         return HTMLResponse(self._templates.get_template(shown.template).render(around), shown.status)
+
+
+@cache
+def _templates() -> Environment:
+    """Return the templates of the package, compiled before the first visitor comes. Nobody changes them."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,  # all that is shown is escaped: the text of labels is hostile
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(FILTERS)
+    made.globals["stamp"] = _stamp()
+    for name in made.list_templates():
+        made.get_template(name)
+    return made
 
 
 def _around(request: Request, status: Plain) -> dict[str, Any]:
