@@ -19,7 +19,7 @@ run: $(STAMP) ## run the daemon on an embedded simulated cluster (page on http:/
 
 test: $(STAMP) ## run the tests (installs Debian's prometheus and alertmanager when they are missing)
 	@for package in prometheus prometheus-alertmanager; do scripts/need $$package; done
-	@$(PY) -m pytest -n auto --ignore tests/smoke --ignore tests/e2e
+	@$(PY) -m pytest -n 3 --ignore tests/smoke --ignore tests/e2e
 
 check: $(STAMP) ## lint, types, contracts
 	@$(VENV)/bin/ruff check .
