@@ -35,7 +35,7 @@ class LiveService(Service):
         history = settings.prometheus
         self.stage.given = Given(
             own=settings.policies,
-            prometheus="" if history is None or built.world.virtual else history.url,
+            prometheus=None if built.world.virtual else history,
             documents=lambda: {one.key: one.document for one in built.policies.current().scaling},
         )
 

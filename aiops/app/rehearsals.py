@@ -15,10 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from aiops.app.section import revealed
 from aiops.core.ids import ulid
 from aiops.errors import AiopsError, Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from aiops.app.settings import PrometheusSettings
 
 _LOG = logging.getLogger("aiops.rehearsals")
 MOST_S = 1800.0
@@ -28,7 +32,7 @@ MOST_LINE = 4 << 20
 MOST_SEED = 2**31 - 1
 DAYS = (1, 3, 7, 14)
 HISTORY = "REHEARSED_HISTORY"
-"""The variable in which a rehearsal finds the address of its history."""
+"""The variable in which a rehearsal finds how its history is reached, as JSON."""
 
 OVER = frozenset({"done", "failed", "stopped"})
 
@@ -38,13 +42,13 @@ _SHOWN = ("id", "kind", "name", "seed", "by", "at", "state", "done", "total", "e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What can be rehearsed. own: the folders of the policies in force; prometheus: '' where no history is asked for.
+    """What can be rehearsed. own: the folders of the policies in force.
 
-    documents: the ScalingPolicies in force, by key.
+    prometheus: how it is reached, None where no history is asked for; documents: the ScalingPolicies in force, by key.
     """
 
     own: Sequence[Path] = ()
-    prometheus: str = ""
+    prometheus: PrometheusSettings | None = None
     documents: Callable[[], Mapping[str, str]] = dict
 
 
@@ -69,7 +73,7 @@ class Rehearsals:
         from simulators.scenario import names
 
         shipped = [*names(), *sorted(path.stem for path in sites.FOLDER.glob("*.yaml"))]
-        tested = sorted(self.given.documents()) if self.given.prometheus else []
+        tested = sorted(self.given.documents()) if self.given.prometheus is not None else []
         return {"scenarios": shipped, "policies": ["shipped", *(["own"] if self.given.own else [])],
                 "backtests": tested, "days": [*DAYS]}  # fmt: skip
 
@@ -186,8 +190,9 @@ class Rehearsals:
 
     def _do(self, job: Plain) -> None:
         command = [sys.executable, "-m", "aiops.app.rehearsing", str(self._path(job["id"]))]
-        # its address may hold a password: it goes from process to process, and lies in no file
-        around = {**os.environ, HISTORY: self.given.prometheus}
+        # what it is reached with is secret: it goes from process to process, and lies in no file
+        history = self.given.prometheus
+        around = {**os.environ, **({} if history is None else {HISTORY: revealed(history)})}
         with self._lock:
             if job["state"] in OVER:
                 return

@@ -112,6 +112,7 @@ def _backtested(job: dict[str, Any]) -> dict[str, Any]:
     """Replay what Prometheus has recorded of a policy's signals: what it would have done beside what ran."""
     from aiops.app.commands.record import asked, span
     from aiops.app.rehearsals import HISTORY
+    from aiops.app.settings import PrometheusSettings
     from aiops.policy import parse
     from simulators.backtest import run as runs
     from simulators.backtest import told
@@ -121,7 +122,8 @@ def _backtested(job: dict[str, Any]) -> dict[str, Any]:
     from simulators.backtest.work import Job, all_done
 
     loaded = parse(job["document"], job["policy"])
-    recording = asked(loaded, os.environ[HISTORY], span(f"{job['days']}d", "now", "15s"), ReplicaMetrics())
+    history = PrometheusSettings.model_validate_json(os.environ[HISTORY])
+    recording = asked(loaded, history, span(f"{job['days']}d", "now", "15s"), ReplicaMetrics())
     order = runs.Order(baselines=runs.baselines("hpa,keda,static"), warmup_s=None, curves=True)
     (variant,) = variants(loaded.scaling[0].document, ())
     steps = _Steps(len(recording.times) * (2 + len(order.baselines)))

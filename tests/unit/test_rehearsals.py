@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from aiops.app.rehearsals import DAYS, KEPT, MOST_WAITING, Given, Rehearsals
+from aiops.app.settings import PrometheusSettings
 from aiops.errors import InvalidInput, NotFound
 from simulators.scenario import policies_for
+
+NOWHERE = PrometheusSettings(url="http://127.0.0.1:1", retries=0)
 
 
 @pytest.fixture
 def stage(tmp_path):
-    made = Rehearsals(tmp_path / "rehearsals", Given(prometheus="http://127.0.0.1:1", documents=lambda: {"P": "{}"}))
+    made = Rehearsals(tmp_path / "rehearsals", Given(prometheus=NOWHERE, documents=lambda: {"P": "{}"}))
     yield made
     made.close()
 
@@ -86,7 +91,8 @@ def test_a_rehearsal_that_fails_says_why(stage):
 @pytest.mark.slow
 def test_the_password_of_the_history_is_kept_nowhere_and_told_nobody(tmp_path):
     policy = (policies_for("flash-crowd") / "shop.yaml").read_text()
-    there = Given(prometheus="http://ann:pass-word@127.0.0.1:1", documents=lambda: {"P": policy})
+    history = PrometheusSettings(url="http://ann:pass-word@127.0.0.1:1", retries=0)
+    there = Given(prometheus=history, documents=lambda: {"P": policy})
     stage = Rehearsals(tmp_path / "rehearsals", there)
     name = stage.begin({"backtest": "P"})["id"]
     (file,) = stage.folder.glob("*.json")
@@ -95,6 +101,34 @@ def test_the_password_of_the_history_is_kept_nowhere_and_told_nobody(tmp_path):
     found = until(stage, name, "failed")
     assert ("http://127.0.0.1:1 cannot be reached" in found["error"], "pass-word" in str(found)) == (True, False), found
     stage.close()
+
+
+@pytest.mark.slow
+def test_the_history_is_reached_as_the_settings_say(tmp_path):
+    heard: list[str | None] = []
+
+    class Doorman(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_error(403)
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Doorman)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    policy = (policies_for("flash-crowd") / "shop.yaml").read_text()
+    history = PrometheusSettings(url=f"http://127.0.0.1:{server.server_port}", bearer_token="to-ken", retries=0)
+    stage = Rehearsals(tmp_path / "rehearsals", Given(prometheus=history, documents=lambda: {"P": policy}))
+    name = stage.begin({"backtest": "P"})["id"]
+    until(stage, name, "failed")
+    assert set(heard) == {"Bearer to-ken"}
+    assert "to-ken" not in "".join(path.read_text() for path in stage.folder.iterdir())
+    stage.close()
+    server.shutdown()
+    server.server_close()
 
 
 def test_one_that_takes_too_long_is_ended(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,12 +19,15 @@ from aiops.errors import InvalidInput
 
 if TYPE_CHECKING:
     from aiops.adapters.prometheus import PrometheusSource
+    from aiops.app.settings import PrometheusSettings
     from aiops.core.policies import PolicySet
     from simulators.backtest.recorder import ReplicaMetrics, Span
     from simulators.backtest.recording import Recording
 
 OLDEST_S = 400 * 86_400.0
 STEP = 15.0
+PATIENT_S = 60.0
+"""For an answer over a long time, which somebody waits for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -87,16 +91,20 @@ def span(since: str, to: str, step: str) -> Span:
     return Span(start=instant("--from", since, now), end=instant("--to", to, now), step_s=fine)
 
 
-def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMetrics) -> Recording:
-    """Return what the metrics source remembers; a progress bar on a terminal."""
-    from dataclasses import replace
+def asked(
+    policies: PolicySet, prometheus: str | PrometheusSettings | None, times: Span, metrics: ReplicaMetrics
+) -> Recording:
+    """Return what the metrics source remembers; a progress bar on a terminal.
 
+    prometheus: its URL, or how it is reached; that of the configuration when None.
+    """
     from rich.progress import Progress
 
     from simulators.backtest.recorder import record as recorded
 
     screen = console(errors=True)
-    source = metrics_source(url)
+    source = metrics_source(prometheus)
+    url = prometheus if prometheus is None or isinstance(prometheus, str) else prometheus.url
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("recording", total=None)
         try:
@@ -115,16 +123,18 @@ def asked(policies: PolicySet, url: str | None, times: Span, metrics: ReplicaMet
     return replace(made, about=about)
 
 
-def metrics_source(url: str | None) -> PrometheusSource:
-    """Return the Prometheus of a URL, or of the configuration; raise InvalidInput or ConfigurationError."""
+def metrics_source(prometheus: str | PrometheusSettings | None) -> PrometheusSource:
+    """Return the Prometheus of a URL, of settings, or of the configuration; raise InvalidInput, ConfigurationError."""
     from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
-    from aiops.app.surroundings import prometheus
+    from aiops.app import surroundings
 
-    if url is None:
-        return prometheus(SESSION.settings())
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"--prometheus {url}: is no URL of http or https")
-    return PrometheusSource(PrometheusOptions(url=url, timeout_s=60.0))
+    if prometheus is None:
+        return surroundings.prometheus(SESSION.settings())
+    if not isinstance(prometheus, str):
+        return PrometheusSource(replace(surroundings.prometheus_options(prometheus), timeout_s=PATIENT_S))
+    if not prometheus.startswith(("http://", "https://")):
+        raise InvalidInput(f"--prometheus {prometheus}: is no URL of http or https")
+    return PrometheusSource(PrometheusOptions(url=prometheus, timeout_s=PATIENT_S))
 
 
 def duration(option: str, text: str) -> float:
