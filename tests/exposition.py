@@ -14,6 +14,7 @@ from functools import cache
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from aiops.adapters.git import Numbers
 from aiops.adapters.metrics import (
     AlertmanagerCollector,
     AlertmanagerNumbers,
@@ -30,6 +31,7 @@ from aiops.adapters.metrics import (
     OutlookCollector,
     PlanCollector,
     PriceCollector,
+    RepositoryCollector,
     Standing,
     StandingCollector,
     TimingCollector,
@@ -187,6 +189,7 @@ def chapters() -> dict[str, CollectorRegistry | Collector]:
         "Prices": PriceCollector(_prices, lambda: NOW),
         "Alertmanager": AlertmanagerCollector(lambda: sent),
         "Notices and events": FollowingCollector(_following),
+        "Git": RepositoryCollector(lambda: {"deploy": Numbers(pushes={"done": 1}, fetches={"done": 9}, read_at=NOW)}),
         "Watched series": _anomalies(),
     }
 
