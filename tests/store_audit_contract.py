@@ -246,6 +246,8 @@ class AuditContract:
             i=ids[0],
         )
         assert "1 decisions stand in the store, and no record knows them" in said(store)
+        write(store, "INSERT INTO meta (key, value) VALUES ('audit_unchained', '1e12')")
+        assert "no record knows them" in said(store), "nobody hides rows behind a time until which there was no chain"
         write(store, "DELETE FROM decisions WHERE id = 'made up' OR id = :i", i=ids[0])
         assert f"decision {ids[0]} is recorded, and is gone from the store" in said(store)
 

@@ -118,6 +118,16 @@ def start_in(connection: Connection) -> Anchor | None:
     return None if found is None else anchor_of(found, "the beginning of the chain")
 
 
+def unchained_in(connection: Connection) -> Instant:
+    """Return until when the record has no chain: what `meta` says, and never later than the first record that is kept.
+
+    `meta` is believed no further, so that nobody hides rows behind a later time.
+    """
+    said = float(said_in(connection, UNCHAINED) or "-inf")
+    first = connection.execute(select(AUDIT.c.at).order_by(AUDIT.c.seq).limit(1)).scalar()
+    return said if first is None else min(said, float(first))
+
+
 def cut(connection: Connection, before: Instant, now: Instant, signer: Signer | None) -> int:
     """Remove the records up to the first that is not older; keep an anchor in their place, and record that.
 

@@ -151,7 +151,7 @@ class _Rows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._pruned = audit.pruned_in(connection)
-        self._unchained = float(audit.said_in(connection, audit.UNCHAINED) or "-inf")
+        self._unchained = audit.unchained_in(connection)
         self._found = dict.fromkeys((table.name for _, table in _VOUCHED), 0)
         self.seen = 0
         self.faults: list[Fault] = []
