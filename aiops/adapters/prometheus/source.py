@@ -13,6 +13,7 @@ import numpy as np
 
 from aiops.adapters.prometheus.answers import answered, batched, spread
 from aiops.adapters.prometheus.asking import Asker, HttpAsker, Reply
+from aiops.adapters.prometheus.batches import Batches
 from aiops.adapters.prometheus.options import PrometheusOptions
 from aiops.adapters.prometheus.ranges import Patience, Ranges
 from aiops.adapters.prometheus.rows import WatchRows
@@ -46,6 +47,7 @@ class PrometheusSource:
         self._index = SeriesIndex(keys=(), labels=())
         self._indexed_of: tuple[tuple[str, ...], ...] = ()
         self._clock_said = False
+        self._batches = Batches()
         self.plan = Plan.of((), ())
 
     # -- ports.Source ----------------------------------------------------------------------------------
@@ -56,10 +58,14 @@ class PrometheusSource:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
         plan = self.plan = Plan.of(signals, [query for query in watches if not query.spared])
         self._asker.keep({query.expr for query in watches})
-        asked = {
-            expr: self._pool.submit(self._asker.instant, expr, at, many=expr in plan.many) for expr in plan.queries
-        }
-        results = {expr: _settled(future) for expr, future in asked.items()}
+        groups = self._batches.planned([expr for expr in plan.queries if expr not in plan.many])
+        # signals first: they are what acts goes by
+        together = [self._pool.submit(self._batches.asked, self._asker, group, at) for group in groups]
+        many = {expr: self._pool.submit(self._asker.instant, expr, at, many=True) for expr in sorted(plan.many)}
+        results: dict[str, Reply | SourceUnavailable] = {}
+        for one in together:
+            results.update(one.result())
+        results.update((expr, _settled(future)) for expr, future in many.items())
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
         if failures and len(failures) == len(results):
