@@ -16,6 +16,7 @@ from aiops.adapters.store import Store
 from aiops.app.books import WRITE_S, StoredBooks
 from aiops.app.cli import app
 from aiops.app.costing import answered, tables
+from aiops.app.costing.exchanged import exchanged
 from aiops.app.costing.page import page
 from aiops.app.costing.parquet import write
 from aiops.core.model import Action
@@ -87,6 +88,23 @@ def test_realised_and_freed_are_what_is_saved(store):
     )  # fmt: skip
     assert (web["saved_low"], web["saved_high"]) == (0.0, pytest.approx(9.6))
     assert web["static_usd"] == pytest.approx(48 * 6 * 0.1), "the peak of the reference, at what a replica cost"
+
+
+def test_in_another_currency_every_amount_is_its_own_by_one_rate(store):
+    found = answered(store, {"days": 3}, NOW)
+    euros = exchanged(found, "EUR", {"EUR": 1.25})
+    assert (euros["currency"], euros["total"]["spent"]) == ("EUR", pytest.approx(found["total"]["spent"] / 1.25))
+    for kind in ("team", "policy", "target"):
+        for here, there in zip(euros["by"][kind], found["by"][kind], strict=True):
+            assert here["replica_hours"] == there["replica_hours"]
+            for name in ("spent", "saved", "saved_low", "realised", "freed"):
+                assert here[name] == (None if there[name] is None else pytest.approx(there[name] / 1.25))
+            assert here["static_usd"] == there["static_usd"]
+    assert "in EUR" in tables.text(euros)
+    with pytest.raises(InvalidInput, match=r"no rate for JPY \(prices.rates of the settings have EUR, USD\)"):
+        exchanged(found, "JPY", {"EUR": 1.25})
+    with pytest.raises(InvalidInput, match="did you mean EUR"):
+        exchanged(found, "eur", {"EUR": 1.25})
 
 
 def test_an_hour_that_nobody_watched_is_told(store):

@@ -16,6 +16,7 @@ Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only what pol
 Policy = Annotated[str, typer.Option("--policy", help="Only what one policy's targets spend: NAME or a key.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the sums as CSV; - is standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write a page with charts that needs nothing else.")]
+Currency = Annotated[str, typer.Option(help="Say amounts in this one: its rate is in the settings, prices.rates.")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the sums as Parquet, for BI tools.")]
 
 
@@ -27,14 +28,18 @@ def cost(
     csv: Csv = None,
     html: Html = None,
     parquet: Parquet = None,
+    currency: Currency = "USD",
 ) -> None:
     """Say what was spent and saved: by team, namespace, policy and week, realised beside promised; budgets; the ledger.
 
-    Amounts are USD. What has no price, or was not watched, is not known, and never counted as nothing.
+    Amounts are USD, or another currency by the rate that the settings have. What has no price, or was not watched, is
+    not known, and never counted as nothing.
     """
     from aiops.app.costing import tables
+    from aiops.app.costing.exchanged import exchanged
 
     found = SESSION.answers().costs({"days": days, "team": team, "namespace": namespace, "policy": policy})
+    found = exchanged(found, currency, {} if currency == "USD" else SESSION.settings().prices.rates)
     if csv is not None and str(csv) == "-":
         typer.echo(tables.as_csv(found), nl=False)
         return

@@ -23,7 +23,7 @@ def nice(top: float) -> float:
     return next(size * step for step in (1.0, 2.0, 2.5, 5.0, 10.0) if size * step >= top - 1e-12)
 
 
-def by_day(days: Sequence[dict[str, Any]]) -> str:
+def by_day(days: Sequence[dict[str, Any]], currency: str = "USD") -> str:
     """Return bars of what was spent, with a mark at what it would have been without what was done."""
     tops = [max(one["spent"] or 0.0, (one["spent"] or 0.0) + (one["saved"] or 0.0)) for one in days]
     top = nice(max(tops, default=0.0))
@@ -33,7 +33,7 @@ def by_day(days: Sequence[dict[str, Any]]) -> str:
         left, spent = LEFT + number * wide, one["spent"]
         if spent is not None:
             high = _y(spent, top)
-            label = f"{one['date']}: {spent:,.2f} USD"
+            label = f"{one['date']}: {spent:,.2f} {currency}"
             parts.append(
                 f'<rect class="spent" x="{left + wide * 0.1:.1f}" y="{high:.1f}" width="{wide * 0.8:.1f}" '
                 f'height="{HEIGHT - BOTTOM - high:.1f}"><title>{label}</title></rect>'

@@ -15,7 +15,7 @@ def page(costs: dict[str, Any]) -> str:
     loader = PackageLoader("simulators", "templates")
     template = Environment(loader=loader, autoescape=select_autoescape(default=True)).get_template("costs.html")
     head, *rest = tables(costs)
-    charts = [{"title": "Spent by day", "svg": by_day(costs["days"])}] if costs["days"] else []
+    charts = [{"title": "Spent by day", "svg": by_day(costs["days"], costs["currency"])}] if costs["days"] else []
     charts += [
         {"title": f"Budget {one['namespace']}/{one['name']}, this {one['period']}", "svg": burning(one)}
         for one in costs["budgets"]

@@ -69,7 +69,7 @@ def tables(costs: dict[str, Any]) -> list[Part]:
 
 def _head(costs: dict[str, Any]) -> list[str]:
     total = costs["total"]
-    span = f"{_day(costs['since'])} to {_day(costs['until'])}, in USD"
+    span = f"{_day(costs['since'])} to {_day(costs['until'])}, in {costs['currency']}"
     said = [f"costs {span}", f"spent     {money(total['spent'])} for {total['replica_hours']:,.1f} replica-hours"]
     if total["unpriced_replica_hours"]:
         unpriced = f"{total['unpriced_replica_hours']:,.1f} replica-hours have no price"
@@ -85,8 +85,9 @@ def _head(costs: dict[str, Any]) -> list[str]:
         said.append(f"          {money(total['realised'])} realised (node-hours released), {freed}")
     if total["promised"] is not None:
         said.append(f"promised  {money(total['promised'])} by the actions of the ledger")
-    if total["static_usd"] is not None:
-        said.append(f"static    {money(total['static_usd'])} would constant fleets for the peaks have cost")
+    static = total.get("static", total["static_usd"])
+    if static is not None:
+        said.append(f"static    {money(static)} would constant fleets for the peaks have cost")
     late = f"{total['late_requests']:,.0f} requests meanwhile"
     said.append(f"SLO       {total['slo_minutes']:,.1f} target-minutes broken, {late}")
     said += [
@@ -132,7 +133,7 @@ def _ledger(entries: Sequence[dict[str, Any]]) -> Part:
             f"{one['kind']}{' (dry-run)' if one['dry_run'] else ''}",
             short(one["target"]),
             f"{one['stood_hours']:,.1f} h",
-            money(one["promised_usd_per_hour"]),
+            money(one.get("promised_per_hour", one["promised_usd_per_hour"])),
             money(one["promised"]),
             money(one["saved"]),
             money(one["realised"]),
