@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
+.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover bench-scale docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,7 @@ fmt: $(STAMP) ## format the code
 	@$(VENV)/bin/ruff format .
 
 bench: $(STAMP) ## print the benchmark tables
-	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py benchmarks/bench_pricing.py,$(wildcard benchmarks/bench_*.py)); do PYTHONPATH=. $(PY) $$b || exit 1; done
+	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py benchmarks/bench_pricing.py benchmarks/bench_scale.py,$(wildcard benchmarks/bench_*.py)); do PYTHONPATH=. $(PY) $$b || exit 1; done
 
 bench-scaling: $(STAMP) ## contests of autoscalers on recorded load, against the clairvoyant optimum (half an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_scaling.py $(ARGS)
@@ -43,6 +43,9 @@ bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (a quarter of
 bench-failover: $(STAMP) ## failover of two sites by two daemons and by other rules (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_sites.py $(ARGS)
 
+bench-scale: $(STAMP) ## how far one daemon goes: series, policies, clusters, beside the bare download (a quarter of an hour)
+	@PYTHONPATH=. $(PY) benchmarks/bench_scale.py $(ARGS)
+
 docs: $(STAMP) ## build the manual into out/manual; a broken link or a page in no section is an error
 	@$(VENV)/bin/mkdocs build
 	@echo "the manual is out/manual/index.html"
@@ -51,7 +54,7 @@ smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 	@$(PY) -m pytest -q tests/smoke --timeout 300
 
 e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
-	@for package in etcd-server prometheus postgresql libfaketime openssl chromium; do scripts/need $$package; done
+	@for package in etcd-server prometheus victoria-metrics postgresql libfaketime openssl chromium; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
 	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly -n 2 --dist loadfile --durations=15
 
