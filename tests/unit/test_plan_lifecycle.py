@@ -10,6 +10,7 @@ import pytest
 from aiops.core.model import (
     Approval,
     Direction,
+    Drain,
     Freeze,
     Judgement,
     Leadership,
@@ -41,8 +42,10 @@ from aiops.core.plans.lifecycle import (
     taken_back,
     to_forget,
 )
+from aiops.core.plans.operations import verbs
 from aiops.core.policies import PlanPolicy
 from tests.plan_world import GROUP, NAMESPACE, NOW, ROUTE, ObjectCluster, plan, route, shift, snapshot
+from tests.unit.operated import CORDONED, POD, api
 
 WISH = Judgement(word=VerdictWord.ALLOW, detail="users of west fail")
 
@@ -117,6 +120,17 @@ def test_a_namespace_opts_in_by_its_label_s3():
         cluster.put(NAMESPACE, {"metadata": {"name": "edge", "labels": labels}})
         found = entering(plan(), policy(), snapshot(cluster.look(None, NOW), scope=Scope()))
         assert found.judgement.reason is reason
+
+
+def test_a_node_is_not_emptied_of_pods_of_a_protected_namespace_s3():
+    drain = Drain(node=CORDONED)
+    looked = api().look(verbs(drain).wanted(drain), NOW)
+    one = plan(PlanStep(name="empty", operation=drain), kind=PlanKind.REMEDIATION)
+    free = Scope(protected_namespaces=frozenset({"elsewhere"}))
+    assert entering(one, policy(Mode.DRY_RUN), snapshot(looked, scope=free)).judgement.word is VerdictWord.ALLOW
+    bound = Scope(protected_namespaces=frozenset({POD.namespace}))
+    held = entering(one, policy(Mode.DRY_RUN), snapshot(looked, scope=bound)).judgement
+    assert (held.reason, POD.name in held.detail) == (Reason.PROTECTED, True)
 
 
 def test_a_change_freeze_holds_what_can_wait_and_users_that_fail_cannot_s9():

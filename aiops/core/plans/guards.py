@@ -10,6 +10,7 @@ from aiops.core.model import (
     Ask,
     Deny,
     Direction,
+    Drain,
     Freeze,
     Incident,
     Instant,
@@ -28,6 +29,7 @@ from aiops.core.model import (
 from aiops.core.planning import arbiter
 from aiops.core.plans import budget
 from aiops.core.plans.operations import verbs
+from aiops.core.plans.operations.nodes import leaving
 from aiops.core.policies import PlanPolicy
 
 OPT_IN = "policy.aiops/managed"
@@ -223,6 +225,17 @@ def _allowed(plan: Plan, bounds: Bounds) -> Held | None:
         said = None if _gone(ref, plan, bounds) else _allowed_object(ref, bounds)
         if said is not None:
             return said
+    return _evicting(plan, bounds)
+
+
+def _evicting(plan: Plan, bounds: Bounds) -> Held | None:
+    """Deny to empty a node on which pods of protected namespaces run; kube-system's stay there anyway."""
+    for step in plan.steps:
+        pods = (leaving(step.operation, bounds.snapshot.looked) if isinstance(step.operation, Drain) else None) or ()
+        held = next((one for one in pods if one.ref.namespace in bounds.snapshot.scope.protected_namespaces), None)
+        if held is not None:
+            why = f"namespace {held.ref.namespace} is protected, and its Pod {held.ref.name} would be evicted"
+            return Deny(reason=Reason.PROTECTED, detail=why)
     return None
 
 

@@ -94,13 +94,13 @@ class _Drain:
 
     def requests(self, operation: Drain, looked: Looked, origin: Origin) -> Requests:
         del origin
-        leaving = self._leaving(operation, looked) or ()
-        waiting = [one for one in leaving if not at(one.body, "metadata", "deletionTimestamp")]
+        going = leaving(operation, looked) or ()
+        waiting = [one for one in going if not at(one.body, "metadata", "deletionTimestamp")]
         return Requests(steps=tuple(eviction(one, operation.grace_s) for one in waiting[:EVICTIONS_A_TURN]))
 
     def reached(self, operation: Drain, looked: Looked) -> bool | None:
-        leaving = self._leaving(operation, looked)
-        return None if leaving is None else not leaving
+        going = leaving(operation, looked)
+        return None if going is None else not going
 
     def undo(self, operation: Drain, looked: Looked) -> tuple[Drain, ...] | None:
         del operation, looked
@@ -113,20 +113,16 @@ class _Drain:
             return gone
         if not _cordoned(seen):
             return Reason.REFUSED, f"Node {seen.ref.name} is not cordoned: what leaves it could come back"
-        leaving = self._leaving(operation, looked)
-        if leaving is None:
+        going = leaving(operation, looked)
+        if going is None:
             return Reason.CLUSTER_UNAVAILABLE, f"the pods of Node {seen.ref.name} cannot be read"
-        return next((why for why in map(_staying, leaving) if why is not None), None)
+        return next((why for why in map(_staying, going) if why is not None), None)
 
     def touches(self, operation: Drain) -> tuple[TargetRef, ...]:
         return (operation.node,)
 
     def says(self, operation: Drain) -> str:
         return f"drain node {operation.node.name}"
-
-    def _leaving(self, operation: Drain, looked: Looked) -> list[SeenObject] | None:
-        pods = selected(looked, pods_of(operation.node))
-        return None if pods is None else [one for one in pods if _evictable(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +232,12 @@ def _word(operation: Cordon) -> str:
 
 def _cordoned(node: SeenObject) -> bool:
     return at(node.body, "spec", "unschedulable") is True
+
+
+def leaving(operation: Drain, looked: Looked) -> list[SeenObject] | None:
+    """Return the pods that a drain evicts, None when those of its node cannot be read."""
+    pods = selected(looked, pods_of(operation.node))
+    return None if pods is None else [one for one in pods if _evictable(one)]
 
 
 def _evictable(pod: SeenObject) -> bool:
