@@ -1,6 +1,6 @@
 """Money: cost policies beside static fleets, HPAs, a schedule, and the oracle, over seeds, in scenarios about money.
 
-    python benchmarks/bench_cost.py [--scenarios office-hours,oversized-pool,spot-storm] [--seeds 5] [--first 1]
+    python benchmarks/bench_cost.py [--scenarios office-hours,oversized-pool,spot-storm,spot-share] [--seeds 5] [--first 1]
                                     [--hours H]
 
 One table for each scenario: means over seeds of violating requests, node-hours, USD paid and USD in all (with the SLO
@@ -28,7 +28,7 @@ from simulators.scenario import load as load_scenario
 from simulators.scorecard import Score
 from simulators.selected import expanded_in
 
-SCENARIOS = ("office-hours", "oversized-pool", "spot-storm")
+SCENARIOS = ("office-hours", "oversized-pool", "spot-storm", "spot-share")
 T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 19: 2.093}
 """Student's t, two-sided 95 %, by degrees of freedom."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from aiops.core.model import F64, Instant
 from aiops.core.policies import PolicySet
 from aiops.core.queueing import STEADY_RATIO, slower_shares, wait_probabilities
+from simulators.autoscalers.hpa import HpaController
 from simulators.autoscalers.oracle import Problem, optimum
 from simulators.baselines import sync
 from simulators.scenario import Scenario
@@ -57,6 +58,50 @@ def run_schedule(scenario: Scenario, policies: PolicySet, seed: int | None, step
     return world
 
 
+def run_all_spot(scenario: Scenario, policies: PolicySet, seed: int | None, step: Callable[[], None]) -> World:
+    """Return the world after the run with every replica on spot nodes, each HPA on the companion."""
+    del policies
+    world, hpas = scenario.world(seed)
+    for base, companion in pairs(world):
+        moved = hpas.pop(base.key, None)
+        if moved is not None:
+            hpas[companion.key] = moved
+        _put(companion, base.sim.pods.count, world.start)
+        _put(base, 0, world.start)
+    return _run(scenario, world, hpas, step)
+
+
+def run_half(scenario: Scenario, policies: PolicySet, seed: int | None, step: Callable[[], None]) -> World:
+    """Return the world after the run with half of the first replicas on spot nodes, for good, beside an HPA."""
+    del policies
+    world, hpas = scenario.world(seed)
+    for base, companion in pairs(world):
+        count = base.sim.pods.count
+        _put(companion, count // 2, world.start)
+        _put(base, count - count // 2, world.start)
+    return _run(scenario, world, hpas, step)
+
+
+def pairs(world: World) -> list[tuple[Service, Service]]:
+    """Return each service with the one that takes a part of its load."""
+    by_name = {one.spec.name: one for one in world.services.values()}
+    return [(by_name[one.spec.shares], one) for one in world.services.values() if one.spec.shares]
+
+
+def _put(service: Service, count: int, at: Instant) -> None:
+    service.sim.pods.resize(count, at)
+    service.sim.pods.settle(math.inf)
+    service.sim.pods.resized.clear()
+
+
+def _run(scenario: Scenario, world: World, hpas: Mapping[str, HpaController], step: Callable[[], None]) -> World:
+    for _ in range(round(scenario.spec.duration / world.step_s)):
+        world.advance(world.now + world.step_s)
+        sync(world, dict(hpas))
+        step()
+    return world
+
+
 def oracle(scenario: Scenario, seed: int | None, targets: Sequence[str]) -> Score:
     """Return what the cheapest schedules cost that let `ALLOWED` of each service's requests violate.
 
@@ -77,7 +122,8 @@ def oracle(scenario: Scenario, seed: int | None, targets: Sequence[str]) -> Scor
         best = optimum(Problem(violating=late, startup_steps=startup), requests, max(ALLOWED, 1.01 * least_share))
         offered, violating = offered + requests, violating + best.plan.violating
         pod_s += best.plan.billed * STEP_S
-        prices = np.asarray([_pod_usd(service, float(at)) for at in times])
+        homes = [service, *(one for base, one in pairs(world) if base is service)]
+        prices = np.asarray([min(_pod_usd(one, float(at)) for one in homes) for at in times])
         rises = np.maximum(np.diff(best.plan.ready, append=best.plan.ready[-1]), 0) * startup
         usd += float((prices * (best.plan.ready + rises)).sum()) * STEP_S / 3600.0
     return Score(

@@ -67,7 +67,7 @@ class NodePoolSpec:
 
     first: nodes that are there when the run begins. spread: pods go to the emptiest node, as kube-scheduler scores by
     default, in place of the fullest. price: factor on `usd_per_hour` by the second of the day (UTC), as (second,
-    factor), each until the next. spot: None on demand.
+    factor), each until the next. spot: None on demand. zones: in which its nodes lie, by turns.
     """
 
     name: str
@@ -82,6 +82,7 @@ class NodePoolSpec:
     price: tuple[tuple[float, float], ...] = ()
     spot: Spot | None = None
     storms: tuple[SpotStorm, ...] = ()
+    zones: int = 1
 
     def usd_at(self, at: Instant) -> float:
         """Return what a node costs an hour at an instant."""

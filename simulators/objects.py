@@ -44,10 +44,17 @@ class Stored:
 
 
 class SimObjects:
-    """The part of ports.Cluster that plans use, over a world. deployments: by `namespace/name`."""
+    """The part of ports.Cluster that plans use, over a world. deployments, floors (of HPAs): by `namespace/name`."""
 
-    def __init__(self, world: World, deployments: Mapping[str, Stored], hpas: Mapping[str, HpaController]) -> None:
+    def __init__(
+        self,
+        world: World,
+        deployments: Mapping[str, Stored],
+        hpas: Mapping[str, HpaController],
+        floors: Mapping[str, Stored],
+    ) -> None:
         self._world = world
+        self._floors = floors
         self._deployments = deployments
         self._hpas = hpas
 
@@ -70,6 +77,10 @@ class SimObjects:
                 service = self._world.services.get(f"{ref.namespace}/{ref.name}")
                 spec = {} if service is None else {"spec": {"replicas": service.sim.pods.count}}
                 return None if service is None else _seen(ref, "uid-set", 1, at, spec)
+            case "HorizontalPodAutoscaler":
+                key = f"{ref.namespace}/{ref.name}"
+                hpa = self._hpas.get(key)
+                return None if hpa is None else self._autoscaler(ref, key, hpa, at)
             case "Node":
                 pool, _, name = ref.name.rpartition("-")
                 node = self._world.pools[pool].nodes.get(int(name)) if pool in self._world.pools else None
@@ -96,8 +107,17 @@ class SimObjects:
         for key, hpa in self._hpas.items():
             namespace, _, name = key.partition("/")
             if one.namespace in ("", namespace):
-                spec = {"scaleTargetRef": {"kind": "Deployment", "name": name}, "minReplicas": hpa.floor}
-                yield _seen(_ref(one, name, namespace), f"uid-hpa-{key}", 1, at, {"spec": spec})
+                yield self._autoscaler(_ref(one, name, namespace), key, hpa, at)
+
+    def _autoscaler(self, ref: TargetRef, key: str, hpa: HpaController, at: Instant) -> SeenObject:
+        stored = self._floors[key]
+        spec = {
+            "scaleTargetRef": {"kind": "Deployment", "name": ref.name},
+            "minReplicas": hpa.floor,
+            "maxReplicas": hpa.ceiling,
+        }
+        body = {"metadata": {"name": ref.name, "annotations": dict(stored.annotations)}, "spec": spec}
+        return _seen(ref, stored.uid, stored.version, at, body)
 
     def _services(self, one: Selection) -> Iterator[Service]:
         for service in self._world.services.values():
@@ -114,7 +134,10 @@ class SimObjects:
             "spec": {
                 "replicas": pods.count,
                 "selector": {"matchLabels": {"app": service.spec.name}},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [_container()]}},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [_container()], "nodeSelector": _capacity(service.pool)},
+                },
             },
             "status": {
                 "observedGeneration": 1,
@@ -162,7 +185,9 @@ class SimObjects:
     def _node(self, ref: TargetRef, pool: NodePool, node: Node, at: Instant) -> SeenObject:
         ready = node.ready_at <= at
         room = {"cpu": str(pool.spec.pods_per_node), "memory": NODE_MEMORY, "pods": "110"}
-        labels = {"kubernetes.io/hostname": ref.name, "pool": pool.spec.name, **MANAGED}
+        zone = int(ref.name.rpartition("-")[2]) % pool.spec.zones
+        where = {"topology.kubernetes.io/zone": "abcdefghijklmnopqrstuvwxyz"[zone]}
+        labels = {"kubernetes.io/hostname": ref.name, "pool": pool.spec.name, **where, **_capacity(pool), **MANAGED}
         body = {
             "metadata": {"name": ref.name, "labels": labels, "annotations": dict(node.notes)},
             "spec": {"unschedulable": True} if node.cordoned else {},
@@ -198,6 +223,8 @@ class SimObjects:
             return self._patch_node(ref, step.body)
         if ref.kind == "Deployment":
             return self._patch_deployment(ref, step.body, at)
+        if ref.kind == "HorizontalPodAutoscaler":
+            return self._patch_autoscaler(ref, step.body)
         return 405, f"{ref.kind} cannot be changed here"
 
     def _patch_node(self, ref: TargetRef, body: Mapping[str, Any]) -> tuple[int, str]:
@@ -206,6 +233,16 @@ class SimObjects:
         node.cordoned = body.get("spec", {}).get("unschedulable") is True
         noted(node.notes, body.get("metadata", {}).get("annotations", {}))
         node.version += 1
+        return 200, ""
+
+    def _patch_autoscaler(self, ref: TargetRef, body: Mapping[str, Any]) -> tuple[int, str]:
+        key = f"{ref.namespace}/{ref.name}"
+        spec = body.get("spec", {})
+        if set(spec) - {"minReplicas"}:
+            return 405, "only the floor of an HPA can be changed here"
+        self._hpas[key].floor = int(spec.get("minReplicas", self._hpas[key].floor))
+        noted(self._floors[key].annotations, body.get("metadata", {}).get("annotations", {}))
+        self._floors[key].version += 1
         return 200, ""
 
     def _patch_deployment(self, ref: TargetRef, body: Mapping[str, Any], at: Instant) -> tuple[int, str]:
@@ -235,6 +272,13 @@ def _is_of(pod: TargetRef, service: Service) -> bool:
 
 def _ref(one: Selection, name: str, namespace: str) -> TargetRef:
     return TargetRef(cluster=one.cluster, namespace=namespace, api_version=one.api_version, kind=one.kind, name=name)
+
+
+def _capacity(pool: NodePool | None) -> dict[str, str]:
+    """Return the label by which nodes of a pool say whether they may be taken away."""
+    if pool is None:
+        return {}
+    return {"karpenter.sh/capacity-type": "on-demand" if pool.spec.spot is None else "spot"}
 
 
 def _container() -> dict[str, Any]:

@@ -23,7 +23,10 @@ from aiops.core.model import (
     NoSeries,
     Outcome,
     PolicyKey,
+    PoolQuote,
     PriceBook,
+    Priced,
+    Quote,
     Reason,
     SeriesIndex,
     Stamp,
@@ -32,6 +35,7 @@ from aiops.core.model import (
     StepStatus,
     TargetRef,
     Tick,
+    UnitPrices,
     Wanted,
     Workload,
 )
@@ -42,6 +46,7 @@ from aiops.ports import ControlsReading, Inventory, Matrix, Observation
 from simulators.autoscalers.hpa import HpaController
 from simulators.exports import NotOnTheMenu, Plan, plan
 from simulators.faults import GapAnswer
+from simulators.nodes import NodePool
 from simulators.objects import SimObjects, Stored, noted
 from simulators.world import Service, World
 
@@ -179,7 +184,7 @@ class SimCluster:
         self._deployments = {key: Stored(uid=f"uid-{key}") for key in world.services}
         self._floors = {key: Stored(uid=f"uid-hpa-{key}") for key in self._hpas}
         self._seen: dict[str, tuple[tuple[int, int, int], Workload]] = {}
-        self._objects = SimObjects(world, self._deployments, self._hpas)
+        self._objects = SimObjects(world, self._deployments, self._hpas, self._floors)
 
     def look(self, wanted: Wanted, at: Instant) -> Looked:
         """Return the objects that plans look at."""
@@ -294,13 +299,31 @@ class SimPrices:
         """Return the price of a pod of each target that the world knows."""
         services = self._world.services
         priced = {ref.key: services.get(f"{ref.namespace}/{ref.name}") for ref in targets}
-        known = {key: service.spec.usd_per_hour for key, service in priced.items() if service is not None}
+        known = {key: _pod_usd(service, at) for key, service in priced.items() if service is not None}
         nodes = {
-            f"default/{pool.spec.name}-{name}": judged(pool.spec.usd_at(at), "scenario", at)
+            f"default/{pool.spec.name}-{name}": _with_units(pool, at)
             for pool in self._world.pools.values()
             for name in pool.nodes
         }
-        return replace(flat(known, at, "scenario"), nodes=nodes)
+        pools = tuple(
+            PoolQuote(instance_type="", zone="", spot=pool.spec.spot is not None, quote=_with_units(pool, at))
+            for pool in self._world.pools.values()
+        )
+        return replace(flat(known, at, "scenario"), nodes=nodes, pools=pools)
+
+
+def _pod_usd(service: Service, at: Instant) -> float:
+    """Return what a pod costs: its part of a node at the price of the moment, where it lives in a pool."""
+    if service.pool is None:
+        return service.spec.usd_per_hour
+    return service.pool.spec.usd_at(at) / service.pool.spec.pods_per_node
+
+
+def _with_units(pool: NodePool, at: Instant) -> Quote:
+    """Return what a node costs; a pod asks for one core, and memory costs nothing apart."""
+    quote = judged(pool.spec.usd_at(at), "scenario", at)
+    units = UnitPrices(core_usd=pool.spec.usd_at(at) / pool.spec.pods_per_node, gib_usd=0.0)
+    return replace(quote, units=units) if isinstance(quote, Priced) else quote
 
 
 @dataclass(frozen=True, slots=True)

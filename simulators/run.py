@@ -13,7 +13,7 @@ from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup, backfill
 from aiops.ports import Journal
 from simulators.autoscalers.hpa import HpaController
 from simulators.baselines import run_hpa, run_static, sync
-from simulators.money import oracle, run_schedule
+from simulators.money import oracle, run_all_spot, run_half, run_schedule
 from simulators.ports import (
     FixedPolicies,
     NoTelemetry,
@@ -127,6 +127,8 @@ def _baselines(scenario: Scenario, policies: PolicySet, how: Rehearsal, targets:
     runs = [("static-peak", run_static), ("hpa", run_hpa)]
     if scenario.spec.office is not None:
         runs.append(("schedule", run_schedule))
+    if any(one.shares for one in scenario.spec.services):
+        runs += [("all-spot", run_all_spot), ("half-spot", run_half)]
     scores = []
     for name, run in runs:
         world = run(scenario, policies, how.seed, how.progress)

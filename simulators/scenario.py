@@ -109,6 +109,7 @@ class Scenario:
             error_ratio=entry.error_ratio,
             replicas=entry.replicas,
             labels=entry.labels,
+            shares=entry.shares or "",
             startup=Startup(median_s=entry.startup.median, p95_s=entry.startup.p95),
             usd_per_hour=entry.price if pool is None else pool.price / pool.pods_per_node,
             warm_up=None if warm is None else WarmUp(factor=warm.factor, over_s=warm.over),
@@ -201,13 +202,24 @@ def _misfits(spec: ScenarioSpec, place: _Place, entry: ServiceEntry) -> Iterator
     if entry.pool is not None and entry.pool not in {pool.name for pool in spec.pools}:
         yield (*place, "pool"), f"there is no pool {entry.pool!r}"
     called = {call.service for one in spec.services for call in one.calls}
-    if entry.load is None and entry.name not in called:
+    if entry.shares is not None:
+        yield from _shared(spec, place, entry)
+    elif entry.load is None and entry.name not in called:
         yield place, f"{entry.name!r} has no load and nobody calls it"
     patience = None if entry.retries is None else entry.retries.patience
     if patience is not None and patience < entry.slo:
         yield (*place, "retries", "patience"), "shorter than the slo"
     if entry.startup.p95 < entry.startup.median:
         yield (*place, "startup", "p95"), "less than the median"
+
+
+def _shared(spec: ScenarioSpec, place: _Place, entry: ServiceEntry) -> Iterator[tuple[_Place, str]]:
+    """Yield why a service cannot take a part of another's load."""
+    whole = next((one for one in spec.services if one.name == entry.shares), None)
+    if whole is None or whole is entry or whole.shares is not None:
+        yield (*place, "shares"), f"there is no service {entry.shares!r} with a load of its own"
+    elif entry.load is not None or any(one.calls or one.retries is not None for one in (whole, entry)):
+        yield (*place, "shares"), "a load that is shared has one source, and no calls or retries"
 
 
 def _pool(one: PoolSpec, start: Instant) -> NodePoolSpec:
@@ -225,6 +237,7 @@ def _pool(one: PoolSpec, start: Instant) -> NodePoolSpec:
         spot=None
         if one.spot is None
         else Spot(waves_per_hour=one.spot.waves_per_hour, together_ratio=one.spot.together),
+        zones=one.zones,
         storms=tuple(
             SpotStorm(start=start + storm.at, end=start + storm.at + storm.hold, share_ratio=storm.share)
             for storm in one.storms

@@ -119,6 +119,7 @@ class PoolSpec(Spec):
     price_day: dict[str, float] = Field({}, description="HH:MM -> factor on price from then on (UTC)")
     spot: SpotSpec | None = Field(None, description="none: on demand")
     storms: tuple[StormSpec, ...] = ()
+    zones: int = Field(1, ge=1, le=26, description="its nodes lie in so many zones, by turns")
 
 
 class HpaSpec(Spec):
@@ -176,6 +177,7 @@ class ServiceEntry(Spec):
     price: float = Field(0.042, ge=0, description="USD per pod and hour; in a pool its nodes are billed instead")
     pool: str | None = Field(None, description="the node pool that its pods need room in")
     load: LoadSpec | None = Field(None, description="from outside; none: it is only called by others")
+    shares: str | None = Field(None, description="the service whose load it takes a part of: by pods that are ready")
     calls: tuple[CallSpec, ...] = ()
     retries: RetriesSpec | None = None
     hpa: HpaSpec | None = None

@@ -48,7 +48,8 @@ class ServiceSpec:
     """What one service is. capacity_rps: requests per second that one pod serves at most.
 
     A pod serves `capacity_rps * service_s` requests at a time. Requests wait `timeout_s` at most. `slo_s` is what the
-    scorecard counts by. calls: made for each request served. pool: the node pool's name, empty where a pod's room is
+    scorecard counts by. calls: made for each request served. shares: the service
+    whose load it takes a part of, '' for none. pool: the node pool's name, empty where a pod's room is
     not asked about.
     """
 
@@ -68,6 +69,7 @@ class ServiceSpec:
     retries: RetrySpec | None = None
     pool: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    shares: str = ""
 
 
 class Served(NamedTuple):

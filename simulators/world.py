@@ -173,6 +173,13 @@ class Service:
         return self._chance.stream("past", self.spec.name, len(times)).standard_normal(len(times))
 
 
+def _divided(rate: float, whole: Service, part: Service) -> tuple[float, float]:
+    """Return what each of two services gets of one load, as a balancer gives it: by pods that are ready."""
+    own, others = whole.sim.pods.ready, part.sim.pods.ready
+    share = others / (own + others) if own + others else 0.0
+    return rate * (1.0 - share), rate * share
+
+
 class World:
     """Every service, on one clock. `step_s` is the length of a stretch in which load is constant."""
 
@@ -189,6 +196,9 @@ class World:
             service.beneath = [(call.ratio, by_name[call.service]) for call in service.spec.calls]
         self._mesh = Mesh(coupled, step_s) if coupled else None
         self._alone = [(service.key, service) for service in services if not service.coupled]
+        self._shared = {
+            by_name[one.spec.shares].key: one for one in services if one.spec.shares and one.spec.shares in by_name
+        }
         self._rates: dict[str, list[float]] = {}
         self._rated_until = start
 
@@ -199,8 +209,11 @@ class World:
                 self._rate_ahead()
             for pool in self.pools.values():
                 self._charge(pool, pool.advance(self.now, self.now + self.step_s))
+            rated = {key: self._rates[key].pop() for key, _ in self._alone}
+            for key, other in self._shared.items():
+                rated[key], rated[other.key] = _divided(rated[key], self.services[key], other)
             for key, service in self._alone:
-                service.advance(self.now, self.step_s, self._rates[key].pop())
+                service.advance(self.now, self.step_s, rated[key])
             if self._mesh is not None:
                 rates = {key: self._rates[key].pop() for key, service in self.services.items() if service.coupled}
                 self._mesh.advance(self.now, rates)

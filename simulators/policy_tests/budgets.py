@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from aiops.core.model import BudgetPeriod, BudgetStanding, Instant, Mode, PolicyKey
 from aiops.core.money.periods import period_of
-from aiops.core.policies import BudgetScope, CostBudget, PolicySet, Priority, ScalingPolicy, WatchPolicy
+from aiops.core.policies import BudgetScope, CostBudget, PolicySet, Priority, Tested
 from aiops.core.versions import template_key
 from aiops.loop.seams import NoBooks
 from aiops.policy.testing import Case
@@ -17,7 +17,7 @@ ALWAYS = 1e-9
 """A ratio of projected to amount that every given budget has."""
 
 
-def given_budgets(case: Case, policy: ScalingPolicy | WatchPolicy) -> tuple[CostBudget, ...]:
+def given_budgets(case: Case, policy: Tested) -> tuple[CostBudget, ...]:
     """Return a budget over the policy for each that is given."""
     _, namespace, name = template_key(policy.key).split("/", 2)
     return tuple(_budget(one, number, (namespace, name)) for number, one in enumerate(case.spec.budgets))
@@ -50,7 +50,7 @@ def _key(namespace: str, number: int) -> PolicyKey:
 class GivenBooks(NoBooks):
     """ports.Books that says what the test gives."""
 
-    def __init__(self, case: Case, policy: ScalingPolicy | WatchPolicy) -> None:
+    def __init__(self, case: Case, policy: Tested) -> None:
         self._namespace = policy.key.split("/", 2)[1]
         self._spans = Spans(case.spec.budgets, case.start)
         self._order = {id(one): number for number, one in enumerate(case.spec.budgets)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiops.core.guard.chain import CHAIN
 from aiops.core.guard.ownership import FREE_KINDS
 from aiops.core.model import OutcomeKind, Pass, SignalState, Verdict
-from aiops.core.policies import Lever, ScalingPolicy, WatchPolicy
+from aiops.core.policies import Lever, PlanPolicy, ScalingPolicy, Tested, WatchPolicy
 from aiops.core.versions import template_key
 from aiops.policy.testing import Moment, Run
 
@@ -61,7 +61,7 @@ class Gathered:
         for moment in run.moments:
             hit.update(_exercised(run.policy, moment))
 
-    def coverage(self, policies: Iterable[ScalingPolicy | WatchPolicy]) -> tuple[Coverage, ...]:
+    def coverage(self, policies: Iterable[Tested]) -> tuple[Coverage, ...]:
         """Return the coverage of each policy, tested or not."""
         return tuple(
             Coverage(
@@ -74,10 +74,12 @@ class Gathered:
         )
 
 
-def _items(policy: ScalingPolicy | WatchPolicy) -> Iterator[str]:
+def _items(policy: Tested) -> Iterator[str]:
     if isinstance(policy, WatchPolicy):
         yield from ("finding open", "finding none")
         return
+    if isinstance(policy, PlanPolicy):
+        return  # what a plan may do is as much as its world: there is no list of it
     yield from (f"guard {name} bound" for name, _ in CHAIN if name not in _idle(policy))
     yield from ("direction out", "direction in")
     for rail in policy.guardrails:
@@ -117,9 +119,11 @@ def _idle(policy: ScalingPolicy) -> Iterator[str]:
         yield "tolerance"
 
 
-def _exercised(policy: ScalingPolicy | WatchPolicy, moment: Moment) -> Iterator[str]:
+def _exercised(policy: Tested, moment: Moment) -> Iterator[str]:
     if isinstance(policy, WatchPolicy):
         yield "finding open" if moment.findings else "finding none"
+        return
+    if isinstance(policy, PlanPolicy):
         return
     verdict = None if moment.decision is None else moment.decision.verdict
     if verdict is None or moment.decision is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import PolicySet, Tested
 from aiops.errors import Problem
 from aiops.policy import check
 from aiops.policy.files import TEST_SUFFIXES, policy_files, texts
@@ -22,7 +22,7 @@ class Suite:
 
     files: tuple[Path, ...]
     cases: tuple[Case, ...]
-    policies: tuple[ScalingPolicy | WatchPolicy, ...]
+    policies: tuple[Tested, ...]
     problems: tuple[Problem, ...]
     sources: tuple[Path, ...] = ()
 
@@ -46,7 +46,7 @@ def suite(paths: Sequence[Path]) -> Suite:
     loader = _Loader()
     files, problems = test_files(paths)
     cases: list[Case] = []
-    policies: dict[str, ScalingPolicy | WatchPolicy] = {}
+    policies: dict[str, Tested] = {}
     sources = list(files)
     for origin, text in texts(files, problems):
         folder = Path(origin).parent

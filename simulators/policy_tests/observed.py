@@ -16,13 +16,18 @@ from aiops.core.model import (
     NoSeries,
     SeriesIndex,
 )
-from aiops.core.policies import ScalingPolicy, SignalQuery, WatchQuery
+from aiops.core.money.standing import amount
+from aiops.core.policies import SignalQuery, WatchPolicy, WatchQuery
 from aiops.errors import SourceUnavailable
+from aiops.loop import tables
 from aiops.policy.testing import Case, Entry
 from aiops.policy.testing.notation import Missing, Stale
 from aiops.policy.testing.surroundings import FaultKind
 from aiops.ports import Observation
 from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.spans import Spans
+
+TABLE = tables.SEPARATOR
 
 
 class TestSource:
@@ -36,9 +41,10 @@ class TestSource:
         self._begun = case.start.timestamp()
         policy = case.policy
         self._index = watched(case)
-        self._rows = () if isinstance(policy, ScalingPolicy) else tuple(case.series)
+        self._rows = tuple(case.series) if isinstance(policy, WatchPolicy) else ()
+        self._use = Spans(case.spec.use, case.start)
         self._max_age_s = (
-            {name: spec.max_age_s for name, spec in policy.signals.items()} if isinstance(policy, ScalingPolicy) else {}
+            {} if isinstance(policy, WatchPolicy) else {name: spec.max_age_s for name, spec in policy.signals.items()}
         )
 
     def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
@@ -47,7 +53,24 @@ class TestSource:
             raise SourceUnavailable("the metrics source does not answer (a fault of the test)")
         place = round((at - self._begun) / self._case.step_s)
         found = {query.name: self._answer(query, place, at) for query in signals}
-        return Observation(answers={self._case.policy.key: found}, frame=self._frame(place, at))
+        tables = [query for query in watches if TABLE in query.policy]
+        frame = self._frame(place, at) if not tables else self._used(tables, at)
+        return Observation(answers={self._case.policy.key: found}, frame=frame)
+
+    def _used(self, tables: Sequence[WatchQuery], at: Instant) -> Frame:
+        """Return what containers use, a row for each pod and container of each table."""
+        keys, labels, values = [], [], []
+        for query in tables:
+            name = query.policy.rsplit(TABLE, 1)[-1]
+            for _, _, one in self._use.active(at):
+                value = getattr(one, name)
+                if value is not None:
+                    where = {"pod": one.pod, "container": one.container}
+                    keys.append(f"{query.policy}#pod={one.pod},container={one.container}")
+                    labels.append(where)
+                    values.append(amount(value) if isinstance(value, str) else float(value))
+        index = SeriesIndex(keys=tuple(keys), labels=tuple(labels))
+        return Frame(at=at, index=index, values=np.array(values), learn=np.ones(len(values), np.bool_))
 
     def _answer(self, query: SignalQuery, place: int, at: Instant) -> Answer:
         name = query.name
@@ -86,7 +109,7 @@ class TestSource:
 
 def watched(case: Case) -> SeriesIndex:
     """Return the series of a WatchPolicy's test; a ScalingPolicy watches none."""
-    names = () if isinstance(case.policy, ScalingPolicy) else tuple(case.series)
+    names = tuple(case.series) if isinstance(case.policy, WatchPolicy) else ()
     keys = tuple(f"{case.policy.key}#{name}" for name in names)
     return SeriesIndex(keys=keys, labels=tuple(map(_labels, names)))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from aiops.core.model import (
     Action,
@@ -16,9 +16,11 @@ from aiops.core.model import (
     Instant,
     Leadership,
     LoopState,
+    Machine,
     Outcome,
     Pause,
     PriceBook,
+    Priced,
     Question,
     Reason,
     StepResult,
@@ -26,6 +28,8 @@ from aiops.core.model import (
     Tick,
 )
 from aiops.core.money.prices import flat
+from aiops.core.money.standing import GIB, amount
+from aiops.core.money.tariff import split
 from aiops.errors import StoreUnavailable
 from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind
@@ -140,12 +144,22 @@ class TestPrices:
     __test__ = False
 
     def __init__(self, case: Case) -> None:
+        self._case = case
         self._usd = case.spec.prices.replica_hour
+        self._objects = [one for one in case.spec.objects if one.kind == "Node"]
 
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the price of each target, or nothing."""
         given = {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
-        return flat(given, at, "given")
+        return replace(flat(given, at, "given"), nodes={f"default/{name}": one for name, one in self._nodes(at)})
+
+    def _nodes(self, at: Instant) -> Iterator[tuple[str, Priced]]:
+        for name, usd in self._case.spec.prices.nodes.items():
+            bodies = (one.body for one in self._objects if one.name == name)
+            room: Mapping[str, object] = next(bodies, {}).get("status", {}).get("allocatable", {})
+            cores, gib = amount(str(room.get("cpu", "0"))), amount(str(room.get("memory", "0"))) / GIB
+            machine = Machine(cluster="default", node=name, cores=cores, memory_gib=gib)
+            yield name, Priced(usd_per_hour=usd, source="given", as_of=at, units=split(usd, machine))
 
 
 class TestJournal:

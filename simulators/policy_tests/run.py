@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aiops.core.model import Action, Outcome, Question, Scope, TargetState, Tick
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.model import Action, LoopState, Outcome, PlanStatus, Question, Scope, TargetState, Tick
+from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, Tested, WatchPolicy
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
 from aiops.loop.lookout import Lookout, Seen
 from aiops.policy.testing import Case, Failure, Moment, Run, failures
@@ -13,6 +13,7 @@ from aiops.policy.testing.expectations import is_open_ended, last_moment_s
 from simulators.policy_tests.budgets import GivenBooks, given_budgets
 from simulators.policy_tests.cluster import NoCluster, TestCluster
 from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.objects import Objects
 from simulators.policy_tests.observed import TestSource
 from simulators.policy_tests.people import Standing, TestControls, TestJournal, TestLease, TestPrices
 from simulators.policy_tests.percepts import bank_for
@@ -74,47 +75,59 @@ def record(case: Case, ticks: int) -> Run:
     journal = TestJournal()
     selected = None if case.template is None else Selected(case, case.template, policies)
     loop = _loop(case, policies, journal, selected)
+    objects = loop.ports.cluster if isinstance(loop.ports.cluster, Objects) else None
     begun = case.start.timestamp()
     moments = []
     for number in range(ticks):
         at = begun + number * case.step_s
         if selected is not None:
             selected.look(at)
+        if objects is not None:
+            objects.turn(at)
         said = loop.run_once(at)
         if loop.held or loop.last is None:
             raise RuntimeError(f"the loop did not turn at {number} of {case.spec.name!r}: {said}")
         moment = _moment(loop, loop.last, policy, journal.ended())
+        if objects is not None:
+            stands = tuple(one for _, one in sorted(loop.state.plans.items()))
+            moment = replace(moment, plans=stands, objects=objects.bodies())
         moments.append(moment if selected is None else replace(moment, members=selected.members))
     return Run(policy=policy, start=begun, step_s=case.step_s, moments=moments)
 
 
-def given_policy(case: Case) -> ScalingPolicy | WatchPolicy:
+def given_policy(case: Case) -> Tested:
     """Return the policy with the mode and the capacity that the test gives."""
     policy, given = case.policy, case.spec.given
     if isinstance(policy, WatchPolicy):
         return policy
     if given.mode is not None and given.mode is not policy.mode:
         policy = replace(policy, mode=given.mode)
+    if isinstance(policy, PlanPolicy):
+        return policy
     if given.per_replica is not None and policy.objective.per_replica is not None:
         policy = replace(policy, objective=replace(policy.objective, per_replica=given.per_replica))
     return policy
 
 
-def _set(policy: ScalingPolicy | WatchPolicy, case: Case) -> PolicySet:
+def _set(policy: Tested, case: Case) -> PolicySet:
     if isinstance(policy, ScalingPolicy):
         budgets = given_budgets(case, policy)
         return PolicySet(digest=policy.digest, scaling=(policy,), budgets=budgets, step_s=case.step_s)
+    if isinstance(policy, PlanPolicy):
+        return PolicySet(digest=policy.digest, plans=(policy,), step_s=case.step_s)
     return PolicySet(digest=policy.digest, watches=(policy,), step_s=case.step_s)
 
 
 def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selected | None) -> ControlLoop:
     (policy,) = policies.tested
     faults = Faults(case)
-    cluster = TestCluster(case, policy, faults) if isinstance(policy, ScalingPolicy) else NoCluster()
+    cluster = _cluster(case, policy, faults)
     key = policy.target.key if isinstance(policy, ScalingPolicy) else ""
     scope = case.spec.given.scope
 
     def question() -> Question | None:
+        if isinstance(policy, PlanPolicy):
+            return _asked(loop.state)
         return loop.state.targets.get(policy.key, _FRESH).question
 
     standing = Standing(question) if selected is None else Standing(question, lambda: selected.held)
@@ -138,7 +151,26 @@ def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selec
     return loop
 
 
-def _moment(loop: ControlLoop, tick: Tick, policy: ScalingPolicy | WatchPolicy, ended: tuple[Outcome, ...]) -> Moment:
+def _cluster(case: Case, policy: Tested, faults: Faults) -> TestCluster | NoCluster | Objects:
+    match policy:
+        case ScalingPolicy():
+            return TestCluster(case, policy, faults)
+        case WatchPolicy():
+            return NoCluster()
+        case _:
+            return Objects(case, policy, faults)
+
+
+def _asked(state: LoopState) -> Question | None:
+    """Return the oldest proposal that waits for a person, as a question."""
+    waiting = sorted(key for key, one in state.plans.items() if one.status is PlanStatus.PROPOSED)
+    if not waiting:
+        return None
+    plan = state.plans[waiting[0]]
+    return Question(id=plan.id, after=0, expires_at=plan.expires_at)
+
+
+def _moment(loop: ControlLoop, tick: Tick, policy: Tested, ended: tuple[Outcome, ...]) -> Moment:
     decision = tick.decisions[0] if tick.decisions else None
     inputs = loop.seen.get(policy.key)
     actions: dict[str, Action] = {one.id: one for one in tick.actions}

@@ -139,6 +139,13 @@ def test_what_does_not_say_that_it_may_wait_and_what_another_program_starts_are_
     assert began(daemon, at("2026-03-04 12:00")) == {}
 
 
+def test_in_mode_approve_a_start_that_is_only_cheap_asks_and_one_that_is_due_does_not():
+    daemon = waiting(NIGHT, ("mode: enforce", "mode: approve"), a=job())
+    assert began(daemon, at("2026-03-04 02:00")) == {}
+    assert daemon.said.word == "ask"
+    assert "06:00" <= began(daemon, at("2026-03-04 07:00"))["a"][-5:].replace("30:", "06:") <= "06:30"
+
+
 @pytest.mark.parametrize("mode", ["dry-run", "observe"])
 def test_a_mode_that_does_not_act_begins_nothing(mode):
     daemon = waiting(NIGHT, ("mode: enforce", f"mode: {mode}"), a=job())

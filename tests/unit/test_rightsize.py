@@ -265,3 +265,13 @@ def test_what_is_unwell_just_then_is_not_forgotten_s9():
     world.now += 2 * HOUR_S
     looked = world.api.look(wanted((world.policy,), world.state), world.now)
     assert not to_forget(done, snapshot(looked, at=world.now))
+
+
+def test_what_another_owns_by_now_is_left_to_it_and_not_tried_for_ever_s4():
+    world = after(6.0).until(lambda one: PlanStatus.DONE in status(one), 3 * HOUR_S)
+    was = world.has()
+    aim = {"kind": "Deployment", "name": "checkout"}
+    world.api.put(VPA, {"spec": {"targetRef": aim, "updatePolicy": {"updateMode": "Auto"}}})
+    world.policy = a_policy(("mode: enforce", "mode: dry-run"))
+    world.until(lambda one: PlanStatus.ROLLED_BACK in status(one), HOUR_S)
+    assert world.has() == was != sizes()

@@ -18,7 +18,6 @@ def test_every_shipped_policy_is_linked_and_has_tests():
     shipped = {path.name for path in (ROOT / "policies").glob("*.yaml")}
     assert set(re.findall(r"\(\.\./policies/([^)]+)\)", text)) == shipped
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "policies/tests").glob("*.test.yaml"))
-    # what decides by plans needs a world to act in: scenarios try it
     testable = {name for name in shipped if load([ROOT / "policies" / name]).tested}
     assert {name for name in testable if f"../{name}" not in tests} == set()
 

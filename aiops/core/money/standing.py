@@ -13,6 +13,7 @@ from aiops.core.model import (
     PlanKind,
     PlanStatus,
     PlanStep,
+    ResizePods,
     RestLever,
     ScaleTo,
     SetResources,
@@ -25,6 +26,7 @@ from aiops.core.model import (
 )
 from aiops.core.money.ledger import SavingKind
 from aiops.core.money.spend import nano
+from aiops.core.objects.bodies import at, number
 
 GIB = 2.0**30
 _SUFFIXES = {
@@ -77,6 +79,8 @@ def _standing(plan: Plan, snapshot: Snapshot) -> Standing | None:
     if not kinds:
         return None
     rested = {} if told else {ref.key: one for step in steps for ref, one in _rested(step, snapshot)}
+    if not rested and not told:
+        rested = _resized(plan, steps, snapshot)
     nodes = () if told else tuple(f"{o.node.cluster}/{o.node.name}" for o in _operations(steps, Drain))
     since = plan.created_at if told else min(one.since for one in steps)
     return Standing(plan=plan, kind=kinds[0], since=since, rested=rested, nodes=nodes)
@@ -98,7 +102,7 @@ def _kind(step: PlanStep) -> SavingKind | None:
             return SavingKind.DEFER
         case Sleep() | ScaleTo():
             return SavingKind.SLEEP
-        case SetResources():
+        case SetResources() | ResizePods():
             return SavingKind.RIGHTSIZE
         case Drain():
             return SavingKind.PACK
@@ -126,7 +130,30 @@ def _rested(step: PlanStep, snapshot: Snapshot) -> Iterator[tuple[TargetRef, Res
             return
 
 
-def _extra(before: SetResources, after: SetResources, snapshot: Snapshot) -> int | None:
+def _resized(plan: Plan, steps: Iterable[PlanStep], snapshot: Snapshot) -> dict[str, Rested]:
+    """Return what pods cost more before they were resized in place and nowhere else, over all replicas of the workload.
+
+    A canary alone is a part of them; those that come later are made from the template, and cost what it says.
+    """
+    done = [(one, one.operation) for one in steps if isinstance(one.operation, ResizePods)]
+    if not done:
+        return {}
+    target = done[0][1].target
+    pods = {name for one in plan.steps if isinstance(one.operation, ResizePods) for name in one.operation.pods}
+    seen = snapshot.looked.objects.get(target.key)
+    asked = number(at(seen.body, "spec", "replicas"), 1) if seen is not None else None
+    whole, total = max(1, len(pods), asked or 0), 0
+    for step, made in done:
+        for before in step.undo:
+            if isinstance(before, ResizePods):
+                extra = _extra(before, made, snapshot)
+                if extra is None:
+                    return {target.key: Rested(extra=None)}
+                total += extra * len(before.pods)
+    return {target.key: Rested(extra=total // whole)}
+
+
+def _extra(before: SetResources | ResizePods, after: SetResources | ResizePods, snapshot: Snapshot) -> int | None:
     """Return what a replica cost more with the requests of before, by the prices of a core and a GiB now."""
     units = snapshot.prices.units(after.target.key)
     if units is None:

@@ -20,6 +20,7 @@ from aiops.core.model import (
     PlanKind,
     PlanStatus,
     PlanStep,
+    Reason,
     Stage,
 )
 from aiops.core.plans.changes import ended, noted, rolling_back, with_step
@@ -220,15 +221,24 @@ class _Turn:
         if step.stage is not Stage.UNDOING:
             self._put(at, replace(step, stage=Stage.UNDOING, since=self._now))
             step = self._plan.steps[at]
-        if self._now - step.since > UNDO_WITHIN_S:
-            why = f"step {at + 1} ({step.name}) could not be taken back: {step.detail}"
-            if self._plan.kind is not PlanKind.SAVING:
-                self._ask(why)
-                return
-            # capacity that a saving took is wanted back, however long that takes (S2)
-            self._put(at, replace(step, since=self._now), f"{why}; it is tried again")
-            step = self._plan.steps[at]
-        self._send_back(at, step, left)
+        if self._now - step.since <= UNDO_WITHIN_S or self._tried_on(at, left):
+            self._send_back(at, self._plan.steps[at], left)
+
+    def _tried_on(self, at: int, left: Sequence[Operation]) -> bool:
+        """Say that taking a step back takes too long, and return whether it is tried on."""
+        step, looked = self._plan.steps[at], self._world.snapshot.looked
+        why = f"step {at + 1} ({step.name}) could not be taken back: {step.detail}"
+        if self._plan.kind is not PlanKind.SAVING:
+            self._ask(why)
+            return False
+        refused = [refusal for one in left if (refusal := verbs(one).refusal(one, looked)) is not None]
+        if len(refused) == len(left) and all(reason is Reason.OWNED for reason, _ in refused):
+            # whoever has the field now is not fought, and is not waited for either (S4)
+            self._put(at, replace(step, stage=Stage.UNDONE, detail="its owner's now"), f"{why}; it is its owner's now")
+            return False
+        # capacity that a saving took is wanted back, however long that takes (S2)
+        self._put(at, replace(step, since=self._now), f"{why}; it is tried again")
+        return True
 
     def _send_back(self, at: int, step: PlanStep, left: Sequence[Operation]) -> None:
         looked = self._world.snapshot.looked

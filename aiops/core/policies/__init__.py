@@ -73,8 +73,8 @@ __all__ = [
     "Whose",
 ]
 
-Tested: TypeAlias = ScalingPolicy | WatchPolicy
-"""What a unit test of policies can drive; a plan needs a world in which it acts (a scenario)."""
+Tested: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy
+"""What a unit test of policies can drive."""
 
 AnyPolicy: TypeAlias = ScalingPolicy | WatchPolicy | PlanPolicy | CostBudget
 
@@ -103,7 +103,7 @@ class PolicySet:
     @property
     def tested(self) -> tuple[Tested, ...]:
         """Return the policies that unit tests can drive."""
-        return (*self.scaling, *self.templates, *self.watches)
+        return (*self.scaling, *self.templates, *self.watches, *self.plans)
 
     @property
     def every(self) -> tuple[AnyPolicy, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import ScalingPolicy, Tested
 from aiops.errors import Problem
 from aiops.policy.document import Path, Place
 from aiops.policy.testing.notation import Entry
@@ -23,7 +23,7 @@ class Case:
 
     file: str
     spec: TestSpec
-    policy: ScalingPolicy | WatchPolicy
+    policy: Tested
     start: datetime
     step_s: float
     ticks: int
@@ -46,6 +46,6 @@ class Reading:
     """What a file holds. policies: that it loads, tested or not; policies_broken: they cannot be used."""
 
     cases: tuple[Case, ...] = ()
-    policies: tuple[ScalingPolicy | WatchPolicy, ...] = ()
+    policies: tuple[Tested, ...] = ()
     problems: tuple[Problem, ...] = ()
     policies_broken: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiops.core.model import Change, Reason, Scale, SetFloor
+from aiops.policy.testing import plans
 from aiops.policy.testing.recorded import Moment, Run, story_of
 from aiops.policy.testing.spec import ActionWord, ExpectSpec, NeverSpec, Pattern, Way
 from aiops.policy.testing.times import told
@@ -173,8 +174,10 @@ def _from_to(one: Pattern, moment: Moment) -> bool:
 
 
 def _verdict(one: Pattern, moment: Moment) -> bool:
-    verdict = None if moment.decision is None else moment.decision.verdict
-    return verdict is not None and verdict.word is one.verdict
+    decision = moment.decision
+    if decision is not None and decision.judgement is not None:
+        return decision.judgement.word is one.verdict
+    return decision is not None and decision.verdict is not None and decision.verdict.word is one.verdict
 
 
 def _reason(one: Pattern, moment: Moment) -> bool:
@@ -234,6 +237,7 @@ _CHECKS: Mapping[str, Callable[[Pattern, Moment], bool]] = {
     "outcome": _outcome,
     "finding": _finding,
     "members": _members,
+    **plans.CHECKS,
 }
 
 
@@ -247,6 +251,8 @@ def _written(one: Pattern) -> str:
         if name == "change":
             start, end = ("?" if end is None else end for end in (value.from_, value.to))
             value = f"{start} -> {end}"
+        elif name == "object":
+            value = plans.written(value)
         elif name == "members":
             value = ", ".join(value) or "none"
         parts.append(f"{name} {getattr(value, 'value', value)}")
@@ -265,6 +271,8 @@ def _of_decision(moment: Moment) -> str:
     if moment.decision is None:
         return "findings " + (", ".join(one.kind.value for one in moment.findings) or "none")
     verdict = moment.decision.verdict
+    if moment.decision.judgement is not None:
+        return plans.described(moment)
     if verdict is None:
         return f"a bug: {moment.decision.story}"
     action = "none" if moment.action is None else type(moment.action.change).__name__

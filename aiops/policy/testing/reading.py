@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from aiops.core.policies import PolicySet, ScalingPolicy, WatchPolicy
+from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, Tested, WatchPolicy
 from aiops.core.selection import Member
 from aiops.errors import Problem
 from aiops.policy.compile import did_you_mean
@@ -20,13 +20,18 @@ from aiops.policy.members import NoMember, labels_named, member_policy
 from aiops.policy.testing.cases import Case, Reading
 from aiops.policy.testing.expectations import last_moment_s
 from aiops.policy.testing.notation import MAX_SAMPLES, Entry, InvalidNotation, series
-from aiops.policy.testing.spec import TestFileSpec, TestSpec
+from aiops.policy.testing.spec import ONLY_PLANS, ONLY_SCALING, TestFileSpec, TestSpec
 
 Loaded = tuple[PolicySet | None, tuple[Problem, ...]]
 LoadPolicies = Callable[[tuple[str, ...], float], Loaded]
 """Returns the policies of paths that are relative to the test file, at a step, with every problem."""
 
-Policy = ScalingPolicy | WatchPolicy
+Policy = Tested
+
+TIMED = (
+    "targets", "objects", "use", "expect", "never", "faults", "findings", "incidents", "alerts", "pauses", "freezes",
+)  # fmt: skip
+"""Fields of a test whose parts are intervals."""
 
 
 def read(text: str, origin: str, load: LoadPolicies) -> Reading:
@@ -114,6 +119,7 @@ class _Reader:
                 self.add(path, "a WatchPolicy is tested with series, each named by its labels", "service=a: '1x9'")
         else:
             self._known_signals(path, test, policy)
+        self._of_plans(path, test, plans=isinstance(policy, PlanPolicy))
         self._times(path, test, spec.start)
         given, inventory = test.given, test.inventory
         hpa = None if isinstance(inventory.hpa, str) else inventory.hpa
@@ -205,7 +211,7 @@ class _Reader:
         inner = column + (1 if rest[:1] in ("'", '"') else 0) + err.column - 1
         return Problem(file=problem.file, line=line, column=inner, field=problem.field, message=problem.message)
 
-    def _known_signals(self, path: Path, test: TestSpec, policy: ScalingPolicy) -> None:
+    def _known_signals(self, path: Path, test: TestSpec, policy: ScalingPolicy | PlanPolicy) -> None:
         known = tuple(policy.signals)
         named: list[tuple[Path, str]] = [((*path, "series", name), name) for name in test.series]
         named += [((*path, "presence", name), name) for name in test.presence]
@@ -219,10 +225,23 @@ class _Reader:
             if name in known and policy.signals[name].query.presence_expr is None:
                 self.add((*path, "presence", name), f"signal {name!r} has no presence query")
 
+    def _of_plans(self, path: Path, test: TestSpec, *, plans: bool) -> None:
+        """Refuse what is said of plans and asked of no plan, and the other way round: it would never hold."""
+        if not plans:
+            for name in ("objects", "use"):
+                if getattr(test, name):
+                    self.add((*path, name), "is for policies whose decisions are plans")
+        strange = ONLY_SCALING if plans else ONLY_PLANS
+        for group in ("expect", "never"):
+            for number, one in enumerate(getattr(test, group)):
+                for name in strange & set(one.asks):
+                    what = "a plan has none" if plans else "is said of plans"
+                    self.add((*path, group, number, name), f"{name}: {what}")
+
     def _times(self, path: Path, test: TestSpec, start: datetime) -> None:
         """Refuse intervals that end before they begin."""
         spans: list[tuple[Path, Any]] = []
-        for name in ("targets", "expect", "never", "faults", "findings", "incidents", "alerts", "pauses", "freezes"):
+        for name in TIMED:
             spans += [((*path, name, number), one) for number, one in enumerate(getattr(test, name))]
         for name in ("rollout", "gone", "deleting"):
             inside = getattr(test.inventory, name)

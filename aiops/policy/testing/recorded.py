@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from aiops.core.model import Action, Decision, Finding, Forecast, Instant, Outcome, Reason, Ruled, Workload
+from aiops.core.model import Action, Decision, Finding, Forecast, Instant, Outcome, Plan, Reason, Ruled, Workload
 from aiops.core.model import Pass as Passed
-from aiops.core.policies import ScalingPolicy, WatchPolicy
+from aiops.core.policies import ScalingPolicy, Tested
 from aiops.core.record.story import Told, explanation
 
 
@@ -16,6 +17,7 @@ class Moment:
     """One tick. decision: None for a WatchPolicy, and while a selector does not select the target.
 
     workload: None while the target is not known. members: whom a selector selects, None without one.
+    plans: that stand or ended lately, oldest first; objects: bodies by kind and name; both for policies of plans.
     """
 
     at: Instant
@@ -26,6 +28,8 @@ class Moment:
     workload: Workload | None
     forecast: Forecast | None
     members: tuple[str, ...] | None = None
+    plans: tuple[Plan, ...] = ()
+    objects: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def bound(self) -> Ruled | None:
@@ -36,6 +40,9 @@ class Moment:
     @property
     def reason(self) -> Reason | None:
         """Return the reason of the ruling that bound."""
+        judgement = None if self.decision is None else self.decision.judgement
+        if judgement is not None:
+            return judgement.reason
         bound = self.bound
         return None if bound is None or isinstance(bound.ruling, Passed) else bound.ruling.reason
 
@@ -44,7 +51,7 @@ class Moment:
 class Run:
     """What happened from `start` on, a moment every `step_s`, oldest first."""
 
-    policy: ScalingPolicy | WatchPolicy
+    policy: Tested
     start: Instant
     step_s: float
     moments: Sequence[Moment]

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.decide.spec import Spec
 from aiops.core.guard.chain import CHAIN
-from aiops.core.model import FindingKind, Mode, OutcomeKind, Reason, VerdictWord
+from aiops.core.model import FindingKind, Mode, OutcomeKind, PlanStatus, Reason, VerdictWord
+from aiops.policy.testing.objects import ObjectPattern, ObjectSpec, UseSpec
 from aiops.policy.testing.surroundings import (
     AlertSpec,
     ApprovalSpec,
@@ -89,6 +90,29 @@ class ChangeSpec(Spec):
         return self
 
 
+class PlanWord(StrEnum):
+    """How a plan stands, or that there is none."""
+
+    PROPOSED = PlanStatus.PROPOSED.value
+    RUNNING = PlanStatus.RUNNING.value
+    PAUSED = PlanStatus.PAUSED.value
+    ASKING = PlanStatus.ASKING.value
+    ROLLING_BACK = PlanStatus.ROLLING_BACK.value
+    DONE = PlanStatus.DONE.value
+    ROLLED_BACK = PlanStatus.ROLLED_BACK.value
+    FAILED = PlanStatus.FAILED.value
+    REFUSED = PlanStatus.REFUSED.value
+    REHEARSED = PlanStatus.REHEARSED.value
+    NONE = "none"
+
+
+ONLY_PLANS = frozenset({"plan", "subject", "does", "because", "saw", "object"})
+ONLY_SCALING = frozenset(
+    {"action", "replicas", "direction", "change", "guard", "wants", "ready", "running", "outcome", "finding", "members"}
+)
+"""Fields of a pattern that are said of one sort of decision alone."""
+
+
 class Pattern(Spec):
     """What a decision is compared with; everything that is written must fit."""
 
@@ -106,6 +130,12 @@ class Pattern(Spec):
     outcome: OutcomeKind | None = Field(None, description="how an earlier action ended, as this tick saw it")
     finding: FindingKind | None = Field(None, description="an open finding, for a WatchPolicy")
     members: tuple[str, ...] | None = Field(None, description="for a selector: the names of all whom it scales")
+    plan: PlanWord | None = Field(None, description="how the newest plan (for `subject`) stands; none: there is none")
+    subject: str | None = Field(None, min_length=1, description="whose plan: the name of a workload, a node, a policy")
+    does: str | None = Field(None, min_length=1, description="a part of what one of its steps does, in words")
+    because: str | None = Field(None, min_length=1, description="a part of the plan's reason")
+    saw: str | None = Field(None, min_length=1, description="a part of one line of what the decision saw")
+    object: ObjectPattern | None = Field(None, description="what an object in the cluster is like")
 
     @field_validator("guard")
     @classmethod
@@ -176,6 +206,8 @@ class TestSpec(Spec):
         default_factory=dict, description="by signal: a series of its presence query, present where it is not 0"
     )
     inventory: InventorySpec = InventorySpec()
+    objects: tuple[ObjectSpec, ...] = Field((), max_length=1000, description="what is in the cluster, for plans")
+    use: tuple[UseSpec, ...] = Field((), max_length=1000, description="what containers use, for rightsizing")
     prices: PricesSpec = PricesSpec()
     faults: tuple[FaultSpec, ...] = ()
     findings: tuple[FindingSpec, ...] = ()

@@ -172,6 +172,9 @@ class PricesSpec(Spec):
     """What it costs."""
 
     replica_hour: float | None = Field(None, ge=0, description="USD of one replica for an hour; unknown if left out")
+    nodes: dict[str, float] = Field(
+        default_factory=dict, description="USD of nodes for an hour, by name; of a core and a GiB by its allocatable"
+    )
 
 
 class ScopeSpec(Spec):

@@ -14,6 +14,7 @@ from aiops.core.model import (
     DeferState,
     Instant,
     Judgement,
+    Mode,
     Plan,
     PlanKind,
     PlanStatus,
@@ -59,7 +60,8 @@ def judged(policy: DeferPolicy, situation: Situation, memory: DeferState) -> Jud
     looks = [_look(one, cost, now, blind_s) for one in work]
     room = policy.at_once - sum(runs(one) for one in jobs)
     chosen = list(_chosen([one for one in looks if isinstance(one, _Begun)], room))
-    plans = tuple(_plan(policy, one, now) for one in chosen if _seen(one.work.seen, situation))
+    asks = min(policy.reach, situation.snapshot.scope.ceiling, key=lambda mode: mode.rank) is Mode.APPROVE
+    plans = tuple(_plan(policy, one, now, asks=asks) for one in chosen if _seen(one.work.seen, situation))
     wanted = Wanted(objects=tuple(one.work.seen.ref for one in chosen))
     said = _said(looks, chosen, now)
     return Judged(memory=replace(memory, wanted=wanted), judgement=said, plans=_fresh(plans, situation))
@@ -123,13 +125,16 @@ def _chosen(begun: Sequence[_Begun], room: int) -> Iterator[_Begun]:
             yield one
 
 
-def _plan(policy: DeferPolicy, begun: _Begun, now: Instant) -> Plan:
-    """Return the plan that lets a Job run: it gives back what its owner has asked for, and asks nobody."""
+def _plan(policy: DeferPolicy, begun: _Begun, now: Instant, *, asks: bool) -> Plan:
+    """Return the plan that lets a Job run: it gives back what its owner has asked for.
+
+    asks: people are asked before what is only cheap now; what is due begins all the same, since nobody may have looked.
+    """
     job = begun.work.seen
     step = PlanStep(name="start", operation=StartJob(job=job.ref, uid=job.uid), within_s=WITHIN_S)
     return Plan(
         id=ulid(now, policy.key, job.ref.key, job.uid, "start"),
-        kind=PlanKind.RESTORE,
+        kind=PlanKind.SAVING if asks and not begun.urgent else PlanKind.RESTORE,
         policy=policy.key,
         subject=job.ref.key,
         reason=f"Job {job.ref.name}: {begun.why}",
