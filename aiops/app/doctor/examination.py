@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiops.app.doctor import clusters, files, keeping, listening, metrics, outside, policies, simulated
+from aiops.app.doctor import clusters, files, keeping, listening, metrics, outside, policies, scraped, simulated
 from aiops.app.doctor.findings import Area, Check, Looked, Status, exit_code
 from aiops.app.doctor.running import run
 from aiops.app.doctor.scene import Scene
@@ -62,7 +62,11 @@ def _beneath(part: Looked) -> bool:
 def further(scene: Scene) -> list[Check]:
     """Return the checks that come after those of policies."""
     virtual = scene.settings.simulation is not None
-    around = simulated.checks(scene) if virtual else [*metrics.checks(scene), *clusters.checks(scene)]
+    around = (
+        simulated.checks(scene)
+        if virtual
+        else [*metrics.checks(scene), *scraped.checks(scene), *clusters.checks(scene)]
+    )
     return [*around, *keeping.checks(scene), *outside.checks(scene), *files.checks(scene), *listening.checks(scene)]
 
 

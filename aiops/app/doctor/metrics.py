@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from aiops.app.doctor.findings import Area, Check, Finding, fail, ok, skip, warn
 from aiops.app.doctor.sampling import sampling
 from aiops.app.doctor.scene import ENOUGH_RATIO, MOST_SAID, Scene, listed
+from aiops.app.scrape_settings import local_sources
 from aiops.app.surroundings import prometheus_options
 from aiops.core.model import Answer, NoSeries, Signal, SignalMemory, SignalState
 from aiops.core.observe.signals import reading
@@ -101,7 +102,7 @@ def _watches(scene: Scene) -> tuple[WatchQuery, ...]:
 
 def _named(scene: Scene) -> Iterator[Finding]:
     """Find signals of sources that the settings do not have."""
-    known = scene.settings.sources
+    known = sorted({*scene.settings.sources, *(local_sources(scene.settings) - {""})})
     for policy in scene.asking:
         for spec in policy.signals.values():
             if spec.query.source and spec.query.source not in known:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from aiops.app.doctor.findings import Area, Check, Finding, fail, ok, skip, warn
 from aiops.app.doctor.scene import MOST_SAID, Scene, listed
 from aiops.app.promotion import Gate, Place, resolved
+from aiops.app.scrape_settings import local_sources
+from aiops.app.scraped_policies import refused
 from aiops.app.surroundings import reads_resources
 from aiops.core.model import Mode
 from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
@@ -50,7 +52,7 @@ def _settings(scene: Scene, file: Path | None) -> Iterator[Finding]:
     from_environment = sorted(name for name in os.environ if name.startswith("AIOPS_") and "__" in name)
     more = f", with {listed(from_environment)} of the environment" if from_environment else ""
     yield ok("settings", f"{where}{more}: mode {settings.mode.value}, a turn each {settings.step:g} s, {world}")
-    if settings.simulation is None and settings.prometheus is None:
+    if settings.simulation is None and settings.prometheus is None and settings.scrape is None:
         fix = "set prometheus.url, or rehearse with config/demo.yaml"
         yield fail("settings: prometheus", "prometheus.url is not set: the daemon does not start", fix)
     unknown = sorted(set(settings.scope.namespaces) & set(settings.scope.protected_namespaces))
@@ -68,11 +70,12 @@ def _files(scene: Scene) -> Iterator[Finding]:
     found = check(paths, settings.step, may_be_empty=optional)
     policies = found.policies if found.policies is not None else _made(found)
     scene.policies = scene.authored = policies
-    for problem in found.errors[:MOST_SAID]:
+    errors = (*found.errors, *refused(found.made, local_sources(settings)))
+    for problem in errors[:MOST_SAID]:
         yield fail(FILES, str(problem), "`aiops policy validate` says more; the daemon takes all of the files or none")
-    if len(found.errors) > MOST_SAID:
-        yield fail(FILES, f"{len(found.errors) - MOST_SAID} more problems", "`aiops policy validate` lists them")
-    if not found.errors:
+    if len(errors) > MOST_SAID:
+        yield fail(FILES, f"{len(errors) - MOST_SAID} more problems", "`aiops policy validate` lists them")
+    if not errors:
         kinds = Counter(_kind(one) for one in policies.every)
         told = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "there are none"
         yield ok(FILES, f"{listed(map(str, paths))}: {told}, all valid")
