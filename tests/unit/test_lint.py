@@ -64,6 +64,15 @@ spec:
   target: {every: true, maxTargets: 20, exclude: [db]}
   sleep: {awake: [{schedule: '0 8 * * 1-5', duration: 12h}]}
 """
+SHARED = """\
+apiVersion: policy.aiops/v1alpha1
+kind: CostPolicy
+metadata: {name: spot, namespace: shop}
+spec:
+  mode: enforce
+  target: {name: web}
+  spot: {lostReplicaHour: 2}
+"""
 EVERY = "{every: true, maxTargets: 20, exclude: [db]}"
 IDLE = """\
 apiVersion: policy.aiops/v1alpha1
@@ -225,6 +234,8 @@ BROKEN = [
     ("overlapping-savings", [put(NIGHTS, (EVERY, "{name: web}")), IDLE]),
     ("overlapping-savings", [NIGHTS, labelled("some", "{app: a}")]),
     ("overlapping-savings", [labelled("more", "{app: a}"), labelled("some", "{app: a, tier: b}")]),
+    ("overlapping-savings", [SHARED, put(SHARED, ("name: spot", "name: other"))]),
+    ("scaled-share", [put(BASE, ("mode: dry-run", "mode: enforce")), put(SHARED, ("{name: web}", "{name: shop}"))]),
     ("cost-without-budget", [COSTLY]),
     ("cost-without-budget", [COSTLY, put(BUDGET, ("period: month", "period: day"))]),
     ("cost-without-budget", [COSTLY, put(BUDGET, ("namespace: shop", "namespace: other"))]),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aiops.core.model import Mode
 from aiops.core.planning.cost_rightsize import RightsizePolicy
 from aiops.core.planning.cost_sleep import RestPolicy
+from aiops.core.planning.cost_spot import SpotPolicy
+from aiops.core.planning.saving import SavingPolicy
 from aiops.core.policies import ScalingPolicy
 from aiops.policy.lint.asked import Asked, Role
 from aiops.policy.lint.rule import Remark, Subject
 
 HEAVY_S = 1800.0
+
+_DOES: Mapping[type[SavingPolicy], str] = {RestPolicy: "let rest", RightsizePolicy: "size", SpotPolicy: "share out"}
+"""What cost policies do that one alone may do to a workload."""
 
 
 def duplicate_signal(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Remark]]:
@@ -63,11 +68,11 @@ def candidate_for_nobody(subjects: Sequence[Subject]) -> Iterator[tuple[Subject,
 
 
 def overlapping_savings(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Remark]]:
-    """Find two CostPolicies that act and would let the same workload rest, or size it."""
+    """Find two CostPolicies that act and would let the same workload rest, size it, or share it out."""
     acting = [
         (subject, family, subject.policy)
         for subject in subjects
-        for family in (RestPolicy, RightsizePolicy)
+        for family in _DOES
         if isinstance(subject.policy, family) and subject.policy.mode.rank >= Mode.APPROVE.rank
     ]
     for number, (subject, family, policy) in enumerate(acting):
@@ -75,9 +80,27 @@ def overlapping_savings(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, 
             if family is not other_family or policy.targets is None or other.targets is None:
                 continue
             if policy.targets.meets(other.targets):
-                does = "let rest" if family is RestPolicy else "size"
-                message = f"{other.key} may {does} the same workloads"
+                message = f"{other.key} may {_DOES[family]} the same workloads"
                 yield subject, Remark(path=("spec", "target"), message=message, hint="exclude them in one of the two")
+
+
+def scaled_share(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Remark]]:
+    """Find shares of what a ScalingPolicy scales: it would take a part of the demand for all of it."""
+    scaled = {
+        (one.policy.target.cluster, one.policy.target.namespace, one.policy.target.name): one.policy.key
+        for one in subjects
+        if isinstance(one.policy, ScalingPolicy) and one.policy.mode.rank >= Mode.APPROVE.rank
+    }
+    for subject in subjects:
+        policy = subject.policy
+        if not isinstance(policy, SpotPolicy) or policy.targets is None or not policy.targets.name:
+            continue
+        where, base = policy.targets, policy.targets.name
+        for name in (base, f"{base}{policy.suffix}"):
+            other = scaled.get((where.cluster, where.namespace, name))
+            if other is not None:
+                message = f"{other} has the replicas of {name}: it would be held"
+                yield subject, Remark(path=("spec", "target", "name"), message=message, hint="an HPA on use per pod")
 
 
 def _all(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Asked]]:

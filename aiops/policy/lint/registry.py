@@ -289,6 +289,12 @@ RULES: tuple[Rule, ...] = (
         find=across.overlapping_savings,
     ),
     SetRule(
+        code="scaled-share",
+        why="a ScalingPolicy takes the part of a workload that it scales for the whole: the share is held",
+        mend="an HPA on use per pod for the base, or no share",
+        find=across.scaled_share,
+    ),
+    SetRule(
         code="cost-without-budget",
         why="without a CostBudget of that period over the policy, cost.month and cost.day are not known",
         mend="a CostBudget whose scope covers the policy, or another condition",
