@@ -131,7 +131,7 @@ def reviewed(settings: Settings) -> Reviewed:
     if settings.clusters and name not in settings.clusters:
         raise ConfigurationError(f"web.kubernetes.cluster: {name} is not in clusters")
     known = settings.clusters.get(name)
-    options = KubernetesOptions() if known is None else KubernetesOptions(**known.model_dump())
+    options = KubernetesOptions() if known is None else KubernetesOptions(**known.reached())
     reviewer = _Reviewer(Reviews.connect(options), access)
     return Reviewed(reviewer, by_review(reviewer) if access.authorizer == "review" else by_groups(_roles(access.roles)))
 

@@ -76,6 +76,10 @@ class ClusterSettings(Section):
     namespaced: bool = False
     source: str = ""
 
+    def reached(self) -> dict[str, Any]:
+        """Return how it is reached: what the adapter's options are made of."""
+        return self.model_dump(exclude={"source"})
+
 
 class LeaseSettings(Section):
     """Who leads when several replicas run (S6): a Lease in one of the clusters.

@@ -396,5 +396,5 @@ def clusters(settings: Settings) -> Clusters:
     """Return the clusters of the settings, or the one that the environment names."""
     from aiops.adapters.kubernetes import Clusters, KubernetesOptions
 
-    named = {name: KubernetesOptions(**one.model_dump()) for name, one in settings.clusters.items()}
+    named = {name: KubernetesOptions(**one.reached()) for name, one in settings.clusters.items()}
     return Clusters.connect(named or {"default": KubernetesOptions()})

@@ -76,7 +76,7 @@ def halt(
     settings = SESSION.settings()
     named = settings.clusters
     chosen = named.get(settings.lease.cluster or min(named, default=""))
-    options = KubernetesOptions() if chosen is None else KubernetesOptions(**chosen.model_dump())
+    options = KubernetesOptions() if chosen is None else KubernetesOptions(**chosen.reached())
     halting, ends_at = Halting.connect(options, namespace, name), time.monotonic() + _seconds(within)
     selector = halting.scale_to_none()
     while pods := [] if selector is None else halting.pods(selector):

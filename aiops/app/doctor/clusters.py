@@ -52,7 +52,7 @@ def door(name: str, one: ClusterSettings) -> Door:
     """Return how a cluster of the settings is connected to."""
     from aiops.adapters.kubernetes import KubernetesOptions
 
-    return Door(name, KubernetesOptions(**one.model_dump()))
+    return Door(name, KubernetesOptions(**one.reached()))
 
 
 def checks(scene: Scene) -> list[Check]:
