@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiops.core.model import (
+    Cordon,
     Finding,
     Incident,
     Inputs,
+    Instant,
     Looked,
     LoopState,
     Order,
     OrderKind,
+    Plan,
     PolicyKey,
     PriceBook,
     Scaling,
+    SeenObject,
     Snapshot,
     TargetState,
     Wanted,
@@ -24,6 +28,7 @@ from aiops.core.model import (
 from aiops.core.planning.doing import operations_of
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.planning.saving import SavingPolicy
+from aiops.core.plans import budget
 from aiops.core.plans.guards import namespace_of
 from aiops.core.plans.operations import verbs
 from aiops.core.policies import PlanPolicy
@@ -98,6 +103,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         savings={} if saving is None else {key: saving},
     )
     targets = {ref.key for ref in (policy.target, *policy.workloads)}
+    looked = _part(snapshot.looked, wanted((policy,), own))
     part = Snapshot(
         at=snapshot.at,
         answers={key: snapshot.answers.get(key, {})},
@@ -112,8 +118,8 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
         approvals=snapshot.approvals,
         alerts=snapshot.alerts,
-        prices=snapshot.prices if isinstance(policy, SavingPolicy) else PriceBook(),
-        looked=_part(snapshot.looked, wanted((policy,), own)),
+        prices=_priced(snapshot.prices, looked) if isinstance(policy, SavingPolicy) else PriceBook(),
+        looked=looked,
         orders=tuple(one for one in snapshot.orders if one.id not in state.orders and concerns(one, policy)),
     )
     return Inputs(
@@ -128,12 +134,38 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         findings=lane.findings,
         incidents=lane.incidents,
         unseen=lane.unseen,
-        plans=tuple(state.plans.values()),
+        plans=tuple(one for one in state.plans.values() if one.policy == key or _counts(one, snapshot.at)),
         group=group,
         ladder=ladder,
         saving=saving,
         scalings=lane.scalings if isinstance(policy, SavingPolicy | RemediationPolicy) else (),
     )
+
+
+def _counts(plan: Plan, now: Instant) -> bool:
+    """Return whether another policy's plan can sway anything: it is at work, was so lately, or holds a node.
+
+    What rests since last week is many plans, and none of them is in anybody's way.
+    """
+    if not plan.status.ended or now - plan.ended_at < budget.HOUR_S:
+        return True
+    begun = max((step.since for step in plan.steps if math.isfinite(step.since)), default=-math.inf)
+    return now - begun < budget.HOUR_S or any(isinstance(step.operation, Cordon) for step in plan.steps)
+
+
+def _priced(prices: PriceBook, looked: Looked) -> PriceBook:
+    """Return the prices of what a policy looks at, and of what could be had."""
+    seen = {*looked.objects, *(one.ref.key for some in looked.selections.values() for one in some)}
+    nodes = {f"{one.ref.cluster}/{one.ref.name}" for some in looked.selections.values() for one in some if _node(one)}
+    return replace(
+        prices,
+        replicas={key: one for key, one in prices.replicas.items() if key in seen},
+        nodes={key: one for key, one in prices.nodes.items() if key in nodes},
+    )
+
+
+def _node(one: SeenObject) -> bool:
+    return one.ref.kind == "Node"
 
 
 def _part(looked: Looked, asked: Wanted) -> Looked:

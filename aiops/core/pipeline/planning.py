@@ -268,7 +268,9 @@ def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     except Exception:  # S10: a bug in one policy's path holds that policy alone
         made.decisions.append(_decision(policy, inputs, bug=traceback.format_exc()))
         return
-    made.plans = dict(one.entered.plans)
+    given = {plan.id: plan for plan in inputs.plans}
+    # it was shown those plans that can sway it; what it did not change, and was not shown, stays as it is
+    made.plans.update({name: plan for name, plan in one.entered.plans.items() if given.get(name) is not plan})
     made.signals[key], made.envs[key] = one.signals, one.env
     orders = {order.id: order.expires_at for order in inputs.snapshot.orders}
     made.orders.update({name: orders[name] for name in one.judged.followed if name in orders})
