@@ -4,6 +4,8 @@ A block may have marks, comments on the lines before its fence that no reader se
 
     <!-- in: demo -->            where commands are typed; tests/e2e/test_manual.py has all places
     <!-- ends with: 1 -->        codes with which they may end beside 0
+    <!-- beside: COMMAND -->     what runs in another terminal from here on, a daemon
+    <!-- later: 20m -->          so much later by that daemon's time
     <!-- stopped after: 6s -->   of what runs until Ctrl-C
     <!-- id of: decisions -->    ID in the commands is the first that this lists
     <!-- file: NAME -->          the block is saved under this name for the commands of its page
@@ -35,7 +37,20 @@ MOST_NOT_RUN = 12
 """So many blocks may be left out, of all pages together."""
 
 LANGUAGES = {"console", "yaml", "python", "json", "text", "sql"}
-MARKS = {"in", "with", "ends with", "stopped after", "file", "id of", "part of", "checked as", "answer to", "not run"}
+MARKS = {
+    "in",
+    "beside",
+    "later",
+    "with",
+    "ends with",
+    "stopped after",
+    "file",
+    "id of",
+    "part of",
+    "checked as",
+    "answer to",
+    "not run",
+}
 _FENCE = re.compile(r"^```(?P<language>[\w-]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^<!-- ([a-z ]+): (.*?) -->$")
 

@@ -1,10 +1,13 @@
-"""The past of a small shop, as the text that promtool makes blocks of."""
+"""A small shop: its past, as the text that promtool makes blocks of, and its `/metrics` from then on."""
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import accumulate
 
 STEP_S = 15
@@ -64,3 +67,36 @@ def _replicas(times: list[float], loads: dict[str, list[float]]) -> Iterator[str
         for name, rates in loads.items():
             for at, rate in zip(times, rates, strict=True):
                 yield f'kube_deployment_{metric}{{namespace="shop",deployment="{name}"}} {replicas(rate)} {at:.0f}\n'
+
+
+OPEN_RPS = 340.0
+"""What comes in from now on, of checkout."""
+
+
+@contextmanager
+def open_shop() -> Iterator[str]:
+    """Serve the metrics of the shop on loopback; yields the address."""
+    began = time.time()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            total = OPEN_RPS * (time.time() - began)
+            labels = 'namespace="shop",service="checkout",code="200"'
+            body = f"# TYPE http_requests counter\nhttp_requests_total{{{labels}}} {total:.3f}\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from aiops.core.decide.quantities import duration_s
 from tests import manual
 from tests.manual import ROOT, Block, Typed
 
@@ -92,7 +95,7 @@ class Shell:
 
     def go(self, place: Place) -> None:
         """Go to another place: what was set in the one before is not set there."""
-        gone = " ".join(sorted(self.place.environment.keys() - place.environment.keys()))
+        gone = " ".join(sorted(self.place.environment.keys() - place.environment.keys() - {"PATH"}))
         there = " ".join(f"{key}={shlex.quote(value)}" for key, value in place.environment.items())
         if gone or there:
             self.type((f"unset {gone}; " if gone else "") + (f"export {there}" if there else ""))
@@ -134,8 +137,29 @@ class Shell:
 
     def follow(self, block: Block) -> list[str]:
         """Type all of a console, and return what is otherwise than the page says."""
+        if "beside" in block.marks:
+            self.type(f"{block.marks['beside']} >beside.log 2>&1 &")
+            self._until(lambda: self._clock() is not None, "the daemon beside to answer")
+        if "later" in block.marks:
+            began, wanted = self._clock() or 0.0, duration_s(block.marks["later"])
+            self._until(lambda: (self._clock() or 0.0) >= began + wanted, f"{wanted:g} s to pass there")
         found = [said for one in manual.typed(block.text) for said in self._try(one, block)]
         return [f"{block.name}: {one}" for one in found]
+
+    def _clock(self) -> float | None:
+        """Return the time of the daemon that runs beside, None while it does not answer."""
+        url = f"http://127.0.0.1:{self.place.environment['AIOPS_WEB__PORT']}/api/v1/status"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return float(json.loads(answer.read())["last_tick_at"])
+        except (OSError, KeyError, TypeError):
+            return None
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while not holds():
+            assert time.monotonic() < deadline, f"{what} took more than {WITHIN_S:g} s"
+            time.sleep(0.2)
 
     def _try(self, one: Typed, block: Block) -> list[str]:
         seconds = re.fullmatch(r"(\d+)s", block.marks.get("stopped after", ""))

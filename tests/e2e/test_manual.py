@@ -18,7 +18,7 @@ from tests.e2e.conftest import deployment
 from tests.e2e.processes import Process, eventually
 from tests.integration.prometheus_server import free_port, running_prometheus
 from tests.manual import ROOT, Block
-from tests.manual_history import past
+from tests.manual_history import open_shop, past
 from tests.manual_shell import Place, Shell, checkout
 
 DEMO_IS_OLD_ENOUGH = "07:55:00"
@@ -101,17 +101,19 @@ class Surroundings:
         folder = plane.binary("kubectl").parent
         return Place(
             environment={
+                **self._ports,
+                "AIOPS_STEP": "1s",
                 "KUBECONFIG": str(plane.kubeconfig()),
                 "PATH": f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
-            swaps=self.place("prometheus").swaps,
+            swaps={**self._own, **self.place("prometheus").swaps},
         )
 
 
 @pytest.fixture(scope="module")
 def shop_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prometheus that remembers half a day of a shop."""
-    with running_prometheus(tmp_path_factory.mktemp("prometheus"), "127.0.0.1:9", past()) as url:
+    """A Prometheus that remembers half a day of a shop, and scrapes it."""
+    with open_shop() as address, running_prometheus(tmp_path_factory.mktemp("prometheus"), address, past()) as url:
         yield url
 
 
