@@ -127,7 +127,7 @@ def _backtested(job: dict[str, Any]) -> dict[str, Any]:
     order = runs.Order(baselines=runs.baselines("hpa,keda,static"), warmup_s=None, curves=True)
     (variant,) = variants(loaded.scaling[0].document, ())
     steps = _Steps(len(recording.times) * (2 + len(order.baselines)))
-    (result,) = all_done([Job(variant=variant, watches=(), recording=recording, order=order)], 1, steps)
+    (result,) = all_done([Job(variant=variant, watches=(), recording=recording, order=order)], None, steps)
     write(Path(job["report"]), [result])
     return {
         "columns": list(told.COLUMNS),

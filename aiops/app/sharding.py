@@ -15,6 +15,7 @@ from aiops.ports import Clock, Engine
 if TYPE_CHECKING:
     from aiops.adapters.metrics import LoopMetrics, ShardNumbers
     from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+    from aiops.app.engine_settings import EngineSettings
     from aiops.app.settings import Settings
     from aiops.engine.clerk import RayOptions
     from aiops.engine.shard import Means
@@ -50,7 +51,7 @@ def engine(settings: Settings, clock: Clock, code: str) -> Engine:
         quarantine_s=one.quarantine,
     )
     name = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
-    return Sharded(RayCrew(ray_options(settings), means(settings, code)), terms, clock, name)
+    return Sharded(RayCrew(ray_options(settings.engine), means(settings, code)), terms, clock, name)
 
 
 def register(metrics: LoopMetrics, running: Engine) -> None:
@@ -69,7 +70,7 @@ def numbers(running: Sharded) -> list[ShardNumbers]:
     return [
         ShardNumbers(
             number=seat.number,
-            answers=not seat.why,
+            answers=seat.told is not None and not seat.why,
             quarantined=seat.quarantined > 0,
             series=0 if seat.told is None else seat.told.series,
             findings=0 if seat.told is None else len(seat.told.findings.series),
@@ -97,11 +98,10 @@ def means(settings: Settings, code: str) -> Means:
     return Means(source=opener, vault=FolderVault(settings.engine.checkpoints.absolute()), code=code)
 
 
-def ray_options(settings: Settings) -> RayOptions:
+def ray_options(one: EngineSettings) -> RayOptions:
     """Return where Ray is, and what shards ask of it."""
     from aiops.engine.clerk import RayOptions
 
-    one = settings.engine
     return RayOptions(
         address=one.address,
         namespace=one.namespace,

@@ -49,6 +49,7 @@ class Trouble(StrEnum):
     MISSING = "missing"
     VERSION = "version"
     UNREACHABLE = "unreachable"
+    REFUSED = "refused"
 
 
 class ShardActor(Shard):
@@ -80,11 +81,15 @@ def connected(options: RayOptions) -> tuple[Trouble, str] | None:
         own |= {"num_cpus": cpus, "object_store_memory": int(options.object_store_bytes), "include_dashboard": False}
     try:
         ray.init(namespace=options.namespace, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except RuntimeError as err:
-        return (Trouble.VERSION if "ersion mismatch" in str(err) else Trouble.UNREACHABLE), _short(err)
-    except (Exception, SystemExit) as err:
-        return Trouble.UNREACHABLE, _short(err)
+    except (Exception, SystemExit) as err:  # Ray raises many kinds, and some end the process
+        return _trouble(str(err)), _short(err)
     return None
+
+
+def _trouble(words: str) -> Trouble:
+    if "ersion mismatch" in words:
+        return Trouble.VERSION
+    return Trouble.REFUSED if "uthToken" in words or "uthentication" in words else Trouble.UNREACHABLE
 
 
 def _short(err: BaseException) -> str:
@@ -199,6 +204,7 @@ class _Clerk:
             name=place.name,
             get_if_exists=True,
             lifetime="detached",
+            scheduling_strategy="SPREAD",
             num_cpus=self.options.cpus,
             max_restarts=-1,
             **room,

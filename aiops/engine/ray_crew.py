@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import logging
-import multiprocessing
-import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
@@ -14,13 +11,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from aiops.engine.clerk import RayOptions, Trouble, serve
+from aiops.engine.clerk import RayOptions, serve
 from aiops.engine.crew import ShardFailed, Unreached
+from aiops.engine.hiring import ended, hired, said
 from aiops.engine.shard import Means
-from aiops.errors import CannotReach, ConfigurationError, FatalError
+from aiops.errors import FatalError
 
 _LOG = logging.getLogger("aiops.engine")
-_PROBE_S, _END_S, _AGAIN_S = 3.0, 5.0, 10.0
+_AGAIN_S = 10.0
 
 
 class RayCrew:
@@ -39,7 +37,7 @@ class RayCrew:
         self._process: BaseProcess | None = None
         self._why = ""
         self._closed = False
-        self._adopt(*self._hire())
+        self._adopt(*hired(self._options, serve, self._means))
 
     # -- engine.Crew -----------------------------------------------------------------------------------
 
@@ -86,34 +84,9 @@ class RayCrew:
             pipe, self._pipe = self._pipe, None
         if pipe is not None:
             pipe.close()
-        _end(self._process)
+        ended(self._process)
 
     # -- the clerk -------------------------------------------------------------------------------------
-
-    def _hire(self) -> tuple[BaseProcess, Connection]:
-        """Begin a clerk, and return it once it is connected; raise FatalError when it is not in time."""
-        options = self._options
-        if importlib.util.find_spec("ray") is None:
-            raise ConfigurationError("engine: ray is not installed (pip install 'aiops[ray]', or engine: local)")
-        probe(options)
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, options, self._means), name="aiops-ray", daemon=True)
-        process.start()
-        theirs.close()
-        try:
-            if not ours.poll(options.connect_within_s):
-                raise CannotReach(_said(options, f"no connection within {options.connect_within_s:g} s"))
-            trouble = ours.recv()
-            if trouble is not None:
-                raise _fatal(options, *trouble)
-        except (EOFError, OSError) as err:
-            _end(process)
-            raise CannotReach(_said(options, "the process that connects to it has ended")) from err
-        except FatalError:
-            _end(process)
-            raise
-        return process, ours
 
     def _adopt(self, process: BaseProcess, pipe: Connection) -> None:
         with self._lock:
@@ -130,15 +103,15 @@ class RayCrew:
         with self._lock:
             if self._closed:
                 return
-            self._pipe, self._why = None, _said(self._options, "the connection has ended, and is made anew")
+            self._pipe, self._why = None, said(self._options, "the connection has ended, and is made anew")
             lost, self._open = list(self._open.values()), {}
         for future in lost:
             future.set_exception(Unreached(self._why))
         _LOG.error("ray_connection_ended", extra={"address": self._options.address})
-        _end(self._process)
+        ended(self._process)
         while not self._closed:
             try:
-                self._adopt(*self._hire())
+                self._adopt(*hired(self._options, serve, self._means))
             except FatalError as err:
                 self._why = str(err)
                 _LOG.warning("ray_unreachable", extra={"reason": str(err)})
@@ -168,44 +141,3 @@ class RayCrew:
             self._pipe.send(order)
         except (OSError, ValueError):
             _LOG.warning("ray_connection_ended", extra={"address": self._options.address})
-
-
-def probe(options: RayOptions) -> None:
-    """Raise CannotReach at once where nothing listens: Ray itself would try for two minutes."""
-    address = options.address.removeprefix("ray://")
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        if options.address in ("local", "auto"):
-            return
-        known = "HOST:PORT, ray://HOST:PORT, auto, local"
-        raise ConfigurationError(f"engine.address: {options.address!r} is no address ({known})")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_S).close()
-    except OSError as err:
-        raise CannotReach(_said(options, f"nothing listens there ({err.strerror or err})")) from err
-
-
-def _said(options: RayOptions, what: str) -> str:
-    return f"engine.address: Ray at {options.address}: {what}"
-
-
-def _fatal(options: RayOptions, trouble: Trouble, why: str) -> FatalError:
-    match trouble:
-        case Trouble.MISSING:
-            return ConfigurationError(f"engine: ray is not installed (pip install 'aiops[ray]'): {why}")
-        case Trouble.VERSION:
-            return ConfigurationError(_said(options, f"it runs another version than this process: {why}"))
-        case Trouble.UNREACHABLE:
-            return CannotReach(_said(options, why))
-
-
-def _end(process: BaseProcess | None) -> None:
-    if process is None:
-        return
-    process.join(_END_S)
-    if process.is_alive():
-        process.terminate()
-        process.join(_END_S)
-    if process.is_alive():
-        process.kill()
-        process.join(_END_S)

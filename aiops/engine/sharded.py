@@ -22,6 +22,7 @@ from aiops.ports import Clock
 _LOG = logging.getLogger("aiops.engine")
 _PAUSE_S, _CHANCES_S, _LOOK_S = 0.3, 1.0, 2.0
 _MOST_TIMES = 8
+_NEW = "it has not been asked yet"
 _NOTHING = Elsewhere()
 
 
@@ -51,7 +52,7 @@ class Seat:
 
     number: int
     told: Told | None = None
-    why: str = "it has not been asked yet"
+    why: str = _NEW
     failed: int = 0
     quarantined: int = 0
     until: Instant = -math.inf
@@ -212,6 +213,7 @@ class Sharded:
             watches=None if known else self._policies.watches,
             standing=None if known or seat.told is None else seat.told.findings,
         )
+        seat.why = "" if seat.why == _NEW else seat.why
         seat.call, seat.asked_at = self._crew.ask(seat.number, "turn", ask), at
 
     def _wait(self, at: Instant) -> None:

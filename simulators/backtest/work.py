@@ -1,16 +1,18 @@
-"""Several backtests over the cores. Conditions in CEL do not pickle: a worker compiles policies from their text."""
+"""Several backtests, wherever they are done. Conditions in CEL do not pickle: who works compiles policies from text."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from simulators.backtest.grid import Variant
 from simulators.backtest.recording import Recording
 from simulators.backtest.run import Order, Result, past_of, run
+
+Spread: TypeAlias = Callable[[Callable[..., Any], Sequence[Any], Callable[[], None]], list[Any]]
+"""Does tasks somewhere, as processes of this machine or of a cluster do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +36,11 @@ def done(job: Job, progress: Callable[[], None] = lambda: None) -> Result:
     return run(past, job.order, job.variant.label, progress)
 
 
-def all_done(jobs: Sequence[Job], processes: int, progress: Callable[[], None]) -> list[Result]:
-    """Return the results in the order of the jobs. progress: after each step in one process, each job in several."""
-    if processes <= 1 or len(jobs) <= 1:
+def all_done(jobs: Sequence[Job], spread: Spread | None, progress: Callable[[], None]) -> list[Any]:
+    """Return what comes of the jobs, in their order: results, or whatever `spread` says of one that has none.
+
+    spread: does them elsewhere, and tells `progress` after each; None does them here, and tells it after each step.
+    """
+    if spread is None:
         return [done(job, progress) for job in jobs]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
-        asked = {pool.submit(done, job): number for number, job in enumerate(jobs)}
-        results: dict[int, Result] = {}
-        try:
-            for future in as_completed(asked):
-                results[asked[future]] = future.result()
-                progress()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [results[number] for number in range(len(jobs))]
+    return spread(done, jobs, progress)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from aiops.engine.spreading import Processes
 from aiops.errors import InvalidInput
 from simulators.backtest.calibration import Basis, calibrate, measured
 from simulators.backtest.grid import axes, variants
@@ -111,7 +112,7 @@ def test_two_processes_say_what_one_says(world: Recording) -> None:
     part = world.between(None, float(world.times[0]) + 6 * 3600.0)
     tried = variants(policy().document, axes(["objective.perReplica=45,55"]))
     work = [Job(variant=one, watches=(), recording=part, order=ALONE) for one in tried]
-    one, two = (all_done(work, processes, lambda: None) for processes in (1, 2))
+    one, two = (all_done(work, spread, lambda: None) for spread in (None, Processes(2)))
     assert [made.as_json() for made in one] == [made.as_json() for made in two]
     assert one[0].scores[0].replica_hours > one[1].scores[0].replica_hours
 

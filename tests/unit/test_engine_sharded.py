@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import shutil
+import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from aiops.core.bank import Bank
 from aiops.core.model import Finding, Incident, Leadership, Percepts
 from aiops.core.policies import PolicySet
-from aiops.engine.shard import Means
+from aiops.engine.part import parted_by
+from aiops.engine.placing import Place, owner
+from aiops.engine.shard import Means, Shard
 from aiops.engine.sharded import Sharded, Terms
 from aiops.engine.vault import FolderVault
+from aiops.policy.slicing import label_of, narrowed
 from tests.unit.fleet import START, a_set, a_watch
 from tests.unit.threaded import Series, Threads
 
-STEP_S = 30.0
+STEP_S, LIVED = 30.0, 67.0
+NOW = START + 60.0 * LIVED
 DISK, LOAD, ALL = (f"WatchPolicy/shop/{name}" for name in ("disk", "load", "all"))
 LEADER = Leadership(leader=True, epoch=1)
 NODES = [{"node": f"n-{number}", "zone": "ab"[number % 2], "mount": mount} for number in range(14) for mount in "xy"]
@@ -123,16 +134,266 @@ def close():
         one.crew.close()
 
 
-def test_the_findings_of_shards_are_those_of_one_process(tmp_path, close):
-    given = policies(budget=3.0)
-    shards, alone = Shards(3, given, tmp_path), Alone(given)
-    close(shards)
-    found, wanted = shards.hour(START, 76.0), alone.hour(START, 76.0)
-    assert sum(len(one.findings) for one in wanted) > 50
-    assert len({incident.id for one in wanted for incident in one.incidents}) > 1
-    for mine, theirs in zip(found, wanted, strict=True):
+@dataclass(frozen=True)
+class Lived:
+    """An hour and more that was lived once: what was found in shards and in one process, and what both knew then."""
+
+    mine: list[Percepts]
+    theirs: list[Percepts]
+    folder: Path
+    alone: Alone
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory) -> Iterator[Lived]:
+    folder = tmp_path_factory.mktemp("lived")
+    shards, alone = Shards(3, policies(), folder / "shards"), Alone(policies())
+    mine, theirs = shards.hour(START, LIVED), alone.hour(START, LIVED)
+    shards.engine.keep()
+    shards.crew.wait(shards.engine._kept, 20.0)
+    shutil.copytree(folder / "shards", folder / "kept")
+    known = copy.deepcopy(alone)
+    yield Lived(
+        mine=[*mine, *shards.hour(NOW, 10.0)],
+        theirs=[*theirs, *alone.hour(NOW, 10.0)],
+        folder=folder / "kept",
+        alone=known,
+    )
+    shards.crew.close()
+
+
+@pytest.fixture
+def alone(lived) -> Alone:
+    return copy.deepcopy(lived.alone)
+
+
+@pytest.fixture
+def folder(lived, tmp_path) -> Path:
+    return Path(shutil.copytree(lived.folder, tmp_path / "shards"))
+
+
+def test_the_findings_of_shards_are_those_of_one_process(lived):
+    assert sum(len(one.findings) for one in lived.theirs) > 50
+    assert len({incident.id for one in lived.theirs for incident in one.incidents}) > 1
+    for mine, theirs in zip(lived.mine, lived.theirs, strict=True):
         assert [words(one) for one in mine.findings] == [words(one) for one in theirs.findings]
         for one, other in zip(mine.findings, theirs.findings, strict=True):
             np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-9)
         assert [told(one) for one in mine.incidents] == [told(one) for one in theirs.incidents]
         assert mine.unseen == {}
+
+
+def test_a_budget_for_all_series_is_spent_by_looking_at_them_together(tmp_path, close):
+    given = policies(budget=3.0)
+    assert [parted_by(one, "") for one in given.watches] == ["", "node", ""]
+    assert [parted_by(one, "") for one in policies().watches] == ["node", "node", ""]
+
+
+# -- faults --------------------------------------------------------------------------------------------
+
+
+class Fickle(Shard):
+    """A shard that does as it is told: dies, fails, or waits for a sign."""
+
+    def __init__(self, place: Place, means: Means, born: str, whims: dict[int, object]) -> None:
+        super().__init__(place, means, born)
+        self._whims, self._number = whims, place.number
+
+    def turn(self, ask):  # type: ignore[no-untyped-def]
+        whim = self._whims.get(self._number)
+        if isinstance(whim, Event):
+            whim.wait(20)
+        elif isinstance(whim, list) and whim:
+            raise whim.pop()
+        elif isinstance(whim, Exception):
+            raise whim
+        return super().turn(ask)
+
+
+def fickle(tmp_path: Path, whims: dict[int, object], *, given: PolicySet | None = None, **terms: object) -> Shards:
+    shards = Shards(3, given or policies(), tmp_path, **terms)
+    shards.crew.make = lambda place, means, born: Fickle(place, means, born, whims)
+    for number in range(3):
+        shards.crew.renew(number)
+    return shards
+
+
+class Real:
+    def elapsed_s(self) -> float:
+        return time.monotonic()
+
+
+def test_a_slow_shard_delays_its_own_policies_only_and_what_it_says_late_counts_until_it_says_more(folder, close):
+    whims: dict[int, object] = {}
+    shards = fickle(folder, whims, deadline_s=0.3)
+    close(shards)
+    now = NOW
+    alone = [place for place in range(3) if place != owner(f"policy {ALL}", 3)]
+    whims[alone[0]] = sign = Event()
+    shards.engine._clock = Real()
+    late = shards.turn(now)
+    assert set(late.unseen) == {DISK, LOAD}, "the policy that is whole in another shard is seen"
+    assert late.unseen[DISK] == f"shard {alone[0]}: it has not answered within 0.3 s"
+    sign.set()
+    whims.clear()
+    shards.crew.wait([shards.engine.seats[alone[0]].call], 20.0)
+    after = shards.turn(now + STEP_S)
+    assert after.unseen == {}
+    assert shards.engine.seats[alone[0]].late == 1
+
+
+def test_a_shard_that_dies_goes_on_from_what_it_kept_and_finds_nothing_twice(folder, alone, close):
+    whims: dict[int, object] = {}
+    shards = fickle(folder, whims)
+    close(shards)
+    now = NOW
+    shards.engine.keep()
+    for _ in range(4):  # findings are open that are younger than what was kept
+        wanted, found = alone.turn(now), shards.turn(now)
+        now += STEP_S
+    assert wanted.findings
+    for number in range(3):
+        whims[number] = [ConnectionError("its process has ended")]
+        shards.crew.renew(number)
+    again, wanted = shards.turn(now), alone.turn(now)
+    assert again.unseen == {}, "it is asked again within the turn"
+    assert [(one.series, one.since, one.alarm) for one in again.findings] == [
+        (one.series, one.since, one.alarm) for one in wanted.findings
+    ]
+    assert [one.id for one in again.incidents] == [one.id for one in found.incidents]
+    assert [seat.restarts for seat in shards.engine.seats] == [1, 1, 1]
+
+
+def test_while_a_shard_is_dead_what_it_last_found_stands_and_is_not_relied_on(folder, close):
+    whims: dict[int, object] = {}
+    shards = fickle(folder, whims, deadline_s=0.2)
+    close(shards)
+    now = NOW
+    before = shards.turn(now)
+    shards.engine._clock = Real()
+    whims.update(dict.fromkeys(range(3), ConnectionError("its process has ended")))
+    dead = shards.turn(now + STEP_S)
+    assert {one.series for one in dead.findings} == {one.series for one in before.findings} != set()
+    assert set(dead.unseen) == {DISK, LOAD, ALL}
+
+
+def test_a_shard_that_always_fails_is_quarantined_reported_and_tried_again_later(tmp_path, close, caplog):
+    whims: dict[int, object] = {1: ValueError("a bug")}
+    shards = fickle(tmp_path, whims, failures=3, quarantine_s=120.0)
+    close(shards)
+    reasons = [shards.turn(START + STEP_S * step).unseen[DISK] for step in range(6)]
+    assert reasons[0] == "shard 1: ValueError: a bug"
+    assert reasons[2:] == ["shard 1: it is quarantined for 120 s after 3 failures in a row: ValueError: a bug"] * 4
+    assert "shard_quarantined" in caplog.text
+    assert shards.engine.seats[1].failures == 3, "it is not asked meanwhile"
+    whims.clear()
+    assert shards.turn(START + 200.0).unseen == {}
+    assert not shards.engine.seats[1].quarantined
+
+
+def test_a_deposed_driver_is_refused_and_its_successor_goes_on_with_what_the_shards_know(folder, close):
+    shards = Shards(2, policies(), folder)
+    close(shards)
+    now = NOW
+    shards.turn(now)
+    now += STEP_S
+    second = Sharded(shards.crew, Terms(shards=2), Clock(), "driver-2")
+    second.begin(shards.given, LEADER, now)
+    assert "driver-1 asks this shard, too" in second.gather(now).unseen[DISK], "the same epoch, and the first is alive"
+    leads = Leadership(leader=True, epoch=2, elected=True)
+    second.begin(shards.given, leads, now)
+    found = second.gather(now)
+    assert found.unseen == {}
+    assert found.findings, "nothing had to be learnt again"
+    assert "driver-2 leads with epoch 2" in shards.turn(now + STEP_S).unseen[DISK]
+
+
+def test_who_stands_by_asks_no_shard_and_relies_on_none(tmp_path, close):
+    shards = Shards(2, policies(), tmp_path)
+    close(shards)
+    waits = Leadership(leader=False, epoch=1, holder="another", elected=True)
+    percepts = shards.turn(START, waits)
+    assert set(percepts.unseen) == {DISK, LOAD, ALL}
+    assert all(not source.asked for source in shards.sources)
+
+
+def test_shards_become_more_or_fewer_and_rows_move_with_all_that_is_known_of_them(folder, alone, close):
+    few, given = Shards(2, policies(), folder), policies()
+    close(few)
+    now = NOW
+    for count in (4, 1):
+        few.turn(now), alone.turn(now)
+        now += STEP_S
+        few.engine.stop(20.0)
+        few = Shards(count, given, folder)
+        close(few)
+        for _ in range(3):
+            mine, theirs = few.turn(now), alone.turn(now)
+            now += STEP_S
+            assert [words(one)[:2] for one in mine.findings] == [words(one)[:2] for one in theirs.findings] != []
+            np.testing.assert_allclose(
+                [one.score for one in mine.findings], [one.score for one in theirs.findings], rtol=1e-6
+            )
+
+
+def test_a_source_that_is_down_is_neither_calm_nor_absence(folder, close):
+    shards = Shards(2, policies(), folder)
+    close(shards)
+    now = NOW
+    before = [one.series for one in shards.turn(now).findings]
+    for source in shards.sources:
+        source.down = True
+    for step in range(1, 9):
+        found = shards.turn(now + STEP_S * step)
+    assert [one.series for one in found.findings] == before != []
+
+
+def test_the_driver_is_told_no_sample_however_many_series_there_are(tmp_path, close):
+    shards = Shards(2, policies(), tmp_path)
+    close(shards)
+    shards.turn(START)
+    sizes = [len(pickle.dumps(seat.told)) for seat in shards.engine.seats]
+    assert max(sizes) < 2500
+
+
+# -- which shard, and what it asks ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expr", "label"),
+    [
+        ("disk", "node"),
+        ("max by (node) (rate(disk[5m]))", "node"),
+        ("sum(disk)", ""),
+        ("histogram_quantile(0.9, sum by (le, node) (rate(b[5m])))", "node"),
+        ("a / on (node) b", "node"),
+        ("a / on (zone) b", ""),
+        ("a / scalar(sum(b))", ""),
+        ("disk or vector(0)", ""),
+        ("topk(3, disk)", ""),
+        ("topk by (node) (3, disk)", "node"),
+        ("label_replace(disk, 'node', '$1', 'pod', '(.*)')", ""),
+        ("absent(disk)", ""),
+        ("a * on (job) group_left (node) b", ""),
+        ("1 - avg by (node) (disk) * 2", "node"),
+        ("max_over_time(sum by (node) (disk)[5m:1m])", "node"),
+    ],
+)
+def test_a_query_is_parted_where_each_series_comes_from_its_own_value_alone(expr, label):
+    assert label_of(expr, ("node",)) == label
+
+
+def test_a_part_asks_for_its_values_as_they_are():
+    asked = narrowed('rate(x{a="b"}[5m] offset 1h)', "node", ["n.1", 'q"t', "a|b", ""])
+    assert asked == 'rate(x{a="b",node=~"|a\\\\|b|n\\\\.1|q\\"t"}[5m] offset 1h)'
+
+
+@drawn(st.text(max_size=20), st.integers(1, 40))
+def test_when_a_shard_comes_things_move_to_it_and_nowhere_else(what, shards):
+    assert owner(what, shards + 1) in (owner(what, shards), shards)
+
+
+def test_shards_have_about_as_much_each():
+    counts = np.bincount([owner(f"node=n-{number}", 8) for number in range(4000)], minlength=8)
+    assert counts.min() > 400
+    assert counts.max() < 600

@@ -11,6 +11,7 @@ import typer
 
 from aiops.app.commands.record import asked, span
 from aiops.app.output import SESSION, console, table
+from aiops.app.spreading import parted, spreading
 from aiops.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def backtest(
     ] = "hpa,keda,static",
     replica_usd_per_hour: Annotated[float | None, typer.Option(min=0.0, help="What a replica costs.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes for several policies or a grid.")] = 1,
+    engine: Annotated[str | None, typer.Option(help="local, or ray: on the Ray cluster of the settings.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="HOST:PORT, ray://HOST:PORT, auto or local.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here.")] = None,
 ) -> None:
     """Replay recorded load under policies: what they would have done beside what ran, an HPA, KEDA, a fixed fleet."""
@@ -69,13 +72,21 @@ def backtest(
     chosen = _chosen(loaded, policy)
     recording = _recording(loaded, (data, prometheus), (since, to, step))
     work = _jobs(loaded, chosen, (recording, order), grid or ())
-    with _bar(work, jobs) as progress:
-        results = all_done(work, jobs, progress)
+    spread = spreading(engine, ray_address, min(jobs, len(work)))
+    with _bar(work, spread is None) as progress:
+        made = all_done(work, spread, progress)
+    results, lost = parted(made, [one.variant.label or "as it is" for one in work])
     written = None if report is None else write(report, results)
     SESSION.show(
-        {"results": [one.as_json() for one in results], "report": None if written is None else str(written)},
-        _text(results, written),
+        {
+            "results": [one.as_json() for one in results],
+            "report": None if written is None else str(written),
+            "lost": lost,
+        },
+        "\n".join([_text(results, written), *(f"LOST: {label}: {why}" for label, why in lost.items())]),
     )
+    if lost:
+        raise typer.Exit(1)
 
 
 def _seconds(text: str) -> float:
@@ -135,11 +146,10 @@ def _jobs(
 
 
 @contextmanager
-def _bar(work: Sequence[Job], processes: int) -> Iterator[Callable[[], None]]:
-    """Yield what is called after each step of each contender, or after each job where several processes work."""
+def _bar(work: Sequence[Job], alone: bool) -> Iterator[Callable[[], None]]:
+    """Yield what is called after each step of each contender, or after each job where others work."""
     from rich.progress import Progress
 
-    alone = processes <= 1 or len(work) <= 1
     order = work[0].order
     steps = len(work[0].recording.times) * (2 + len(order.baselines)) if alone else 1
     stride = _STRIDE if alone else 1
