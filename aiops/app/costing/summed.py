@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -36,20 +36,21 @@ def answered(store: Store, asked: dict[str, Any], now: Instant) -> dict[str, Any
     wanted = _filter(asked)
     loop = store.costs.hours(since, now, LOOP)
     mine = [one for one in spent if one.subject.is_target and wanted(one.subject)]
+    whole = _whole(mine)
     entries = [one for one in store.costs.entries(since, now, MOST_ENTRIES) if wanted(one.subject)]
     return {
         "since": since,
         "until": now,
         "currency": "USD",
-        "total": {**_sums(mine), "promised": _promised(entries), **_watched(loop)},
-        "by": {name: _grouped(mine, entries, key) for name, key in _KEYS.items()},
+        "total": {**_sums(whole), "promised": _promised(entries), **_watched(loop)},
+        "by": {name: _grouped(whole, entries, key) for name, key in _KEYS.items()},
         "days": _dated(mine, "date", "%Y-%m-%d"),
         "weeks": _dated(mine, "week", "%G-W%V"),
         "nodes": _nodes(spent),
         "budgets": [one for one in store.costs.budgets() if _shown(one, asked)],
         "ledger": [entry(one) for one in entries],
-        "idle": _idle(mine),
-        "oversized": _oversized(mine),
+        "idle": _idle(whole),
+        "oversized": _oversized(whole),
     }
 
 
@@ -89,9 +90,23 @@ def _shown(budget: dict[str, Any], asked: dict[str, Any]) -> bool:
 # -- sums -------------------------------------------------------------------------------------------------
 
 
+def _whole(spent: Sequence[Spent]) -> list[Spent]:
+    """Return one sum for each subject over all of the time: a year of days is added up once, and not for each table."""
+    by_subject: dict[Subject, list[Spent]] = {}
+    for one in spent:
+        by_subject.setdefault(one.subject, []).append(one)
+    return [
+        replace(some[0], span_s=sum(one.span_s for one in some), row=together(one.row for one in some))
+        for some in by_subject.values()
+    ]
+
+
 def together(rows: Iterable[Row]) -> Row:
     """Return rows added up; of peaks the greatest."""
-    values = [_VALUES(row) for row in rows]
+    every = list(rows)
+    if len(every) == 1:
+        return every[0]
+    values = [_VALUES(row) for row in every]
     if not values:
         return Row()
     *sums, peaks = zip(*values, strict=True)
@@ -174,8 +189,9 @@ def _grouped(spent: Sequence[Spent], entries: Sequence[Entry], key: Callable[[Su
 
 def _dated(spent: Sequence[Spent], name: str, pattern: str) -> list[dict[str, Any]]:
     groups: dict[str, list[Spent]] = {}
+    labels = {at: datetime.fromtimestamp(at, UTC).strftime(pattern) for at in {one.at for one in spent}}
     for one in spent:
-        groups.setdefault(datetime.fromtimestamp(one.at, UTC).strftime(pattern), []).append(one)
+        groups.setdefault(labels[one.at], []).append(one)
     return [{name: day, **_sums(groups[day])} for day in sorted(groups)]
 
 
