@@ -62,8 +62,9 @@ class CronWindow:
         """Yield its beginnings from `back_s` before `at` on, as far as they matter."""
         from cronsim import CronSim
 
-        now = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(self.zone))
-        for start in CronSim(self.text, (now - timedelta(seconds=back_s)).replace(second=0, microsecond=0)):
+        # elapsed time is taken off before the zone is asked: where the clock is set, hours of the wall are not it
+        begun = datetime.fromtimestamp(at - back_s, UTC).astimezone(ZoneInfo(self.zone))
+        for start in CronSim(self.text, begun.replace(second=0, microsecond=0)):
             begins = start.timestamp()
             if begins > at + _FAR_S:
                 return

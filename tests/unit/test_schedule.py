@@ -53,6 +53,29 @@ def test_a_window_lasts_elapsed_time_through_the_night_of_winter_time():
     assert told(night.active_until(at("2026-10-25T00:00"))) == "2026-10-25T05:00"
 
 
+@pytest.mark.parametrize(
+    ("when", "until"),
+    [
+        ("2026-03-29T07:30", "2026-03-29T08:00"),  # nine hours after 22:00, of which one was skipped
+        ("2026-03-29T08:00", None),
+        ("2026-10-25T05:30", "2026-10-25T06:00"),
+        ("2026-10-25T06:00", None),
+    ],
+)
+def test_who_asks_first_at_the_end_of_a_night_on_which_the_clock_is_set_hears_the_same(when, until):
+    # nothing is known yet, as after a restart: the beginning is looked for so much elapsed time before
+    assert told(window("0 22 * * *", 9 * 3600.0, "Europe/Berlin").active_until(at(when))) == until
+
+
+@given(st.integers(0, 4 * 366 * 1440), st.integers(0, 23), st.integers(600, 82_800))
+def test_when_a_window_ends_does_not_depend_on_when_it_was_asked_before(minute, hour, duration_s):
+    asked = at("2026-01-01T00:00") + 60.0 * minute
+    fresh, used = (window(f"0 {hour} * * *", float(duration_s), "Europe/Berlin") for _ in range(2))
+    used.active_until(asked - 6 * 3600.0)
+    used.active_until(asked - 60.0)
+    assert used.active_until(asked) == fresh.active_until(asked)
+
+
 def test_on_a_holiday_a_window_does_not_begin():
     german = calendar("DE", "", ())
     assert window(*OFFICE, german).active_until(at("2026-05-01T12:00")) is None
