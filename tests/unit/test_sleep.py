@@ -442,6 +442,15 @@ def test_neither_a_freeze_nor_a_store_that_is_full_nor_a_lost_opt_in_keeps_anyth
     assert evening.said.reason is Reason.FROZEN
 
 
+def test_what_rests_by_our_record_alone_is_woken_though_the_store_is_lost_and_full_and_the_opt_in_gone_s2():
+    daemon = slept()
+    daemon.restart(without_store=True)
+    daemon.freezes.append(Freeze(name="year-end", until=MORNING + 86_400.0))
+    daemon.store_ok, daemon.namespaces = False, frozenset()
+    daemon.run(MORNING)
+    assert [daemon.cluster.value(one) for one in (WEB, API, CRON)] == [3, 4, False]
+
+
 def test_what_cannot_be_seen_is_neither_put_to_rest_nor_forgotten_s2():
     daemon = nights()
     key = daemon.policy.wanted.selections[0].key

@@ -25,6 +25,7 @@ from aiops.core.model import (
     Snapshot,
     TargetRef,
     Wait,
+    Wake,
 )
 from aiops.core.planning import arbiter
 from aiops.core.plans import budget
@@ -78,7 +79,7 @@ class Bounds:
 
 def ruling(plan: Plan, bounds: Bounds) -> Held | None:
     """Return what keeps a proposed plan from beginning now, the first guard that speaks; None when nothing does."""
-    for guard in GUARDS:
+    for guard in WAKING if _wakes(plan) else GUARDS:
         said = guard(plan, bounds)
         if said is not None:
             return said
@@ -345,6 +346,17 @@ GUARDS: tuple[_Guard, ...] = (
     _asked,
 )
 """In order: what forbids all, what stands in the way, what people said, what is touched, how much, what was asked."""
+
+
+WAKING: tuple[_Guard, ...] = (_observing, _leader, _unfenced, _subject, _shared, _paused, _told, _rejected, _asked)
+"""Of these what keeps a workload that rests by our own record asleep, though no plan of it is known any more (S2).
+
+A store that is full, a label that was taken away since, a freeze and a budget keep nothing asleep.
+"""
+
+
+def _wakes(plan: Plan) -> bool:
+    return plan.kind is PlanKind.RESTORE and all(isinstance(step.operation, Wake) for step in plan.steps)
 
 
 # -- two plans ---------------------------------------------------------------------------------------
