@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from aiops.app.section import Section
 from aiops.core.decide.quantities import Duration, Quantity
@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 SCRAPE = "scrape"
 """The name of the source that is scraped samples."""
 
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/@]+(/[^@]*)?$")]
-"""An address without credentials: those have fields of their own."""
+_URL = re.compile(r"https?://[^/@\s]+(/[^@\s]*)?")
+
+
+def _address(value: str) -> str:
+    # what was written is not told again: it may hold a password
+    if not _URL.fullmatch(value):
+        raise ValueError("an address is http(s)://HOST:PORT/metrics; credentials stand in fields of their own")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_address)]
 
 
 class JobSettings(Section):
     """Targets that are alike. metrics: regular expressions of the names that are kept; all without any."""
 
-    targets: tuple[Url, ...] = Field(min_length=1)
+    targets: tuple[Url, ...]
     labels: dict[str, str] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     interval: Duration | None = Field(None, ge=1)
@@ -53,8 +62,10 @@ class JobSettings(Section):
         return value
 
     @model_validator(mode="after")
-    def halves_belong_together(self) -> JobSettings:
-        """Refuse half a certificate, and two ways to show who asks."""
+    def whole_and_of_one_mind(self) -> JobSettings:
+        """Refuse a job without targets, half a certificate, and two ways to show who asks."""
+        if not self.targets:
+            raise ValueError("targets: there is none")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file belong together")
         if self.username is not None and (self.bearer_token is not None or self.bearer_token_file is not None):

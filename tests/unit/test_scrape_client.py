@@ -187,6 +187,7 @@ def test_a_name_and_a_password_are_shown_and_appear_in_no_text(plain):
     assert "s3cret" not in repr(target)
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_tls_is_checked_against_the_authority_that_is_given(secure, authority):
     with pytest.raises(ScrapeFailed, match=r"TLS: .*CERTIFICATE_VERIFY_FAILED"):
         fetched(secure.target("plain"))
