@@ -117,6 +117,7 @@ class World:
     dry: bool = False
     slow: bool = False
     in_force: bool = True
+    store_ok: bool = True
     made: int = 0
     ready_at: dict[str, float] = field(default_factory=dict)
     decision: Decision | None = None
@@ -301,6 +302,7 @@ class World:
             workloads={},
             leadership=Leadership(leader=True, epoch=1),
             scope=Scope(),
+            store_ok=self.store_ok,
             approvals=tuple(self.approvals),
             orders=tuple(self.orders),
             pauses=self.pauses,

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.decide.cost.rightsize.scene import amount
-from aiops.core.model import PlanStatus, Reason
+from aiops.core.model import PlanStatus, PriceBook, Priced, Reason, Stage, UnitPrices, Wanted
+from aiops.core.money.ledger import SavingKind
+from aiops.core.money.standing import standing
 from aiops.core.pipeline.lane import wanted
 from aiops.core.pipeline.planning import plan_turn
 from aiops.core.plans.lifecycle import to_forget
@@ -275,3 +277,25 @@ def test_what_another_owns_by_now_is_left_to_it_and_not_tried_for_ever_s4():
     world.policy = a_policy(("mode: enforce", "mode: dry-run"))
     world.until(lambda one: PlanStatus.ROLLED_BACK in status(one), HOUR_S)
     assert world.has() == was != sizes()
+
+
+def test_what_is_resized_in_place_alone_is_in_the_ledger_by_the_pods_that_were():
+    world = World(policy=a_policy(("    canary:", "    how: InPlace\n    canary:")))
+    after(10.0, world)
+    done = [one for one in world.state.plans.values() if one.status is PlanStatus.DONE]
+    units = UnitPrices(core_usd=0.04, gib_usd=0.005)
+    book = PriceBook(replicas={TARGET.key: Priced(usd_per_hour=0.2, source="list", as_of=world.now, units=units)})
+    seen = world.api.look(Wanted(objects=(TARGET,)))
+    found = standing(done, snapshot(seen, prices=book))
+    assert {one.kind for one in found} == {SavingKind.RIGHTSIZE}
+    for one in found:
+        made, before = one.plan.steps[-1], one.plan.steps[-1].undo[0]
+        extra = sum(
+            (amount(before.requests[name]) - amount(value)) * (0.04 if name == "cpu" else 0.005 / 2.0**30)
+            for name, value in made.operation.requests.items()
+        )
+        assert one.rested[TARGET.key].extra == pytest.approx(1e9 * extra, rel=1e-6)
+        # a canary alone is a part of the pods
+        canary = replace(one.plan, steps=(one.plan.steps[0], replace(made, stage=Stage.BEGUN)))
+        (part,) = standing([canary], snapshot(seen, prices=book))
+        assert part.rested[TARGET.key].extra == pytest.approx(1e9 * extra / 4.0, rel=1e-6)

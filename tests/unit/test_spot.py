@@ -9,9 +9,14 @@ import pytest
 
 from aiops.core.decide.cost.spot.risk import Stakes, best, expected_loss, gamma_cdf, limit, lost_at_once, rate_bound
 from aiops.core.model import OrderKind, PlanKind, PlanStatus, Reason, SplitReplicas
+from aiops.core.money.ledger import SavingKind
+from aiops.core.money.spend import nano
+from aiops.core.money.standing import Rested, standing
 from aiops.core.objects.spot import FLOOR_S
 from aiops.core.planning.doing import operations_of, reads_of
+from aiops.core.policies import PolicySet
 from aiops.errors import InvalidInput
+from aiops.loop.costed import costed
 from aiops.policy import parse
 from tests.unit.packed import ref
 from tests.unit.spotting import BASE, CAPACITY, HEADER, HPA, SPEC, SPOT, World, a_deployment, a_policy
@@ -392,3 +397,35 @@ def test_it_may_change_two_deployments_by_name_and_look_at_nodes() -> None:
     assert (operation.base.name, operation.spot.name) == ("web", "web-spot")
     kinds = {one.kind for one in reads_of(policy).selections}
     assert kinds == {"Deployment", "Pod", "Node", "HorizontalPodAutoscaler", "ScaledObject"}
+
+
+def test_a_share_is_in_the_ledger_by_what_its_replicas_would_cost_on_demand() -> None:
+    world = World()
+    world.until(5)
+    found = standing(world.plans, world.lane().snapshot)
+    assert [(one.kind, dict(one.rested)) for one in found] == [
+        (SavingKind.SPOT, {SPOT.key: Rested(extra=nano(0.04 - 0.012))})
+    ] * 2  # of several on one subject the newest counts
+    world.usd = {False: 0.04}
+    unknown = standing(world.plans, world.lane().snapshot)
+    assert {one.rested[SPOT.key].extra for one in unknown} == {None}
+    dry = World(a_policy(SPEC, ("enforce", "dry-run")))
+    dry.run(60)
+    (told,) = standing(dry.plans, dry.lane().snapshot)
+    assert (told.kind, told.stands) == (SavingKind.SPOT, False)
+
+
+def test_what_cost_policies_see_of_it_is_the_workload_and_its_companion() -> None:
+    world = World()
+    seen = costed(PolicySet(digest="", plans=(world.policy,)), world.lane().snapshot.looked)
+    assert {key: one.replicas for key, one in seen.items()} == {BASE.key: 12, SPOT.key: 0}
+
+
+def test_less_on_spot_nodes_waits_for_no_store_and_no_opt_in_s2() -> None:
+    world = World()
+    world.until(5)
+    world.change(BASE, {"spec": {"replicas": 3}})
+    world.change(ref("Namespace", "shop"), {"metadata": {"labels": {"policy.aiops/managed": None}}})
+    world.store_ok = False
+    world.run(120)
+    assert world.split == (4, 4)

@@ -165,7 +165,7 @@ def _extra(before: SetResources | ResizePods, after: SetResources | ResizePods, 
 
 def _dearer(base: TargetRef, spot: TargetRef, snapshot: Snapshot) -> int | None:
     """Return what a replica of the companion would cost more on demand, by the prices of both now."""
-    prices = snapshot.replica_usd_per_hour
+    prices = snapshot.prices.replica_usd_per_hour
     here, there = prices.get(base.key), prices.get(spot.key)
     known = here is not None and there is not None and here > 0.0 and there > 0.0
     return nano(here - there) if known and here is not None and there is not None else None

@@ -16,6 +16,7 @@ from aiops.core.model import (
     Instant,
     Mode,
     Notify,
+    Operation,
     Pass,
     Plan,
     PlanKind,
@@ -23,6 +24,7 @@ from aiops.core.model import (
     Reason,
     Scaling,
     Snapshot,
+    SplitReplicas,
     TargetRef,
     Wait,
     Wake,
@@ -349,14 +351,25 @@ GUARDS: tuple[_Guard, ...] = (
 
 
 WAKING: tuple[_Guard, ...] = (_observing, _leader, _unfenced, _subject, _shared, _paused, _told, _rejected, _asked)
-"""Of these what keeps a workload that rests by our own record asleep, though no plan of it is known any more (S2).
+"""Of these what holds back capacity of ours that is to be given back, though no plan of it is known any more (S2).
 
 A store that is full, a label that was taken away since, a freeze and a budget keep nothing asleep.
 """
 
 
 def _wakes(plan: Plan) -> bool:
-    return plan.kind is PlanKind.RESTORE and all(isinstance(step.operation, Wake) for step in plan.steps)
+    return plan.kind is PlanKind.RESTORE and all(_returns(step.operation) for step in plan.steps)
+
+
+def _returns(operation: Operation) -> bool:
+    """Return whether all that is done is to give back capacity of ours: a rest ends, a share on spot nodes shrinks."""
+    match operation:
+        case Wake():
+            return True
+        case SplitReplicas(seen=before, replicas=after):
+            return after < before
+        case _:
+            return False
 
 
 # -- two plans ---------------------------------------------------------------------------------------
