@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from aiops.app import pricing
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from aiops.adapters.prices import Feed
     from aiops.adapters.prometheus import NamedSources, PrometheusOptions, PrometheusSource
     from aiops.adapters.scrape.scraper import Scraper
+
+
+READ_RATIO = 0.7
+"""Of the time between two turns, what the metrics source may take to answer everything."""
 
 
 class Surroundings(Protocol):
@@ -252,7 +257,7 @@ def prometheus(settings: Settings) -> PrometheusSource:
 
     if settings.prometheus is None:
         raise ConfigurationError("prometheus.url is not set")
-    return PrometheusSource(prometheus_options(settings.prometheus))
+    return PrometheusSource(replace(prometheus_options(settings.prometheus), read_within_s=READ_RATIO * settings.step))
 
 
 def metrics_source(settings: Settings, name: str) -> PrometheusSource:
@@ -292,7 +297,7 @@ def with_scraped(settings: Settings, scraper: Scraper) -> tuple[PrometheusSource
     scraped = PrometheusSource(local, ScrapedAsker(scraper))
     if settings.prometheus is None:
         return scraped, PrometheusSource(local, ScrapedAsker(scraper))
-    options = prometheus_options(settings.prometheus)
+    options = replace(prometheus_options(settings.prometheus), read_within_s=READ_RATIO * settings.step)
     falls = settings.scrape is not None and settings.scrape.fallback
     asker = FallingAsker(HttpAsker(options), ScrapedAsker(scraper)) if falls else None
     return PrometheusSource(options, asker), scraped

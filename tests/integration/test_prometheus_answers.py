@@ -300,3 +300,12 @@ def test_threads_that_ask_at_once_make_one_client():
         made = {id(one.result()) for one in [pool.submit(ask) for _ in range(8)]}
     source.close()
     assert (len(made), len(bound)) == (1, 1)
+
+
+def test_signals_are_asked_before_watches_and_what_is_not_answered_within_a_turns_time_fails_alone_s10(script, read):
+    script.say("sum(x)", vector(({}, 7.0)))
+    script.say("y", b"hang")
+    found = read((SIGNAL,), (WATCH,), timeout_s=60.0, concurrency=1, read_within_s=3.0)
+    assert demand(found).value == 7.0
+    assert "no answer within the 3 s that a turn has for it" in found.watch_errors["W"]
+    assert [query for query, _ in script.asked][-1] == "y"

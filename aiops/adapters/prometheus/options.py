@@ -17,8 +17,8 @@ class PrometheusOptions:
 
     timeout_s: for one query with its retries. max_series, max_bytes: of one answer. max_samples: that one piece of a
     history is planned to have; max_history: of all its pieces; history_within_s: how long it may take in all, before it
-    becomes coarser. per_s: how many queries a second are asked in the long run. jitter_s: how long at most a read
-    waits, so that many daemons do not ask at one instant.
+    becomes coarser. read_within_s: how long one reading of everything may take. per_s: how many queries a second are
+    asked in the long run. jitter_s: how long at most a read waits, so that many daemons do not ask at one instant.
     """
 
     url: str
@@ -40,6 +40,7 @@ class PrometheusOptions:
     max_samples: int = 2_000_000
     max_history: int = 100_000_000
     history_within_s: float = math.inf
+    read_within_s: float = math.inf
     per_s: float = math.inf
     jitter_s: float = 0.0
 

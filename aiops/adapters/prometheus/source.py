@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +31,7 @@ CLOCK_S = 5.0
 
 _SPARED = SourceUnavailable("not asked this time, to spare time")
 
+Said = TypeVar("Said")
 Results = Mapping[str, Reply | SourceUnavailable]
 
 
@@ -58,14 +61,7 @@ class PrometheusSource:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
         plan = self.plan = Plan.of(signals, [query for query in watches if not query.spared])
         self._asker.keep({query.expr for query in watches})
-        groups = self._batches.planned([expr for expr in plan.queries if expr not in plan.many])
-        # signals first: they are what acts goes by
-        together = [self._pool.submit(self._batches.asked, self._asker, group, at) for group in groups]
-        many = {expr: self._pool.submit(self._asker.instant, expr, at, many=True) for expr in sorted(plan.many)}
-        results: dict[str, Reply | SourceUnavailable] = {}
-        for one in together:
-            results.update(one.result())
-        results.update((expr, _settled(future)) for expr, future in many.items())
+        results = self._asked(plan, at)
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
         if failures and len(failures) == len(results):
@@ -76,6 +72,36 @@ class PrometheusSource:
         frame, errors = self._frame(watches, results, at)
         notes = {policy: rows.note for policy, rows in self._watched.items() if rows.note}
         return Observation(answers=answers, frame=frame, watch_errors=errors, watch_notes=notes)
+
+    def _asked(self, plan: Plan, at: Instant) -> dict[str, Reply | SourceUnavailable]:
+        """Return every answer, or why there is none, within the time that a read may take."""
+        until = time.monotonic() + self._options.read_within_s
+        groups = self._batches.planned([expr for expr in plan.queries if expr not in plan.many])
+        # signals first: what acts goes by them
+        together = {group: self._pool.submit(self._batches.asked, self._asker, group, at) for group in groups}
+        many = {expr: self._pool.submit(self._asker.instant, expr, at, many=True) for expr in sorted(plan.many)}
+        results: dict[str, Reply | SourceUnavailable] = {}
+        for group, answers in together.items():
+            found = self._settled(answers, until)
+            results.update(dict.fromkeys(group, found) if isinstance(found, SourceUnavailable) else found)
+        for expr, answer in many.items():
+            one = self._settled(answer, until)
+            results[expr] = one
+        return results
+
+    def _settled(self, future: Future[Said], until: float) -> Said | SourceUnavailable:
+        """Return the result, or the failure by its words: a raised one holds frames, and these what a turn asked."""
+        left_s = None if math.isinf(until) else max(0.0, until - time.monotonic())
+        if not wait([future], left_s).done:
+            future.cancel()
+            within_s = self._options.read_within_s
+            return SourceUnavailable(f"{self._options.url}: no answer within the {within_s:g} s that a turn has for it")
+        err = future.exception()
+        if err is None:
+            return future.result()
+        if isinstance(err, SourceUnavailable):
+            return type(err)(str(err))
+        raise err
 
     def _clock(self) -> float:
         """Return by how much the answers are older than they look, and say so when that begins and when it ends."""
@@ -157,16 +183,6 @@ class Plan:
         exprs += [query.expr for query in watches]
         queries = tuple(sorted(set(exprs)))
         return cls(queries=queries, many=frozenset(query.expr for query in watches), wanted=len(exprs))
-
-
-def _settled(future: Future[Reply]) -> Reply | SourceUnavailable:
-    """Return the result, or the failure by its words: one that was raised holds frames, and these what a turn asked."""
-    err = future.exception()
-    if err is None:
-        return future.result()
-    if isinstance(err, SourceUnavailable):
-        return type(err)(str(err))
-    raise err
 
 
 def _older(answer: Answer, behind_s: float) -> Answer:
