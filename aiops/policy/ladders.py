@@ -15,6 +15,7 @@ from aiops.core.planning.remediation import (
     DoJob,
     DoMove,
     DoPage,
+    DoRaiseNodeLimits,
     DoRestart,
     DoRollBack,
     DoSetResources,
@@ -85,6 +86,9 @@ def _with_names(spec: RungSpec, envelope: Envelope, whole: RemediationSpec, at: 
         case Do.SET_RESOURCES:
             _quantities(spec, at)
             return DoSetResources(container=spec.container or "", requests=spec.requests, limits=spec.limits)
+        case Do.RAISE_NODE_LIMITS:
+            _quantities(spec, at)
+            return DoRaiseNodeLimits(pool=_node_pool(whole, spec.node_pool or ""), limits=spec.limits)
         case Do.JOB:
             _variables(spec, at)
             template = _cron_job(envelope, whole, spec.template or "")
@@ -95,6 +99,12 @@ def _with_names(spec: RungSpec, envelope: Envelope, whole: RemediationSpec, at: 
             return DoWebhook(endpoint=spec.endpoint or "", fields=at.templates(spec.fields, "fields"))
         case _:
             return DoPage(channel=spec.channel, text=at.template(spec.text, "text"))
+
+
+def _node_pool(whole: RemediationSpec, name: str) -> TargetRef:
+    around = whole.target or whole.nodes
+    cluster = "default" if around is None else around.cluster
+    return TargetRef(cluster=cluster, namespace="", api_version="karpenter.sh/v1", kind="NodePool", name=name)
 
 
 def _cron_job(envelope: Envelope, whole: RemediationSpec, name: str) -> TargetRef:

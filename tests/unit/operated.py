@@ -14,6 +14,7 @@ from aiops.core.model import (
     Drain,
     Notify,
     Operation,
+    RaiseNodeLimits,
     ResizePods,
     RestartWorkload,
     RestLever,
@@ -46,6 +47,7 @@ HPA = ref("HorizontalPodAutoscaler", "checkout", "autoscaling/v2")
 VPA = ref("VerticalPodAutoscaler", "checkout", "autoscaling.k8s.io/v1")
 PDB = ref("PodDisruptionBudget", "checkout", "policy/v1")
 NODE, CORDONED = ref("Node", "n1", "v1", ""), ref("Node", "n2", "v1", "")
+POOL = ref("NodePool", "general", "karpenter.sh/v1", "")
 POD = ref("Pod", "checkout-1", "v1")
 CRON = ref("CronJob", "repair", "batch/v1")
 JOB = ref("Job", "aiops-p1", "batch/v1")
@@ -169,6 +171,7 @@ def api() -> FakeApi:
         CHECKOUT: deployment(),
         NODE: {"spec": {"podCIDR": "10.0.0.0/24"}},
         CORDONED: {"spec": {"unschedulable": True}},
+        POOL: {"spec": {"limits": {"cpu": "100", "memory": "400Gi"}, "weight": 10}},
         POD: pod(),
         CRON: cron(),
         WAITING: {"spec": {"suspend": True}},
@@ -218,6 +221,7 @@ def operations(one: FakeApi) -> dict[str, Operation]:
             requests={"cpu": "0.25", "memory": "512Mi"},
             limits={"memory": "768Mi"},
         ),
+        "node-limits": RaiseNodeLimits(pool=POOL, limits={"cpu": "150", "memory": "0.3Ti"}),
         "cordon": Cordon(node=NODE),
         "drain": Drain(node=CORDONED, grace_s=30),
         "await-removal": AwaitRemoval(node=CORDONED, uid="uid-Node-n2", by="Karpenter"),

@@ -60,6 +60,7 @@ TAKEN_BACK = (
     "weight-annotation",
     "scale",
     "resources",
+    "node-limits",
     "cordon",
     "roll-back",
     "suspend",

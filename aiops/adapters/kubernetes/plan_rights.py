@@ -17,6 +17,7 @@ from aiops.core.model import (
     Mode,
     Notify,
     Operation,
+    RaiseNodeLimits,
     ResizePods,
     RestartWorkload,
     RollBack,
@@ -153,6 +154,7 @@ class PlanRights:
                 self._grant(target, "horizontalpodautoscalers", ["patch"], group="autoscaling")
             case (
                 SetResources(target=ref)
+                | RaiseNodeLimits(pool=ref)
                 | RestartWorkload(target=ref)
                 | RollBack(target=ref)
                 | SuspendCronJob(target=ref)

@@ -71,6 +71,18 @@ class ResizePods:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseNodeLimits:
+    """Let a NodePool of Karpenter hold at least so much, as Kubernetes quantities; what is higher or open stays.
+
+    back: set the limits to these, lower ones too, which is how a raise is taken back; no node goes by it.
+    """
+
+    pool: TargetRef
+    limits: Mapping[str, str]
+    back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cordon:
     """Make a node unschedulable (undo: schedulable), unless it is so already by somebody else."""
 
@@ -239,6 +251,7 @@ Operation: TypeAlias = (
     ShiftTraffic
     | ScaleTo
     | SetResources
+    | RaiseNodeLimits
     | ResizePods
     | Cordon
     | Drain

@@ -26,6 +26,7 @@ from aiops.core.model import (
     PlanKind,
     PlanStatus,
     PlanStep,
+    RaiseNodeLimits,
     Reason,
     ResizePods,
     RestartWorkload,
@@ -96,7 +97,7 @@ def claim(operation: Operation) -> tuple[TargetRef, Part] | None:
             return operation.target, Part.TEMPLATE
         case SuspendCronJob(target=target) | RunJob(template=target) | StartJob(job=target):
             return target, Part.SUSPEND
-        case Cordon(node=node) | Drain(node=node) | AwaitRemoval(node=node):
+        case Cordon(node=node) | Drain(node=node) | AwaitRemoval(node=node) | RaiseNodeLimits(pool=node):
             return node, Part.NODE
         case DeletePod() | ShiftTraffic():
             return _elsewhere(operation)

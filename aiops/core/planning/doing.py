@@ -11,6 +11,7 @@ from aiops.core.model import (
     DeletePod,
     Drain,
     Operation,
+    RaiseNodeLimits,
     ResizePods,
     RestartWorkload,
     RestLever,
@@ -39,6 +40,7 @@ from aiops.core.planning.remediation import (
     DoJob,
     DoMove,
     DoPage,
+    DoRaiseNodeLimits,
     DoRestart,
     DoRollBack,
     DoSetResources,
@@ -158,6 +160,8 @@ def _of_remedy(remedy: Remedy, target: TargetRef) -> tuple[Operation, ...]:
             return (Cordon(node=_node(target)), Drain(node=_node(target)))
         case DoCordon():
             return (Cordon(node=_node(target)),)
+        case DoRaiseNodeLimits(pool=pool):
+            return (RaiseNodeLimits(pool=pool, limits={}),)
         case DoJob():
             return (RunJob(template=remedy.template, name=""),)
         case DoSuspend():

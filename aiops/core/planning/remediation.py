@@ -164,6 +164,14 @@ class DoSetResources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoRaiseNodeLimits:
+    """Let a NodePool of Karpenter hold at least so much."""
+
+    pool: TargetRef
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoJob:
     """Run a Job from a CronJob's template. arguments: environment variables."""
 
@@ -195,7 +203,17 @@ class DoPage:
 
 
 Remedy: TypeAlias = (
-    DoRestart | DoMove | DoCordon | DoRollBack | DoDeletePods | DoSetResources | DoJob | DoSuspend | DoWebhook | DoPage
+    DoRestart
+    | DoMove
+    | DoCordon
+    | DoRollBack
+    | DoDeletePods
+    | DoSetResources
+    | DoRaiseNodeLimits
+    | DoJob
+    | DoSuspend
+    | DoWebhook
+    | DoPage
 )
 
 LASTING = (DoJob, DoWebhook)

@@ -233,8 +233,9 @@ def _scope(envelope: Envelope, spec: RemediationSpec, problems: Problems) -> Non
         message = "nodes belong to no namespace: such a policy is read from an admin's files alone (S3)"
         problems.add(("spec", "nodes"), message, code="foreign-namespace")
     for number, one in enumerate(spec.ladder):
-        if one.do is Do.MOVE:
-            message = "move cordons a node, which belongs to no namespace: from an admin's files alone (S3)"
+        if one.do in (Do.MOVE, Do.RAISE_NODE_LIMITS):
+            what = "move cordons a node" if one.do is Do.MOVE else "raise-node-limits changes a NodePool"
+            message = f"{what}, which belongs to no namespace: from an admin's files alone (S3)"
             problems.add(("spec", "ladder", number, "do"), message, code="foreign-namespace")
 
 

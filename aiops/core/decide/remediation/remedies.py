@@ -25,6 +25,7 @@ from aiops.core.model import (
     Plan,
     PlanKind,
     PlanStep,
+    RaiseNodeLimits,
     RestartWorkload,
     RollBack,
     RunJob,
@@ -40,6 +41,7 @@ from aiops.core.planning.remediation import (
     DoJob,
     DoMove,
     DoPage,
+    DoRaiseNodeLimits,
     DoRestart,
     DoRollBack,
     DoSetResources,
@@ -172,15 +174,18 @@ def _steps(remedy: Remedy, occasion: Occasion) -> tuple[PlanStep, ...] | NoWay:
             return (_last(occasion, RollBack(target=target, template_hash=occasion.subject.back)),)
         case DoDeletePods():
             return _delete(remedy, occasion)
-        case DoSetResources():
-            operation = SetResources(
-                target=target, container=remedy.container, requests=remedy.requests, limits=remedy.limits
-            )
-            return (_last(occasion, operation),)
+        case DoSetResources() | DoRaiseNodeLimits():
+            return (_last(occasion, _sized(remedy, target)),)
         case DoJob() | DoSuspend() | DoWebhook() | DoPage():
             return (_outside(remedy, occasion),)
         case unknown:
             assert_never(unknown)
+
+
+def _sized(remedy: DoSetResources | DoRaiseNodeLimits, target: TargetRef) -> Operation:
+    if isinstance(remedy, DoRaiseNodeLimits):
+        return RaiseNodeLimits(pool=remedy.pool, limits=remedy.limits)
+    return SetResources(target=target, container=remedy.container, requests=remedy.requests, limits=remedy.limits)
 
 
 def _outside(remedy: DoJob | DoSuspend | DoWebhook | DoPage, occasion: Occasion) -> PlanStep:

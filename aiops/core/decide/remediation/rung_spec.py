@@ -25,9 +25,10 @@ class Do(StrEnum):
     WEBHOOK = "webhook"
     PAGE = "page"
     SET_RESOURCES = "set-resources"
+    RAISE_NODE_LIMITS = "raise-node-limits"
 
 
-OVER_NODES = (Do.MOVE, Do.CORDON, Do.DRAIN, Do.JOB, Do.WEBHOOK, Do.PAGE)
+OVER_NODES = (Do.MOVE, Do.CORDON, Do.DRAIN, Do.RAISE_NODE_LIMITS, Do.JOB, Do.WEBHOOK, Do.PAGE)
 """What can be done about a node; about a workload everything but cordon and drain, whose node is not known."""
 
 OVER_TARGET = tuple(one for one in Do if one not in (Do.CORDON, Do.DRAIN))
@@ -37,7 +38,8 @@ _GOES_WITH = {
     "grace_period": (Do.MOVE, Do.DRAIN),
     "container": (Do.SET_RESOURCES,),
     "requests": (Do.SET_RESOURCES,),
-    "limits": (Do.SET_RESOURCES,),
+    "limits": (Do.SET_RESOURCES, Do.RAISE_NODE_LIMITS),
+    "node_pool": (Do.RAISE_NODE_LIMITS,),
     "template": (Do.JOB,),
     "arguments": (Do.JOB,),
     "cron_job": (Do.SUSPEND,),
@@ -47,7 +49,7 @@ _GOES_WITH = {
     "text": (Do.PAGE,),
 }
 
-_NEEDED = ("container", "template", "endpoint")
+_NEEDED = ("container", "template", "endpoint", "node_pool")
 
 
 class RungSpec(Spec):
@@ -60,7 +62,10 @@ class RungSpec(Spec):
     grace_period: Duration | None = Field(None, description="of move and drain: of the pods; none: their own")
     container: str | None = Field(None, min_length=1, description="of set-resources: which container")
     requests: dict[str, str] = Field({}, description="of set-resources: cpu, memory")
-    limits: dict[str, str] = Field({}, description="of set-resources: cpu, memory")
+    limits: dict[str, str] = Field({}, description="of set-resources and raise-node-limits: cpu, memory")
+    node_pool: str | None = Field(
+        None, min_length=1, description="of raise-node-limits: Karpenter's NodePool, which is to hold at least limits"
+    )
     template: str | None = Field(None, min_length=1, description="of job: the CronJob whose template is run")
     arguments: dict[str, str] = Field({}, description="of job: environment variables; $(target.name) and such")
     cron_job: str | None = Field(None, min_length=1, description="of suspend: which CronJob; none: the target")
@@ -82,8 +87,8 @@ class RungSpec(Spec):
     @in_schema(
         {
             "anyOf": [
-                {"properties": {"do": {"not": {"enum": ["set-resources"]}}}},
-                {"required": ["requests"]},
+                {"properties": {"do": {"not": {"enum": ["set-resources", "raise-node-limits"]}}}},
+                {"properties": {"do": {"not": {"enum": ["raise-node-limits"]}}}, "required": ["requests"]},
                 {"required": ["limits"]},
             ]
         }
@@ -92,4 +97,6 @@ class RungSpec(Spec):
         """Refuse to set nothing."""
         if self.do is Do.SET_RESOURCES and not (self.requests or self.limits):
             raise ValueError("set-resources needs requests or limits")
+        if self.do is Do.RAISE_NODE_LIMITS and not self.limits:
+            raise ValueError("raise-node-limits needs limits")
         return self

@@ -13,6 +13,7 @@ from aiops.core.model import (
     Looked,
     Notify,
     Operation,
+    RaiseNodeLimits,
     ResizePods,
     RestartWorkload,
     RollBack,
@@ -28,6 +29,7 @@ from aiops.core.model import (
 )
 from aiops.core.plans.operations import (
     jobs,
+    node_limits,
     nodes,
     resize_pods,
     rest,
@@ -48,6 +50,7 @@ OPERATIONS: Mapping[type[Operation], Verbs] = {
     ScaleTo: scale_to.VERBS,
     SetResources: set_resources.VERBS,
     ResizePods: resize_pods.VERBS,
+    RaiseNodeLimits: node_limits.VERBS,
     Cordon: nodes.CORDON,
     Drain: nodes.DRAIN,
     AwaitRemoval: nodes.AWAIT_REMOVAL,
@@ -89,6 +92,8 @@ def stands(operation: Operation, looked: Looked) -> bool | None:
             return workloads.stands(operation, looked)
         case ScaleTo():
             return scale_to.stands(operation, looked)
+        case RaiseNodeLimits():
+            return node_limits.stands(operation, looked)
         case SplitReplicas():
             return split.stands(operation, looked)
         case _:
