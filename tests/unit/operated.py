@@ -24,6 +24,7 @@ from aiops.core.model import (
     SetResources,
     ShiftTraffic,
     Sleep,
+    SplitReplicas,
     StartJob,
     SuspendCronJob,
     TargetRef,
@@ -53,6 +54,7 @@ CRON = ref("CronJob", "repair", "batch/v1")
 JOB = ref("Job", "aiops-p1", "batch/v1")
 WAITING = ref("Job", "report", "batch/v1")
 RESTING = ref("Deployment", "resting")
+COMPANION = ref("Deployment", "checkout-spot")
 ROUTE = ref("HTTPRoute", "storefront", "gateway.networking.k8s.io/v1")
 SERVICE = ref("Service", "storefront", "v1")
 INGRESS = ref("Ingress", "storefront", "networking.k8s.io/v1")
@@ -176,6 +178,7 @@ def api() -> FakeApi:
         CRON: cron(),
         WAITING: {"spec": {"suspend": True}},
         RESTING: resting(),
+        COMPANION: {**deployment(), "spec": {**deployment()["spec"], "replicas": 0}},
         ROUTE: route(1, 0),
         SERVICE: service(),
         INGRESS: ingress(),
@@ -248,6 +251,15 @@ def operations(one: FakeApi) -> dict[str, Operation]:
             original="3",
             to="0",
             mark="P0",
+        ),
+        "split": SplitReplicas(
+            base=CHECKOUT,
+            spot=COMPANION,
+            base_uid="uid-Deployment-checkout",
+            spot_uid="uid-Deployment-checkout-spot",
+            seen=0,
+            replicas=2,
+            steered=True,
         ),
         "start-job": StartJob(job=WAITING, uid="uid-Job-report"),
         "webhook": CallWebhook(endpoint="tickets", fields=(("node", "n1"),)),
