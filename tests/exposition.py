@@ -32,6 +32,8 @@ from aiops.adapters.metrics import (
     PlanCollector,
     PriceCollector,
     RepositoryCollector,
+    ShardCollector,
+    ShardNumbers,
     Standing,
     StandingCollector,
     TimingCollector,
@@ -188,6 +190,7 @@ def chapters() -> dict[str, CollectorRegistry | Collector]:
         "Money": MoneyCollector(_money),
         "Prices": PriceCollector(_prices, lambda: NOW),
         "Alertmanager": AlertmanagerCollector(lambda: sent),
+        "Shards (engine: ray)": ShardCollector(lambda: [_SHARD]),
         "Notices and events": FollowingCollector(_following),
         "Git": RepositoryCollector(lambda: {"deploy": Numbers(pushes={"done": 1}, fetches={"done": 9}, read_at=NOW)}),
         "Watched series": _anomalies(),
@@ -264,6 +267,21 @@ verdict, `aiops.actions`, `aiops.errands`); a turn that was held has the status 
 has `observe` and `perceive` alone. Headers for the collector are read from `OTEL_EXPORTER_OTLP_HEADERS`. A collector
 that is gone holds nothing up: spans are logged as not sent, and lost.
 """
+
+
+_SHARD = ShardNumbers(
+    number=0,
+    answers=True,
+    quarantined=False,
+    series=1000,
+    findings=1,
+    took_s=0.2,
+    read_s=0.1,
+    turns=9,
+    late=1,
+    failures=1,
+    restarts=1,
+)
 
 
 def page() -> str:

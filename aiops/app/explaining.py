@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,20 @@ def now(bank: Bank, series: str, opened: Iterable[Finding]) -> dict[str, Any] | 
     if not matching:
         return None
     key = series if series in matching else _only(series, matching)
-    look = bank.look(key)
+    return _told(bank.look(key), key, opened)
+
+
+def elsewhere(look: Callable[[str], Look | None], series: str, opened: Iterable[Finding]) -> dict[str, Any] | None:
+    """Return the same of a series that a shard watches: by its whole key, or by a part of the key of a finding."""
+    found = tuple(opened)
+    matching = [one.series for one in found if series in one.series]
+    if not matching and "#" not in series:
+        return None
+    key = series if series in matching or not matching else _only(series, matching)
+    return _told(look(key), key, found)
+
+
+def _told(look: Look | None, key: str, opened: Iterable[Finding]) -> dict[str, Any] | None:
     if look is None:
         return None
     finding = next((one for one in opened if one.series == key), None)

@@ -95,6 +95,8 @@ class LiveService(Service):
             built, last = self._built, self._built.loop.last
             with built.lock:
                 found = explaining.now(built.loop.bank, series, () if last is None else last.findings)
+            if found is None and last is not None:
+                found = explaining.elsewhere(built.loop.ports.engine.look, series, last.findings)
             if found is not None:
                 return found
         try:

@@ -63,7 +63,7 @@ class Seat:
     call: Any = None
     due: bool = False
     failed_at: Instant = -math.inf
-    asked_at: Instant = -math.inf
+    asked_s: float = 0.0
     digest: str = ""
     born: str = ""
     version: int = -1
@@ -89,24 +89,29 @@ class Sharded:
     # -- ports.Engine ----------------------------------------------------------------------------------
 
     def own(self, policies: PolicySet) -> PolicySet:
-        """Return the policies without what the shards watch."""
-        return replace(policies, watches=())
+        """Return the policies without what the shards watch: that of the source that they all read."""
+        return replace(policies, watches=tuple(one for one in policies.watches if one.query.source))
 
     def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
         """Ask every shard that can be asked."""
         self._began = self._clock.elapsed_s()
-        self._policies, self._driver = policies, Driver(epoch=leadership.epoch, name=self._name)
+        theirs = tuple(one for one in policies.watches if not one.query.source)
+        self._policies, self._driver = (
+            replace(policies, watches=theirs),
+            Driver(epoch=leadership.epoch, name=self._name),
+        )
         self._idle = ""
         if leadership.elected and not leadership.leader:
             self._idle = f"{leadership.holder} leads, and its shards look"
-        if self._idle or not policies.watches:
+        if self._idle or not theirs:
             return
-        self._place(policies)
+        self._place(self._policies)
         for seat in self.seats:
             seat.due = False
             self._collect(seat, at)
-            if seat.call is not None and at - seat.asked_at > self._terms.stuck_s:
-                self._renew(seat, f"it has not answered for {at - seat.asked_at:.0f} s and is made anew")
+            silent_s = self._began - seat.asked_s
+            if seat.call is not None and silent_s > self._terms.stuck_s:
+                self._renew(seat, f"it has not answered for {silent_s:.0f} s and is made anew")
             seat.due = seat.until <= at
             if seat.call is None and seat.due:
                 self._ask(seat, at)
@@ -214,7 +219,7 @@ class Sharded:
             standing=None if known or seat.told is None else seat.told.findings,
         )
         seat.why = "" if seat.why == _NEW else seat.why
-        seat.call, seat.asked_at = self._crew.ask(seat.number, "turn", ask), at
+        seat.call, seat.asked_s = self._crew.ask(seat.number, "turn", ask), self._clock.elapsed_s()
 
     def _wait(self, at: Instant) -> None:
         """Wait for the answers of this turn; who is gone, or was still at an older question, is asked again."""

@@ -18,6 +18,9 @@ _FROM_NOWHERE = frozenset({"absent", "absent_over_time", "scalar", "vector", "in
 """Functions whose answer does not keep the labels of what they are asked of."""
 
 _RELABELS = frozenset({"label_replace", "label_join"})
+MANY = ("instance", "pod", "node", "host", "container", "service", "deployment", "statefulset", "workload", "app")
+"""Labels that usually have many values, and each about as many series."""
+
 _MOST_CHARACTERS = 1_000_000
 """A longer list of values is refused: more shards, or a coarser label, make it shorter."""
 
@@ -36,8 +39,12 @@ def parts_by(expr: str, label: str) -> bool:
 
 
 def label_of(expr: str, identity: tuple[str, ...], preferred: str = "") -> str:
-    """Return the label by which a query is parted: the preferred one, else the first of its identity; '' for none."""
-    wanted = (preferred, *identity) if preferred else identity
+    """Return the label by which a query is parted, '' for none: the preferred one, else one of its identity.
+
+    Of these first one that usually has many values, as an identity is kept in the order of the alphabet.
+    """
+    usual = [name for name in MANY if name in identity]
+    wanted = ([preferred] if preferred else []) + usual + [name for name in identity if name not in usual]
     return next((name for name in wanted if parts_by(expr, name)), "")
 
 

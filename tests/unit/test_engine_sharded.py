@@ -348,12 +348,20 @@ def test_a_source_that_is_down_is_neither_calm_nor_absence(folder, close):
     assert [one.series for one in found.findings] == before != []
 
 
-def test_the_driver_is_told_no_sample_however_many_series_there_are(tmp_path, close):
-    shards = Shards(2, policies(), tmp_path)
-    close(shards)
-    shards.turn(START)
-    sizes = [len(pickle.dumps(seat.told)) for seat in shards.engine.seats]
-    assert max(sizes) < 2500
+def test_what_the_driver_is_told_does_not_grow_with_the_series(tmp_path, close):
+    def told(count: int) -> tuple[int, int]:
+        nodes = [{"node": f"n-{number}", "mount": "x"} for number in range(count)]
+        shards = Shards(2, policies(), tmp_path / str(count))
+        close(shards)
+        for source in shards.sources:
+            source.labels = {"disk": nodes, "load": nodes, "queues": QUEUES}
+        shards.turn(START)
+        seats = shards.engine.seats
+        return sum(seat.told.series for seat in seats), sum(len(pickle.dumps(seat.told)) for seat in seats)
+
+    (few, small), (many, large) = told(20), told(1000)
+    assert (few, many) == (45, 2005)
+    assert large < small + 100
 
 
 # -- which shard, and what it asks ---------------------------------------------------------------------

@@ -40,26 +40,26 @@ class ShardCollector(Collector):
         answering = sum(one.answers for one in every)
         yield GaugeMetricFamily("aiops_engine_shards_answering", "Shards that told of the last turn.", value=answering)
         gauges: tuple[tuple[str, str, Callable[[ShardNumbers], float]], ...] = (
-            ("up", "Whether the shard told of the last turn.", lambda one: float(one.answers)),
-            ("quarantined", "Whether it is quarantined.", lambda one: float(one.quarantined)),
-            ("series", "Series that it watches.", lambda one: float(one.series)),
-            ("findings", "Findings that are open in it.", lambda one: float(one.findings)),
-            ("turn_seconds", "How long its last turn took.", lambda one: one.took_s),
-            ("read_seconds", "How long it read in its last turn.", lambda one: one.read_s),
+            ("aiops_shard_up", "Whether the shard told of the last turn.", lambda one: float(one.answers)),
+            ("aiops_shard_quarantined", "Whether it is quarantined.", lambda one: float(one.quarantined)),
+            ("aiops_shard_series", "Series that it watches.", lambda one: float(one.series)),
+            ("aiops_shard_findings", "Findings that are open in it.", lambda one: float(one.findings)),
+            ("aiops_shard_turn_seconds", "How long its last turn took.", lambda one: one.took_s),
+            ("aiops_shard_read_seconds", "How long it read in its last turn.", lambda one: one.read_s),
         )
         for name, about, value in gauges:
-            gauge = GaugeMetricFamily(f"aiops_shard_{name}", about, labels=["shard"])
+            gauge = GaugeMetricFamily(name, about, labels=["shard"])
             for one in every:
                 gauge.add_metric([str(one.number)], value(one))
             yield gauge
         counters: tuple[tuple[str, str, Callable[[ShardNumbers], int]], ...] = (
-            ("turns", "Turns that it told of.", lambda one: one.turns),
-            ("late", "Turns that it was late for.", lambda one: one.late),
-            ("failures", "Turns in which it failed.", lambda one: one.failures),
-            ("restarts", "How often another process took its place.", lambda one: one.restarts),
+            ("aiops_shard_turns", "Turns that it told of.", lambda one: one.turns),
+            ("aiops_shard_late", "Turns that it was late for.", lambda one: one.late),
+            ("aiops_shard_failures", "Turns in which it failed.", lambda one: one.failures),
+            ("aiops_shard_restarts", "How often another process took its place.", lambda one: one.restarts),
         )
         for name, about, count in counters:
-            counter = CounterMetricFamily(f"aiops_shard_{name}", about, labels=["shard"])
+            counter = CounterMetricFamily(name, about, labels=["shard"])
             for one in every:
                 counter.add_metric([str(one.number)], count(one))
             yield counter

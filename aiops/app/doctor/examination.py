@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiops.app.doctor import clusters, files, keeping, listening, metrics, outside, policies, scraped, simulated
+from aiops.app.doctor import clusters, engine, files, keeping, listening, metrics, outside, policies, scraped, simulated
 from aiops.app.doctor.findings import Area, Check, Looked, Status, exit_code
 from aiops.app.doctor.running import run
 from aiops.app.doctor.scene import Scene
@@ -67,6 +67,7 @@ def further(scene: Scene) -> list[Check]:
         if virtual
         else [*metrics.checks(scene), *scraped.checks(scene), *clusters.checks(scene)]
     )
+    around = [*around, *engine.checks(scene)]
     return [*around, *keeping.checks(scene), *outside.checks(scene), *files.checks(scene), *listening.checks(scene)]
 
 
