@@ -251,6 +251,22 @@ def test_when_fewer_replicas_are_wanted_the_share_shrinks_so_that_the_floor_is_l
     assert "4 of 8 must be left" in plan.reason
 
 
+def test_what_shrinks_never_grows_when_all_of_it_was_given_back_meanwhile() -> None:
+    world = World(hpa=(1, 40))
+    world.until(5)
+    world.needed = 7  # the HPA scales the base in: 7 in all, and fewer may be on spot nodes
+    world.run(90)
+    plan = next(one for one in world.plans if one.kind is PlanKind.RESTORE)
+    assert plan.status is PlanStatus.RUNNING  # the floor that was raised for it stays for ten minutes
+    assert 0 < world.replicas_of(SPOT) < 5
+    world.in_force = False
+    for _ in range(100):
+        world.turn()
+        assert world.replicas_of(SPOT) <= 3
+    assert world.replicas_of(SPOT) == 0
+    assert {one.status.ended for one in world.plans} == {True}
+
+
 # -- hands, owners, records ----------------------------------------------------------------------------
 
 

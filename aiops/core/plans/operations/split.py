@@ -77,7 +77,13 @@ class _SplitReplicas:
             return Requests()
         if operation.mark and pair.now == operation.replicas:
             return Requests(steps=(_spot(operation, pair, origin),))
-        step = _fewer(operation, pair, origin) if pair.now > operation.replicas else _more(operation, pair, origin)
+        if pair.now > operation.replicas:
+            step = _fewer(operation, pair, origin)
+        elif pair.now < operation.replicas < operation.seen:
+            # what was to shrink has shrunk further meanwhile: it is never made to grow by this
+            step = None if pair.hpa is None else _lowered(pair.hpa, origin)
+        else:
+            step = _more(operation, pair, origin)
         return Requests() if step is None else Requests(steps=(step,))
 
     def reached(self, operation: SplitReplicas, looked: Looked) -> bool | None:
@@ -86,7 +92,8 @@ class _SplitReplicas:
             return None
         if pair.base.uid != operation.base_uid or pair.spot.uid != operation.spot_uid:
             return operation.replicas <= operation.home  # nothing of ours is on what was made anew
-        if pair.now != operation.replicas:
+        further = pair.now < operation.replicas < operation.seen
+        if pair.now != operation.replicas and not further:
             return False
         if operation.replicas > operation.seen and pair.ready < operation.replicas:
             return False
@@ -94,7 +101,7 @@ class _SplitReplicas:
             return strings(at(pair.spot.body, "metadata", "annotations")).get(PLAN) == operation.mark
         if pair.hpa is not None:
             return raised(pair.hpa) is None
-        return operation.steered or (pair.gave or 0) == _aim(operation)
+        return operation.steered or further or (pair.gave or 0) == _aim(operation)
 
     def undo(self, operation: SplitReplicas, looked: Looked) -> tuple[SplitReplicas, ...] | None:
         if _pair(operation, looked) is None:
