@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.decide.cost.spot.risk import Stakes, best, expected_loss, gamma_cdf, limit, lost_at_once, rate_bound
-from aiops.core.model import OrderKind, PlanKind, PlanStatus, Reason, SplitReplicas
+from aiops.core.model import Errand, OrderKind, PlanKind, PlanStatus, Reason, SplitReplicas
 from aiops.core.money.ledger import SavingKind
 from aiops.core.money.spend import nano
 from aiops.core.money.standing import Rested, standing
 from aiops.core.objects.spot import FLOOR_S
+from aiops.core.pipeline.planning import plan_turn
 from aiops.core.planning.doing import operations_of, reads_of
+from aiops.core.plans.lifecycle import wakes
 from aiops.core.policies import PolicySet
 from aiops.errors import InvalidInput
 from aiops.loop.costed import costed
@@ -445,3 +447,28 @@ def test_less_on_spot_nodes_waits_for_no_store_and_no_opt_in_s2() -> None:
     world.store_ok = False
     world.run(120)
     assert world.split == (4, 4)
+
+
+def test_of_a_share_what_gives_back_is_sent_though_it_cannot_be_written_down_and_nothing_else_s2() -> None:
+    world = World()
+    world.turn()
+    made = plan_turn(world.state, world.lane())
+    plan = next(iter(made.state.plans.values()))
+    assert plan.status is PlanStatus.RUNNING
+    errand = Errand(
+        id="e",
+        plan_id=plan.id,
+        step=0,
+        back=False,
+        policy=plan.policy,
+        dry_run=False,
+        issued_at=world.now,
+        expires_at=world.now + 30.0,
+        epoch=1,
+    )
+    assert wakes(plan, errand) is False
+    assert wakes(plan, replace(errand, back=True)) is True
+    operation = plan.steps[0].operation
+    assert isinstance(operation, SplitReplicas)
+    fewer = replace(plan, steps=(replace(plan.steps[0], operation=replace(operation, seen=5, replicas=2)),))
+    assert wakes(fewer, errand) is True

@@ -22,6 +22,7 @@ from aiops.core.model import (
     Reason,
     Sleep,
     Snapshot,
+    SplitReplicas,
     VerdictWord,
     Wait,
     Wake,
@@ -154,9 +155,20 @@ def _said(judgement: Judgement, word: VerdictWord, reason: Reason, detail: str) 
 
 
 def wakes(plan: Plan, errand: Errand) -> bool:
-    """Return whether all that an errand does is to wake a workload that rests."""
+    """Return whether all that an errand does is to give back capacity of ours, of which the objects themselves tell.
+
+    A workload that rests is woken, a share on spot nodes shrinks.
+    """
     operation = plan.steps[errand.step].operation
-    return isinstance(operation, Wake) or (isinstance(operation, Sleep) and errand.back)
+    match operation:
+        case Wake():
+            return True
+        case Sleep():
+            return errand.back
+        case SplitReplicas(seen=before, replicas=after):
+            return errand.back or after < before
+        case _:
+            return False
 
 
 def taken_back(plans: Mapping[str, Plan], back: tuple[tuple[str, str], ...], bounds: Bounds) -> Mapping[str, Plan]:
