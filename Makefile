@@ -56,7 +56,7 @@ smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
 	@for package in etcd-server prometheus victoria-metrics postgresql libfaketime openssl chromium; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
-	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly -n 2 --dist loadfile --durations=15
+	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly -n 3 --dist loadfile --durations=15
 
 e2e-again: $(STAMP) ## the tests of the last `make e2e` that failed, one after the other
 	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --last-failed --last-failed-no-failures none
