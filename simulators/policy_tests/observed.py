@@ -16,7 +16,6 @@ from aiops.core.model import (
     NoSeries,
     SeriesIndex,
 )
-from aiops.core.money.standing import amount
 from aiops.core.policies import SignalQuery, WatchPolicy, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.loop import tables
@@ -68,7 +67,7 @@ class TestSource:
                     where = {"pod": one.pod, "container": one.container}
                     keys.append(f"{query.policy}#pod={one.pod},container={one.container}")
                     labels.append(where)
-                    values.append(amount(value) if isinstance(value, str) else float(value))
+                    values.append(float(value))
         index = SeriesIndex(keys=tuple(keys), labels=tuple(labels))
         return Frame(at=at, index=index, values=np.array(values), learn=np.ones(len(values), np.bool_))
 

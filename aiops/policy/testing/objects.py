@@ -36,7 +36,7 @@ class UseSpec(Span):
     pod: str = Field(min_length=1, description="the pod's name")
     container: str = Field(min_length=1, description="the container's name")
     cpu: Quantity | None = Field(None, ge=0, description="cores, such as 250m")
-    memory: str | None = Field(None, description="bytes, such as 300Mi")
+    memory: Quantity | None = Field(None, ge=0, description="bytes, such as 300Mi")
     throttled: float | None = Field(None, ge=0, le=1, description="share of its periods")
 
 
