@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.binaries import Missing
+from tests.e2e.binaries import Missing, helm
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.emulated import Emulated, register, unregister
+from tests.e2e.installed import Helm, Site, installing
 from tests.e2e.postgres import PostgresServer, running_postgres
 from tests.e2e.rig import SERVICE_NAMESPACE, Gauges, Rig
 from tests.integration.prometheus_server import running_prometheus
@@ -88,6 +90,27 @@ def rig(plane: ControlPlane, namespace: str, tmp_path: Path, prometheus: str, ga
     made = Rig(plane=plane, namespace=namespace, folder=tmp_path, prometheus=prometheus, gauges=gauges)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def chart() -> Helm:
+    """Helm, built once."""
+    try:
+        return Helm(helm())
+    except Missing as err:
+        pytest.skip(str(err))
+
+
+@pytest.fixture
+def site(
+    plane: ControlPlane, namespace: str, tmp_path: Path, prometheus: str, gauges: Gauges, chart: Helm
+) -> Iterator[Site]:
+    """An empty namespace under the strictest Pod Security, to install into; what was installed is gone afterwards."""
+    if os.geteuid():
+        pytest.skip("pods are laid out by a mount namespace, which needs root")
+    with installing(plane, chart, namespace, tmp_path, gauges) as made:
+        made.prometheus = prometheus
+        yield made
 
 
 @pytest.fixture

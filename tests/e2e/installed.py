@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,10 @@ class Site:
     helm: Helm
     node: Node
     gauges: Gauges
-    prometheus: str
     release: str
     target: str
     folder: Path
+    prometheus: str = ""
     began: float = field(default_factory=time.time)
     running: list[PodProcess] = field(default_factory=list)
 
@@ -172,6 +173,24 @@ class Site:
     def stop(self) -> None:
         for one in self.running:
             one.process.end()
+
+
+@contextmanager
+def installing(plane: ControlPlane, chart: Helm, target: str, folder: Path, gauges: Gauges) -> Iterator[Site]:
+    """Yield a site beside the target's namespace."""
+    release = f"install-{target}"
+    labels = {f"pod-security.kubernetes.io/{one}": "restricted" for one in ("enforce", "warn")}
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release, "labels": labels}})
+    node = Node(plane, folder / "node")
+    made = Site(plane=plane, helm=chart, node=node, gauges=gauges, release=release, target=target, folder=folder)
+    try:
+        yield made
+    finally:
+        made.stop()
+        config = plane.kubeconfig()
+        if "aiops" in chart("list", "-q", "-a", "-n", release, kubeconfig=config):
+            chart("uninstall", "aiops", "-n", release, "--no-hooks", kubeconfig=config)
+        plane.delete(f"/api/v1/namespaces/{release}", wait=False)
 
 
 def aiops(*words: str) -> str:

@@ -194,9 +194,7 @@ class _Laid:
     def _rootfs(self, root: Path) -> list[str]:
         """Return what makes the root of the image: a Debian, Python, and the program, none of it to be written."""
         lines = [f"mkdir -p {root}", f"mount -t tmpfs -o mode=755 none {root}"]
-        lines += [
-            f"mkdir -p {root}/{name}" for name in ("etc", "opt/aiops/bin", "proc", "dev", "var", "tmp", "run")
-        ]
+        lines += [f"mkdir -p {root}/{name}" for name in ("etc", "opt/aiops/bin", "proc", "dev", "var", "tmp", "run")]
         lines.append(f"mkdir -p {root}{self.image.workdir}")
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path(f"/{name}").exists():

@@ -6,10 +6,8 @@ kubelet would start is started by tests/e2e/pod.py, so that every argument, file
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -17,56 +15,17 @@ import yaml
 
 from aiops.core.act.set_floor import RESTORE
 from aiops.core.objects.resting import MARK, RECORD
-from tests.e2e.binaries import Missing, helm
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.conftest import deployment
 from tests.e2e.emulated import Emulated, hpa
 from tests.e2e.grants import denied
 from tests.e2e.installed import CHART, ROOT, Helm, Refused, Site, aiops, decisions, resident_mb
-from tests.e2e.pod import Node
 from tests.e2e.postgres import PostgresServer
-from tests.e2e.rig import Gauges, scaling_policy
+from tests.e2e.rig import scaling_policy
 from tests.e2e.test_sleep import policy as sleeping
 from tests.loopback import page
 
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="pods are laid out by a mount namespace, which needs root")
-
-
-@pytest.fixture(scope="module")
-def chart() -> Helm:
-    """Helm, built once."""
-    try:
-        return Helm(helm())
-    except Missing as err:
-        pytest.skip(str(err))
-
-
-@pytest.fixture
-def site(
-    plane: ControlPlane, namespace: str, tmp_path: Path, prometheus: str, gauges: Gauges, chart: Helm
-) -> Iterator[Site]:
-    """An empty namespace under the strictest Pod Security, to install into; what was installed is gone afterwards."""
-    release = f"install-{namespace}"
-    labels = {f"pod-security.kubernetes.io/{one}": "restricted" for one in ("enforce", "warn")}
-    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release, "labels": labels}})
-    made = Site(
-        plane=plane,
-        helm=chart,
-        node=Node(plane, tmp_path / "node"),
-        gauges=gauges,
-        prometheus=prometheus,
-        release=release,
-        target=namespace,
-        folder=tmp_path,
-    )
-    yield made
-    made.stop()
-    if "aiops" in chart("list", "-q", "-a", "-n", release, kubeconfig=plane.kubeconfig()):
-        chart("uninstall", "aiops", "-n", release, "--no-hooks", kubeconfig=plane.kubeconfig())
-    plane.delete(f"/api/v1/namespaces/{release}", wait=False)
-
 
 # -- rendering ---------------------------------------------------------------------------------------------------
 
