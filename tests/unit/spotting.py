@@ -118,6 +118,7 @@ class World:
     slow: bool = False
     in_force: bool = True
     store_ok: bool = True
+    rolling: int = 0
     made: int = 0
     ready_at: dict[str, float] = field(default_factory=dict)
     decision: Decision | None = None
@@ -212,7 +213,8 @@ class World:
             for one in mine[self.replicas_of(of) :]:
                 del self.objects[one.ref.key]
             self._start(of)
-            self.change(of, {"status": {"readyReplicas": self.ready(of)}})
+            updated = self.rolling if of == SPOT and self.rolling else self.replicas_of(of)
+            self.change(of, {"status": {"readyReplicas": self.ready(of), "updatedReplicas": updated}})
 
     def _start(self, of: TargetRef) -> None:
         prefix = "sp-" if of == SPOT else "od-"

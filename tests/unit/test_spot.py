@@ -204,6 +204,27 @@ def test_pods_that_lack_a_node_for_too_long_go_back_on_demand() -> None:
     assert "are not ready for" in " ".join(note.text for plan in world.plans for note in plan.notes)
 
 
+def test_a_release_of_the_companion_that_takes_its_time_is_no_lack_of_spot_nodes() -> None:
+    world = World()
+    world.until(5)
+    world.rolling = 3  # so many of its pods are of the new template
+    world.slow = True
+    world.take("a")
+    world.run(600)
+    assert world.split == (7, 5)
+    # pods without a node are a lack, release or not; an autoscaler took these nodes, so that it is no storm
+    for zone in world.zones:
+        world.change(ref("Node", f"sp-{zone}"), {"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler"}]}})
+    world.run(30)
+    world.slow, world.dry = False, True
+    world.take(*world.zones)
+    world.run(165)
+    assert world.split == (7, 5)
+    world.run(60)
+    assert world.split[0] == 12
+    assert "5 of 5 replicas of web-spot are not ready" in " ".join(n.text for one in world.plans for n in one.notes)
+
+
 def test_nodes_that_an_autoscaler_removes_are_not_counted_as_taken_away() -> None:
     world = World()
     world.until(5)

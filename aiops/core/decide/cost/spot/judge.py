@@ -138,7 +138,7 @@ def _together(every: list[_Found], found: Scene) -> Judgement:
 def _followed(one: _One) -> SpotShare:
     """Return what is remembered once plans that ended, and pods that lack a node, are taken in."""
     share, pair = one.share, one.pair
-    lacks = pair.now > pair.ready and one.at_work is None
+    lacks = one.at_work is None and (pair.waiting > 0 or (pair.now > pair.ready and not pair.rolling))
     share = replace(share, short_since=min(share.short_since, one.now) if lacks else math.inf)
     strange = pair.set is not None and pair.set != pair.now and one.at_work is None
     share = replace(share, strange_since=min(share.strange_since, one.now) if strange else math.inf)

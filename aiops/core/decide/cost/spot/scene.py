@@ -46,8 +46,8 @@ class Pair:
     """A workload and its companion. now, ready: of the companion; home: what it had before us.
 
     set: what was written there last, None where nothing was. broken: why its record cannot be read, '' when it can.
-    pools: how many of the companion's pods are in each. risky: pods of the base on spot nodes. prices: or why they are
-    not known.
+    pools: how many of the companion's pods are in each; waiting: how many have no node. rolling: they are being
+    replaced. risky: pods of the base on spot nodes. prices: or why they are not known.
     """
 
     base: SeenObject
@@ -60,6 +60,8 @@ class Pair:
     broken: str
     hpa: bool
     pools: Mapping[str, int]
+    waiting: int
+    rolling: bool
     risky: int
     prices: Prices | str
 
@@ -129,8 +131,8 @@ def _pair(
     known = isinstance(record, ShareRecord)
     mine, others = [], []
     for pod in pods:
-        labels, node = strings(at(pod.body, "metadata", "labels")), at(pod.body, "spec", "nodeName")
-        if at(pod.body, "metadata", "deletionTimestamp") or not isinstance(node, str) or not node:
+        labels, node = strings(at(pod.body, "metadata", "labels")), str(at(pod.body, "spec", "nodeName") or "")
+        if at(pod.body, "metadata", "deletionTimestamp"):
             continue
         if selects(at(spot.body, "spec", "selector"), labels):
             mine.append(node)
@@ -147,9 +149,21 @@ def _pair(
         broken=record if isinstance(record, str) else "",
         hpa=bool(hpas_of(base.ref, looked)),
         pools=dict(Counter(spots[node] for node in mine if node in spots)),
+        waiting=sum(not node for node in mine),
+        rolling=_rolling(spot),
         risky=sum(node in spots for node in others),
         prices=prices,
     )
+
+
+def _rolling(workload: SeenObject) -> bool:
+    """Return whether its pods are being replaced by those of a newer template: then some are not ready anyway."""
+    generation, observed = (
+        number(at(workload.body, *path), 0) or 0
+        for path in (("metadata", "generation"), ("status", "observedGeneration"))
+    )
+    wanted = replicas(workload)
+    return 0 < observed < generation or (number(at(workload.body, "status", "updatedReplicas"), wanted) or 0) < wanted
 
 
 # -- prices --------------------------------------------------------------------------------------------
