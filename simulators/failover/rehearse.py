@@ -61,6 +61,40 @@ def fared(
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeded:
+    """One rule under one seed, as text and numbers. document: of the policy; '' for one of the other rules."""
+
+    spec: SitesSpec
+    name: str
+    document: str
+    seed: int
+
+
+def seeded(
+    spec: SitesSpec, contenders: Mapping[str, Rule | FailoverPolicy | None], seeds: Sequence[int]
+) -> list[Seeded]:
+    """Return every rule under every seed, for processes that do them anywhere."""
+    return [
+        Seeded(spec=spec, name=name, document=rule.document if isinstance(rule, FailoverPolicy) else "", seed=seed)
+        for name, rule in contenders.items()
+        for seed in seeds
+    ]
+
+
+def fared_once(task: Seeded) -> Fared:
+    """Return how one rule fares under one seed; the same in whatever process."""
+    from aiops.policy import recompile
+
+    rule: Rule | FailoverPolicy | None = RULES.get(task.name)
+    if task.document:
+        policy = recompile(task.document)
+        assert isinstance(policy, FailoverPolicy)  # noqa: S101  # it was one; tells the type checker so
+        rule = policy
+    (one,) = fared(task.spec, (task.name, rule), (task.seed,), lambda: None)
+    return one
+
+
 def _right(right: Right, one: Lived) -> bool:
     match right:
         case Right.FAILOVER:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aiops.app.output import SESSION, console, table
+from aiops.app.spreading import parted, spreading
+
+if TYPE_CHECKING:
+    from aiops.engine.spreading import Spread
+    from simulators.failover.rehearse import Fared, Seeded
 
 BATCH = 200
 SEEDS = 5
@@ -30,12 +36,15 @@ def simulate(
     ),
     journal: Annotated[Path | None, typer.Option(help="Keep the record in this SQLite file.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run static peak and HPA as well.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes for the seeds of a scenario of sites.")] = 1,
+    engine: Annotated[str | None, typer.Option(help="local, or ray: seeds on the Ray cluster of the settings.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="HOST:PORT, ray://HOST:PORT, auto or local.")] = None,
 ) -> None:
     """Rehearse policies in virtual time, beside a fleet for the peak and an HPA in the same world."""
     from simulators.failover.scenario import is_sites
 
     if is_sites(scenario):
-        _sites(scenario, policies or [], seed, baselines=baselines)
+        _sites(scenario, policies or [], seed, (baselines, spreading(engine, ray_address, jobs)))
         return
     from aiops.adapters.store import Store
     from aiops.app.replay import code_version, platform_version
@@ -69,10 +78,13 @@ def simulate(
     SESSION.show(card.as_json(), "\n".join(lines))
 
 
-def _sites(scenario: str, policies: list[Path], seed: int | None, *, baselines: bool) -> None:
-    """Rehearse a failover between two sites, beside other rules, nothing done, and one that knows the fault."""
+def _sites(scenario: str, policies: list[Path], seed: int | None, how: tuple[bool, Spread | None]) -> None:
+    """Rehearse a failover between two sites, beside other rules, nothing done, and one that knows the fault.
+
+    how: whether beside others; and what does seeds elsewhere.
+    """
     from simulators.failover.episodes import group
-    from simulators.failover.rehearse import COLUMNS, fared, rows, rules
+    from simulators.failover.rehearse import COLUMNS, fared_once, rows, rules, seeded
     from simulators.failover.scenario import POLICY, load
 
     if len(policies) > 1:
@@ -80,12 +92,27 @@ def _sites(scenario: str, policies: list[Path], seed: int | None, *, baselines: 
     spec = load(scenario)
     first = spec.seed if seed is None else seed
     seeds = range(first, first + SEEDS)
-    contenders = rules(group(policies[0] if policies else POLICY), baselines=baselines)
-    with _Bar(spec.name, len(contenders) * SEEDS, every=1) as bar:
-        found = [one for who in contenders.items() for one in fared(spec, who, seeds, bar.step)]
+    baselines, spread = how
+    tasks = seeded(spec, rules(group(policies[0] if policies else POLICY), baselines=baselines), seeds)
+    with _Bar(spec.name, len(tasks), every=1) as bar:
+        made = _one_by_one(tasks, bar.step) if spread is None else spread(fared_once, tasks, bar.step)
+    found, lost = parted(made, [f"{one.name}, seed {one.seed}" for one in tasks])
     lines = [f"{spec.name}: {spec.about}", f"right: {spec.right.value}; seeds {first} to {first + SEEDS - 1}"]
     data = {"scenario": spec.name, "right": spec.right.value, "episodes": [one.as_json() for one in found]}
-    SESSION.show(data, "\n".join([*lines, table(COLUMNS, rows(found))]))
+    told = [f"LOST: {name}: {why}" for name, why in lost.items()]
+    SESSION.show(data | ({"lost": lost} if lost else {}), "\n".join([*lines, table(COLUMNS, rows(found)), *told]))
+    if lost:
+        raise typer.Exit(1)
+
+
+def _one_by_one(tasks: list[Seeded], progress: Callable[[], None]) -> list[Fared]:
+    from simulators.failover.rehearse import fared_once
+
+    made = []
+    for task in tasks:
+        made.append(fared_once(task))
+        progress()
+    return made
 
 
 class _Bar:
