@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from aiops.app.section import Section
+from aiops.core.addresses import without_user
 from aiops.core.decide.quantities import Duration, Quantity
 
 if TYPE_CHECKING:
@@ -105,3 +106,12 @@ def local_sources(settings: Settings) -> frozenset[str]:
     if settings.scrape is None:
         return frozenset()
     return frozenset({SCRAPE} if settings.prometheus is not None else {"", SCRAPE})
+
+
+def standing(settings: Settings) -> list[str]:
+    """Return where metrics come from, for people."""
+    told = [] if settings.prometheus is None else [f"metrics from {without_user(settings.prometheus.url)[0]}"]
+    if settings.scrape is not None:
+        jobs = ", ".join(sorted(settings.scrape.jobs))
+        told.append(f"scraped here: {jobs}" + (", in place of it while it is away" if settings.scrape.fallback else ""))
+    return told

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aiops.adapters.prometheus.asking import Past, Reply
+from aiops.app.scrape_settings import SCRAPE
 from aiops.core.model import Instant
 from aiops.errors import SourceUnavailable, TooMuch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
     from aiops.adapters.prometheus.asking import Asker
     from aiops.adapters.scrape.buffer import Millis
     from aiops.adapters.scrape.matching import Labels
@@ -185,6 +187,21 @@ class FallingAsker:
 
 
 # -- of the settings -----------------------------------------------------------------------------------------
+
+
+def with_scraped(
+    settings: ScrapeSettings, scraper: Scraper, options: PrometheusOptions | None
+) -> tuple[PrometheusSource, PrometheusSource]:
+    """Return the source that all policies ask, and that of what is scraped. options: of a Prometheus, None without."""
+    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
+    from aiops.adapters.prometheus.asking import HttpAsker
+
+    local = PrometheusOptions(url=SCRAPE, concurrency=1)
+    scraped = PrometheusSource(local, ScrapedAsker(scraper))
+    if options is None:
+        return PrometheusSource(local, ScrapedAsker(scraper)), scraped
+    asker = FallingAsker(HttpAsker(options), ScrapedAsker(scraper)) if settings.fallback else None
+    return PrometheusSource(options, asker), scraped
 
 
 def scraper(settings: ScrapeSettings) -> Scraper:

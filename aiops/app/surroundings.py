@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from aiops.app import pricing
-from aiops.app.scrape_settings import SCRAPE
+from aiops.app.scrape_settings import SCRAPE, standing
 from aiops.app.settings import PrometheusSettings, Settings
-from aiops.core.addresses import without_user
 from aiops.core.model import Instant, Leadership, Mode
 from aiops.errors import ConfigurationError
 from aiops.loop import DryRunCluster
@@ -257,7 +256,7 @@ def prometheus(settings: Settings) -> PrometheusSource:
 
     if settings.prometheus is None:
         raise ConfigurationError("prometheus.url is not set")
-    return PrometheusSource(replace(prometheus_options(settings.prometheus), read_within_s=READ_RATIO * settings.step))
+    return PrometheusSource(within_a_turn(settings.prometheus, settings.step))
 
 
 def metrics_source(settings: Settings, name: str) -> PrometheusSource:
@@ -267,49 +266,30 @@ def metrics_source(settings: Settings, name: str) -> PrometheusSource:
     return PrometheusSource(prometheus_options(settings.sources[name])) if name else prometheus(settings)
 
 
+def sources(settings: Settings, scraper: Scraper | None = None) -> NamedSources:
+    """Return the metrics source of the settings with those beside it; raise ConfigurationError when there is none."""
+    from aiops.adapters.prometheus import NamedSources, PrometheusSource
+    from aiops.app.scraping import LOCAL_S, with_scraped
+
+    named = {name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()}
+    limits_s = {name: one.timeout + one.jitter for name, one in settings.sources.items()}
+    if scraper is None or settings.scrape is None:
+        return NamedSources(default=prometheus(settings), named=named, limits_s=limits_s)
+    options = None if settings.prometheus is None else within_a_turn(settings.prometheus, settings.step)
+    default, scraped = with_scraped(settings.scrape, scraper, options)
+    return NamedSources(default=default, named={**named, SCRAPE: scraped}, limits_s={**limits_s, SCRAPE: LOCAL_S})
+
+
+def within_a_turn(one: PrometheusSettings, step_s: float) -> PrometheusOptions:
+    """Return how a metrics source is reached that answers everything within a part of the time between two turns."""
+    return replace(prometheus_options(one), read_within_s=READ_RATIO * step_s)
+
+
 def scraper(settings: Settings) -> Scraper | None:
     """Return what scrapes, with its past, None where nothing is; raise ConfigurationError for a file of no use."""
     from aiops.app.scraping import scraper as made
 
     return None if settings.scrape is None else made(settings.scrape)
-
-
-def sources(settings: Settings, scraper: Scraper | None = None) -> NamedSources:
-    """Return the metrics source of the settings with those beside it; raise ConfigurationError when there is none."""
-    from aiops.adapters.prometheus import NamedSources, PrometheusSource
-    from aiops.app.scraping import LOCAL_S
-
-    named = {name: PrometheusSource(prometheus_options(one)) for name, one in settings.sources.items()}
-    limits_s = {name: one.timeout + one.jitter for name, one in settings.sources.items()}
-    if scraper is None:
-        return NamedSources(default=prometheus(settings), named=named, limits_s=limits_s)
-    default, scraped = with_scraped(settings, scraper)
-    return NamedSources(default=default, named={**named, SCRAPE: scraped}, limits_s={**limits_s, SCRAPE: LOCAL_S})
-
-
-def with_scraped(settings: Settings, scraper: Scraper) -> tuple[PrometheusSource, PrometheusSource]:
-    """Return the source that all policies ask, and that of what is scraped."""
-    from aiops.adapters.prometheus import PrometheusOptions, PrometheusSource
-    from aiops.adapters.prometheus.asking import HttpAsker
-    from aiops.app.scraping import FallingAsker, ScrapedAsker
-
-    local = PrometheusOptions(url=SCRAPE, concurrency=1)
-    scraped = PrometheusSource(local, ScrapedAsker(scraper))
-    if settings.prometheus is None:
-        return scraped, PrometheusSource(local, ScrapedAsker(scraper))
-    options = replace(prometheus_options(settings.prometheus), read_within_s=READ_RATIO * settings.step)
-    falls = settings.scrape is not None and settings.scrape.fallback
-    asker = FallingAsker(HttpAsker(options), ScrapedAsker(scraper)) if falls else None
-    return PrometheusSource(options, asker), scraped
-
-
-def standing(settings: Settings) -> list[str]:
-    """Return where metrics come from."""
-    told = [] if settings.prometheus is None else [f"metrics from {without_user(settings.prometheus.url)[0]}"]
-    if settings.scrape is not None:
-        jobs = ", ".join(sorted(settings.scrape.jobs))
-        told.append(f"scraped here: {jobs}" + (", in place of it while it is away" if settings.scrape.fallback else ""))
-    return told
 
 
 def prometheus_options(one: PrometheusSettings) -> PrometheusOptions:
