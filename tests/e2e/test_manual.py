@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -11,15 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import manual
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.conftest import deployment
 from tests.e2e.processes import Process, eventually
 from tests.integration.prometheus_server import free_port, running_prometheus
-from tests.manual import ROOT, Block
+from tests.manual import DOCS, ROOT, Block
 from tests.manual_history import open_shop, past
 from tests.manual_shell import Place, Shell, checkout
+from tests.unit.test_docs_yaml import documents, what
 
 DEMO_IS_OLD_ENOUGH = "07:55:00"
 """In the demo's own time: by then it has scaled, seen a bad release, and been blind for a while."""
@@ -118,14 +121,15 @@ def shop_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shop_cluster(plane: ControlPlane) -> ControlPlane:
-    """A control plane with the namespace shop, which has opted in, and its Deployments."""
+def shop_cluster(plane: ControlPlane) -> Iterator[ControlPlane]:
+    """A control plane with the namespace shop, which has opted in, and its Deployments; it is gone afterwards."""
     labels = {"policy.aiops/managed": "true"}
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}})
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "aiops"}})
     for name in ("checkout", "web"):
         plane.apply(deployment("shop", name, 4))
-    return plane
+    yield plane
+    plane.delete("/api/v1/namespaces/shop", wait=True)
 
 
 def tries(page: Path) -> list[Block]:
@@ -145,3 +149,72 @@ def test_what_a_page_shows_is_what_happens(page: Path, request: pytest.FixtureRe
             else:
                 shell.save(block)
     assert not wrong, "\n".join(wrong)
+
+
+def checked_as(*programs: str) -> list[Block]:
+    return [one for one in manual.every("yaml") if one.run and what(one) in programs]
+
+
+def named(found: list[Block]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", found, ids=lambda one: one.name)
+
+
+def ended(*command: str) -> tuple[int, str]:
+    """Return how a program of others ended, and what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@named(checked_as("amtool"))
+def test_alertmanager_takes_what_is_added_to_its_configuration(block: Block, tmp_path: Path):
+    (shown,) = documents(block)
+    shown["receivers"] = [{"name": "default"}, *shown["receivers"]]
+    shown["route"]["receiver"] = "default"
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(shown))
+    assert ended("amtool", "check-config", str(file))[0] == 0, ended("amtool", "check-config", str(file))[1]
+
+
+@named(checked_as("promtool"))
+def test_prometheus_takes_the_rules(block: Block, tmp_path: Path):
+    (rules,) = documents(block)
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]}))
+    code, said_of_it = ended("promtool", "check", "rules", str(file))
+    assert (code, f"{len(rules)} rules found" in said_of_it) == (0, True), said_of_it
+
+
+NOT_INSTALLED = {"keda.sh/v1alpha1", "argoproj.io/v1alpha1", "monitoring.coreos.com/v1"}
+"""Kinds of other projects, which no API server of ours knows."""
+
+
+@named(checked_as("kubectl"))
+def test_the_api_server_takes_the_objects(block: Block, shop_cluster: ControlPlane):
+    for one in documents(block):
+        if one["apiVersion"] not in NOT_INSTALLED:
+            words = ("apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-")
+            assert "dry run" in shop_cluster.kubectl(*words, stdin=yaml.safe_dump(one)), one["kind"]
+
+
+@named([one for one in manual.every("json") if "answer to" in one.marks])
+def test_the_api_answers_what_is_shown(block: Block, demo: str):
+    eventually(lambda: said(demo) != "", 120, "the demo to answer")
+    try:
+        with urllib.request.urlopen(demo + block.marks["answer to"], timeout=10) as answer:
+            found = json.load(answer)
+    except urllib.error.HTTPError as err:
+        with err:
+            found = json.load(err)
+    assert found == json.loads(block.text)
+
+
+def test_the_worked_examples_of_plug_ins_have_types(tmp_path: Path):
+    """By `mypy --strict` with the settings of the repository."""
+    files = []
+    for block in manual.blocks(DOCS / "extending.md"):
+        if block.language == "python":
+            files.append(tmp_path / Path(block.marks["file"]).name)
+            files[-1].write_text(block.text, encoding="utf-8")
+    config = ("--config-file", str(ROOT / "pyproject.toml"))
+    code, said_of_it = ended(sys.executable, "-m", "mypy", *config, *map(str, files))
+    assert code == 0, said_of_it

@@ -34,7 +34,7 @@ BASES = {
     "CostPolicy": "policies/nights.yaml nights",
 }
 """The shipped example that a part of a policy is tried on, where the block names none."""
-OTHERS = {"amtool", "promtool", "kubectl", "helm", "ErrorWatch", "wrong"}
+OTHERS = {"amtool", "promtool", "kubectl", "ErrorWatch", "wrong"}
 """Programs that check what is theirs, in tests/e2e/test_manual.py; the example of tests/unit/test_docs_extending.py;
 and what is wrong on purpose, of which a console of its page shows what is said."""
 
