@@ -15,7 +15,7 @@ from aiops.core.policies import SignalQuery
 LABEL = "aiops_companion"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def batched(query: SignalQuery) -> str:
     """Return one query for all companions of a signal."""
     branches = [*_numbered("age", query.age_exprs), *_numbered("series", query.coverage_exprs)]
