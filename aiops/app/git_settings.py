@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from aiops.adapters.git import GitRepositories
 
 KUSTOMIZE, HELM, MANIFEST, TFVARS = "kustomize", "helm", "manifest", "tfvars"
-_BRANCH = r"^[A-Za-z0-9_]([-A-Za-z0-9_.+]*[-A-Za-z0-9_+])?(/[A-Za-z0-9_]([-A-Za-z0-9_.+]*[-A-Za-z0-9_+])?)*$"
+_PART = r"[A-Za-z0-9_][-A-Za-z0-9_+]*(\.[-A-Za-z0-9_+]+)*"
+_BRANCH = rf"^{_PART}(/{_PART})*$"
 
 
 class RepositorySettings(Section):

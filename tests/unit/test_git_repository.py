@@ -197,6 +197,19 @@ def test_a_leader_of_yesterday_writes_nothing_over_the_one_of_today_s6(desk: Des
     assert (result.status, result.reason, origin.commits()) == (StepStatus.REFUSED, Reason.NOT_LEADER, 2)
 
 
+def test_many_pushes_take_no_more_of_a_turn_than_one_may(desk: Desk, origin: Origin):
+    desk.seen()
+    slow = Repository(desk.repository.options, lambda: T0, iter(range(0, 100, 6)).__next__)  # each look takes 6 s
+    place = desk.placement.place(TARGET)
+    slow.look_at([(TARGET, place)], T0)
+    sent = [desk.step(after, before, action=f"A{after}") for before, after in ((8, 9), (9, 10), (10, 11))]
+    results = [slow.send(action(step, f"A{step.body['to']}", T0), step, place, T0) for step in sent]
+    slow.stop(1.0)
+    assert [one.reason for one in results] == [None, Reason.EXPIRED, Reason.EXPIRED]
+    assert "took 12 s of this turn: in the next one" in results[1].message
+    assert origin.commits() == 2
+
+
 # -- whose it is (S4) ------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ class GitRepositories:
 
     def __init__(self, repositories: Mapping[str, Repository], placements: Sequence[Placement]) -> None:
         self._repositories = dict(repositories)
-        self._placements = tuple(placements)
+        self.placements = tuple(placements)
 
     def start(self) -> None:
         """Begin to fetch."""
@@ -37,7 +37,7 @@ class GitRepositories:
             (target, said)
             for target in targets
             for field in (REPLICAS, FLOOR)
-            if (said := placement(self._placements, target, field)) is not None
+            if (said := placement(self.placements, target, field)) is not None
         ]
         for name, one in self._repositories.items():
             one.look_at([(target, said.place(target)) for target, said in placed if said.repository == name], at)
@@ -49,7 +49,7 @@ class GitRepositories:
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Push one step to the repository in which the field stands."""
-        said = placement(self._placements, action.target, str(step.body["field"]))
+        said = placement(self.placements, action.target, str(step.body["field"]))
         if said is None or said.repository != step.body["repository"]:
             why = f"{step.summary}: the settings do not say any more that it stands there"
             return StepResult(

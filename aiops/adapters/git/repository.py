@@ -70,6 +70,7 @@ class Repository:
     ) -> None:
         self.options = options
         self.numbers = Numbers()
+        self._turn, self._spent_s = "", 0.0
         self._clock, self._elapsed = clock, elapsed
         self._mirror = Mirror(options.folder)
         self._remote = Remote(options)
@@ -148,7 +149,13 @@ class Repository:
         if self._busy is not None and not self._busy.done():
             why = f"repository {self.options.name} has not answered an earlier push yet"
             return _refused(action, at, Reason.REPOSITORY_UNAVAILABLE, why)
-        until = self._elapsed() + left_s
+        if action.tick_id != self._turn:
+            self._turn, self._spent_s = action.tick_id, 0.0
+        if self._spent_s >= self.options.timeout_s:
+            why = f"pushes to repository {self.options.name} took {self._spent_s:.0f} s of this turn: in the next one"
+            return _refused(action, at, Reason.EXPIRED, why)
+        began = self._elapsed()
+        until = began + left_s
         order = Order(action=action, step=step, place=place, at=at, due=lambda: self._elapsed() < until)
         answer: Future[StepResult] = Future()
         self._busy = answer
@@ -162,6 +169,8 @@ class Repository:
             why = f"repository {self.options.name} did not answer within {left_s:.0f} s"
             self._count(self.numbers.pushes, "unanswered")
             return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, message=why)
+        finally:
+            self._spent_s += self._elapsed() - began
 
     def _held(self, view: Declared) -> Declared:
         """Return a view with why nothing can be written now, where it has no reason of its own."""
@@ -190,7 +199,9 @@ class Repository:
         self._mirror.close()
 
     def _pause_s(self) -> float:
-        return min(self.options.every_s * 2.0 ** min(self._failures, 10), max(FETCH_MOST_S, self.options.every_s))
+        return min(
+            self.options.every_s * 2.0 ** min(max(0, self._failures - 1), 10), max(FETCH_MOST_S, self.options.every_s)
+        )
 
     def _fetch(self) -> Tips:
         """Fetch and publish what is read; raise Unreachable."""

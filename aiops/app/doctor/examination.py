@@ -7,7 +7,19 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiops.app.doctor import clusters, engine, files, keeping, listening, metrics, outside, policies, scraped, simulated
+from aiops.app.doctor import (
+    clusters,
+    engine,
+    files,
+    keeping,
+    listening,
+    metrics,
+    outside,
+    policies,
+    repositories,
+    scraped,
+    simulated,
+)
 from aiops.app.doctor.findings import Area, Check, Looked, Status, exit_code
 from aiops.app.doctor.running import run
 from aiops.app.doctor.scene import Scene
@@ -47,7 +59,7 @@ def _prepare(*, virtual: bool) -> None:
         import simulators.scenario  # noqa: F401  # as above
 
         return
-    from aiops.adapters import kubernetes, prometheus  # noqa: F401  # as above
+    from aiops.adapters import git, kubernetes, prometheus  # noqa: F401  # as above
     from aiops.adapters.kubernetes import probe as clusters_probe
     from aiops.adapters.prometheus import probe as sources_probe
 
@@ -68,6 +80,7 @@ def further(scene: Scene) -> list[Check]:
         else [*metrics.checks(scene), *scraped.checks(scene), *clusters.checks(scene)]
     )
     around = [*around, *engine.checks(scene)]
+    around += repositories.checks(scene)
     return [*around, *keeping.checks(scene), *outside.checks(scene), *files.checks(scene), *listening.checks(scene)]
 
 

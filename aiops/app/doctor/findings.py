@@ -16,6 +16,7 @@ class Area(StrEnum):
     POLICIES = "policies"
     METRICS = "metrics"
     KUBERNETES = "kubernetes"
+    GIT = "git"
     STORE = "store"
     ALERTMANAGER = "alertmanager"
     NOTIFY = "notify"
