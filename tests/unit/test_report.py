@@ -72,7 +72,8 @@ def test_a_report_shows_retries_and_nodes_where_there_are_any(tmp_path, name, sh
 def test_every_shipped_scenario_brings_policies_for_services_that_it_has_and_others_must_be_given_some():
     for name in names():
         found = load_policies([policies_for(name)], 15.0)
-        targets = {str(policy.target) for policy in (*found.scaling, *found.plans) if policy.target.kind == "Deployment"}
+        every = (*found.scaling, *found.plans)
+        targets = {str(policy.target) for policy in every if policy.target.kind == "Deployment"}
         services = {f"{one.namespace}/{one.name}" for one in load(name).spec.services}
         # what makes plans is for a workload, a namespace, or the nodes of a pool
         namespaces = {policy.target.name for policy in found.plans if policy.target.kind == "Namespace"}
