@@ -138,8 +138,8 @@ class _Clerk:
                 self.waiting[ref] = (number, shard)
             case ("renew", shard):
                 self._renew(shard)
-            case ("retire",):
-                self.pipe.send(("retired", self._retire(keep=False)))
+            case ("end",):
+                raise EOFError
             case unknown:
                 raise AssertionError(f"an order that nobody knows: {unknown!r}")
 
@@ -183,15 +183,18 @@ class _Clerk:
 
     def _actor(self, shard: int) -> Any:
         """Return a shard's actor: the one that is there by its name, or a new one."""
+        import ray
+
         if shard in self.actors:
             return self.actors[shard]
         if not self.actors:
-            self._retire(keep=True)
+            self._retire()
         place = Place(number=shard, of=self.options.shards)
+        there = place.name in ray.util.list_named_actors()
         actor = self._made(place)
-        if self._is_old(actor):
+        if there and self._is_old(actor):
             _LOG.warning("shard_of_another_version", extra={"shard": shard})
-            self._end(actor, keep=True)
+            self._end(actor)
             actor = self._made(place)
         self.actors[shard] = actor
         return actor
@@ -220,27 +223,22 @@ class _Clerk:
         except (ray.exceptions.GetTimeoutError, ray.exceptions.RayError):
             return False
 
-    def _retire(self, *, keep: bool) -> int:
-        """End shards of another number of shards, or all, once they have kept what they know; return how many."""
+    def _retire(self) -> None:
+        """End shards of another number of shards, once they have kept what they know."""
         import ray
 
-        ended = 0
         for name in ray.util.list_named_actors():
             match = _ACTOR.fullmatch(name)
-            if match is None or (keep and int(match[1]) == self.options.shards):
-                continue
-            self._end(ray.get_actor(name), keep=True)
-            ended += 1
-        return ended
+            if match is not None and int(match[1]) != self.options.shards:
+                self._end(ray.get_actor(name))
 
-    def _end(self, actor: Any, *, keep: bool) -> None:
+    def _end(self, actor: Any) -> None:
         import ray
 
-        if keep:
-            try:
-                ray.get(actor.keep.remote(None), timeout=_KEEP_WITHIN_S)
-            except (ray.exceptions.GetTimeoutError, ray.exceptions.RayError) as err:
-                _LOG.warning("shard_not_kept", extra={"reason": _short(err)})
+        try:
+            ray.get(actor.keep.remote(None), timeout=_KEEP_WITHIN_S)
+        except (ray.exceptions.GetTimeoutError, ray.exceptions.RayError) as err:
+            _LOG.warning("shard_not_kept", extra={"reason": _short(err)})
         ray.kill(actor, no_restart=True)
 
     def _renew(self, shard: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from aiops.engine.clerk import RayOptions, connected
 from aiops.errors import AiopsError
 
-_AHEAD = 2
+_AHEAD, _SAY_S = 2, 20.0
 
 
 def serve(pipe: Connection, options: RayOptions) -> None:
@@ -38,12 +39,12 @@ def _do(
     import ray
 
     work, tasks = given
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    room = max(1, int(resources.get("CPU", 1.0) / max(options.cpus, 0.01))) + _AHEAD
+    every: float = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
+    room = max(1, int(every / max(options.cpus, 0.01))) + _AHEAD
     # Ray itself tries again where a process or a node ends; an error of the work is its answer
     far = ray.remote(outcome).options(num_cpus=options.cpus, max_retries=attempts - 1)
     waiting: dict[Any, int] = {}
-    rest = list(range(len(tasks)))[::-1]
+    rest, quiet_since = list(range(len(tasks)))[::-1], time.monotonic()
     while rest or waiting:
         while rest and len(waiting) < room:
             number = rest.pop()
@@ -53,6 +54,13 @@ def _do(
             raise EOFError
         for ref in done:
             pipe.send((waiting.pop(ref), *_told(ref)))
+            quiet_since = time.monotonic()
+        if time.monotonic() - quiet_since > _SAY_S:
+            quiet_since = time.monotonic()
+            free: float = ray.available_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
+            if free < options.cpus:
+                why = f"tasks of {options.cpus:g} CPUs wait for room in Ray: {free:g} of {every:g} free"
+                pipe.send((-1, why, None))
 
 
 def outcome(work: Callable[[Any], Any], task: Any) -> tuple[Any, AiopsError | None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from multiprocessing.connection import Connection
@@ -18,7 +20,7 @@ from aiops.engine.shard import Means
 from aiops.errors import FatalError
 
 _LOG = logging.getLogger("aiops.engine")
-_AGAIN_S = 10.0
+_AGAIN_S, _LOOK_S, _SILENT_S = 10.0, 5.0, 120.0
 
 
 class RayCrew:
@@ -37,6 +39,8 @@ class RayCrew:
         self._process: BaseProcess | None = None
         self._why = ""
         self._closed = False
+        self._orders: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._heard_at = time.monotonic()
         self._adopt(*hired(self._options, serve, self._means))
 
     # -- engine.Crew -----------------------------------------------------------------------------------
@@ -49,8 +53,10 @@ class RayCrew:
             if self._pipe is None:
                 future.set_exception(Unreached(self._why))
                 return future
+            if not self._open:
+                self._heard_at = time.monotonic()
             self._open[number] = future
-            self._send(("ask", number, shard, method, given))
+            self._orders.put(("ask", number, shard, method, given))
         return future
 
     def wait(self, handles: Sequence[Future[Any]], timeout_s: float) -> None:
@@ -70,8 +76,7 @@ class RayCrew:
 
     def renew(self, shard: int) -> None:
         """Have a shard's process killed, and made anew by Ray."""
-        with self._lock:
-            self._send(("renew", shard))
+        self._orders.put(("renew", shard))
 
     def pending(self, shard: int) -> str:
         """Return what a shard that has no process yet waits for."""
@@ -81,9 +86,7 @@ class RayCrew:
         """End the connection; the shards stay."""
         with self._lock:
             self._closed = True
-            pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            pipe.close()
+        self._orders.put(("end",))
         ended(self._process)
 
     # -- the clerk -------------------------------------------------------------------------------------
@@ -91,17 +94,40 @@ class RayCrew:
     def _adopt(self, process: BaseProcess, pipe: Connection) -> None:
         with self._lock:
             self._process, self._pipe, self._why = process, pipe, ""
-        threading.Thread(target=self._listen, args=(pipe,), name="ray-answers", daemon=True).start()
+            self._orders, self._heard_at = queue.SimpleQueue(), time.monotonic()
+        orders = self._orders
+        threading.Thread(target=self._speak, args=(pipe, orders), name="ray-orders", daemon=True).start()
+        threading.Thread(target=self._listen, args=(pipe, orders), name="ray-answers", daemon=True).start()
 
-    def _listen(self, pipe: Connection) -> None:
+    def _speak(self, pipe: Connection, orders: queue.SimpleQueue[tuple[Any, ...] | None]) -> None:
+        """Send orders, so that nobody waits for a clerk that takes none; one that is silent for too long is ended."""
+        while True:
+            try:
+                order = orders.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if self._open and time.monotonic() - self._heard_at > _SILENT_S:
+                    _LOG.error("ray_connection_silent", extra={"address": self._options.address})
+                    ended(self._process, at_once=True)
+                continue
+            if order is None:
+                return
+            try:
+                pipe.send(order)
+            except (OSError, ValueError):
+                return  # whoever listens notices, and fails what is open
+
+    def _listen(self, pipe: Connection, orders: queue.SimpleQueue[tuple[Any, ...] | None]) -> None:
         """Take answers until the connection ends; then hire another clerk, for as long as it takes."""
         try:
             while True:
                 self._heard(pipe.recv())
+                self._heard_at = time.monotonic()
         except (EOFError, OSError, ValueError):
-            pass
+            orders.put(None)
+            pipe.close()
         with self._lock:
             if self._closed:
+                self._pipe = None
                 return
             self._pipe, self._why = None, said(self._options, "the connection has ended, and is made anew")
             lost, self._open = list(self._open.values()), {}
@@ -132,12 +158,3 @@ class RayCrew:
                     future.set_exception(ShardFailed(why, gone=gone))
             case ("waits", waits):
                 self._waits = waits
-
-    def _send(self, order: tuple[Any, ...]) -> None:
-        """Send an order; where the pipe has ended the listener notices, and fails what is open."""
-        if self._pipe is None:
-            return
-        try:
-            self._pipe.send(order)
-        except (OSError, ValueError):
-            _LOG.warning("ray_connection_ended", extra={"address": self._options.address})

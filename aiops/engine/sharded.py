@@ -170,7 +170,8 @@ class Sharded:
         """
         numbers = self._shards_of.get(key.partition("#")[0], ())
         handles = [self._crew.ask(number, "look", key) for number in numbers]
-        self._crew.wait(handles, _LOOK_S)
+        if handles:
+            self._crew.wait(handles, _LOOK_S)
         for handle in handles:
             try:
                 found = self._crew.answer(handle) if self._crew.done(handle) else None
@@ -325,7 +326,8 @@ class Sharded:
             wanted = tuple(pairs - seat.per_s.keys())
             if wanted and seat.told is not None and not seat.why:
                 asked.append((seat, wanted, self._crew.ask(seat.number, "chances", wanted)))
-        self._crew.wait([handle for _, _, handle in asked], _CHANCES_S)
+        if asked:
+            self._crew.wait([handle for _, _, handle in asked], _CHANCES_S)
         for seat, wanted, handle in asked:
             self._note(seat, wanted, handle)
         every: dict[Pair, float] = {}

@@ -6,6 +6,7 @@ answer; a process that ends is not, and the task is tried again, a few times.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,6 +19,7 @@ from aiops.engine.errands import serve
 from aiops.engine.hiring import ended, hired, said
 from aiops.errors import AiopsError, CannotReach
 
+_LOG = logging.getLogger("aiops.engine")
 ATTEMPTS = 3
 """How often a task is tried whose process ends."""
 
@@ -103,6 +105,9 @@ class OverRay:
             pipe.send((work, tuple(tasks), ATTEMPTS))
             while len(found) < len(tasks):
                 number, value, error = pipe.recv()
+                if number < 0:
+                    _LOG.warning("tasks_wait", extra={"reason": value})
+                    continue
                 found[number] = value if error is None else Lost(error)
                 progress()
         except (EOFError, OSError):
