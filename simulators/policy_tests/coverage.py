@@ -100,9 +100,10 @@ def _items(policy: Tested) -> Iterator[str]:
 def _idle(policy: ScalingPolicy) -> Iterator[str]:
     """Yield the guards that can never bind this policy; guardrails are counted one by one.
 
-    Budgets and plans beside a policy are other documents: what they bind is theirs to test.
+    Budgets and plans beside a policy are other documents: what they bind is theirs to test. What is written in Git, and
+    how many nodes a group may have, no test gives.
     """
-    yield from ("guardrails", "ceiling", "arbiter")
+    yield from ("guardrails", "ceiling", "arbiter", "declared", "declared-range", "node-group")
     if policy.lever is not Lever.HPA_FLOOR:
         yield "scaling-active"
     if policy.objective.slo is None or policy.lever is Lever.REPLICAS:
