@@ -106,7 +106,7 @@ class Shell:
         """Type a command, and return when it has ended; what takes too long ends the shell."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{{ {self._here(command)}\n}} </dev/null 2>&1\necho; echo '{_END}' $?\n")
+        self._process.stdin.write(f"{{ {self._here(command)}\n}} </dev/null 2>&1\ncode=$?; echo; echo '{_END}' $code\n")
         self._process.stdin.flush()
         clock = threading.Timer(WITHIN_S, self._kill)
         clock.start()
@@ -176,6 +176,7 @@ class Shell:
         """Let something run until it has said what is shown, for so long where nothing is, and stop it."""
         log = self.folder / "stopped.log"
         script = shlex.quote(self._here(command))
+        log.touch()
         process = int(self.type(f"setsid bash -c {script} >{log.name} 2>&1 & echo $!").said.split()[-1])
         began = time.monotonic()
 

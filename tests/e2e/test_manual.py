@@ -218,3 +218,23 @@ def test_the_worked_examples_of_plug_ins_have_types(tmp_path: Path):
     config = ("--config-file", str(ROOT / "pyproject.toml"))
     code, said_of_it = ended(sys.executable, "-m", "mypy", *config, *map(str, files))
     assert code == 0, said_of_it
+
+
+@pytest.mark.parametrize(
+    ("text", "marks", "wrong"),
+    [
+        ("$ echo 12:00:01 well\n13:30:00 well\n", {}, ""),
+        ("$ echo a\nb\n", {}, "did not say"),
+        ("$ false\n", {}, "ended with 1"),
+        ("$ false\n", {"ends with": "1"}, ""),
+        ("$ export GREETING=hello\n$ echo $GREETING\nhello\n", {}, ""),
+        ("$ echo ready; sleep 60   # until Ctrl-C\nready\n", {"stopped after": "1s"}, ""),
+        ("$ echo early\n", {"stopped after": "5s"}, "ended with 1"),
+    ],
+)
+def test_a_console_that_does_not_say_what_is_shown_is_found(text, marks, wrong, tmp_path: Path):
+    block = Block(page=DOCS / "index.md", line=1, language="console", text=text, marks=marks)
+    with Shell(tmp_path, Place()) as shell:
+        found = shell.follow(block)
+    assert wrong in "".join(found)
+    assert bool(found) == bool(wrong)
