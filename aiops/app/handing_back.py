@@ -68,6 +68,7 @@ class HandingBack:
     def run(self, wait: Callable[[float], object] = time.sleep) -> Told:
         """Hand back, and return what became of it; raise StoreUnavailable where that cannot even be written down."""
         built, ends_at = self._built, self._elapsed_s() + self._wish.within_s
+        self._left()
         self._order()
         built.world.start()
         try:
