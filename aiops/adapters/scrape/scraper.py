@@ -125,6 +125,8 @@ class Scraper:
             self._kept = Kept(options.file)
             for series, batch in self._kept.load(int((self.wall() - options.keep_s) * 1000)):
                 self.buffer.restore(series, batch)
+            known, number = self.buffer.size()
+            _LOG.info("scraped_past", extra={"file": str(options.file), "series": known, "samples": number})
         for target in options.targets:
             client = Client(target)
             self._planned.append(_Planned(Scraping(target, self.buffer, client.fetch), client, 0.0))
