@@ -71,6 +71,7 @@ def serve(pipe: Connection, options: RayOptions, means: Means) -> None:
 def connected(options: RayOptions) -> tuple[Trouble, str] | None:
     """Connect to Ray, or return why not. Ray itself may try for minutes: whoever waits ends this process."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.dup2(2, 1)  # Ray prints of its own accord, and the standard output is for answers
     try:
         import ray
     except ImportError as err:

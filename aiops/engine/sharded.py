@@ -112,8 +112,11 @@ class Sharded:
             silent_s = self._began - seat.asked_s
             if seat.call is not None and silent_s > self._terms.stuck_s:
                 self._renew(seat, f"it has not answered for {silent_s:.0f} s and is made anew")
+            if seat.call is not None:  # still at an older question: nobody waits for it once more
+                self._is_late(seat)
+                continue
             seat.due = seat.until <= at
-            if seat.call is None and seat.due:
+            if seat.due:
                 self._ask(seat, at)
 
     def gather(self, at: Instant) -> Elsewhere:
@@ -238,12 +241,12 @@ class Sharded:
             again = any(seat.why for seat in due)
             self._crew.wait([seat.call for seat in due], min(left, _PAUSE_S) if again else left)
         for seat in due:
-            seat.late += 1
-            waits = self._crew.pending(seat.number)
-            seat.why = waits or seat.why or self._late()
+            self._is_late(seat)
 
-    def _late(self) -> str:
-        return f"it has not answered within {self._terms.deadline_s:g} s"
+    def _is_late(self, seat: Seat) -> None:
+        seat.late += 1
+        waits = self._crew.pending(seat.number)
+        seat.why = waits or seat.why or f"it has not answered within {self._terms.deadline_s:g} s"
 
     def _collect(self, seat: Seat, at: Instant) -> None:
         """Take the answer of a shard where there is one."""
