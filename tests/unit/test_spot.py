@@ -274,6 +274,20 @@ def test_when_fewer_replicas_are_wanted_the_share_shrinks_so_that_the_floor_is_l
     assert "4 of 8 must be left" in plan.reason
 
 
+def test_what_an_hpa_asks_for_in_the_place_of_lost_pods_makes_no_share_grow() -> None:
+    world = World(hpa=(1, 40), zones=("a", "b"))
+    world.until(5)
+    world.run(900)
+    world.slow = True
+    world.take("a")
+    for turn in range(120):
+        world.slow = turn < 8
+        world.turn()
+        assert sum(world.split) <= 17
+        assert world.replicas_of(SPOT) <= 5
+        assert world.ready(BASE) >= 6
+
+
 def test_what_shrinks_never_grows_when_all_of_it_was_given_back_meanwhile() -> None:
     world = World(hpa=(1, 40))
     world.until(5)

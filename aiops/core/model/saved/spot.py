@@ -44,7 +44,8 @@ class SpotShare:
     short_since: since when its companion lacks pods. strange_since: since when it has another number of replicas than
     was written; both infinite while it is not so. falls: how often in a row its share was taken back, the last time at
     `fell_at`; not_before: when it may grow again.
-    counted_at: plans that ended until then are in here.
+    counted_at: plans that ended until then are in here. since: when it was first seen. totals: replicas in all, each
+    from when on, of a quarter of an hour: those that may still be the fewest.
     """
 
     moved_at: Instant = -math.inf
@@ -54,6 +55,8 @@ class SpotShare:
     fell_at: Instant = -math.inf
     not_before: Instant = -math.inf
     counted_at: Instant = -math.inf
+    since: Instant = math.inf
+    totals: tuple[tuple[Instant, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,10 @@ MOST_DOUBLINGS = 6
 CALM_S = 86_400.0
 """After so long without a fallback the next one counts as the first."""
 
+WINDOW_S = 900.0
+"""The whole is the fewest replicas within this time, longer than an HPA waits before it scales in: it asks for more in
+the place of what was lost."""
+
 HAND_S = 3600.0
 """How long another number than ours at the companion is respected (S4)."""
 
@@ -142,6 +146,8 @@ def _followed(one: _One) -> SpotShare:
     share = replace(share, short_since=min(share.short_since, one.now) if lacks else math.inf)
     strange = pair.set is not None and pair.set != pair.now and one.at_work is None
     share = replace(share, strange_since=min(share.strange_since, one.now) if strange else math.inf)
+    if pair.hpa:
+        share = _measured(share, one)
     sent = [step.since for each in one.own for step in each.steps if step.sent and math.isfinite(step.since)]
     share = replace(share, moved_at=max([share.moved_at, *sent]))
     over = [each for each in one.own if share.counted_at < each.ended_at < math.inf]
@@ -152,6 +158,19 @@ def _followed(one: _One) -> SpotShare:
     if any(each.created_at > share.fell_at for each in fell):
         share = _fallen(share, one)
     return replace(share, counted_at=max(each.ended_at for each in over))
+
+
+def _measured(share: SpotShare, one: _One) -> SpotShare:
+    """Return what is remembered with how many replicas there are in all now."""
+    kept = list(share.totals)
+    while len(kept) > 1 and kept[1][0] <= one.now - WINDOW_S:
+        kept.pop(0)
+    total = one.pair.total
+    if not kept or kept[-1][1] != total:
+        while kept and kept[-1][1] >= total:
+            kept.pop()
+        kept.append((one.now, total))
+    return replace(share, totals=tuple(kept), since=min(share.since, one.now))
 
 
 def _sent(plan: Plan) -> bool:
@@ -315,6 +334,17 @@ def _paced(one: _One) -> _Found | None:
     return None
 
 
+def _whole(one: _One) -> _Found | None:
+    """Hold while pods are missing, or how many replicas there are in all is not known for long enough."""
+    pair, name = one.pair, one.pair.base.ref.name
+    if pair.ready < pair.now or pair.waiting:
+        return _wait(Reason.STABILISATION, f"{name}: {pair.ready} of {pair.now} on spot nodes are ready")
+    left_s = one.share.since + WINDOW_S - one.now
+    if pair.hpa and left_s > 0.0:
+        return _wait(Reason.STABILISATION, f"{name}: what its HPA makes of the load is watched for {left_s:.0f} s more")
+    return None
+
+
 def _well(one: _One) -> _Found | None:
     for rule in one.policy.steps.slo:
         signal = one.situation.signals.get(rule.signal)
@@ -328,7 +358,8 @@ def _well(one: _One) -> _Found | None:
 def _raised(one: _One) -> _Found:
     """Move a step towards what is worth most, or say why that is what there is."""
     pair, now = one.pair, one.pair.now
-    smaller = math.floor(pair.total * (1.0 - SLACK) + 1e-9)
+    whole = min([pair.total, *(total for _, total in one.share.totals)]) if pair.hpa else pair.total
+    smaller = math.floor(whole * (1.0 - SLACK) + 1e-9)
     most = limit(stakes(one.policy, pair, one.memory, smaller))
     aim = min(best(one.stakes), most)
     step = max(1, math.floor(one.policy.steps.step_ratio * pair.total + 1e-9))
@@ -357,6 +388,7 @@ _RULES: tuple[_Rule, ...] = (
     _priced,
     _lowered,
     _paced,
+    _whole,
     _well,
     _raised,
 )
