@@ -16,8 +16,8 @@ from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
 from aiops.app.controls import HeldControls, StoreControls
 from aiops.app.expanding import ExpandedPolicySource, Expanding, remembered
-from aiops.app.git_settings import repositories as repositories_of
 from aiops.app.fleet import SourcedPolicies, sources_of
+from aiops.app.git_settings import repositories as repositories_of
 from aiops.app.ledger import Ledger
 from aiops.app.notify_settings import notifier
 from aiops.app.policies import MergedPolicySource
