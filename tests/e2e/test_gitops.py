@@ -112,7 +112,7 @@ def follower(rig: Rig, origin: Origin) -> Iterator[Follower]:
     made.stop()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_deployment_that_argo_cd_owns_is_scaled_by_commits_until_a_person_takes_one_back(
     scene: Scene, follower: Follower
 ):
@@ -149,7 +149,7 @@ def test_a_deployment_that_argo_cd_owns_is_scaled_by_commits_until_a_person_take
     assert rig.writes() == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_protected_branch_a_branch_that_nobody_follows_and_a_host_that_is_gone_hold_and_are_told(
     scene: Scene, follower: Follower
 ):
