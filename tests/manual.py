@@ -13,6 +13,7 @@ A block may have marks, comments on the lines before its fence that no reader se
     <!-- with: FILE -->          shipped policies that lie beside it
     <!-- checked as: amtool -->  YAML of another program, and which program checks it
     <!-- answer to: PATH -->     JSON that the API of the demo answers
+    <!-- unwise: WHY -->         a policy of which the linter may warn
     <!-- not run: REASON -->     one of REASONS
 """
 
@@ -50,6 +51,7 @@ MARKS = {
     "checked as",
     "answer to",
     "not run",
+    "unwise",
 }
 _FENCE = re.compile(r"^```(?P<language>[\w-]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^<!-- ([a-z ]+): (.*?) -->$")
