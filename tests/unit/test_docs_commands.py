@@ -117,7 +117,7 @@ def exported() -> frozenset[str]:
 
 METRIC = re.compile(r"\baiops_[a-z_]+[a-z]\b")
 NO_METRICS = {"aiops_incident", "aiops_batch"}
-"""The label of the alert that an incident is; a remote of bench_scale."""
+"""The label of the alert that an incident is, and that by which joined queries are told apart."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
