@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.commands import ROOT, aiops, process
+
 
 def test_help_names_every_command():
     found = process("--help").stdout
