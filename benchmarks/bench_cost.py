@@ -1,6 +1,6 @@
 """Money: cost policies beside static fleets, HPAs, a schedule, and the oracle, over seeds, in scenarios about money.
 
-    python benchmarks/bench_cost.py [--scenarios office-hours,oversized-pool,spot-storm,spot-share] [--seeds 5] [--first 1]
+    python benchmarks/bench_cost.py [--scenarios office-hours,spot-storm,...] [--seeds 5] [--first 1]
                                     [--hours H]
 
 One table for each scenario: means over seeds of violating requests, node-hours, USD paid and USD in all (with the SLO
