@@ -1,4 +1,4 @@
-"""Addresses of servers, without the secrets that may stand in them."""
+"""Addresses of servers, and the secrets that are shown to them: neither is told with the other."""
 
 from __future__ import annotations
 
@@ -20,3 +20,16 @@ def without_user(address: str) -> tuple[str, str, str]:
         return address, "", ""
     name, _, password = user.partition(":")
     return urlunsplit(parts._replace(netloc=host)), unquote(name), unquote(password)
+
+
+def unsendable(secret: str) -> str:
+    r"""Return why a token or password cannot stand in a header, '' when it can; nothing of it is in what is said (S10).
+
+    Clients quote what they cannot send in their errors, so it is not given to them.
+
+    >>> unsendable("one"), unsendable("one\ntwo")
+    ('', 'it has a character that no header may have (one line of printable ASCII is needed)')
+    """
+    if secret.isascii() and secret.isprintable():
+        return ""
+    return "it has a character that no header may have (one line of printable ASCII is needed)"

@@ -219,6 +219,22 @@ def test_credentials_and_tenants_are_sent_and_a_renewed_token_is_taken(script, r
     assert seen[-1] == ("Bearer two", "team-a")
 
 
+def test_a_token_that_cannot_be_sent_holds_and_is_told_nobody_s10(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret\nlines")
+    source = PrometheusSource(PrometheusOptions(url="http://127.0.0.1:9", retries=0, bearer_token_file=token))
+    for held in ("no header may have", "No such file"):
+        with pytest.raises(SourceUnavailable, match=held) as told:
+            source.read((SIGNAL,), (), NOW)
+        assert "s3cret" not in str(told.value)
+        token.unlink(missing_ok=True)
+    source.close()
+    for settings in ({"bearer_token": "s3cret\nlines"}, {"headers": {"X-Scope-OrgID": "s3cret\nlines"}}):
+        with pytest.raises(ConfigurationError, match="no header may have") as told:
+            PrometheusOptions(url="http://x", **settings)
+        assert "s3cret" not in str(told.value)
+
+
 def test_basic_credentials_are_sent(script, read):
     read(username="sam", password="hush")
     assert script.asked[0][1]["authorization"].startswith("Basic ")

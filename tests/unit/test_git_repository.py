@@ -329,6 +329,23 @@ def test_a_repository_that_is_gone_holds_and_comes_back(desk: Desk, origin: Orig
     assert desk.send(11).status is StepStatus.DONE
 
 
+@pytest.mark.parametrize("content", [b"s3cret\nlines", b"\xff\xfe"])
+def test_a_token_that_cannot_be_sent_holds_and_is_told_nobody_s10(tmp_path: Path, caplog, content):
+    token, mirror = tmp_path / "token", tmp_path / "mirror"
+    token.write_bytes(content)
+    mirror.mkdir()
+    options = RepositoryOptions(
+        name="deploy", url="http://127.0.0.1:9/x.git", branch="main", folder=mirror, bearer_token_file=token
+    )
+    repository = Repository(options, lambda: T0, lambda: T0)
+    repository.look()
+    repository.stop(1.0)
+    (record,) = caplog.records
+    assert (record.message, record.exc_info) == ("repository_unavailable", None)
+    assert str(token) in record.error
+    assert "s3cret" not in caplog.text + record.error
+
+
 def test_a_folder_that_is_broken_is_fetched_anew(desk: Desk, origin: Origin):
     desk.seen()
     (origin.folder / "mirror" / "refs" / "heads" / "main").write_text("no commit at all\n")

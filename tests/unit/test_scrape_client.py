@@ -170,13 +170,23 @@ def test_nobody_who_listens_is_told_from_one_who_is_slow():
 def test_a_token_is_read_anew_and_a_missing_one_is_said(plain, tmp_path: Path):
     file = tmp_path / "token"
     target = plain.target("guarded", access=Access(bearer_token_file=file))
-    with pytest.raises(ScrapeFailed, match=r"bearer_token_file: .*cannot be read"):
+    with pytest.raises(ScrapeFailed, match=r"bearer_token_file .*cannot be used"):
         fetched(target)
     file.write_text("then\n")
     with pytest.raises(ScrapeFailed, match="401"):
         fetched(target)
     file.write_text("now\n")
     assert fetched(target)
+    file.write_text("s3cret\nlines\n")
+    with pytest.raises(ScrapeFailed, match="no header may have") as told:
+        fetched(target)
+    assert "s3cret" not in str(told.value), "a client quotes the header that it cannot send"
+
+
+def test_a_password_may_have_any_letters(plain):
+    fetched(plain.target("plain", access=Access(username="żółw", password="pä€")))
+    shown = plain.seen[-1]["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(shown).decode() == "żółw:pä€"
 
 
 def test_a_name_and_a_password_are_shown_and_appear_in_no_text(plain):

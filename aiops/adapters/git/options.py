@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiops.core.addresses import unsendable
 from aiops.errors import ConfigurationError
 
 
@@ -43,6 +44,17 @@ class RepositoryOptions:
                 raise ConfigurationError(f"git.repositories.{self.name}.{name}: there is no file {path}")
 
     def secret(self) -> str:
-        """Return the password or token, read anew from its file: tokens are renewed. Raises OSError."""
+        """Return the password or token, read anew from its file: tokens are renewed. Raises OSError.
+
+        One that no header may have counts as one that cannot be read.
+        """
         path = self.password_file or self.bearer_token_file
-        return "" if path is None else path.read_text(encoding="utf-8").strip()
+        if path is None:
+            return ""
+        try:
+            secret = path.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise OSError(f"{path} is no UTF-8 text") from None
+        if self.bearer_token_file == path and (why := unsendable(secret)):
+            raise OSError(f"{path}: {why}")
+        return secret

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiops.core.addresses import without_user
-from aiops.errors import ConfigurationError
+from aiops.core.addresses import unsendable, without_user
+from aiops.errors import ConfigurationError, SourceUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,24 @@ class PrometheusOptions:
                 raise ConfigurationError(f"prometheus.{name}: there is no file {path}")
         if (self.cert_file is None) != (self.key_file is None):
             raise ConfigurationError("prometheus.cert_file and prometheus.key_file belong together")
+        for name, secret in (("bearer_token", self.bearer_token), *self.headers.items()):
+            if why := unsendable(secret):
+                raise ConfigurationError(f"prometheus: {name}: {why}")
 
     def token(self) -> str:
-        """Return the bearer token, read anew from its file, since tokens of service accounts are renewed."""
-        if self.bearer_token_file is None:
+        """Return the bearer token, read anew from its file, since tokens of service accounts are renewed.
+
+        Raises SourceUnavailable: a file that is gone for now, or half written, is no reason to end a daemon.
+        """
+        file = self.bearer_token_file
+        if file is None:
             return self.bearer_token
         try:
-            return self.bearer_token_file.read_text(encoding="utf-8").strip()
+            token = file.read_text(encoding="utf-8").strip()
         except OSError as err:
-            raise ConfigurationError(f"prometheus.bearer_token_file: {self.bearer_token_file}: {err.strerror}") from err
+            raise SourceUnavailable(f"prometheus.bearer_token_file: {file}: {err.strerror}") from err
+        except UnicodeDecodeError:
+            raise SourceUnavailable(f"prometheus.bearer_token_file: {file} is no UTF-8 text") from None
+        if why := unsendable(token):
+            raise SourceUnavailable(f"prometheus.bearer_token_file: {file}: {why}")
+        return token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import dataclass
 
@@ -81,12 +82,15 @@ class Client:
         }
         try:
             token = access.token()
-        except (OSError, UnicodeDecodeError) as err:
-            raise ScrapeFailed(f"bearer_token_file: {access.bearer_token_file} cannot be read: {err}") from None
+        except (OSError, ValueError) as err:
+            file = access.bearer_token_file
+            where = "bearer_token" if file is None else f"bearer_token_file {file}"
+            raise ScrapeFailed(f"{where} cannot be used: {err}") from None
         if token:
             headers["Authorization"] = f"Bearer {token}"
         elif access.username:
-            headers |= urllib3.make_headers(basic_auth=f"{access.username}:{access.password}")
+            shown = base64.b64encode(f"{access.username}:{access.password}".encode()).decode()
+            headers["Authorization"] = f"Basic {shown}"
         return headers
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiops.core.addresses import without_user
+from aiops.core.addresses import unsendable, without_user
 from aiops.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
@@ -28,10 +28,12 @@ class Access:
     insecure_skip_verify: bool = False
 
     def token(self) -> str:
-        """Return the bearer token, read anew from its file; raise OSError."""
-        if self.bearer_token_file is None:
-            return self.bearer_token
-        return self.bearer_token_file.read_text(encoding="utf-8").strip()
+        """Return the bearer token, read anew from its file; raise OSError, or ValueError when no header may have it."""
+        file = self.bearer_token_file
+        token = self.bearer_token if file is None else file.read_text(encoding="utf-8").strip()
+        if why := unsendable(token):
+            raise ValueError(why)
+        return token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
