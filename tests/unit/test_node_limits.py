@@ -58,6 +58,36 @@ def test_only_what_was_raised_is_given_back_and_only_while_it_is_ours_s7():
     assert verbs(back).says(back) == "give NodePool general in default limits of cpu 100 again"
 
 
+def raise_and_take_back(before: dict[str, str | int], between: dict[str, str | int], **wanted: str) -> object:
+    """Return the limits after a raise, what a person wrote since, and the way back; it stands until then."""
+    one = api()
+    one.objects[POOL]["spec"]["limits"] = dict(before)
+    operation = raised(**wanted)
+    back = verbs(operation).undo(operation, one.look(verbs(operation).wanted(operation)))
+    do(one, operation)
+    one.objects[POOL]["spec"]["limits"].update(between)
+    assert stands(operation, one.look(verbs(operation).wanted(operation)))
+    assert back is not None
+    for each in back:
+        do(one, each)
+    return one.objects[POOL]["spec"]["limits"]
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        ({"cpu": "200", "memory": "400Gi"}, {}, {"cpu": "200", "memory": "400Gi"}),
+        ({"memory": "400Gi"}, {}, {"memory": "400Gi"}),
+        ({"cpu": 100, "memory": "400Gi"}, {}, {"cpu": 100, "memory": "400Gi"}),
+        ({"cpu": "100", "memory": "400Gi"}, {"cpu": "170"}, {"cpu": "170", "memory": "400Gi"}),
+        ({"cpu": "100", "memory": "400Gi"}, {"memory": "1Ti"}, {"cpu": "100", "memory": "1Ti"}),
+        ({"cpu": "100", "memory": "400Gi"}, {"nodes": 9}, {"cpu": "100", "memory": "400Gi", "nodes": 9}),
+    ],
+)
+def test_each_limit_is_given_back_as_it_stood_and_what_a_person_wrote_since_stays_s4_s7(before, between, after):
+    assert raise_and_take_back(before, between, cpu="150", memory="600Gi") == after
+
+
 def test_limits_that_are_no_quantities_are_not_touched():
     one = api()
     one.objects[POOL]["spec"]["limits"] = {"cpu": "plenty"}

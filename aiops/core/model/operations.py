@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -74,12 +74,15 @@ class ResizePods:
 class RaiseNodeLimits:
     """Let a NodePool of Karpenter hold at least so much, as Kubernetes quantities; what is higher or open stays.
 
-    back: set the limits to these, lower ones too, which is how a raise is taken back; no node goes by it.
+    back: set the limits to these, lower ones too, which is how a raise is taken back; no node goes by it. over: what
+    the raise wrote, and a limit that is another by now stays. bare: which limits stood as numbers and not as texts.
     """
 
     pool: TargetRef
     limits: Mapping[str, str]
     back: bool = False
+    over: Mapping[str, str] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

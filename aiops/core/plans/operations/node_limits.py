@@ -30,7 +30,8 @@ class _RaiseNodeLimits:
         if not changed:
             return Requests()
         said = ", ".join(f"{name} {now[name]} -> {value}" for name, value in sorted(changed.items()))
-        body = {"metadata": {"annotations": dict(origin.annotations)}, "spec": {"limits": dict(changed)}}
+        limits = {name: int(value) if name in operation.bare else value for name, value in changed.items()}
+        body = {"metadata": {"annotations": dict(origin.annotations)}, "spec": {"limits": limits}}
         return Requests(steps=(patch(seen, body, f"NodePool {operation.pool.name}: limits {said}"),))
 
     def reached(self, operation: RaiseNodeLimits, looked: Looked) -> bool | None:
@@ -45,8 +46,13 @@ class _RaiseNodeLimits:
         if seen is None:
             return None
         now = _limits(seen)
-        before = {name: now[name] for name in _changed(operation, now)}
-        return (replace(operation, limits=before, back=True),) if before else ()
+        changed = _changed(operation, now)
+        if not changed:
+            return ()
+        before = {name: now[name] for name in changed}
+        said = at(seen.body, "spec", "limits")
+        bare = tuple(sorted(name for name in changed if isinstance(said[name], int)))
+        return (replace(operation, limits=before, back=True, over=changed, bare=bare),)
 
     def refusal(self, operation: RaiseNodeLimits, looked: Looked) -> tuple[Reason, str] | None:
         gone = missing(looked, operation.pool)
@@ -72,13 +78,16 @@ VERBS = _RaiseNodeLimits()
 
 
 def stands(operation: RaiseNodeLimits, looked: Looked) -> bool | None:
-    """Return whether the limits are what was written, and not what somebody wrote since; None while not known."""
+    """Return whether any limit is what was written; None while that is not known.
+
+    One that was higher or open is none of ours, and the others are given back all the same.
+    """
     seen = found(looked, operation.pool)
     if seen is None:
         return None
     now = _limits(seen)
     try:
-        return all(name in now and amount(now[name]) == amount(value) for name, value in operation.limits.items())
+        return any(name in now and amount(now[name]) == amount(value) for name, value in operation.limits.items())
     except ValueError:
         return False
 
@@ -90,10 +99,15 @@ def _limits(seen: SeenObject) -> Mapping[str, str]:
 
 
 def _changed(operation: RaiseNodeLimits, now: Mapping[str, str]) -> dict[str, str]:
-    """Return the limits to write: those that are lower, or (taking a raise back) other; raise ValueError."""
+    """Return the limits to write: those that are lower, or (taking a raise back) still ours; raise ValueError."""
     return {
         name: value
         for name, value in operation.limits.items()
-        if name in now
-        and (amount(now[name]) < amount(value) or (operation.back and amount(now[name]) != amount(value)))
+        if name in now and (_ours(operation, name, now[name]) if operation.back else amount(now[name]) < amount(value))
     }
+
+
+def _ours(operation: RaiseNodeLimits, name: str, now: str) -> bool:
+    """Return whether a limit is what the raise wrote, and not yet what it was before."""
+    changed_since = name in operation.over and amount(now) != amount(operation.over[name])
+    return not changed_since and amount(now) != amount(operation.limits[name])
