@@ -32,7 +32,8 @@ def examined(scene: Scene, file: Path | None, only: Collection[Area], shown: Cal
     # what policies ask for, and who is promoted, decides what the others look at: one after another
     first = [run([one], scene.timeout_s, shown) for one in policies.first_checks(scene, file)]
     found = [part for some in first for part in some]
-    found += run(policies.second_checks(scene), scene.timeout_s, shown)
+    if set(only) != {Area.SETTINGS}:  # what selectors find is asked of a cluster
+        found += run(policies.second_checks(scene), scene.timeout_s, shown)
     found += run([one for one in further(scene) if not only or one.area in only], scene.timeout_s, shown)
     order = list(Area)
     # what is wrong with settings and policies is told whatever is asked for: the other checks rest on them
