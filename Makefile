@@ -54,7 +54,7 @@ smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
 	@$(PY) -m pytest -q tests/smoke --timeout 300
 
 e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
-	@for package in etcd-server prometheus victoria-metrics postgresql libfaketime openssl chromium; do scripts/need $$package; done
+	@for package in etcd-server prometheus prometheus-alertmanager victoria-metrics postgresql libfaketime openssl chromium curl; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
 	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly -n 3 --dist loadfile --durations=15
 

@@ -23,7 +23,7 @@ from tests import manual
 from tests.manual import ROOT, Block, Typed
 
 _END = "--end-of-this-command--"
-WITHIN_S = 100.0
+WITHIN_S = 150.0
 COPIED = ("policies", "config", "docs")
 """Folders that a reader may write to; the others are only looked at."""
 LEFT_OUT = {"var", "out", ".git", ".venv", "scripts", *COPIED}
@@ -65,15 +65,16 @@ def checkout(folder: Path) -> Path:
 
 @dataclass(slots=True)
 class Shell:
-    """A shell in a folder; `place` is where it is now."""
+    """A shell in a folder; `place` is where it is now. first: what comes first on PATH."""
 
     folder: Path
     place: Place = field(default_factory=Place)
+    first: Path = Path(sys.executable).parent
     _process: subprocess.Popen[str] = field(init=False)
 
     def __enter__(self) -> Shell:
         own = {key: value for key, value in os.environ.items() if not key.startswith("AIOPS_")}
-        paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        paths = f"{self.first}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         variables = {**own, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT), "PATH": paths}
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"], cwd=self.folder, env=variables, text=True, start_new_session=True,

@@ -20,9 +20,12 @@ from tests.e2e.conftest import deployment
 from tests.e2e.processes import Process, eventually
 from tests.integration.prometheus_server import free_port, running_prometheus
 from tests.manual import DOCS, ROOT, Block
+from tests.manual_commands import quick_aiops
 from tests.manual_history import open_shop, past
 from tests.manual_shell import Place, Shell, checkout
 from tests.unit.test_docs_yaml import documents, what
+
+pytestmark = pytest.mark.timeout(300)
 
 DEMO_IS_OLD_ENOUGH = "07:55:00"
 """In the demo's own time: by then it has scaled, seen a bad release, and been blind for a while."""
@@ -56,6 +59,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{page}"
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with an `aiops` that need not import everything anew."""
+    with quick_aiops(tmp_path_factory.mktemp("commands") / "bin") as folder:
+        yield folder
+
+
 def said(url: str) -> str:
     """Return the sentence of the last turn, '' while nobody answers."""
     try:
@@ -68,8 +78,8 @@ def said(url: str) -> str:
 class Surroundings:
     """What pages speak of, each made when the first of them does."""
 
-    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        self._request, self._folder = request, folder
+    def __init__(self, request: pytest.FixtureRequest, commands: Path) -> None:
+        self._request, self._commands = request, commands
         page, telemetry = free_port(), free_port()
         self._ports = {"AIOPS_WEB__PORT": str(page), "AIOPS_TELEMETRY__PORT": str(telemetry)}
         self._own = {"http://127.0.0.1:8080": f"http://127.0.0.1:{page}", "127.0.0.1:9464": f"127.0.0.1:{telemetry}"}
@@ -93,7 +103,7 @@ class Surroundings:
 
     def _demo(self) -> Place:
         url = self._request.getfixturevalue("demo")
-        eventually(lambda: said(url) >= DEMO_IS_OLD_ENOUGH, 120, "the demo to have seen something")
+        eventually(lambda: said(url) >= DEMO_IS_OLD_ENOUGH, 240, "the demo to have seen something")
         return Place(
             environment={"AIOPS_SERVER": url},
             swaps={**dict.fromkeys(SERVERS, url), "AIOPS_TOKEN=aiops_...": "AIOPS_TOKEN="},
@@ -107,7 +117,7 @@ class Surroundings:
                 **self._ports,
                 "AIOPS_STEP": "1s",
                 "KUBECONFIG": str(plane.kubeconfig()),
-                "PATH": f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PATH": f"{folder}:{self._commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
             swaps={**self._own, **self.place("prometheus").swaps},
         )
@@ -138,13 +148,14 @@ def tries(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_what_a_page_shows_is_what_happens(page: Path, request: pytest.FixtureRequest, tmp_path: Path):
-    around = Surroundings(request, tmp_path)
+def test_what_a_page_shows_is_what_happens(page: Path, request: pytest.FixtureRequest, commands: Path, tmp_path: Path):
+    around = Surroundings(request, commands)
     wrong: list[str] = []
-    with Shell(checkout(tmp_path / "aiops")) as shell:
+    with Shell(checkout(tmp_path / "aiops"), first=commands) as shell:
         for block in tries(page):
-            if block.language == "console":
+            if block.language == "console" or "in" in block.marks:
                 shell.go(around.place(block.marks.get("in", "")))
+            if block.language == "console":
                 wrong += shell.follow(block)
             else:
                 shell.save(block)
@@ -161,7 +172,7 @@ def named(found: list[Block]) -> pytest.MarkDecorator:
 
 def ended(*command: str) -> tuple[int, str]:
     """Return how a program of others ended, and what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -198,7 +209,7 @@ def test_the_api_server_takes_the_objects(block: Block, shop_cluster: ControlPla
 
 @named([one for one in manual.every("json") if "answer to" in one.marks])
 def test_the_api_answers_what_is_shown(block: Block, demo: str):
-    eventually(lambda: said(demo) != "", 120, "the demo to answer")
+    eventually(lambda: said(demo) != "", 240, "the demo to answer")
     try:
         with urllib.request.urlopen(demo + block.marks["answer to"], timeout=10) as answer:
             found = json.load(answer)
