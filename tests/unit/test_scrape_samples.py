@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from aiops.adapters.scrape.buffer import BufferFull
+from aiops.adapters.scrape.client import Fetched
 from aiops.adapters.scrape.exposition import names, samples
 from aiops.adapters.scrape.kept import Kept
 from aiops.adapters.scrape.options import ScrapeOptions, Target
-from aiops.adapters.scrape.scraper import Scraper
+from aiops.adapters.scrape.scraper import Scraper, Scraping
 from aiops.errors import ConfigurationError
 from tests.unit.scraped import T0, URL, Exporter, buffer, filled, labels, values
 
@@ -55,10 +56,26 @@ def test_only_wanted_names_are_read_and_what_is_left_out_is_not_parsed():
     ]
 
 
-@pytest.mark.parametrize("text", ['a{b="c" 1\n', "a one\n", 'a{b="1",b="2"} 1\n', "1a 2\n"])
-def test_what_is_malformed_is_refused(text):
+@pytest.mark.parametrize("text", ['a{b="c" 1\n', "a one\n", 'a{b="1",b="2"} 1\n', "1a 2\n", "a 1 1e400\n", "a 1 NaN\n"])
+@pytest.mark.parametrize("kind", [PLAIN, OPEN])
+def test_what_is_malformed_is_refused(text, kind):
     with pytest.raises(ValueError):  # noqa: PT011  # the parser's own words
-        read(text)
+        read(text + "# EOF\n" * (kind == OPEN), kind)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b", "\x1e"])
+@pytest.mark.parametrize("kind", [PLAIN, OPEN])
+def test_a_label_may_have_whatever_else_ends_a_line_in_unicode(mark, kind):
+    text = f'a{{b="c{mark}up 0"}} 1\n' + "# EOF\n" * (kind == OPEN)
+    assert read(text, kind) == [("a", {"b": f"c{mark}up 0"}, 1.0, None)]
+
+
+@pytest.mark.parametrize("kind", [PLAIN, OPEN])
+def test_a_line_without_end_is_refused_before_it_is_parsed_s10(kind):
+    """Parsing takes the square of the number of labels: minutes for what fits into max_bytes."""
+    text = "a{" + ",".join(f'l{number}="v"' for number in range(20_000)) + "} 1\n"
+    with pytest.raises(ValueError, match="a line of more than 65536 characters"):
+        read(text + "# EOF\n" * (kind == OPEN), kind)
 
 
 def test_a_page_of_html_is_told_from_metrics():
@@ -113,6 +130,24 @@ def test_a_target_that_fails_ends_all_of_its_series_and_none_of_others():
     first.wrong = "cannot be reached"
     one.scrape(T0 + 1000)
     assert values(made, "sum by (job) (a)", 2) == {"job=other": 2.0}
+
+
+def test_a_bug_in_reading_a_target_ends_its_series_and_is_down_s1(caplog):
+    made, fails = buffer(), []
+
+    def fetch() -> Fetched:
+        if fails:
+            raise RuntimeError("nobody expected this")
+        return Fetched(body=b"a 1\n", content_type=PLAIN)
+
+    one = Scraping(Target(job="node", url=URL), made, fetch)
+    assert one.scrape(T0)
+    fails.append(1)
+    assert not one.scrape(T0 + 15_000)
+    assert list(values(made, "up", 15).values()) == [0.0]
+    assert values(made, "a", 15) == {}, "what is not read any more has ended"
+    assert one.why == "a bug, see the log"
+    assert caplog.records[0].exc_info
 
 
 def test_samples_that_say_when_they_were_taken_end_by_their_age_and_not_by_a_mark():
@@ -247,6 +282,22 @@ def test_a_restart_keeps_its_past_with_ends_and_every_nan(tmp_path):
     second.stop(1.0)
 
 
+def test_after_a_restart_what_is_not_scraped_any_more_makes_room(tmp_path):
+    path = tmp_path / "scrape.db"
+    first = scraper(path, max_series=10)
+    old = [labels("a", pod=str(number)) for number in range(10)]
+    first.buffer.add([(one, T0 - 30_000, 1.0) for one in old])
+    first.buffer.end(old[:6], T0 - 15_000)
+    first.stop(1.0)
+    second = scraper(path, max_series=10)
+    second.buffer.add([(one, T0, 2.0) for one in old[6:]])
+    second.buffer.add([(labels("a", pod=f"new{number}"), T0, 1.0) for number in range(6)])
+    assert values(second.buffer, "sum(a)", 0) == {"": 14.0}
+    with pytest.raises(BufferFull, match="10 series live"):
+        second.buffer.add([(labels("a", pod="more"), T0, 1.0)])
+    second.stop(1.0)
+
+
 def test_what_is_too_old_is_not_loaded_and_is_dropped_from_the_file(tmp_path):
     path = tmp_path / "scrape.db"
     first = scraper(path)
@@ -282,6 +333,57 @@ def test_a_file_that_is_broken_is_put_aside_and_one_of_another_process_is_said(t
     with pytest.raises(ConfigurationError, match="used by another process"):
         Kept(path)
     first.stop(1.0)
+
+
+def test_a_file_with_broken_pages_is_put_aside_and_the_daemon_begins(tmp_path, caplog):
+    path = tmp_path / "scrape.db"
+    first = scraper(path)
+    for number in range(3):
+        first.buffer.add([(labels("a", x=f"{number}-{other}"), T0, 1.0) for other in range(50)])
+        first.write()
+    first._kept._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    first.stop(1.0)
+    raw = bytearray(path.read_bytes())
+    for page in range(4096, len(raw), 4096):
+        raw[page : page + 100] = b"\xff" * 100
+    path.write_bytes(raw)
+    second = scraper(path)
+    assert second.buffer.size() == (0, 0)
+    assert "scraped_past_broken" in [one.message for one in caplog.records]
+    assert (tmp_path / "scrape.db.broken").exists()
+    second.buffer.add([(labels("a"), T0, 1.0)])
+    second.stop(1.0)
+    assert scraper(path).buffer.size() == (1, 1)
+
+
+def test_what_is_no_fault_of_the_file_leaves_it_where_it_is(tmp_path):
+    path = tmp_path / "scrape.db"
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match=r"scrape\.file: .*unable to open"):
+        Kept(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["scrape.db"]
+
+
+def test_series_of_a_write_that_did_not_end_are_written_with_the_next(tmp_path):
+    """The number of a series that was rolled back is given to another one."""
+    path = tmp_path / "scrape.db"
+    first = scraper(path)
+    first.buffer.add([(labels("a"), T0, 1.0)])
+    db = first._kept._db
+    db.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE ends (id INTEGER REFERENCES series DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE TRIGGER fails AFTER INSERT ON chunks BEGIN INSERT INTO ends VALUES (-1); END;"
+    )
+    first.write()  # fails when it is committed, as on a full disk
+    db.execute("DROP TRIGGER fails")
+    first.buffer.add([(labels("b"), T0, 2.0)])
+    first.write()
+    first.buffer.add([(labels("a"), T0 + 15_000, 3.0)])
+    first.stop(1.0)
+    assert values(scraper(path).buffer, "last_over_time({__name__=~'a|b'}[1m])", 15) == {
+        "__name__=a": 3.0,
+        "__name__=b": 2.0,
+    }
 
 
 def test_a_piece_that_cannot_be_read_is_left_out_and_the_others_are_there(tmp_path):

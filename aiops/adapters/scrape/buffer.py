@@ -159,7 +159,10 @@ class Buffer:
             self._append(_batch(rows, [at_ms] * len(rows), marks(len(rows))), pending=True)
 
     def restore(self, series: Sequence[Labels], batch: Batch) -> None:
-        """Take samples of an earlier process, in the order in which they came. rows: places in `series`."""
+        """Take samples of an earlier process, in the order in which they came. rows: places in `series`.
+
+        Until they are scraped again these series make room for others, as those do that have ended.
+        """
         with self._lock:
             rows = np.array([self._row(labels) for labels in series], np.int32)
             mine = rows[batch.rows] if len(batch) else batch.rows
@@ -167,6 +170,7 @@ class Buffer:
             np.maximum.at(newest, batch.rows, batch.times_ms)
             for row, last in zip(rows.tolist(), newest.tolist(), strict=True):
                 self._last_ms[row] = max(self._last_ms.get(row, last), last)
+            self._ended.update(rows.tolist())
             self._append(Batch(rows=mine, times_ms=batch.times_ms, values=batch.values), pending=False)
 
     def prune(self, now_ms: int) -> None:

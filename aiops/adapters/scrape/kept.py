@@ -36,12 +36,10 @@ class Kept:
         self._well = True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _opened(path)
-        except sqlite3.DatabaseError as err:
-            if "locked" in str(err):
-                raise ConfigurationError(f"scrape.file: {path} is used by another process") from err
-            _aside(path, err)
-            self._db = _opened(path)
+            self._db = _opened_or_new(path)
+        except sqlite3.OperationalError as err:  # nothing is wrong with what it holds
+            why = " is used by another process" if "locked" in str(err) else f": {err}"
+            raise ConfigurationError(f"scrape.file: {path}{why}") from err
         except OSError as err:
             raise ConfigurationError(f"scrape.file: {path}: {err.strerror}") from err
 
@@ -50,12 +48,15 @@ class Kept:
 
         What cannot be read is left out, and said.
         """
-        labels = {}
-        for row, text in self._db.execute("SELECT id, labels FROM series"):
-            labels[row] = tuple((name, value) for name, value in orjson.loads(text))
-            self._known[labels[row]] = row
-        query = "SELECT id, samples, body FROM chunks WHERE newest_ms >= ? ORDER BY id"
-        for chunk, number, body in self._db.execute(query, (since_ms,)).fetchall():
+        try:
+            labels, chunks = self._read(since_ms)
+        except (sqlite3.DatabaseError, ValueError, TypeError) as err:  # power that failed leaves broken pages
+            self._db.close()
+            _aside(self._path, err)
+            self._db = _opened(self._path)
+            return
+        self._known = {one: row for row, one in labels.items()}
+        for chunk, number, body in chunks:
             try:
                 rows, times, values = _unpacked(body, number)
                 ids, places = np.unique(rows, return_inverse=True)
@@ -65,6 +66,12 @@ class Kept:
                 continue
             self._used.update(dict.fromkeys(ids.tolist(), chunk))
             yield series, Batch(rows=places.astype(np.int32), times_ms=times, values=values)
+
+    def _read(self, since_ms: int) -> tuple[dict[int, Labels], list[tuple[int, int, bytes]]]:
+        rows = self._db.execute("SELECT id, labels FROM series")
+        labels = {row: tuple((name, value) for name, value in orjson.loads(text)) for row, text in rows}
+        query = "SELECT id, samples, body FROM chunks WHERE newest_ms >= ? ORDER BY id"
+        return labels, self._db.execute(query, (since_ms,)).fetchall()
 
     def write(self, labels: Mapping[int, Labels], batches: Sequence[Batch]) -> None:
         """Add samples. labels: by the rows of the batches; samples of a row without any are left out."""
@@ -81,12 +88,12 @@ class Kept:
                 made = self._db.execute(
                     "INSERT INTO chunks (newest_ms, samples, body) VALUES (?, ?, ?)", (newest, number, body)
                 )
-                self._used.update(dict.fromkeys(ids.values(), made.lastrowid or 0))
         except sqlite3.Error as err:
             # what was rolled back is unknown again
             self._known = {one: row for one, row in self._known.items() if row in self._used}
             self._said(err)
             return
+        self._used.update(dict.fromkeys(ids.values(), made.lastrowid or 0))
         self._said(None)
 
     def prune(self, since_ms: int, max_samples: int) -> None:
@@ -145,7 +152,18 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _aside(path: Path, err: sqlite3.DatabaseError) -> None:
+def _opened_or_new(path: Path) -> sqlite3.Connection:
+    """Return the file, or a new one in the place of one that is no database of ours."""
+    try:
+        return _opened(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as err:
+        _aside(path, err)
+        return _opened(path)
+
+
+def _aside(path: Path, err: Exception) -> None:
     """Put a file that cannot be read aside: what it held is relearnt from now on."""
     broken = path.with_name(path.name + ".broken")
     path.replace(broken)

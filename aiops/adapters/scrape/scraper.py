@@ -46,6 +46,9 @@ class Scraping:
             why = ""
         except (ScrapeFailed, BufferFull) as err:
             why = str(err)
+        except Exception:  # whatever it is: what is not read any more must not look as if it were (S1)
+            _LOG.exception("scrape_failed", extra={"job": self.target.job})
+            why = "a bug, see the log"
         if why:
             self._buffer.end(self._before, at_ms)
             self._before = set()
@@ -197,15 +200,7 @@ class Scraper:
         interval_s = one.scraping.target.interval_s
         one.due += interval_s * max(1, int((now - one.due) // interval_s) + 1)
         if self._pool is not None and (one.running is None or one.running.done()):
-            one.running = self._pool.submit(self._scraped, one.scraping)
-
-    def _scraped(self, scraping: Scraping) -> bool:
-        try:
-            return scraping.scrape(int(self.wall() * 1000))
-        except Exception:
-            _LOG.exception("scrape_failed", extra={"job": scraping.target.job})
-            scraping.why = "a bug, see the log"
-            return False
+            one.running = self._pool.submit(lambda: one.scraping.scrape(int(self.wall() * 1000)))
 
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
