@@ -97,6 +97,11 @@ def test_limits_that_are_no_quantities_are_not_touched():
     assert not verbs(operation).requests(operation, looked, ORIGIN)
 
 
+def test_the_pool_is_looked_at_before_anything_is_asked_for_since_it_says_itself_whether_it_opted_in_s3():
+    (policy,) = parse(POLICY, "test").plans
+    assert policy.ladder[0].remedy.pool in policy.wanted.objects
+
+
 def test_a_rung_names_the_pool_and_needs_the_right_to_patch_that_one_alone_s10():
     policies = parse(POLICY, "test")
     (policy,) = policies.plans

@@ -16,6 +16,7 @@ from aiops.core.planning.remediation import (
     BackOff,
     Breaker,
     DoJob,
+    DoRaiseNodeLimits,
     DoSuspend,
     Nodes,
     OnCondition,
@@ -132,10 +133,12 @@ def _nodes(spec: NodesSpec) -> Nodes:
 def _wanted(envelope: Envelope, spec: RemediationSpec, triggers: Sequence[Trigger], rungs: Sequence[Rung]) -> Wanted:
     """Return what is looked at whatever happens; the pods of a target are looked at once its labels are known.
 
-    What a rung touches is seen before it is asked for: whether it may be touched is said by its namespace (S3).
+    What a rung touches is seen before it is asked for: whether it may be touched is said by its namespace, or by
+    itself where it has none (S3).
     """
     named = [one.remedy.template for one in rungs if isinstance(one.remedy, DoJob)]
     named += [one.remedy.target for one in rungs if isinstance(one.remedy, DoSuspend)]
+    named += [one.remedy.pool for one in rungs if isinstance(one.remedy, DoRaiseNodeLimits)]
     if spec.nodes is not None:
         return Wanted(objects=tuple(named), selections=(_nodes(spec.nodes).selection,))
     target = _target(envelope, spec)
