@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[2]
 ETC = ("group", "hosts", "ld.so.cache", "ld.so.conf", "localtime", "nsswitch.conf", "resolv.conf", "ssl", "timezone")
 """What an image of Debian has in /etc and a process of Python reads."""
 
+SOURCE = "/opt/aiops/src"
+"""Where a pod has the checkout, wherever that lies: a pod's own mounts are over /tmp and /var."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -199,13 +202,15 @@ class _Laid:
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path(f"/{name}").exists():
                 lines.append(f"cp -a /{name} {root}/" if Path(f"/{name}").is_symlink() else _bound(f"/{name}", root))
-        lines += [_bound(one, root) for one in dict.fromkeys(("/usr", sys.base_prefix, str(ROOT)))]
+        lines += [_bound(one, root) for one in dict.fromkeys(("/usr", sys.base_prefix))]
+        lines.append(_bound(str(ROOT), root, SOURCE))
         lines += [f"mount --bind /{name} {root}/{name}" for name in ("proc", "dev")]
         lines += [f"cp -aL /etc/{name} {root}/etc/" for name in ETC if Path(f"/etc/{name}").exists()]
         user = self.image.user
         lines.append(f"echo aiops:x:{user}:{user}::{self.image.workdir}:/usr/sbin/nologin > {root}/etc/passwd")
         lines.append(f"ln -s ../run {root}/var/run")
-        python = shutil.which("python", path=str(ROOT / ".venv" / "bin")) or sys.executable
+        own = shutil.which("python", path=str(ROOT / ".venv" / "bin"))
+        python = sys.executable if own is None else f"{SOURCE}/.venv/bin/python"
         program, entry = f"#!{python}\\nfrom aiops.app.cli import main\\nmain()\\n", f"{root}/opt/aiops/bin/aiops"
         return [*lines, f"printf {shlex.quote(program)} > {entry}", f"chmod 755 {entry}"]
 
@@ -215,7 +220,7 @@ class _Laid:
             **self.image.env,
             "PATH": f"{self.image.env['PATH'].replace('$PATH', '')}:/usr/bin:/bin",
             "HOME": self.image.workdir,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": SOURCE,
             "HOSTNAME": str(self.pod["metadata"]["name"]),
             "KUBERNETES_SERVICE_HOST": host,
             "KUBERNETES_SERVICE_PORT": port,
@@ -230,5 +235,6 @@ class _Laid:
         return base64.b64decode(found["data"][ref["key"]]).decode()
 
 
-def _bound(path: str, root: Path) -> str:
-    return f"mkdir -p {root}{path} && mount --bind {path} {root}{path} && mount -o remount,bind,ro {root}{path}"
+def _bound(path: str, root: Path, shown: str = "") -> str:
+    at = f"{root}{shown or path}"
+    return f"mkdir -p {at} && mount --bind {path} {at} && mount -o remount,bind,ro {at}"
