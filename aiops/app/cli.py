@@ -76,6 +76,13 @@ for module in (
     module.register(app)
 
 
+def _versioned(wanted: bool) -> None:
+    if wanted:
+        SESSION.format = Format.TEXT
+        version()
+        raise typer.Exit
+
+
 @app.callback()
 def _globals(
     server: Annotated[str | None, typer.Option(help="Ask a running daemon at this URL.", envvar="AIOPS_SERVER")] = None,
@@ -85,6 +92,9 @@ def _globals(
     ] = None,
     output: Annotated[Format, typer.Option("-o", "--output", help="How answers are written.")] = Format.TEXT,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_versioned, is_eager=True)
+    ] = False,
 ) -> None:
     SESSION.server, SESSION.token, SESSION.config = server, token, config
     SESSION.format, SESSION.verbose = output, verbose

@@ -344,8 +344,10 @@ def load_settings(file: Path | None, flags: dict[str, Any] | None = None) -> Set
 def _read(file: Path) -> Document:
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigurationError(f"{file}: the configuration cannot be read: {err}") from err
+    except OSError as err:
+        raise ConfigurationError(f"{file}: the configuration cannot be read: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigurationError(f"{file}: the configuration is no UTF-8 text (byte {err.start})") from err
     found, problems = documents(text, str(file))
     if problems:
         raise ConfigurationError("\n".join(map(str, problems)))

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from aiops.app.commands.look import Came
+from aiops.core.model.decided import VerdictWord
 from tests.commands import ROOT, aiops, process
 
 
@@ -35,6 +37,9 @@ def test_nothing_heavy_is_imported_for_help():
         (("simulate", "nowhere", "--policies", "policies"), 1, "there is no scenario"),
         (("run",), 3, "prometheus.url is not set"),
         (("pause", "--all"), 1, "--reason is missing"),
+        (("--server", "http://127.0.0.1:9", "failover", "start", "shop/storefront"), 1, "--reason is missing"),
+        (("decisions", "--verdict", "alow"), 2, "'alow' is not one of"),
+        (("--version",), 0, "aiops "),
     ],
 )
 def test_each_end_has_its_documented_code(words, code, said, tmp_path):
@@ -62,4 +67,23 @@ def test_a_rehearsal_keeps_a_record_that_can_be_looked_at_explained_and_made_aga
     paused = aiops("pause", "shop", "--reason", "a test", **store)
     assert "undo with: aiops resume" in paused.stdout
     assert "a test" in aiops("status", **store).stdout
-    assert aiops("resume", "--all", **store).stdout == "1 pauses ended\n"
+    assert aiops("resume", "--all", **store).stdout == "1 pause ended\n"
+
+
+def test_a_pause_is_ended_by_its_scope_as_well_as_by_its_id(tmp_path):
+    store = {"AIOPS_STORE__URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    assert aiops("store", "migrate", **store).returncode == 0
+    for scope in ("shop/checkout", "shop/checkout", "shop"):
+        assert aiops("pause", scope, "--reason", "a test", **store).returncode == 0
+    assert aiops("resume", "shop/checkout", **store).stdout == "2 pauses ended\n"
+    unknown = aiops("resume", "shop/checkout", **store)
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "there is no pause shop/checkout in force; aiops status lists them\n",
+    )
+    assert aiops("resume", "", **store).returncode == 1
+    assert [one["scope"] for one in json.loads(aiops("-o", "json", "status", **store).stdout)["pauses"]] == ["shop"]
+
+
+def test_decisions_can_be_asked_for_by_every_word_that_there_is():
+    assert {one.value for one in Came} == {*(word.value for word in VerdictWord), "bug"}

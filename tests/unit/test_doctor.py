@@ -449,6 +449,11 @@ def test_it_looks_from_where_it_runs_and_asks_no_daemon():
     done = aiops("--server", "http://127.0.0.1:1", "doctor")
     assert done.returncode == 2
     assert "it looks from where it runs" in done.stderr
+    done = aiops(
+        "doctor", "--only", "web", AIOPS_SERVER="http://127.0.0.1:1", AIOPS_PROMETHEUS__URL="http://127.0.0.1:1"
+    )
+    assert "it looks from where it runs" not in done.stderr
+    assert "WEB" in done.stdout
 
 
 def test_trouble_is_known_by_the_exception():

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
+    context: typer.Context,
     only: Annotated[list[Area] | None, typer.Option(help="Look at this area alone; may be given again.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for each check.")] = 10.0,
 ) -> None:
@@ -26,7 +27,8 @@ def doctor(
     Ends with 0 when nothing must be fixed (warnings are allowed), 1 when something must, 3 when the settings cannot be
     read, 4 when nothing outside answers, 5 when only permissions are missing. Run it where the daemon runs.
     """
-    if SESSION.server is not None:
+    source = context.find_root().get_parameter_source("server")
+    if source is not None and source.name == "COMMANDLINE":  # AIOPS_SERVER may be set for the other commands
         raise typer.BadParameter("it looks from where it runs: run it where the daemon does", param_hint="--server")
     from aiops.app.doctor.examination import data, examined, text
     from aiops.app.doctor.findings import exit_code

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from aiops.app.output import SESSION, printable, table
+
+
+class Came(StrEnum):
+    """What can have come of a decision: the words of verdicts, and a bug."""
+
+    STEADY = "steady"
+    ALLOW = "allow"
+    WAIT = "wait"
+    ASK = "ask"
+    DENY = "deny"
+    BUG = "bug"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,12 +66,12 @@ def _selected(one: dict[str, Any]) -> str:
 
 def decisions(
     policy: Annotated[str | None, typer.Argument(help="namespace/name of a target, or a policy's key.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="steady, allow, wait, ask, deny or bug.")] = None,
+    verdict: Annotated[Came | None, typer.Option(help="What came of it.")] = None,
     reason: Annotated[str | None, typer.Option(help="Such as cooldown or stale_signal.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 20,
 ) -> None:
     """List decisions, newest first; a line stands for all the ticks in which nothing changed."""
-    asked: dict[str, Any] = {"policy": policy, "verdict": verdict, "reason": reason, "limit": limit}
+    asked: dict[str, Any] = {"policy": policy, "verdict": verdict and verdict.value, "reason": reason, "limit": limit}
     rows = SESSION.answers().decisions(asked)
     text = table(
         ("ID", "SINCE", "TICKS", "TARGET", "VERDICT", "REASON", "STORY"),

@@ -45,9 +45,11 @@ def list_() -> None:
 @models.command()
 def show(policy: Policy) -> None:
     """Show the versions of one policy's model: what each was made of, how it has done, and what became of it."""
-    found = [one for one in SESSION.answers().models()["models"] if policy in (one["policy"], _short(one))]
+    rows = SESSION.answers().models()["models"]
+    found = [one for one in rows if policy in (one["policy"], _short(one))]
     if not found:
-        raise NotFound(f"there is no policy {policy!r} with a model: {_NOBODY}")
+        known = f"there are {', '.join(map(_short, rows))}" if rows else _NOBODY
+        raise NotFound(f"there is no policy {policy!r} with a model; {known}")
     SESSION.show(found[0], _told(found[0]))
 
 

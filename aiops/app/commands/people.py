@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aiops.app.output import SESSION, table
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from aiops.web.contract import Answers
 
 approvals = typer.Typer(help="Questions that wait for a person's yes.", invoke_without_command=True)
 
@@ -50,15 +53,19 @@ def stop_all(reason: Reason = "emergency stop", by: By = None) -> None:
 
 
 def resume(
-    pause_id: Annotated[str | None, typer.Argument(help="Its id, or the beginning of it.")] = None,
+    pause_id: Annotated[
+        str | None, typer.Argument(help="Its id or the beginning of it, or the whole scope that is paused.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="End every pause.")] = False,
     by: By = None,
 ) -> None:
-    """End a pause."""
-    if (pause_id is None) != everything:
+    """End a pause, or all those of a scope."""
+    if (not pause_id) != everything:
         raise InvalidInput("say which pause to end, or --all; aiops status lists them")
-    answer = SESSION.answers().resume("*" if pause_id is None else pause_id, by or getpass.getuser())
-    SESSION.show(answer, f"{answer['ended']} pauses ended")
+    answers, who = SESSION.answers(), by or getpass.getuser()
+    ids = _pauses(answers, pause_id) if pause_id else ["*"]
+    ended = sum(answers.resume(one, who)["ended"] for one in ids)
+    SESSION.show({"ended": ended}, f"{ended} {'pause' if ended == 1 else 'pauses'} ended")
 
 
 def release(
@@ -100,11 +107,26 @@ def _answer(question: str, said: tuple[str, str | None], *, approved: bool) -> N
     SESSION.show(answer, f"{'approved' if approved else 'rejected'} {answer['ask_id']}")
 
 
+def _pauses(answers: Answers, meant: str) -> list[str]:
+    """Return the ids of the pauses that are meant, by the beginning of an id or by their whole scope."""
+    found = [one["id"] for one in answers.pauses() if one["scope"] == meant or one["id"].startswith(meant)]
+    if not found:
+        raise NotFound(f"there is no pause {meant} in force; aiops status lists them")
+    return found
+
+
 def _asleep(answer: dict[str, Any]) -> str:
     """Return which workloads will not be woken meanwhile."""
     names = answer.get("blocks_wakes") or []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"\nasleep, and not woken meanwhile: {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+
+def reasoned(reason: str) -> str:
+    """Return why; raise InvalidInput for nothing."""
+    if not reason.strip():
+        raise InvalidInput("--reason is missing: others will want to know why")
+    return reason
 
 
 def _scope(scope: str | None, everything: bool) -> str:
@@ -116,9 +138,7 @@ def _scope(scope: str | None, everything: bool) -> str:
 def _wish(scope: str, direction: str, for_: str | None, said: tuple[str, str | None]) -> dict[str, Any]:
     from aiops.core.decide.quantities import duration_s
 
-    reason, by = said
-    if not reason:
-        raise InvalidInput("--reason is missing: others will want to know why")
+    reason, by = reasoned(said[0]), said[1]
     word, _, level = direction.partition("=")
     if word == "hold" and not level.isdecimal():
         raise InvalidInput(f"--direction {direction}: hold needs a number of replicas, such as hold=8")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aiops.app.commands.people import reasoned
 from aiops.app.output import SESSION, table
 
 plans = typer.Typer(help="Plans of several steps: what they do, how far they are.", no_args_is_help=True)
@@ -82,6 +83,6 @@ def drill(group: Group, to: To = "", reason: Reason = "", by: By = None) -> None
 
 def _order(kind: str, subject: str, said: tuple[str, str | None], to: str = "") -> None:
     reason, by = said
-    wish = {"kind": kind, "subject": subject, "reason": reason, "by": by or getpass.getuser(), "to": to}
+    wish = {"kind": kind, "subject": subject, "reason": reasoned(reason), "by": by or getpass.getuser(), "to": to}
     answer = SESSION.answers().order(wish)
     SESSION.show(answer, f"{kind} {answer['subject']}: the daemon takes it at its next turn; aiops plans list")
