@@ -121,7 +121,8 @@ def test_a_value_is_found_and_written_and_every_other_byte_stays(data, where, va
         (b'{"a": 1, "a": 2}', place(format=Format.TFVARS, path="a"), "a is there twice"),
         (b'{"a": true}', place(format=Format.TFVARS, path="a"), "no plain whole number"),
         (b'{"a": [1]}', place(format=Format.TFVARS, path="a[1]"), "there is no a[1]"),
-        (b"a: " + b"1" * 1_000_001, place(format=Format.HELM, path="a"), "more than 1000000"),
+        (b"a: " + b"1" * 250_001, place(format=Format.HELM, path="a"), "more than 250000"),
+        (b"a: 3 # aiops: 2..4" + b" " * 100_000 + b"x\n", place(format=Format.HELM, path="a"), "no range such as"),
     ],
 )
 def test_what_cannot_be_told_for_sure_is_not_written_and_says_why(data, where, why):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aiops.adapters.git import Format, Placement, Repository, RepositoryOptions
+from aiops.adapters.git.messages import inscription
 from aiops.adapters.git.mirror import Mirror
 from aiops.adapters.git.remote import Remote
 from aiops.adapters.git.writing import ATTEMPTS, Order, Writer
@@ -291,6 +293,36 @@ def test_a_copied_message_makes_no_commit_ours(desk: Desk, origin: Origin):
     origin.git("push", "-q", "origin", "main")
     found = desk.seen()
     assert (found.value, found.ours, [one.kind for one in found.owners]) == (4, None, [OwnerKind.OTHER])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "\n" * 50_000 + "x",
+        "Aiops-Action: A1" + " " * 50_000 + "x",
+        "Aiops-Action: A1\nAiops-Policy: p\nAiops-From: 8\nAiops-To: 4\nAiops-Original: 8\nAiops-Epoch: soon\n",
+        "Aiops-Action: A1\nAiops-From: " + "9" * 5000,
+    ],
+)
+def test_a_message_that_anybody_wrote_is_read_at_once_and_is_none_of_ours_s10(message):
+    began = time.process_time()
+    assert inscription(message, "c", T0) is None
+    assert time.process_time() - began < 1.0
+
+
+def test_a_commit_that_git_would_not_write_is_somebody_s(desk: Desk, origin: Origin):
+    desk.seen()
+    path = origin.clone / VALUES
+    path.write_text(path.read_text().replace("replicaCount: 8", "replicaCount: 4"))
+    origin.git("add", "-A")
+    raw = origin.folder / "commit"
+    head, tree = origin.git("rev-parse", "HEAD").strip(), origin.git("write-tree").strip()
+    raw.write_text(f"tree {tree}\nparent {head}\ncommitter x\n\nno author, no time\n")
+    made = origin.git("hash-object", "-w", "-t", "commit", "--literally", str(raw)).strip()
+    origin.git("push", "-q", "origin", f"{made}:refs/heads/main")
+    found = desk.seen()
+    assert (found.value, found.held) == (4, None)
+    assert [(one.kind, one.manager) for one in found.owners] == [(OwnerKind.OTHER, f"somebody ({made[:9]})")]
 
 
 # -- what is refused, gone, or slow --------------------------------------------------------------------------

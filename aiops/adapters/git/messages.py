@@ -9,8 +9,11 @@ from typing import Any
 from aiops.core.model import Inscription, Instant, TargetRef
 
 PREFIX = "Aiops-"
-_TRAILER = re.compile(r"^\s*Aiops-([A-Za-z]+): (.*?)\s*$", re.MULTILINE)
 _MOST = 500
+_TRAILER = re.compile(rf"Aiops-([A-Za-z]{{1,20}}): (.{{0,{_MOST}}})")
+_EPOCH = re.compile(r"[0-9]{1,18}")
+_MOST_LINES, _MOST_READ = 2000, 100_000
+"""So much of a message is read, from its end: anybody who may push writes one, and of any size (S10)."""
 
 
 def message(target: TargetRef, body: Mapping[str, Any]) -> str:
@@ -36,7 +39,10 @@ def message(target: TargetRef, body: Mapping[str, Any]) -> str:
 
 def inscription(text: str, commit: str, at: Instant) -> tuple[Inscription, Mapping[str, str]] | None:
     """Return what the trailers of a commit tell, None where it is none of ours. Of a squash the last one counts."""
-    found = dict(_TRAILER.findall(text))
+    lines = (one.strip() for one in text[-_MOST_READ:].split("\n")[-_MOST_LINES:])
+    found = {told[1]: told[2] for one in lines if (told := _TRAILER.fullmatch(one)) is not None}
+    if _EPOCH.fullmatch(found.get("Epoch", "0")) is None:
+        return None
     try:
         ours = Inscription(
             action_id=found["Action"],

@@ -159,7 +159,7 @@ class Mirror:
         here = tip
         for _ in range(MOST_OFFERED):
             commit = self._object(here)
-            if self._reaches(base, here, commit.commit_time):
+            if self._reaches(base, here, commit.commit_time or 0):
                 return found
             found.append(commit)
             if len(commit.parents) != 1 or commit.parents[0] not in self._store:
@@ -234,9 +234,9 @@ class Mirror:
         commit = self._object(here)
         return Written(
             commit=here.decode(),
-            message=commit.message.decode("utf-8", "replace"),
+            message=(commit.message or b"").decode("utf-8", "replace"),
             author=_name(commit.author),
-            at=float(commit.commit_time),
+            at=float(commit.commit_time or 0),
             value=value,
             before=self._value(parents[0], place) if parents else None,
             parent=parents[0].decode() if parents else "",
@@ -261,7 +261,7 @@ class Mirror:
                 continue
             yield here
             commit = self._object(here)
-            if len(seen) > MOST_RECENT and commit.commit_time < since - DAY_S:
+            if len(seen) > MOST_RECENT and (commit.commit_time or 0) < since - DAY_S:
                 continue
             new = [one for one in commit.parents if one not in seen]
             seen.update(new)
@@ -277,7 +277,7 @@ class Said:
     message: bytes
 
 
-def _name(author: bytes) -> str:
-    """Return the name of an author, short and printable."""
-    text = author.decode("utf-8", "replace").partition("<")[0].strip() or "somebody"
+def _name(author: bytes | None) -> str:
+    """Return the name of an author, short and printable; a commit may have none, whatever git itself would write."""
+    text = (author or b"").decode("utf-8", "replace").partition("<")[0].strip() or "somebody"
     return "".join(one if one.isprintable() else " " for one in text)[:60]

@@ -161,8 +161,8 @@ class Reader:
 
 
 def _told_by(commit: Any, target: TargetRef, place: Place) -> Inscription | None:
-    text = commit.message.decode("utf-8", "replace")
-    return _told(text, commit.id.decode(), float(commit.commit_time), target, place)
+    text = (commit.message or b"").decode("utf-8", "replace")
+    return _told(text, commit.id.decode(), float(commit.commit_time or 0), target, place)
 
 
 def _told(text: str, commit: str, at: Instant, target: TargetRef, place: Place) -> Inscription | None:

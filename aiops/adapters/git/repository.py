@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -28,6 +29,8 @@ AGAIN_S, AGAIN_MOST_S = 60.0, 3600.0
 """How long a repository that took no push is left alone: doubled each time, up to the most."""
 
 FETCH_MOST_S = 300.0
+RENEW_S = 3600.0
+"""How long at least between two times that everything is fetched anew since a field cannot be read."""
 
 Key = tuple[str, str]
 """A target's key, and one of its fields."""
@@ -84,6 +87,7 @@ class Repository:
         self._failures = 0
         self._refused: tuple[str, Instant] | None = None
         self._refusals = 0
+        self._renewed_at: Instant = -math.inf
         self._read = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"git-{options.name}", daemon=True)
@@ -241,8 +245,23 @@ class Repository:
                 self._looked.pop(key, None)
                 self._views.pop(key, None)
                 continue
-            self._views[key] = self._reader.read(one.target, one.place, tips, one.memory, now)
+            self._views[key] = self._view(one, tips, now)
         self.numbers.held = any(self._held(one).held is not None for one in self._views.values())
+
+    def _view(self, one: _Looked, tips: Tips, now: Instant) -> Declared:
+        """Return what is said of one field; a bug in reading it holds that field alone (S10).
+
+        Since it may be what was fetched that is broken, it is fetched anew, once in a while.
+        """
+        try:
+            return self._reader.read(one.target, one.place, tips, one.memory, now)
+        except Exception:
+            if now - self._renewed_at >= RENEW_S:
+                self._renewed_at = now
+                raise
+            _LOG.exception("declared_failed", extra={"repository": self.options.name, "target": one.target.key})
+            why = f"repository {self.options.name}, {one.place.file}: a bug in reading it, see the log"
+            return replace(self._reader.blank(one.place, now), held=(Reason.BUG, why))
 
     def _answer(self, order: Order, answer: Future[StepResult]) -> None:
         try:

@@ -148,7 +148,7 @@ class Writer:
 
 def _told(commit: Any) -> int | None:
     """Return what stood before a commit of ours, None for one of somebody else."""
-    found = inscription(commit.message.decode("utf-8", "replace"), "", 0.0)
+    found = inscription((commit.message or b"").decode("utf-8", "replace"), "", 0.0)
     return None if found is None else found[0].before
 
 

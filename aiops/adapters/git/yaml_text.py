@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
-_MARKER = re.compile(r"(?:^|[\s}\]])#\s*aiops:\s*(.*?)\s*$")
+_MARKER = re.compile(r"(?:^|[\s}\]])#\s*aiops:(.*)")
 _RANGE = re.compile(r"(?P<low>\d{1,9})?\.\.(?P<high>\d{1,9})?")
 _INTEGER = "tag:yaml.org,2002:int"
 HANDS_OFF = "off"
@@ -131,7 +131,7 @@ def _declared(rest: str, where: str) -> tuple[int | None, int | None]:
     marker = _MARKER.search(rest)
     if marker is None:
         return None, None
-    text = marker.group(1)
+    text = marker.group(1).strip()
     if text == HANDS_OFF:
         raise Unusable(f"{where} says `# aiops: off`: hands off")
     spanned = _RANGE.fullmatch(text)
