@@ -87,8 +87,8 @@ class ScrapedAsker:
         ]
 
     def keep(self, exprs: Collection[str]) -> None:
-        """Forget the labels of other expressions than these."""
-        self._shapes = {expr: shape for expr, shape in self._shapes.items() if expr in exprs}
+        """Forget the labels of other expressions than these; a thread of an earlier read may still be at work."""
+        self._shapes = {expr: shape for expr, shape in list(self._shapes.items()) if expr in exprs}
 
     def close(self) -> None:
         """Do nothing: who scrapes is stopped by whoever started it."""

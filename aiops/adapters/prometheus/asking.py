@@ -106,8 +106,8 @@ class HttpAsker:
         return [_past(one) for one in found]
 
     def keep(self, exprs: Collection[str]) -> None:
-        """Forget the labels of other expressions than these."""
-        self._shapes = {expr: shape for expr, shape in self._shapes.items() if expr in exprs}
+        """Forget the labels of other expressions than these; a thread of an earlier read may still be at work."""
+        self._shapes = {expr: shape for expr, shape in list(self._shapes.items()) if expr in exprs}
 
     def close(self) -> None:
         """Let go of connections."""
