@@ -88,6 +88,14 @@ def test_each_limit_is_given_back_as_it_stood_and_what_a_person_wrote_since_stay
     assert raise_and_take_back(before, between, cpu="150", memory="600Gi") == after
 
 
+def test_a_pool_that_comes_from_git_is_left_to_it_by_its_name_s4():
+    one = api()
+    one.objects[POOL]["metadata"]["annotations"] = {"argocd.argoproj.io/tracking-id": "nodes:karpenter.sh/NodePool:/x"}
+    operation = raised(cpu="150")
+    said = verbs(operation).refusal(operation, one.look(verbs(operation).wanted(operation)))
+    assert said == (Reason.OWNED, "NodePool general is Argo CD's: change it in Git")
+
+
 def test_limits_that_are_no_quantities_are_not_touched():
     one = api()
     one.objects[POOL]["spec"]["limits"] = {"cpu": "plenty"}

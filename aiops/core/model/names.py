@@ -129,8 +129,8 @@ class TargetRef:
         return f"{self.cluster}/{self.namespace}/{self.api_version}/{self.kind}/{self.name}"
 
     def __str__(self) -> str:
-        """Return what people read: `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
+        """Return what people read: `namespace/name`, the name alone of what has no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 class OwnerKind(StrEnum):
