@@ -5,12 +5,12 @@ The daemon may do what `aiops rbac` prints, and nothing else (S10).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from aiops.app import plan_desk
 from aiops.core.model import OutcomeKind, Plan, PlanStatus
 from tests.e2e.audit import AuditEvent
 from tests.e2e.cluster import ControlPlane
@@ -317,13 +317,14 @@ def test_a_pools_limits_are_raised_once_and_given_back_but_for_what_a_person_wro
     # a person changes one limit, and both are taken back
     pools.write("edited", cpu="170")
     second = rig.daemon("b")
+    with rig.store() as store:
+        standing = {one["object"]: one["hand_back"] for one in plan_desk.effects(store)}
+        assert standing == {
+            f"NodePool {pools.name(name)}": f"aiops plans rollback {plan}" for name, plan in raised.items()
+        }
+        plan_desk.order(store, {"kind": "rollback", "subject": raised["higher"], "by": "e2e", "reason": "a test"})
     config = str(next(rig.folder.glob("b-*.yaml")))
-    standing = json.loads(rig.aiops("--config", config, "-o", "json", "effects"))
-    assert {one["object"]: one["hand_back"] for one in standing} == {
-        f"NodePool {pools.name(name)}": f"aiops plans rollback {plan}" for name, plan in raised.items()
-    }
-    for plan in raised.values():
-        rig.aiops("--config", config, "plans", "rollback", plan, "--reason", "a test")
+    rig.aiops("--config", config, "plans", "rollback", raised["edited"], "--reason", "a test")
     for name in raised:
         ended(rig, name, PlanStatus.ROLLED_BACK)
     assert pools.spec("higher") == before["higher"]
