@@ -82,7 +82,8 @@ def effects(store: Store) -> list[dict[str, Any]]:
         for plan in store.plans.carried()
         if plan.status is PlanStatus.DONE
         for step in plan.steps
-        if step.sent and step.undo and step.stage is Stage.DONE
+        # what did not help in time was passed over, and stands all the same
+        if step.sent and step.undo and step.stage in (Stage.DONE, Stage.SKIPPED)
         for ref in verbs(step.operation).touches(step.operation)[:1]
     ]
 

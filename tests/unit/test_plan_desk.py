@@ -115,6 +115,12 @@ def test_a_failover_that_is_done_is_handed_back_by_way_of_the_home_site_s9(store
     assert plan_desk.effects(stored(other))[0]["hand_back"] == "aiops plans rollback 02PLAN"
 
 
+def test_what_did_not_help_in_time_and_was_passed_over_stands_and_is_told_s9(stored):
+    passed_over = replace(MOVED, stage=Stage.SKIPPED)
+    store = stored(replace(plan(passed_over), kind=PlanKind.REMEDIATION, status=PlanStatus.DONE, ended_at=NOW))
+    assert [one["hand_back"] for one in plan_desk.effects(store)] == ["aiops plans rollback 01PLAN"]
+
+
 def test_plans_that_wait_for_people_are_questions(stored):
     waiting = plan(expires_at=NOW + 60.0, needed=2, approvals=("ann",))
     (asked,) = plan_desk.questions(stored(waiting), NOW)
