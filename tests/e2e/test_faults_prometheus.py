@@ -86,8 +86,8 @@ def low(one: dict[str, Any]) -> dict[str, Any]:
 
 HTML = Status(200, {"Content-Type": "text/html"}, "<html>log in</html>")
 FAULTS: dict[str, tuple[Callable[[], Fault], str, str]] = {
-    "hanging": (Hang, "did not answer within 2 s", "failed_signal"),
-    "trickling": (lambda: SlowAnswer(40), "did not (end|answer) within 2 s", "failed_signal"),
+    "hanging": (Hang, "no answer within the 0.7 s", "failed_signal"),
+    "trickling": (lambda: SlowAnswer(40), "no answer within the 0.7 s", "failed_signal"),
     "500": (lambda: Status(500), "fails \\(500", "failed_signal"),
     "429": (lambda: Status(429), "is asked too much", "failed_signal"),
     "a login page": (lambda: HTML, "not JSON: is that a Prometheus", "failed_signal"),
