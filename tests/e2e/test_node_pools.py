@@ -137,7 +137,7 @@ def told(rig: Rig, name: str, reason: str) -> str:
     return str(row["story"])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_nodes_of_a_group_follow_demand_in_its_range_and_a_number_of_anothers_is_left_alone_s3_s4_s10(
     rig: Rig, kinds: None
 ):
@@ -155,7 +155,7 @@ def test_nodes_of_a_group_follow_demand_in_its_range_and_a_number_of_anothers_is
     printed = rig.grant()
     daemon = rig.daemon()
     # more nodes: it has taken effect when they are Ready, and not before
-    rig.until(lambda: machines.replicas("workers") == 8, "8 nodes", 60)
+    rig.until(lambda: machines.replicas("workers") == 8, "8 nodes", 120)
     machines.become("workers", ready=4)
     assert [one["outcome"] for one in rig.actions()] == [None]
     machines.become("workers")
@@ -276,7 +276,7 @@ def ended(rig: Rig, name: str, status: PlanStatus) -> Plan:
         plan = plan_of(rig, name)
         return plan if plan is not None and plan.status is status else None
 
-    found: Plan = rig.until(looked, f"the plan of {name} to be {status.value}", 60)
+    found: Plan = rig.until(looked, f"the plan of {name} to be {status.value}", 120)
     return found
 
 
@@ -287,7 +287,7 @@ def writes(rig: Rig, pools: Pools) -> list[tuple[str, str]]:
     return sorted((one.verb, names[one.name]) for one in found)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_pools_limits_are_raised_once_and_given_back_but_for_what_a_person_wrote_since_s3_s4_s6_s7_s10(
     rig: Rig, pools: Pools, deploy: Callable[..., str]
 ):
@@ -298,7 +298,7 @@ def test_a_pools_limits_are_raised_once_and_given_back_but_for_what_a_person_wro
     rig.policy(*(room(rig.namespace, name, pools.name(name)) for name in BEFORE), grant=False)
     printed = rig.grant()
     first = rig.daemon()
-    rig.until(lambda: pools.limits("higher") == {"cpu": "150", "memory": "1Ti"}, "more room in the one", 60)
+    rig.until(lambda: pools.limits("higher") == {"cpu": "150", "memory": "1Ti"}, "more room in the one", 120)
     rig.until(lambda: pools.limits("edited") == {"cpu": "150", "memory": "600Gi"}, "more room in the other")
     # the trouble goes on: what is raised is not raised again
     turns = len(first.sentences())
