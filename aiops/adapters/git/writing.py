@@ -141,7 +141,9 @@ class Writer:
 
     def _unreached(self, order: Order, err: Unreachable) -> Answer:
         if not err.sent:
-            return Answer(result=_no(order, err.reason, f"nothing was pushed: {err}").result, refused=str(err))
+            # a host that is away is asked again as soon as it can be read; who is not let in waits as if refused
+            refused = str(err) if err.reason is Reason.NO_PERMISSION else ""
+            return Answer(result=_no(order, err.reason, f"nothing was pushed: {err}").result, refused=refused)
         unknown = StepResult(action_id=order.action.id, status=StepStatus.UNKNOWN, at=order.at, message=str(err))
         return Answer(result=unknown)
 
