@@ -25,7 +25,7 @@ from tests.manual_history import open_shop, past
 from tests.manual_shell import Place, Shell, checkout
 from tests.unit.test_docs_yaml import documents, what
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(480)
 
 DEMO_IS_OLD_ENOUGH = "07:55:00"
 """In the demo's own time: by then it has scaled, seen a bad release, and been blind for a while."""
