@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
+
+import structlog
 
 from aiops.app.cli import app
 from aiops.app.output import guarded
@@ -28,6 +32,7 @@ def aiops(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Compl
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
+        _logging_kept(),
     ):
         warnings.resetwarnings()
         code = guarded(lambda: app(args=[str(word) for word in words], prog_name="aiops"))
@@ -46,6 +51,19 @@ def process(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Com
         timeout=50,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def _logging_kept() -> Iterator[None]:
+    """What a command says of logging is over with it."""
+    root = logging.getLogger()
+    level, handlers, made = root.level, [*root.handlers], structlog.get_config()
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        structlog.configure(**made)
 
 
 def _read(stream: io.TextIOWrapper) -> str:

@@ -27,6 +27,7 @@ def journal(scenario: Scenario, seed: int | None = None) -> list[str]:
     return lines
 
 
+@pytest.mark.timeout(300)
 def test_the_same_seed_makes_the_same_journal_byte_for_byte():
     scenario = load_scenario("flash-crowd")
     first, again, other = journal(scenario), journal(scenario), journal(scenario, seed=2)
@@ -34,6 +35,7 @@ def test_the_same_seed_makes_the_same_journal_byte_for_byte():
     assert first != other
 
 
+@pytest.mark.timeout(300)
 def test_a_rehearsal_in_steps_of_1_and_of_15_seconds_comes_to_the_same():
     shipped, cards = load_scenario("flash-crowd"), []
     for step_s in (15.0, 1.0):
