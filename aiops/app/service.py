@@ -14,7 +14,7 @@ from aiops.app.auditing import checked, listed
 from aiops.app.rehearsals import Rehearsals, beside
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
-from aiops.app.versions import Terms, Versions
+from aiops.app.versions import Terms, Versions, word
 from aiops.app.weekly import asked_of, weekly
 from aiops.core.model import Approval, Direction, Effect, Forecast, IncidentState, Inputs, Pause
 from aiops.core.policies import ScalingPolicy
@@ -305,7 +305,7 @@ class Service:
         approval = Approval(
             ask_id=matching[0],
             approved=bool(wish.get("approved")),
-            by=_word(wish, "by"),
+            by=word(wish, "by"),
             at=time.time(),
             reason=str(wish.get("reason", "")),
         )
@@ -357,22 +357,15 @@ def pause_of(wish: dict[str, Any], now: float) -> Pause:
         raise InvalidInput(f"hold_at: {hold_at!r} is no number of replicas")
     return Pause(
         id="",
-        scope=_word(wish, "scope"),
+        scope=word(wish, "scope"),
         direction=direction,
-        reason=_word(wish, "reason"),
-        by=_word(wish, "by"),
+        reason=word(wish, "reason"),
+        by=word(wish, "by"),
         since=now,
         until=math.inf if for_s is None else now + for_s,
         hold_at=hold_at,
         release=bool(wish.get("release")),
     )
-
-
-def _word(wish: dict[str, Any], name: str) -> str:
-    value = wish.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInput(f"{name} is missing")
-    return value.strip()[:500]
 
 
 def _plain_pause(one: Pause) -> dict[str, Any]:

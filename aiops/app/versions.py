@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 DEFAULT_STEP_S, DEFAULT_NEEDED_S = 15.0, 86_400.0
 STALE_TICKS = 3
 
+_BLANK = "".join(map(chr, range(0x21)))
+"""What no name begins or ends with; other blanks of Unicode may be in one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -100,8 +103,8 @@ class Versions:
         and nothing is written.
         """
         mode = _mode(wish.get("to"))
-        policy = self._promoted_as(_word(wish, "policy"))
-        by, reason = _word(wish, "by"), _word(wish, "reason")
+        policy = self._promoted_as(word(wish, "policy"))
+        by, reason = word(wish, "by"), word(wish, "reason")
         if mode.rank < Mode.APPROVE.rank:
             return self._write(policy, self.loaded(policy), mode, (by, reason, False, {}))
         latest = self.loaded(policy)
@@ -172,7 +175,7 @@ class Versions:
 
     def diff(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return where two versions would have differed. Fields: live, candidate ('': what runs beside), hours."""
-        live = self.named(_word(asked, "live"))
+        live = self.named(word(asked, "live"))
         other = str(asked.get("candidate") or "")
         candidate = self.named(other) if other else self._shadow_of(live.policy)
         if live.policy == candidate.policy:
@@ -242,8 +245,10 @@ def _mode(value: Any) -> Mode:
         raise InvalidInput(f"to: {value!r} is not one of {', '.join(Mode)}") from err
 
 
-def _word(wish: dict[str, Any], name: str) -> str:
+def word(wish: dict[str, Any], name: str) -> str:
+    """Return a field of a wish without the blanks around it; raise InvalidInput when nothing is left."""
     value = wish.get(name)
-    if not isinstance(value, str) or not value.strip():
+    found = value.strip(_BLANK) if isinstance(value, str) else ""
+    if not found:
         raise InvalidInput(f"{name} is missing")
-    return value.strip()[:500]
+    return found[:500]
