@@ -74,6 +74,10 @@ def test_what_is_no_cursor_is_refused(text):
         read(text)
 
 
+def test_a_name_of_odd_blanks_is_a_name_that_nobody_has(house):
+    assert house.client().get("/api/v1/diff", params={"live": "\u00a0"}).status_code == 404
+
+
 def test_what_has_not_changed_is_not_sent_again(house):
     client = house.client()
     first = client.get("/api/v1/decisions")
