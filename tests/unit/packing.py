@@ -19,7 +19,6 @@ from aiops.core.model import (
     LoopState,
     Notify,
     Order,
-    OrderKind,
     Plan,
     PriceBook,
     Priced,
@@ -40,6 +39,7 @@ from aiops.core.planning.cost_pack import PackPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.policy import parse
 from tests.plan_world import merged
+from tests.unit.judged import Judged
 from tests.unit.packed import a_node, a_pod, ref
 from tests.unit.remedied import chosen
 
@@ -73,7 +73,7 @@ def a_policy(spec: str = SPEC, *changes: tuple[str, str]) -> PackPolicy:
 
 
 @dataclass
-class World:
+class World(Judged):
     """Four nodes of 4 cores; ReplicaSets by name with how many pods they want and what each asks for.
 
     usd: what a node costs, by its name. stuck: whether new pods never become ready; removes: whether empty nodes are
@@ -264,47 +264,6 @@ class World:
         )
         return Lane(
             policies=(self.policy,), elsewhere=frozenset(), snapshot=snapshot, tick_id=str(self.now), tick_s=TICK_S
-        )
-
-    @property
-    def plans(self) -> list[Plan]:
-        """Return the plans that are known, oldest first."""
-        return [plan for _, plan in sorted(self.state.plans.items())]
-
-    @property
-    def said(self) -> tuple[str, Reason | None, str]:
-        """Return what was said last: word, reason, sentence."""
-        assert self.decision is not None
-        judgement = self.decision.judgement
-        assert judgement is not None
-        return judgement.word.value, judgement.reason, judgement.detail
-
-    @property
-    def evidence(self) -> tuple[str, ...]:
-        """Return what was seen last, line by line."""
-        assert self.decision is not None
-        judgement = self.decision.judgement
-        assert judgement is not None
-        return judgement.evidence
-
-    def approve(self, by: str = "ann") -> None:
-        """Say yes to the proposal that stands."""
-        (plan,) = [one for one in self.plans if one.status == "proposed"]
-        self.approvals.append(Approval(ask_id=plan.id, approved=True, by=by, at=self.now))
-
-    def order(self, kind: OrderKind) -> None:
-        """Let a person say something to the newest plan."""
-        at = self.now
-        self.orders.append(
-            Order(
-                id=f"o{len(self.orders)}",
-                kind=kind,
-                subject=self.plans[-1].id,
-                by="ann",
-                at=at,
-                reason="",
-                expires_at=at + 600.0,
-            )
         )
 
 

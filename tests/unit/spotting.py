@@ -16,9 +16,7 @@ from aiops.core.model import (
     Looked,
     LoopState,
     Order,
-    OrderKind,
     Pause,
-    Plan,
     PriceBook,
     Priced,
     Reason,
@@ -38,6 +36,7 @@ from aiops.core.planning.cost_spot import SpotPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.policy import parse
 from tests.plan_world import merged
+from tests.unit.judged import Judged
 from tests.unit.packed import a_node, a_pod, ref, seen
 from tests.unit.remedied import chosen
 
@@ -92,7 +91,7 @@ def a_deployment(of: TargetRef, replicas: int, **more: Any) -> SeenObject:
 
 
 @dataclass
-class World:
+class World(Judged):
     """Twelve replicas on demand, none on spot nodes; one node of each kind and zone has room for what asks for it.
 
     dry: no spot node is to be had; slow: nothing new becomes ready. needed: replicas that the load asks for, which an
@@ -324,41 +323,6 @@ class World:
         nodes = {f"default/{name}": priced(self.usd[kind]) for name, kind in kinds.items() if kind in self.usd}
         replicas = {of.key: priced(self.usd[kind]) for of, kind in ((BASE, False), (SPOT, True)) if kind in self.usd}
         return PriceBook(nodes=nodes, replicas=replicas)
-
-    @property
-    def plans(self) -> list[Plan]:
-        """Return the plans that are known, oldest first."""
-        return [plan for _, plan in sorted(self.state.plans.items())]
-
-    @property
-    def said(self) -> tuple[str, Reason | None, str]:
-        """Return what was said last: word, reason, sentence."""
-        assert self.decision is not None
-        judgement = self.decision.judgement
-        assert judgement is not None
-        return judgement.word.value, judgement.reason, judgement.detail
-
-    @property
-    def evidence(self) -> tuple[str, ...]:
-        """Return what was seen last, line by line."""
-        assert self.decision is not None
-        judgement = self.decision.judgement
-        assert judgement is not None
-        return judgement.evidence
-
-    def approve(self, by: str = "ann") -> None:
-        """Say yes to the proposal that stands."""
-        (plan,) = [one for one in self.plans if one.status == "proposed"]
-        self.approvals.append(Approval(ask_id=plan.id, approved=True, by=by, at=self.now))
-
-    def order(self, kind: OrderKind) -> None:
-        """Let a person say something to the newest plan."""
-        expires_at = self.now + 600.0
-        name = f"o{len(self.orders)}"
-        plan = self.plans[-1].id
-        self.orders.append(
-            Order(id=name, kind=kind, subject=plan, by="ann", at=self.now, reason="", expires_at=expires_at)
-        )
 
 
 def _ready(pod: SeenObject) -> bool:
