@@ -56,11 +56,11 @@ class Watched:
             self.away.append(request.url)
 
     def go(self, path: str) -> Page:
-        """Open a page, and return it when it is drawn."""
+        """Open a page, and return it when it is drawn and its scripts are there."""
         response = self.page.goto(self.base + path)
         assert response is not None
         assert response.status == 200, f"{path}: {response.status}"
-        self.page.wait_for_selector("#live")
+        self.page.wait_for_selector("html[data-ready] #live")
         return self.page
 
     def drawn(self) -> Page:

@@ -70,6 +70,7 @@ def test_a_person_signs_in_pauses_in_their_own_name_and_signs_out(browser, servi
         said = page.evaluate(PAUSE)
         assert (said["status"], said["body"]["by"]) == (201, "sam")
         assert page.evaluate(PAUSE_WITHOUT_CSRF) == 403
+        page.wait_for_selector("html[data-ready]")
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(f"{base}/login")
         page.goto(f"{base}/policies")

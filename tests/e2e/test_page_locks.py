@@ -49,7 +49,7 @@ def sign_in(desk: Watched, name: str, path: str = "/") -> None:
     assert desk.hurdles() == []
     page.get_by_label("Token").fill(TOKENS[name][0])
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_selector("#live")
+    page.wait_for_selector("html[data-ready] #live")
     assert page.url == desk.base + path
 
 

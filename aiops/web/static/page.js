@@ -101,3 +101,4 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) tick
 window.setInterval(() => { if (!streaming || Date.now() - lastTick > QUIET_MS) tick(); }, pollS * 1000);
 localTimes();
 listen();
+document.documentElement.dataset.ready = "";
