@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from aiops.app.section import Section
+from aiops.app.section import BaseUrl, Section
 from aiops.core.decide.quantities import Duration
-
-Url = Annotated[str, Field(pattern=r"^https?://")]
 
 
 class WebhookSettings(Section):
@@ -46,7 +43,7 @@ class SilenceSettings(Section):
 class AlertmanagerSettings(Section):
     """Where Alertmanager is: every member of its group; nothing is sent or read without any."""
 
-    urls: tuple[Url, ...] = ()
+    urls: tuple[BaseUrl, ...] = ()
     bearer_token: SecretStr | None = None
     bearer_token_file: Path | None = None
     username: str | None = None

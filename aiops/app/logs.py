@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-from aiops.app.redaction import RedactingFormatter, Redaction
+from aiops.app.redaction import RedactingFormatter
 from aiops.app.settings import LogSettings
 
 
-def configure(settings: LogSettings, secrets: Iterable[str] = ()) -> None:
+def configure(settings: LogSettings, secrets: Callable[[], Iterable[str]] = tuple) -> None:
     """Send everything that is logged through structlog to standard error, without secrets."""
     import structlog
 
@@ -31,7 +31,7 @@ def configure(settings: LogSettings, secrets: Iterable[str] = ()) -> None:
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(formatter, Redaction(secrets)))
+    handler.setFormatter(RedactingFormatter(formatter, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from aiops.app.section import Section
+from aiops.app.section import BaseUrl, Section
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.money.currency import USD, known_currency, usd_per
 from aiops.core.money.prices import MOST_USD_PER_HOUR
@@ -30,7 +30,7 @@ class OpenCostSettings(Section):
 
     by: Literal["metrics", "api"] = "metrics"
     source: str = ""
-    url: str | None = Field(None, pattern=r"^https?://")
+    url: BaseUrl | None = None
     window: Duration = Field(86_400.0, ge=3600)
     cluster: str = ""
     currency: Currency = USD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +14,9 @@ from pydantic import BaseModel, SecretStr
 SHOWN = "[secret]"
 LEAST = 6
 """What is shorter is a word that a log may hold by chance; a secret of so few letters is none."""
+
+RENEWED_S = 30.0
+"""How long a secret that was renewed in its file may stay unknown to the log."""
 
 _MOST_BYTES = 1 << 16
 _LOOKS = re.compile(
@@ -43,16 +46,30 @@ class Redaction:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Another formatter's lines, its tracebacks among them, without secrets."""
+    """Another formatter's lines, its tracebacks among them, without secrets.
 
-    def __init__(self, inner: logging.Formatter, redaction: Redaction) -> None:
+    secrets: those of now; read again while lines are written, and what was one stays one.
+    """
+
+    def __init__(self, inner: logging.Formatter, secrets: Callable[[], Iterable[str]]) -> None:
         super().__init__()
         self._inner = inner
-        self._redaction = redaction
+        self._secrets = secrets
+        self._known = frozenset(secrets())
+        self._read_at: float | None = None
+        self._redaction = Redaction(self._known)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
+        if self._read_at is None or abs(record.created - self._read_at) >= RENEWED_S:
+            self._read_at = record.created
+            self._renew()
         return self._redaction(self._inner.format(record))
+
+    def _renew(self) -> None:
+        known = self._known.union(self._secrets())
+        if known != self._known:
+            self._known, self._redaction = known, Redaction(known)
 
 
 def secrets_of(settings: BaseModel) -> frozenset[str]:

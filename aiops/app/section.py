@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from aiops.core.addresses import overfull
+
+
+def _base(address: str) -> str:
+    if why := overfull(address):
+        raise ValueError(why)
+    return address
+
+
+BaseUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_base)]
+"""The address of a server to which the paths of its API are added."""
 
 
 class Section(BaseModel):

@@ -21,7 +21,7 @@ from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.scrape_settings import ScrapeSettings
-from aiops.app.section import Section
+from aiops.app.section import BaseUrl, Section
 from aiops.app.tracing import TelemetrySettings
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
 from aiops.core.decide.quantities import Duration, Quantity
@@ -36,7 +36,7 @@ PREFIX = "AIOPS_"
 class PrometheusSettings(Section):
     """The metrics source, and how it is asked without being hurt (S10)."""
 
-    url: str = Field(pattern=r"^https?://")
+    url: BaseUrl
     bearer_token: SecretStr | None = None
     bearer_token_file: Path | None = None
     username: str | None = None

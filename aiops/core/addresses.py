@@ -22,6 +22,17 @@ def without_user(address: str) -> tuple[str, str, str]:
     return urlunsplit(parts._replace(netloc=host)), unquote(name), unquote(password)
 
 
+def overfull(address: str) -> str:
+    """Return why paths cannot be added to an address, '' when they can; nothing of it is in what is said (S10).
+
+    >>> overfull("http://metrics.example/prom"), overfull("http://metrics.example/?token=of-a-proxy")
+    ('', 'paths are added to it: it has no query and no fragment (a secret goes into a header)')
+    """
+    if "?" in address or "#" in address:
+        return "paths are added to it: it has no query and no fragment (a secret goes into a header)"
+    return ""
+
+
 def unsendable(secret: str) -> str:
     r"""Return why a token or password cannot stand in a header, '' when it can; nothing of it is in what is said (S10).
 

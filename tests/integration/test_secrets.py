@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from aiops.app.redaction import Redaction, secrets_of
+from aiops.app.redaction import RENEWED_S, RedactingFormatter, Redaction, secrets_of
 from aiops.app.settings import Settings
 from tests.loopback import serving
 
@@ -222,3 +223,22 @@ def test_no_text_holds_up_the_log_for_long(piece):
     began = time.process_time()
     redaction(text)
     assert time.process_time() - began < 3.0, "what is read once from each place of it takes minutes"
+
+
+def test_a_secret_that_is_renewed_in_its_file_is_one_soon_and_the_former_stays_one(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(canary("old"))
+    settings = Settings.model_validate({"prometheus": {"url": "http://x", "bearer_token_file": str(file)}})
+    formatter = RedactingFormatter(logging.Formatter("%(message)s"), lambda: secrets_of(settings))
+
+    def line(at: float) -> str:
+        record = logging.makeLogRecord({"msg": f"{canary('old')} and {canary('new')}"})
+        record.created = at
+        return formatter.format(record)
+
+    assert line(0.0) == f"[secret] and {canary('new')}"
+    file.write_text(canary("new"))
+    assert line(RENEWED_S - 1) == f"[secret] and {canary('new')}"
+    assert line(RENEWED_S) == "[secret] and [secret]"
+    file.unlink()
+    assert line(2 * RENEWED_S) == "[secret] and [secret]"

@@ -54,6 +54,8 @@ def test_the_environment_wins_over_the_file_and_flags_over_both(written, monkeyp
         ),
         ("web: {host: 0.0.0.0}", "not loopback, and nobody is asked who they are: set web.authentication"),
         ("prometheus: {url: 'prometheus:9090'}", "prometheus.url"),
+        ("prometheus: {url: 'http://x/?token=secret'}", "1:14: prometheus.url: paths are added to it"),
+        ("alertmanager: {urls: ['http://x/#top']}", "it has no query and no fragment"),
         ("simulation: {scenario: demo}\nprometheus: {url: 'http://x'}", "simulation stands in for prometheus"),
         ("- a list", "one mapping of settings"),
         ("a: [", "this is no YAML"),

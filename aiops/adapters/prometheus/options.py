@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiops.core.addresses import unsendable, without_user
+from aiops.core.addresses import overfull, unsendable, without_user
 from aiops.errors import ConfigurationError, SourceUnavailable
 
 
@@ -46,6 +46,8 @@ class PrometheusOptions:
 
     def __post_init__(self) -> None:
         # the address is told with every error and recorded with it: no secret stays in it
+        if why := overfull(self.url):
+            raise ConfigurationError(f"the address of Prometheus: {why}")
         url, name, password = without_user(self.url)
         object.__setattr__(self, "url", url)
         if name and not self.username:

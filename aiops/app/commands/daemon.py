@@ -50,7 +50,7 @@ def run(
     settings = SESSION.settings(flags)
     if SESSION.verbose:
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
-    configure(settings.log, secrets_of(settings))
+    configure(settings.log, lambda: secrets_of(settings))
     code = Daemon(build(settings), ticks=ticks).run()
     if code:
         sys.exit(code)

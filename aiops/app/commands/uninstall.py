@@ -50,7 +50,7 @@ def handback(
         SESSION.config = config
     settings = SESSION.settings()
     wish = Wish(by=by or _me(), reason=reason, within_s=_seconds(within), leave_failovers=leave_failovers)
-    configure(settings.log, secrets_of(settings))
+    configure(settings.log, lambda: secrets_of(settings))
     built = _built(settings)
     try:
         told = HandingBack(built, wish).run()
