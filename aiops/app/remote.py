@@ -168,6 +168,10 @@ class RemoteService:
         """Return what is known of prices."""
         return self._map("GET", "prices")
 
+    def notices(self) -> dict[str, Any]:
+        """Return what people are still to be told."""
+        return self._map("GET", "notices")
+
     def rehearsals(self) -> dict[str, Any]:
         """Return what can be rehearsed, and the rehearsals that are kept."""
         return self._map("GET", "rehearsals")

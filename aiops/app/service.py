@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiops.app import asking, costing, explaining, plan_desk, pricelist, sizes, viewing
 from aiops.app.asking import Known
 from aiops.app.auditing import checked, listed
+from aiops.app.noticed import waiting
 from aiops.app.rehearsals import Rehearsals, beside
 from aiops.app.replay import replay
 from aiops.app.tokens import Tokens
@@ -319,6 +320,10 @@ class Service:
     def prices(self) -> dict[str, Any]:
         """Return that a record knows none: prices are read anew by whoever needs them."""
         return pricelist.unknown(self.now())
+
+    def notices(self) -> dict[str, Any]:
+        """Return what people are still to be told, and how much nobody could be told of."""
+        return waiting(self.store)
 
     def effects(self) -> list[dict[str, Any]]:
         """Return what stands in the clusters until it is handed back (S9)."""

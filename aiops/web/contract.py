@@ -138,6 +138,10 @@ class Answers(Protocol):
         """Return what is known of prices, how old it is and who says so."""
         ...
 
+    def notices(self) -> Plain:
+        """Return what people are still to be told, and how much nobody could be told of."""
+        ...
+
     def rehearsals(self) -> Plain:
         """Return what can be rehearsed, and the rehearsals that are kept, newest first."""
         ...

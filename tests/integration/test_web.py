@@ -105,6 +105,18 @@ def test_a_remote_client_reads_page_after_page_and_sees_what_the_store_has(servi
         remote.close()
 
 
+def test_what_waits_to_be_told_is_asked_of_a_daemon_as_of_the_store(service):
+    row = {"route": "all/ops", "key": "action/a1", "group": "[]", "seq": 3, "at": 100.0, "severity": 3}
+    row |= {"state": "begun", "told_at": None, "due_at": 130.0, "body": "{}"}
+    service.store.notices.change([row], [], {"all/ops": 4}, None)
+    with serving(service, "hush") as client:
+        remote = RemoteService(str(client.base_url), "hush")
+        told = {"route": "all/ops", "key": "action/a1", "at": 100.0, "state": "begun", "told_at": None}
+        found = {"waiting": [{**told, "severity": "critical"}], "lost": {"all/ops": 4}}
+        assert (remote.notices(), service.notices()) == (found, found)
+        remote.close()
+
+
 @pytest.mark.parametrize(
     ("ask", "error"),
     [

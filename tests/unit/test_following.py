@@ -12,6 +12,7 @@ from aiops.adapters.notify.notices import NoticeKind, Severity
 from aiops.adapters.notify.routes import Route
 from aiops.adapters.store import Store
 from aiops.app.following import Bounds, Following, People
+from aiops.app.noticed import waiting
 from aiops.app.publishing import Posted, Publisher
 from aiops.core.model import StepStatus
 from aiops.core.record.audit import AuditKind, Entry
@@ -132,7 +133,11 @@ def test_what_is_too_old_or_too_much_is_given_up_and_counted_in_the_next_message
     for number in range(12):
         store.audit.note(entry(f"early{number}", channels.now))
     channels.run(people, 60)
-    assert len(store.notices.waiting()) == 5
+    told = waiting(store)
+    assert [(one["route"], one["severity"], one["told_at"]) for one in told["waiting"]] == [
+        ("all/ops", "warning", None)
+    ] * 5
+    assert told["lost"] == {"all/ops": 7}
     channels.run(people, 3 * HOUR_S)
     assert (store.notices.waiting(), store.notices.lost()["all/ops"]) == ([], 12)
     channels.down.clear()

@@ -93,17 +93,16 @@ def routes() -> None:
 @app.command()
 def waiting() -> None:
     """List what waits to be told, and what stands of which people were told."""
-    from aiops.adapters.store import Store
-
-    store = Store.existing(SESSION.settings().store.url)
-    try:
-        rows = store.notices.waiting()
-        lost = {name: count for name, count in store.notices.lost().items() if count}
-    finally:
-        store.close()
+    found = SESSION.answers().notices()
+    rows = found["waiting"]
     text = table(
-        ("ROUTE", "SINCE", "STATE", "TOLD", "WHAT"),
-        [(one["route"], when(one["at"]), one["state"], when(one["told_at"]), printable(one["key"])) for one in rows],
+        ("ROUTE", "SINCE", "SEVERITY", "STATE", "TOLD", "WHAT"),
+        [
+            (one["route"], when(one["at"]), one["severity"], one["state"], when(one["told_at"]), printable(one["key"]))
+            for one in rows
+        ],
     )
-    gone = "".join(f"\n{name}: {count} were lost, and nobody has been told of that yet" for name, count in lost.items())
-    SESSION.show({"waiting": rows, "lost": lost}, (text if rows else "nothing waits") + gone)
+    gone = "".join(
+        f"\n{name}: {lost} were lost, and nobody has been told of that yet" for name, lost in found["lost"].items()
+    )
+    SESSION.show(found, (text if rows else "nothing waits") + gone)

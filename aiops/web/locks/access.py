@@ -54,6 +54,7 @@ ACCESS: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/v1/why"): Role.VIEWER,
     ("GET", "/api/v1/costs"): Role.VIEWER,
     ("GET", "/api/v1/prices"): Role.VIEWER,
+    ("GET", "/api/v1/notices"): Role.VIEWER,
     ("GET", "/api/v1/sizes"): Role.VIEWER,
     ("GET", "/api/v1/plans"): Role.VIEWER,
     ("GET", "/api/v1/plans/{plan_id}"): Role.VIEWER,
