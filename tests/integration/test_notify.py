@@ -307,6 +307,14 @@ def test_people_are_told_through_apprise(receiver):
     assert (json.loads(body)["title"], json.loads(body)["message"]) == ("Sick", "checkout")
 
 
+def test_what_a_plan_says_calls_nobody_s10(receiver):
+    loud = Message(operation=Notify(title="@here", text="pod <!channel> of ops@example.com"), key="K3", summary="")
+    Notifications(channels=[channel(receiver)]).tell(ERRAND, loud, NOW)
+    [(_, _, body)] = receiver.got
+    told = json.loads(body)
+    assert (told["title"], told["message"]) == ("@\u2060here", "pod <\u2060!channel> of ops@example.com")
+
+
 def test_without_a_name_every_channel_is_told_and_one_that_fails_stops_no_other(receiver):
     deaf = Channel("deaf", ("json://127.0.0.1:1/",))
     told = Notifications(channels=[deaf, channel(receiver)]).tell(ERRAND, page(), NOW)

@@ -209,6 +209,15 @@ def test_many_are_counted_in_the_title_and_the_first_written_out():
     assert "and 70 more" in text
 
 
+def test_a_label_calls_nobody_and_a_template_may_s10():
+    loud = notice("a", said="<!channel> @everyone", subject="@here", labels={"team": "<@U123>"}, by="ops@example.com")
+    title, text = message(route(), Parcel(group="g", notices=(loud,)), lost=0)
+    assert title.endswith(": @\u2060here")
+    assert "@\u2060here by ops@example.com: <\u2060!channel> @\u2060everyone" in text
+    own = route(text="@oncall {{ notices[0].labels.team }}")
+    assert message(own, Parcel(group="g", notices=(loud,)), lost=0)[1] == "@oncall <\u2060@\u2060U123>"
+
+
 def test_a_template_of_one_s_own_sees_labels_and_is_no_place_for_commands():
     way = route(
         title="{{ severity }} {{ count }}", text="{% for n in notices %}{{ n.labels.team }}: {{ n.said }}{% endfor %}"

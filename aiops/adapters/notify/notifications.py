@@ -8,6 +8,7 @@ from functools import partial
 
 from aiops.adapters.notify.answers import NOT_ALLOWED, Patience, Told, refused
 from aiops.adapters.notify.channels import CHANNEL_S, Channel
+from aiops.adapters.notify.templates import quiet
 from aiops.adapters.notify.webhook import Endpoint
 from aiops.core.model import CallWebhook, Errand, Instant, Message, Notify, Reason, StepResult, StepStatus
 
@@ -61,7 +62,7 @@ class Notifications:
 
     def _channel(self, note: Notify, name: str) -> Told:
         channel, patience = self._channels[name]
-        return patience.tell(partial(channel.tell, note.title, note.text))
+        return patience.tell(partial(channel.tell, quiet(note.title), quiet(note.text)))
 
     def stop(self) -> None:
         """Take no more."""

@@ -5,6 +5,7 @@ Whatever a template shows came from elsewhere (labels, names, reasons): it is sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -32,6 +33,20 @@ TEXT = """\
 {% endif %}"""
 SHOWN = 50
 """Notices of one message that are written out; the rest is counted."""
+
+
+_CALLS = re.compile(r"(?<!\w)@(?=\w)|<(?=[!@#&])")
+
+
+def quiet(text: str) -> str:
+    """Return a text that calls nobody: chats read @here or <!channel> in it, whoever wrote that into a label (S10).
+
+    An invisible word joiner (U+2060) stands behind what would call. A template may call by itself.
+
+    >>> quiet("pod @here <!channel> of ops@example.com") == "pod @\u2060here <\u2060!channel> of ops@example.com"
+    True
+    """
+    return _CALLS.sub(lambda found: f"{found[0]}\u2060", text)
 
 
 def checked(template: str, where: str) -> None:
@@ -107,13 +122,13 @@ def _row(one: Notice, zone: str, *, again: bool) -> dict[str, Any]:
         "state": one.state.value,
         "again": again,
         "at": datetime.fromtimestamp(one.at, ZoneInfo(zone)).isoformat(timespec="seconds"),
-        "subject": one.subject,
-        "title": one.title,
-        "said": one.said,
-        "by": one.by,
+        "subject": quiet(one.subject),
+        "title": quiet(one.title),
+        "said": quiet(one.said),
+        "by": quiet(one.by),
         "ref": one.ref,
-        "todo": one.todo,
-        "labels": dict(one.labels),
+        "todo": quiet(one.todo),
+        "labels": {name: quiet(value) for name, value in one.labels.items()},
     }
 
 
