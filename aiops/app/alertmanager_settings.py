@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from aiops.app.section import BaseUrl, Section
+from aiops.app.section import AccessSettings, BaseUrl, Section
 from aiops.core.decide.quantities import Duration
 
 
@@ -40,18 +40,10 @@ class SilenceSettings(Section):
     max_age: Duration = Field(600.0, ge=10)
 
 
-class AlertmanagerSettings(Section):
+class AlertmanagerSettings(AccessSettings):
     """Where Alertmanager is: every member of its group; nothing is sent or read without any."""
 
     urls: tuple[BaseUrl, ...] = ()
-    bearer_token: SecretStr | None = None
-    bearer_token_file: Path | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    insecure_skip_verify: bool = False
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     timeout: Duration = Field(5.0, ge=0.1, le=60)
     webhook: WebhookSettings = WebhookSettings()

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from aiops.app.section import Section
+from aiops.app.section import AccessSettings, Section
 from aiops.core.addresses import without_user
 from aiops.core.decide.quantities import Duration, Quantity
 
@@ -31,7 +31,7 @@ def _address(value: str) -> str:
 Url = Annotated[str, AfterValidator(_address)]
 
 
-class JobSettings(Section):
+class JobSettings(AccessSettings):
     """Targets that are alike. metrics: regular expressions of the names that are kept; all without any."""
 
     targets: tuple[Url, ...]
@@ -41,15 +41,7 @@ class JobSettings(Section):
     timeout: Duration | None = Field(None, gt=0)
     max_bytes: Quantity = Field(10e6, ge=1)
     max_samples: int = Field(5_000, ge=1)
-    bearer_token: SecretStr | None = None
-    bearer_token_file: Path | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
     server_name: str | None = None
-    insecure_skip_verify: bool = False
 
     @field_validator("metrics")
     @classmethod

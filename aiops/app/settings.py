@@ -21,7 +21,7 @@ from aiops.app.notify_settings import NotifySettings
 from aiops.app.price_settings import PriceSettings
 from aiops.app.scope_settings import LimitSettings, ScopeSettings
 from aiops.app.scrape_settings import ScrapeSettings
-from aiops.app.section import BaseUrl, Section
+from aiops.app.section import AccessSettings, BaseUrl, Section
 from aiops.app.tracing import TelemetrySettings
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
 from aiops.core.decide.quantities import Duration, Quantity
@@ -33,18 +33,10 @@ from aiops.policy.document import Path as FieldPath
 PREFIX = "AIOPS_"
 
 
-class PrometheusSettings(Section):
+class PrometheusSettings(AccessSettings):
     """The metrics source, and how it is asked without being hurt (S10)."""
 
     url: BaseUrl
-    bearer_token: SecretStr | None = None
-    bearer_token_file: Path | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    insecure_skip_verify: bool = False
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     timeout: Duration = 10.0
     retries: int = Field(2, ge=0, le=10)
