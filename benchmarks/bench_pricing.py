@@ -28,7 +28,7 @@ from benchmarks.external import POLICY, Scaler
 from simulators.autoscalers import Sample
 from simulators.lab.contest import Entry, contest
 from simulators.lab.lanes import Service, Tables
-from simulators.lab.traces import CORE, load
+from simulators.lab.traces import CORE, Part, load
 
 TARGETS = (0.97, 0.98, 0.99, 0.995, 0.998)
 LATE = (5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
@@ -81,7 +81,7 @@ class Lane:
 
 def play(job: Job) -> list[Lane]:
     service = Service()
-    [trace] = load([job.trace], job.data, pod_rps=service.pod_rps * USE, days=job.days, seed=0)
+    [trace] = load([job.trace], job.data, pod_rps=service.pod_rps * USE, part=Part(days=job.days))
     pairs = [(target, 0.0) for target in TARGETS] + [(TARGETS[0], late) for late in LATE]
     entries = [Entry(trace=trace, name="ours", autoscaler=Steered(target, late)) for target, late in pairs]
     scores = contest(entries, Tables(service), job.startup_s)

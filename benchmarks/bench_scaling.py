@@ -1,164 +1,215 @@
 """Contests of autoscalers on recorded and on hostile load, against the clairvoyant optimum.
 
-    python benchmarks/bench_scaling.py [--startups 60,180,600] [--days 2] [--seeds 1] [--traces core|hostile|NAME,...]
-                                       [--data FOLDER] [--only NAME,...] [--curves out/scaling.svg]
+    python benchmarks/bench_scaling.py [--startups 60,180,600] [--scenario judged|tuning]
+                                       [--traces core|hostile|NAME,...] [--no-hostile] [--data FOLDER]
+                                       [--only NAME,...] [--curves out/scaling.svg]
 
 One table for each start-up time: trace x autoscaler at the knob with which it just keeps its allowance of violating
-requests on every trace (the cheapest such knob, the same for all traces), then the trade-off curves: mean pod hours
-over the optimum against the worst trace's violations as the knob moves. What a pod carries is told to nobody. Steps
-of 15 s, metrics a step late, pods billed from creation; the queue is M/M/c (simulators/lab). `ours` is
-policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py); its knob is the SLO's
-target.
+requests on every trace (the cheapest such knob, the same for all traces and seeds), with the paired difference to ours
+and its interval over traces, seeds and days (benchmarks/paired.py); then the trade-off curves: mean pod hours over the
+optimum against the worst trace's violations as the knob moves. After that hostile load, on which each is as it is
+shipped, and ours with its forecast taken out beside the reactive rule that it falls back to.
+
+What a pod carries is told to nobody. Steps of 15 s, metrics a step late, pods billed from creation; the queue is M/M/c
+(simulators/lab). `ours` is policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py);
+its knob is the SLO's target. Days and seeds are those of benchmarks/contenders.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from aiops.core.model import F64
+from benchmarks.contenders import SCENARIOS, SHIPPED, UNLEARNT_USE_RATIO, entries, knobs
 from benchmarks.curves import Curve, draw
-from benchmarks.external import Scaler
-from simulators.autoscalers import AUTOSCALERS, Autoscaler, Sample
-from simulators.lab.contest import Entry, Score, best_hours, contest
+from benchmarks.paired import Cell, Interval, apart
+from simulators.autoscalers import AUTOSCALERS, STOCK_KNOBS
+from simulators.lab.contest import Score, best_hours, contest
 from simulators.lab.lanes import Service, Tables
-from simulators.lab.traces import CORE, HOSTILE, Trace, load
+from simulators.lab.traces import CORE, HOSTILE, MADE_UP, Part, Trace, load
 
 ALLOWED = {60.0: 0.005, 180.0: 0.005, 600.0: 0.01}
 """Violating requests that are allowed on each trace, by start-up time."""
 
-OURS = (0.98, 0.99, 0.995, 0.998)
-TARGETS = (0.9, 0.85, 0.8, 0.77, 0.74, 0.72, 0.7, 0.68, 0.66, 0.64, 0.62, 0.6, 0.55, 0.5)
-MARGINS = (0.9, 1.0, 1.2, 1.5)
 USE = 0.75
 """Load is scaled so that about 20 pods are used by three quarters."""
 
-
-class Ours:
-    """The shipped policy in the contest's shoes."""
-
-    name = "ours"
-
-    def __init__(self, objective: float) -> None:
-        self._scaler = Scaler(objective=objective)
-
-    def fit(self, history_rps: F64, step_s: float, startup_s: float, slo_p95_s: float) -> None:
-        """Learn from history."""
-        self._scaler.fit(history_rps, step_s, startup_s, slo_p95_s)
-
-    def decide(self, sample: Sample, ready: int, current: int) -> int:
-        """Return the new replicas."""
-        return self._scaler.decide(asdict(sample), ready, current)
-
-
-def contender(name: str, knob: float) -> Autoscaler:
-    return Ours(knob) if name == "ours" else AUTOSCALERS[name](knob)
-
-
-def knobs(name: str) -> tuple[float, ...]:
-    return OURS if name == "ours" else MARGINS if name == "static-peak" else TARGETS
+AS_SHIPPED = {"ours": SHIPPED, "hpa": STOCK_KNOBS["hpa"], "ours-unforeseen": SHIPPED, "reactive": UNLEARNT_USE_RATIO}
+"""Who meets hostile load, each with its knob: ours, stock HPA at 70 %, and both without a forecast."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process's share: one trace and seed under one start-up time, every contender and knob."""
+    """One process's share: one trace under one start-up time, every contender, knob and seed."""
 
     trace: str
-    seed: int
+    parts: tuple[Part, ...]
     startup_s: float
     names: tuple[str, ...]
-    days: float
     data: Path
+    hostile: bool = False
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A score over the optimum. seed and knob beside what the contest says."""
+    """A score over the optimum. seed and knob beside what the contest says; best_hours: of the whole lane."""
 
     seed: int
     knob: float
-    over_best: float
+    best_hours: float
     score: Score
+
+    @property
+    def over_best(self) -> float:
+        """Return the pod hours over those of the optimum."""
+        return self.score.pod_hours / self.best_hours
+
+    def costs(self) -> dict[Cell, float]:
+        """Return what each day cost over the mean day of the optimum."""
+        days = self.score.days
+        return {
+            (self.score.trace, self.seed, day): one.pod_hours * len(days) / self.best_hours
+            for day, one in enumerate(days)
+        }
+
+    def violations(self) -> dict[Cell, float]:
+        """Return the violating share of each day's requests."""
+        return {
+            (self.score.trace, self.seed, day): one.violating / max(one.offered, 1e-9)
+            for day, one in enumerate(self.score.days)
+        }
 
 
 def play(job: Job) -> list[Lane]:
     service = Service()
     tables = Tables(service)
-    [trace] = load([job.trace], job.data, pod_rps=service.pod_rps * USE, days=job.days, seed=job.seed)
-    pairs = [(name, knob) for name in job.names for knob in knobs(name)]
-    entries = [Entry(trace=trace, name=name, autoscaler=contender(name, knob)) for name, knob in pairs]
-    best = _best(trace, tables, job.startup_s)
-    scores = contest(entries, tables, job.startup_s)
-    return [Lane(job.seed, knob, score.pod_hours / best, score) for (_, knob), score in zip(pairs, scores, strict=True)]
+    traces = [load([job.trace], job.data, pod_rps=service.pod_rps * USE, part=part)[0] for part in job.parts]
+    best = [_best(trace, tables, job) for trace in traces]
+    lanes = []
+    for name in job.names:
+        values = (AS_SHIPPED[name],) if job.hostile else knobs(name)
+        scores = contest(entries(name, values, traces), tables, job.startup_s)
+        places = product(range(len(traces)), values)
+        lanes += [
+            Lane(job.parts[place].seed, knob, best[place], score)
+            for (place, knob), score in zip(places, scores, strict=True)
+        ]
+    return lanes
 
 
-def _best(trace: Trace, tables: Tables, startup_s: float) -> float:
-    return best_hours(trace, tables, startup_s, ALLOWED.get(startup_s, 0.005))
+def _best(trace: Trace, tables: Tables, job: Job) -> float:
+    return best_hours(trace, tables, job.startup_s, ALLOWED.get(job.startup_s, 0.005))
+
+
+def of(lanes: Sequence[Lane], name: str, knob: float | None) -> list[Lane]:
+    return [lane for lane in lanes if lane.score.name == name and lane.knob == knob]
 
 
 def chosen_knob(lanes: Sequence[Lane], name: str, allowed: float) -> float | None:
-    """Return the cheapest knob that keeps within the allowance on every trace and seed, None when none does."""
+    """Return the cheapest knob that keeps within the allowance on every trace, None when none does.
+
+    Of a trace the mean over its seeds counts.
+    """
     costs: dict[float, float] = {}
     for knob in knobs(name):
-        mine = [lane for lane in lanes if lane.score.name == name and lane.knob == knob]
-        if mine and max(lane.score.violating_ratio for lane in mine) <= allowed:
-            costs[knob] = float(np.mean([lane.over_best for lane in mine]))
+        mine = of(lanes, name, knob)
+        if mine and max(by_trace(mine).values()) <= allowed:
+            costs[knob] = mean_cost(mine)
     return min(costs, key=lambda knob: costs[knob]) if costs else None
 
 
-def interval(values: Sequence[float]) -> str:
-    """Return the mean, and half the width of its 95 % interval where there are several."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return f"{mean:.3f}"
-    return f"{mean:.3f} +-{1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)):.3f}"
+def by_trace(lanes: Sequence[Lane]) -> dict[str, float]:
+    """Return the violating share of each trace, the mean over its seeds."""
+    traces = dict.fromkeys(lane.score.trace for lane in lanes)
+    return {
+        trace: float(np.mean([lane.score.violating_ratio for lane in lanes if lane.score.trace == trace]))
+        for trace in traces
+    }
+
+
+def mean_cost(lanes: Sequence[Lane]) -> float:
+    return float(np.mean([lane.over_best for lane in lanes]))
+
+
+def cells(lanes: Sequence[Lane], *, cost: bool) -> dict[Cell, float]:
+    return {cell: value for lane in lanes for cell, value in (lane.costs() if cost else lane.violations()).items()}
 
 
 def report(console: Console, lanes: Sequence[Lane], startup_s: float, names: Sequence[str]) -> None:
     allowed = ALLOWED.get(startup_s, 0.005)
     traces = list(dict.fromkeys(lane.score.trace for lane in lanes))
     table = Table(title=f"start-up {startup_s:.0f} s, at most {allowed:.1%} violating requests on each trace")
-    for column in (
-        "autoscaler",
-        "knob",
-        *(_short(trace) for trace in traces),
-        "mean",
-        "worst",
-        "changes/d",
-        "reversed/d",
-    ):
-        table.add_column(column, justify="left" if column == "autoscaler" else "right")
+    heads = ("knob", *(trace.split("_", 1)[0] for trace in traces), "mean", "worst", "dearer than ours (95 %)")
+    table.add_column("autoscaler")
+    for column in (*heads, "changes/d", "reversed/d"):
+        table.add_column(column, justify="right")
+    ours = of(lanes, "ours", chosen_knob(lanes, "ours", allowed))
     for name in names:
-        knob = chosen_knob(lanes, name, allowed)
-        mine = [lane for lane in lanes if lane.score.name == name and lane.knob == knob]
+        mine = of(lanes, name, chosen_knob(lanes, name, allowed))
         if not mine:
-            table.add_row(name, "none keeps it", *[""] * (len(traces) + 4))
+            table.add_row(name, "none keeps it")
             continue
-        cells = []
-        for trace in traces:
-            here = [lane for lane in mine if lane.score.trace == trace]
-            violating = float(np.mean([lane.score.violating_ratio for lane in here]))
-            cells.append(f"{interval([lane.over_best for lane in here])} ({violating:.2%})")
+        violating = by_trace(mine)
+        costs = {t: mean_cost([lane for lane in mine if lane.score.trace == t]) for t in traces}
+        dearer = apart(cells(ours, cost=True), cells(mine, cost=True)).told() if ours and name != "ours" else ""
         table.add_row(
             name,
-            f"{knob:g}",
-            *cells,
-            interval([lane.over_best for lane in mine]),
-            f"{max(lane.over_best for lane in mine):.3f}",
-            f"{np.mean([lane.score.changes_a_day for lane in mine]):.0f}",
-            f"{np.mean([lane.score.reversed_a_day for lane in mine]):.0f}",
+            f"{mine[0].knob:g}",
+            *(f"{costs[trace]:.3f} ({violating[trace]:.2%})" for trace in traces),
+            f"{mean_cost(mine):.3f}",
+            f"{max(costs.values()):.3f}",
+            dearer,
+            *_changes(mine),
         )
     console.print(table)
     console.print("pod hours over the clairvoyant optimum (violating requests)\n")
+
+
+def _changes(lanes: Sequence[Lane]) -> tuple[str, str]:
+    changes, back = ([getattr(lane.score, which) for lane in lanes] for which in ("changes_a_day", "reversed_a_day"))
+    return f"{np.mean(changes):.0f}", f"{np.mean(back):.0f}"
+
+
+def report_hostile(console: Console, lanes: Sequence[Lane], startup_s: float) -> None:
+    traces = list(dict.fromkeys(lane.score.trace for lane in lanes))
+    table = Table(title=f"hostile load, start-up {startup_s:.0f} s, each as it is shipped")
+    table.add_column("autoscaler")
+    for column in (*traces, "changes/d", "reversed/d"):
+        table.add_column(column, justify="right")
+    for name, knob in AS_SHIPPED.items():
+        mine = of(lanes, name, knob)
+        violating = by_trace(mine)
+        costs = {t: mean_cost([lane for lane in mine if lane.score.trace == t]) for t in traces}
+        row = [f"{costs[trace]:.3f} ({violating[trace]:.2%})" for trace in traces]
+        table.add_row(f"{name} {knob:g}", *row, *_changes(mine))
+    console.print(table)
+    for title, one, other in (
+        ("stock HPA violates more than ours by", "ours", "hpa"),
+        ("the reactive rule violates more than ours without its forecast by", "ours-unforeseen", "reactive"),
+    ):
+        each = {trace: _violates_more(lanes, trace, one, other) for trace in traces}
+        told = "; ".join(
+            f"{trace} {100 * gap.mean:+.2f} [{100 * gap.low:+.2f}, {100 * gap.high:+.2f}]"
+            for trace, gap in each.items()
+        )
+        console.print(f"{title}, points: {told}", highlight=False)
+    pair = [cells(of(lanes, name, AS_SHIPPED[name]), cost=True) for name in ("ours-unforeseen", "reactive")]
+    console.print(f"and is dearer than it by {apart(*pair).told()} of the optimum\n", highlight=False)
+
+
+def _violates_more(lanes: Sequence[Lane], trace: str, one: str, other: str) -> Interval:
+    here = [lane for lane in lanes if lane.score.trace == trace]
+    pair = [cells(of(here, name, AS_SHIPPED[name]), cost=False) for name in (one, other)]
+    return apart(*pair)
 
 
 def curves(lanes: Sequence[Lane], names: Sequence[str]) -> list[Curve]:
@@ -167,9 +218,8 @@ def curves(lanes: Sequence[Lane], names: Sequence[str]) -> list[Curve]:
     for name in names:
         points = []
         for knob in knobs(name):
-            mine = [lane for lane in lanes if lane.score.name == name and lane.knob == knob]
-            worst = max(lane.score.violating_ratio for lane in mine)
-            points.append((worst, float(np.mean([lane.over_best for lane in mine])), knob))
+            mine = of(lanes, name, knob)
+            points.append((max(by_trace(mine).values()), mean_cost(mine), knob))
         out.append(Curve(name=name, points=tuple(points)))
     return out
 
@@ -182,44 +232,43 @@ def report_curves(console: Console, found: Mapping[float, Sequence[Curve]]) -> N
             console.print(f"  {curve.name:18s} {points}", highlight=False)
 
 
-def _short(trace: str) -> str:
-    return trace.split("_", maxsplit=1)[0]
-
-
 def options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="contests of autoscalers")
     parser.add_argument("--startups", default="60,180,600")
-    parser.add_argument("--days", type=float, default=2.0)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="judged")
     parser.add_argument("--traces", default="core")
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "data")
     parser.add_argument("--only", default=",".join(("ours", *AUTOSCALERS)))
     parser.add_argument("--curves", type=Path, default=Path("out/scaling.svg"))
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--no-hostile", action="store_true")
     return parser.parse_args(words)
 
 
 def main() -> None:
     asked = options(sys.argv[1:])
     console = Console(width=200)
-    names = tuple(asked.only.split(","))
-    traces = {"core": CORE, "hostile": HOSTILE}.get(asked.traces) or tuple(asked.traces.split(","))
+    names, parts = tuple(asked.only.split(",")), SCENARIOS[asked.scenario].parts
+    hostile = tuple(trace for trace in HOSTILE if trace in MADE_UP or (asked.data / f"{trace}.csv").exists())
+    traces = {"core": CORE, "hostile": ()}.get(asked.traces, tuple(asked.traces.split(",")))
     startups = [float(word) for word in asked.startups.split(",")]
+    console.print(f"scenario {asked.scenario}: {SCENARIOS[asked.scenario]}", highlight=False)
     found: dict[float, list[Curve]] = {}
     with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
         for startup_s in startups:
-            jobs = [
-                Job(trace, seed, startup_s, names, asked.days, asked.data)
-                for trace in traces
-                for seed in range(asked.seeds)
-            ]
-            lanes = [lane for part in pool.map(play, jobs) for lane in part]
-            report(console, lanes, startup_s, names)
-            found[startup_s] = curves(lanes, names)
-    report_curves(console, found)
-    asked.curves.parent.mkdir(parents=True, exist_ok=True)
-    asked.curves.write_text(draw(found), encoding="utf-8")
-    console.print(f"curves: {asked.curves}")
+            if traces:
+                jobs = [Job(trace, parts, startup_s, names, asked.data) for trace in traces]
+                lanes = [lane for part in pool.map(play, jobs) for lane in part]
+                report(console, lanes, startup_s, names)
+                found[startup_s] = curves(lanes, names)
+            if not asked.no_hostile and startup_s == startups[0]:
+                jobs = [Job(trace, parts, startup_s, tuple(AS_SHIPPED), asked.data, hostile=True) for trace in hostile]
+                report_hostile(console, [lane for part in pool.map(play, jobs) for lane in part], startup_s)
+    if found:
+        report_curves(console, found)
+        asked.curves.parent.mkdir(parents=True, exist_ok=True)
+        asked.curves.write_text(draw(found), encoding="utf-8")
+        console.print(f"curves: {asked.curves}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Three thin adapters over the shipped code, so that others can judge it in simulations of their own.
+"""Thin adapters over the shipped code, so that others can judge it in simulations of their own.
 
 `Scaler`: the policy `policies/storefront.yaml`, as it is shipped but for the start-up time and the SLO of the contest,
-through the shipped bank, decision and guard chain. `Forecaster`: the shipped forecaster of one series.
-`Detector`: a series under a WatchPolicy of the signal tier.
+through the shipped bank, decision and guard chain; `Scalers`: many at once. `Forecaster`: the shipped forecaster of one
+series. `Detector`: a series under a WatchPolicy of the signal tier.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ from aiops.policy import parse
 from benchmarks.external_detector import Detector
 from benchmarks.external_forecaster import Forecaster
 
-__all__ = ["Detector", "Forecaster", "Scaler"]
+__all__ = ["Detector", "Forecaster", "Scaler", "Scalers"]
 
 POLICY = Path(__file__).parents[1] / "policies" / "storefront.yaml"
 TICK_S = 15.0
@@ -45,30 +45,92 @@ START = 1_767_225_600.0
 _NO_SERIES = Frame(at=0.0, index=SeriesIndex(keys=(), labels=()), values=np.empty(0), learn=np.empty(0, np.bool_))
 
 
+class Scalers:
+    """Many workloads in one bank and one turn, each with a policy of its own: what a daemon does with as many policies.
+
+    texts: of policies like `policies/storefront.yaml`; objectives: the SLO's target of each.
+    """
+
+    def __init__(self, objectives: Sequence[float], texts: Sequence[str] | None = None) -> None:
+        plain = POLICY.read_text(encoding="utf-8")
+        self._texts = tuple(texts or [plain] * len(objectives))
+        self._objectives = tuple(objectives)
+
+    def fit(self, histories: Sequence[F64], step_s: float, startup_s: float, slo_p95_s: float) -> None:
+        """Learn from loads in steps of `step_s` that end where the contest begins; what pods carry is not told."""
+        pairs = enumerate(zip(self._texts, self._objectives, strict=True))
+        texts = [_text(text, place, objective, (startup_s, slo_p95_s)) for place, (text, objective) in pairs]
+        self._policies = parse("\n---\n".join(texts), "storefront.yaml")
+        self._startup_s = startup_s
+        self._bank = Bank(self._policies)
+        self._state = LoopState()
+        self._changes = [0] * len(texts)
+        keys = [policy.key for policy in self._policies.scaling]
+        learnt = Lookahead()
+        learnt.follow(self._policies)
+        learnt.learn_history(
+            {key: (_ending(history, step_s), history) for key, history in zip(keys, histories, strict=True)},
+            START,
+            dict.fromkeys(keys, startup_s),
+        )
+        self._bank.adopt_soon(learnt)
+
+    def decide(self, seen: Sequence[tuple[Mapping[str, float], int, int]]) -> list[int]:
+        """Return how many replicas of each there are to be.
+
+        seen: of each a sample (t (seconds since the contest began), rps, util (0 to 1), p95 (seconds), inflight,
+        dropped, backlog and ready of the newest scraped step), pods that serve now, and pods that were asked for.
+        """
+        now = START + float(seen[0][0]["t"]) + TICK_S
+        snapshot = self._snapshot(now, seen)
+        demands = {}
+        for policy, (sample, _, _) in zip(self._policies.scaling, seen, strict=True):
+            state = self._state.targets.get(policy.key, TargetState())
+            demands[policy.key] = demand_of(policy, state, snapshot)._replace(ready=int(sample["ready"]))
+        frame = Frame(at=now, index=_NO_SERIES.index, values=_NO_SERIES.values, learn=_NO_SERIES.learn)
+        percepts = self._bank.perceive(frame, demands, self._policies)
+        turn = Turn(snapshot=snapshot, percepts=percepts, policies=self._policies, code="bench", platform="bench")
+        made = decide(self._state, turn)
+        results = {a.id: StepResult(action_id=a.id, status=StepStatus.DONE, at=now) for a in made.tick.actions}
+        self._state = settled(made.state, made.tick, results, snapshot).state if results else made.state
+        self.last = made.tick.decisions
+        changed = {action.target.key: action.change.after for action in made.tick.actions}
+        wanted = [changed.get(policy.target.key) for policy in self._policies.scaling]
+        self._changes = [count + (after is not None) for count, after in zip(self._changes, wanted, strict=True)]
+        return [current if after is None else int(after) for after, (_, _, current) in zip(wanted, seen, strict=True)]
+
+    def _snapshot(self, now: float, seen: Sequence[tuple[Mapping[str, float], int, int]]) -> Snapshot:
+        policies = self._policies.scaling
+        return Snapshot(
+            at=now,
+            answers={policy.key: _answers(now, one[0]) for policy, one in zip(policies, seen, strict=True)},
+            workloads={
+                policy.target.key: Workload(
+                    ref=policy.target,
+                    uid="contest",
+                    resource_version=str(changes),
+                    as_of=now,
+                    replicas=current,
+                    ready=ready,
+                    opted_in=True,
+                    startup_s=(self._startup_s,),
+                )
+                for policy, changes, (_, ready, current) in zip(policies, self._changes, seen, strict=True)
+            },
+            leadership=Leadership(leader=True, epoch=1),
+            scope=Scope(ceiling=Mode.ENFORCE),
+        )
+
+
 class Scaler:
     """One workload. Call `fit` once and `decide` every 15 s with the newest scraped step."""
 
     def __init__(self, policy: str | None = None, *, objective: float = 0.995) -> None:
-        self._text = POLICY.read_text(encoding="utf-8") if policy is None else policy
-        self._objective = objective
+        self._all = Scalers([objective], None if policy is None else [policy])
 
     def fit(self, history_rps: F64, step_s: float, startup_s: float, slo_p95_s: float) -> None:
         """Learn from load in steps of `step_s` that ends where the contest begins; what a pod carries is not told."""
-        text = self._text.replace("leadTime: 60s", f"leadTime: {startup_s:g}s")
-        text = text.replace("atMost: 250ms, target: 99.5%", f"atMost: {slo_p95_s:g}, target: {self._objective:g}")
-        text = text.replace("mode: dry-run", "mode: enforce")
-        self._policies = parse(text, "storefront.yaml")
-        self._policy = self._policies.scaling[0]
-        self._startup_s = startup_s
-        self._bank = Bank(self._policies)
-        self._state = LoopState()
-        self._version = 0
-        values = np.asarray(history_rps, np.float64)
-        times = START - (len(values) - np.arange(len(values))) * step_s
-        learnt = Lookahead()
-        learnt.follow(self._policies)
-        learnt.learn_history({self._policy.key: (times, values)}, START, {self._policy.key: startup_s})
-        self._bank.adopt_soon(learnt)
+        self._all.fit([np.asarray(history_rps, np.float64)], step_s, startup_s, slo_p95_s)
 
     def decide(self, sample: Mapping[str, float], ready: int, current: int) -> int:
         """Return how many replicas there are to be.
@@ -76,42 +138,27 @@ class Scaler:
         sample: t (seconds since the contest began), rps, util (0 to 1), p95 (seconds), inflight, dropped, backlog and
         ready of the newest scraped step. ready: pods that serve now; current: pods that were asked for.
         """
-        now = START + float(sample["t"]) + TICK_S
-        snapshot = self._snapshot(now, sample, ready, current)
-        state = self._state.targets.get(self._policy.key, TargetState())
-        seen = {self._policy.key: demand_of(self._policy, state, snapshot)._replace(ready=int(sample["ready"]))}
-        frame = Frame(at=now, index=_NO_SERIES.index, values=_NO_SERIES.values, learn=_NO_SERIES.learn)
-        percepts = self._bank.perceive(frame, seen, self._policies)
-        turn = Turn(snapshot=snapshot, percepts=percepts, policies=self._policies, code="bench", platform="bench")
-        made = decide(self._state, turn)
-        results = {a.id: StepResult(action_id=a.id, status=StepStatus.DONE, at=now) for a in made.tick.actions}
-        self._state = settled(made.state, made.tick, results, snapshot).state if results else made.state
-        self._version += bool(results)
-        self.last = made.tick.decisions[0]
-        return made.tick.actions[-1].change.after if made.tick.actions else current
+        [wanted] = self._all.decide([(sample, ready, current)])
+        self.last = self._all.last[0]
+        return wanted
 
-    def _snapshot(self, now: float, sample: Mapping[str, float], ready: int, current: int) -> Snapshot:
-        rate = float(sample["rps"])
-        answers = {
-            "demand": Answered(value=rate, newest_at=now - TICK_S),
-            "latency": Answered(value=float(sample["p95"]), newest_at=now - TICK_S),
-            "use": Answered(value=float(sample["util"]), newest_at=now - TICK_S),
-        }
-        known = {name: one for name, one in answers.items() if math.isfinite(one.value)}
-        workload = Workload(
-            ref=self._policy.target,
-            uid="contest",
-            resource_version=str(self._version),
-            as_of=now,
-            replicas=current,
-            ready=ready,
-            opted_in=True,
-            startup_s=(self._startup_s,),
-        )
-        return Snapshot(
-            at=now,
-            answers={self._policy.key: known},
-            workloads={self._policy.target.key: workload},
-            leadership=Leadership(leader=True, epoch=1),
-            scope=Scope(ceiling=Mode.ENFORCE),
-        )
+
+def _text(text: str, place: int, objective: float, contest: tuple[float, float]) -> str:
+    startup_s, slo_p95_s = contest
+    text = text.replace("leadTime: 60s", f"leadTime: {startup_s:g}s")
+    text = text.replace("atMost: 250ms, target: 99.5%", f"atMost: {slo_p95_s:g}, target: {objective:g}")
+    text = text.replace("mode: dry-run", "mode: enforce")
+    return text.replace("name: storefront", f"name: storefront-{place}") if place else text
+
+
+def _ending(history: F64, step_s: float) -> F64:
+    return np.asarray(START - (len(history) - np.arange(len(history))) * step_s)
+
+
+def _answers(now: float, sample: Mapping[str, float]) -> dict[str, Answered]:
+    told = {"demand": sample["rps"], "latency": sample["p95"], "use": sample["util"]}
+    return {
+        name: Answered(value=float(value), newest_at=now - TICK_S)
+        for name, value in told.items()
+        if math.isfinite(value)
+    }

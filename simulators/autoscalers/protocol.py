@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiops.core.model import F64
 
@@ -31,6 +31,7 @@ class Sample:
     ready: int
 
 
+@runtime_checkable
 class Autoscaler(Protocol):
     """One autoscaler of one workload. It is asked every `SYNC_S` and keeps what it needs between the calls."""
 

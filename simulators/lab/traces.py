@@ -63,17 +63,30 @@ class Trace:
     rps: F64
 
 
-def real(name: str, folder: Path, *, pod_rps: float, days: float, seed: int = 0) -> Trace:
-    """Return a recorded trace, scaled to a mean of about 20 pods of `pod_rps` over the contest of at most `days`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What of a recorded trace is the contest: at most `days`, from so many days after its first 40 % on.
+
+    seed: of the movement that a slow trace has lost, and of the whole of one that is made up. What is before it is
+    history.
+    """
+
+    days: float
+    first_day: float = 0.0
+    seed: int = 0
+
+
+def real(name: str, folder: Path, *, pod_rps: float, part: Part) -> Trace:
+    """Return a recorded trace, scaled to a mean of about 20 pods of `pod_rps` over the contest."""
     plain = folder / f"{name}.csv"
     times, values = read_trace(plain if plain.exists() else folder / f"{name}.csv.gz")
     native_s = float(np.median(np.diff(times)))
     grid = np.arange(times[0], times[-1], STEP_S)
     rates = np.interp(grid, times, values)
-    rates = np.maximum(rates, 0.0) * _noise(len(grid), native_s, np.random.default_rng([seed, *name.encode()]))
-    cut = int(len(grid) * HISTORY_SHARE)
+    rates = np.maximum(rates, 0.0) * _noise(len(grid), native_s, np.random.default_rng([part.seed, *name.encode()]))
+    cut = int(len(grid) * HISTORY_SHARE) + int(part.first_day * DAY_STEPS)
     first = max(0, cut - int(MOST_HISTORY_DAYS * DAY_STEPS))
-    return _scaled(name, rates[first:cut], rates[cut : cut + int(days * DAY_STEPS)], pod_rps)
+    return _scaled(name, rates[first:cut], rates[cut : cut + int(part.days * DAY_STEPS)], pod_rps)
 
 
 def _noise(count: int, native_s: float, dice: np.random.Generator) -> F64:
@@ -95,15 +108,16 @@ def _scaled(name: str, history: F64, rps: F64, pod_rps: float) -> Trace:
     return Trace(name=name, history=history * factor, rps=rps * factor)
 
 
-HOSTILE = ("noise", "shocks", "flash-crowds", "random-walk", "drifting-season", "nab_elb_requests")
+MADE_UP = ("noise", "shocks", "flash-crowds", "random-walk", "drifting-season")
+HOSTILE = (*MADE_UP, "nab_elb_requests")
 
 
-def hostile(name: str, folder: Path, *, pod_rps: float, days: float, seed: int = 0) -> Trace:
+def hostile(name: str, folder: Path, *, pod_rps: float, part: Part) -> Trace:
     """Return load that nothing can foretell, or that punishes who believes the past."""
     if name == "nab_elb_requests":
-        return real(name, folder, pod_rps=pod_rps, days=days, seed=seed)
-    dice = np.random.default_rng([seed, *name.encode()])
-    history_steps, steps = int(5 * DAY_STEPS), int(days * DAY_STEPS)
+        return real(name, folder, pod_rps=pod_rps, part=part)
+    dice = np.random.default_rng([part.seed, *name.encode()])
+    history_steps, steps = int(5 * DAY_STEPS), int(part.days * DAY_STEPS)
     count = history_steps + steps
     at = np.arange(count) / DAY_STEPS
     wave = 1.0 + 0.4 * np.sin(2 * np.pi * at)
@@ -144,8 +158,6 @@ def _crowds(count: int, dice: np.random.Generator) -> F64:
     return out
 
 
-def load(names: Sequence[str], folder: Path, *, pod_rps: float, days: float, seed: int = 0) -> list[Trace]:
+def load(names: Sequence[str], folder: Path, *, pod_rps: float, part: Part) -> list[Trace]:
     """Return traces by name, recorded or hostile."""
-    return [
-        (hostile if name in HOSTILE else real)(name, folder, pod_rps=pod_rps, days=days, seed=seed) for name in names
-    ]
+    return [(hostile if name in HOSTILE else real)(name, folder, pod_rps=pod_rps, part=part) for name in names]
