@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from aiops.core.model import Instant
+from aiops.core.model import Instant, Machine
 
 DAY_S = 86_400.0
 
@@ -84,6 +84,10 @@ class NodePoolSpec:
     storms: tuple[SpotStorm, ...] = ()
     zones: int = 1
 
+    def zone_of(self, node: int) -> str:
+        """Return in which zone a node lies, by its number."""
+        return "abcdefghijklmnopqrstuvwxyz"[node % self.zones]
+
     def usd_at(self, at: Instant) -> float:
         """Return what a node costs an hour at an instant."""
         factor, second = 1.0, at % DAY_S
@@ -144,6 +148,24 @@ class NodePool:
         if node is None:
             raise ValueError(f"pool {self.spec.name} has no room for the pods that are there at first")
         return node
+
+    def machines(self, at: Instant) -> list[Machine]:
+        """Return the nodes as conditions and prices see them; a pod asks for one core."""
+        room, spot = float(self.spec.pods_per_node), self.spec.spot is not None
+        return [
+            Machine(
+                cluster="default",
+                node=f"{self.spec.name}-{name}",
+                zone=self.spec.zone_of(name),
+                spot=spot,
+                cores=room,
+                pool=self.spec.name,
+                ready=node.ready_at <= at,
+                schedulable=not node.cordoned,
+                allocatable_cores=room,
+            )
+            for name, node in self.nodes.items()
+        ]
 
     def room(self, now: Instant) -> int | None:
         """Take a place on the fullest node that has room, or the emptiest, and return which; None when none has."""

@@ -185,8 +185,7 @@ class SimObjects:
     def _node(self, ref: TargetRef, pool: NodePool, node: Node, at: Instant) -> SeenObject:
         ready = node.ready_at <= at
         room = {"cpu": str(pool.spec.pods_per_node), "memory": NODE_MEMORY, "pods": "110"}
-        zone = int(ref.name.rpartition("-")[2]) % pool.spec.zones
-        where = {"topology.kubernetes.io/zone": "abcdefghijklmnopqrstuvwxyz"[zone]}
+        where = {"topology.kubernetes.io/zone": pool.spec.zone_of(int(ref.name.rpartition("-")[2]))}
         labels = {"kubernetes.io/hostname": ref.name, "pool": pool.spec.name, **where, **_capacity(pool), **MANAGED}
         body = {
             "metadata": {"name": ref.name, "labels": labels, "annotations": dict(node.notes)},

@@ -201,7 +201,8 @@ class SimCluster:
             key = f"{ref.namespace}/{ref.name}"
             if key in self._world.services and ref.kind == "Deployment":
                 found[ref.key] = self._workload(ref, key, at)
-        return Inventory(workloads=found)
+        machines = {one.key: one for pool in self._world.pools.values() for one in pool.machines(at)}
+        return Inventory(workloads=found, machines=machines)
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of the services in a namespace: those of the scenario, and app, their name."""

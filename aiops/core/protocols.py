@@ -28,6 +28,11 @@ class Condition(Protocol):
         """Return what was written."""
         ...
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Return the variables that it names."""
+        ...
+
     def holds(self, env: Env) -> bool:
         """Return whether it holds; raise ConditionError when that cannot be said."""
         ...

@@ -17,6 +17,7 @@ from aiops.core.model import (
     Leadership,
     Looked,
     PolicyKey,
+    Pool,
     PriceBook,
     PriceGap,
     Reason,
@@ -29,6 +30,8 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.objects.pools import pooled
+from aiops.core.observe.environment import asks_nodes
 from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
 from aiops.loop import tables
@@ -55,6 +58,15 @@ class Asked:
 
 
 @dataclass(slots=True)
+def _pools(policies: PolicySet, inventory: Inventory, book: PriceBook) -> tuple[Pool, ...]:
+    """Return the nodes, counted, where a condition asks for them."""
+    if not any(asks_nodes(policy.seen) for policy in policies.asking):
+        return ()
+    machines = inventory.machines.values()
+    usd = {one.key: book.node_usd_per_hour(one.key) for one in machines}
+    return pooled(machines, {key: one for key, one in usd.items() if one is not None})
+
+
 class Observer:
     """Asks every port that is read. unanswered: what did not answer at the last look.
 
@@ -115,6 +127,7 @@ class Observer:
         return snapshot, frame
 
     def _declared(self, targets: tuple[TargetRef, ...], inventory: Inventory, now: Instant) -> Mapping[str, Workload]:
+            pools=_pools(policies, inventory, book),
         """Return the workloads with what Git says of their fields."""
         said = self.ports.repositories.declared(targets, now)
         if not said:

@@ -12,75 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 from aiops.core.protocols import ConditionError, Env
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """A name that conditions may use. members: of the entries of a list."""
-
-    name: str
-    unit: str
-    meaning: str
-    members: tuple[str, ...] = ()
-
-
-_OF_BUDGETS = (
-    ("budget", "the amount of the CostBudget that covers the policy; of several the one nearest to its end,"),
-    ("spent", "what is known to be spent so far in its scope,"),
-    ("projected", "what its scope will have spent when it ends, where that can be told,"),
-    ("low", "the lower end of the 80 % interval of that,"),
-    ("high", "the upper end of the 80 % interval of that,"),
-)
-
-VARIABLES = (
-    Variable(name="slo.atMost", unit="of its signal", meaning="objective.slo.atMost, where there is an SLO"),
-    Variable(name="forecast.p50", unit="of demand", meaning="the greatest median demand until a new replica serves"),
-    Variable(name="forecast.p95", unit="of demand", meaning="the same of the 95 % quantile"),
-    Variable(name="forecast.p99", unit="of demand", meaning="the same of the 99 % quantile"),
-    Variable(name="replicas.current", unit="1", meaning="replicas that are asked for now"),
-    Variable(name="replicas.ready", unit="1", meaning="replicas that serve"),
-    Variable(name="replicas.min", unit="1", meaning="the floor in force, by window"),
-    Variable(name="replicas.max", unit="1", meaning="the ceiling in force, by window"),
-    Variable(name="replicas.wanted", unit="1", meaning="what is left of the wish at this guard"),
-    Variable(name="time.hour", unit="h", meaning="0 to 23, in spec.timeZone"),
-    Variable(name="time.minute", unit="min", meaning="0 to 59"),
-    Variable(name="time.weekday", unit="d", meaning="0 is Monday, 6 Sunday"),
-    Variable(name="cost.hour", unit="USD/h", meaning="price of a replica and hour, times the replicas; where known"),
-    *(
-        Variable(name=f"cost.{period}.{name}", unit="USD", meaning=f"{meaning} of this {period}")
-        for period in ("month", "day")
-        for name, meaning in _OF_BUDGETS
-    ),
-    Variable(
-        name="findings",
-        unit="list",
-        meaning="anomalies that are open now",
-        members=("kind", "series", "score", "policy", "labels"),
-    ),
-    Variable(
-        name="incidents",
-        unit="list",
-        meaning="findings that belong together, while they are open; start is in seconds since 1970; the five "
-        "likeliest suspects, such as shop/db",
-        members=("id", "kind", "score", "labels", "start", "suspects"),
-    ),
-    Variable(
-        name="alerts",
-        unit="list",
-        meaning="alerts that Alertmanager says fire now; since is in seconds since 1970",
-        members=("name", "labels", "since"),
-    ),
-)
-"""Beside them `signals.NAME` of each signal of the policy, in its own unit. What is not known then is missing."""
-
-NUMBERS = tuple(one.name for one in VARIABLES if not one.members)
-LISTS = tuple(one.name for one in VARIABLES if one.members)
-MEMBERS = {one.name: one.members for one in VARIABLES if one.members}
+from aiops.policy.entries import PACKAGE, descriptors
+from aiops.policy.variables import LISTS, MEMBERS, NUMBERS, known_variables
 
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
-_MACRO = re.compile(rf"\b({'|'.join(LISTS)})\s*\.\s*(?:exists_one|exists|all|filter|map)\s*\(\s*(\w+)\s*,")
-_ITEM = re.compile(rf"\b({'|'.join(LISTS)})\s*\[[^\]]*\]\s*\.\s*(\w+)")
+_NO_FIELD = re.compile(rf"undefined field '(\w+)' not found in struct '{PACKAGE}\.({'|'.join(LISTS)})'")
 _COUNTED = re.compile(r"\bsize\([^()]*\)\s*[<>=!]=?\s*$")
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
@@ -136,41 +73,29 @@ def condition(text: str, signals: Sequence[str]) -> CelCondition:
 
 
 def _condition(text: str, signals: tuple[str, ...]) -> CelCondition:
-    env = _environment(signals)
     variables = known_variables(signals)
-    program = _compiled(env, text)
+    used = _used(text, variables)
+    lists = any(name in LISTS for name in used)
+    # with entries whose fields have types, so that what is wrong is said now, and not at night
+    checked, program = _compiled(_environment(signals, entries=lists), text)
     from cel_expr_python import cel
 
     if program.return_type() != cel.Type.BOOL:
         raise InvalidCondition(f"a condition is true or false, this is a {program.return_type().name()}")
-    _members_known(text)
-    used = _used(text, variables)
+    if lists:
+        program = _untyped(_environment(signals, entries=False), checked)
     return CelCondition(text=text, variables=variables, program=program, used=used)
 
 
+def _untyped(env: Any, text: str) -> Any:
+    """Return what runs: on plain maps, of a text that was found to be right with their types."""
+    try:
+        return env.compile(text)
+    except Exception as err:  # the library raises a bare exception for every kind of error
+        raise _invalid(err, text) from err
+
+
 _short = lru_cache(maxsize=256)(_condition)
-
-
-def _members_known(text: str) -> None:
-    """Refuse fields that entries of a list do not have: for CEL they are of any type, and would fail at night."""
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', lambda match: " " * len(match[0]), text)
-    for macro in _MACRO.finditer(bare):
-        listed, name = macro[1], macro[2]
-        for use in re.finditer(rf"(?<![\w.]){re.escape(name)}\s*\.\s*(\w+)", bare[macro.end() :]):
-            if use[1] not in MEMBERS[listed]:
-                raise _no_member(listed, use[1], macro.end() + use.start(1))
-    for use in _ITEM.finditer(bare):
-        if use[2] not in MEMBERS[use[1]]:
-            raise _no_member(use[1], use[2], use.start(2))
-
-
-def _no_member(listed: str, name: str, offset: int) -> InvalidCondition:
-    return InvalidCondition(f"{listed} have {', '.join(MEMBERS[listed])}, and no {name}", offset)
-
-
-def known_variables(signals: Sequence[str]) -> tuple[str, ...]:
-    """Return every name that a condition may use."""
-    return (*NUMBERS, *LISTS, *(f"signals.{name}" for name in sorted(signals)))
 
 
 def _as_double(match: re.Match[str]) -> str:
@@ -179,14 +104,15 @@ def _as_double(match: re.Match[str]) -> str:
     return f"{match[1]}.0" if match[1] and counted is None else match[0]
 
 
-def _compiled(env: Any, text: str) -> Any:
+def _compiled(env: Any, text: str) -> tuple[str, Any]:
+    """Return what compiles, the text or the text with doubles for integers, and what becomes of it."""
     try:
-        return env.compile(text)
+        return text, env.compile(text)
     except Exception as first:  # the library raises a bare exception for every kind of error
         doubles = _TOKENS.sub(_as_double, text)
         if doubles != text:
             try:
-                return env.compile(doubles)
+                return doubles, env.compile(doubles)
             except Exception as second:  # the rewritten text's error, unless the text itself was broken
                 if "no matching overload" in str(first):
                     raise _invalid(second, doubles, _added(text)) from second
@@ -207,7 +133,11 @@ def _invalid(err: Exception, text: str, added: Sequence[int] = ()) -> InvalidCon
     offset = sum(len(line) + 1 for line in before) + int(match[2]) - 1
     for at in added:
         offset = max(at, offset - 2) if offset > at else offset
-    return InvalidCondition(f"CEL: {match[3]}", offset)
+    unknown = _NO_FIELD.search(match[3])
+    if unknown is None:
+        return InvalidCondition(f"CEL: {match[3].replace(f'{PACKAGE}.', '')}", offset)
+    # the checker points at the dot before it
+    return InvalidCondition(f"{unknown[2]} have {', '.join(MEMBERS[unknown[2]])}, and no {unknown[1]}", offset + 1)
 
 
 def _used(text: str, variables: Sequence[str]) -> tuple[str, ...]:
@@ -216,15 +146,17 @@ def _used(text: str, variables: Sequence[str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _environment(signals: tuple[str, ...]) -> Any:
+def _environment(signals: tuple[str, ...], *, entries: bool) -> Any:
+    """Return what names there are. entries: whether lists have entries of known fields, or of any type."""
     from cel_expr_python import cel
 
+    lists = {name: cel.Type.List(cel.Type(f"{PACKAGE}.{name}") if entries else cel.Type.DYN) for name in LISTS}
     variables: Mapping[str, Any] = {
         **dict.fromkeys(NUMBERS, cel.Type.DOUBLE),
-        **{name: cel.Type.List(cel.Type.DYN) for name in LISTS},
+        **lists,
         **{f"signals.{name}": cel.Type.DOUBLE for name in signals},
     }
-    return cel.NewEnv(variables=variables)
+    return cel.NewEnv(descriptors(), variables=variables) if entries else cel.NewEnv(variables=variables)
 
 
 @lru_cache(maxsize=8192)

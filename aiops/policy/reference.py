@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from aiops.core.model import Reason
-from aiops.policy.cel import VARIABLES
 from aiops.policy.compile import API_VERSION
 from aiops.policy.defaults import KIND as DEFAULTS
 from aiops.policy.defaults import DefaultsSpec
 from aiops.policy.kinds import kinds
+from aiops.policy.variables import VARIABLES
 
 Schema = Mapping[str, Any]
 

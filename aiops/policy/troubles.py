@@ -22,6 +22,7 @@ from aiops.core.planning.remediation import (
 from aiops.policy import cel
 from aiops.policy.compile import Envelope, Problems, did_you_mean
 from aiops.policy.document import Path
+from aiops.policy.variables import known_variables
 
 DEFAULT_ALPHA, DEFAULT_WITHIN_S = 0.01, 3600.0
 
@@ -95,7 +96,7 @@ def condition(text: str, names: Sequence[str], path: Path, problems: Problems) -
     except cel.InvalidCondition as err:
         hint = ""
         if "undeclared reference" in str(err):
-            hint = did_you_mean(str(err).split("'")[1], cel.known_variables(names))
+            hint = did_you_mean(str(err).split("'")[1], known_variables(names))
         problems.add_inside(path, (text, err.offset), str(err), hint=hint, code="bad-cel")
         return None
 

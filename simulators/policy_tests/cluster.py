@@ -27,6 +27,7 @@ from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind, HpaSpec, WriteSpec
 from aiops.ports import Inventory
 from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.nodes import GivenNodes
 from simulators.policy_tests.spans import Spans
 from simulators.ports import NoObjects
 
@@ -65,6 +66,7 @@ class TestCluster(NoObjects):
 
     def __init__(self, case: Case, policy: ScalingPolicy, faults: Faults) -> None:
         self._case, self._policy, self._faults = case, policy, faults
+        self._nodes = GivenNodes(case, policy.target.cluster)
         self._begun = case.start.timestamp()
         spec = case.spec.inventory
         self._of_floor = policy.lever.is_floor
@@ -110,9 +112,10 @@ class TestCluster(NoObjects):
         if self._faults.any(FaultKind.FORBIDDEN, at):
             why = (Reason.NO_PERMISSION, "may not get the target (a fault of the test)")
             return Inventory(workloads={}, refused={ref.key: why})
+        nodes = self._nodes.at(at)
         if self._gone.any(at):
-            return Inventory(workloads={})
-        return Inventory(workloads={ref.key: self._workload(at)})
+            return Inventory(workloads={}, machines=nodes)
+        return Inventory(workloads={ref.key: self._workload(at)}, machines=nodes)
 
     def _advance(self, at: Instant) -> None:
         """Let others write, and the HPA follow its floor and its own wish."""

@@ -35,6 +35,7 @@ from aiops.policy.testing.objects import ObjectSpec
 from aiops.policy.testing.surroundings import FaultKind
 from aiops.ports import Inventory
 from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.nodes import GivenNodes
 from simulators.policy_tests.spans import Spans
 
 DEFAULT_LEAD_S = 60.0
@@ -60,6 +61,7 @@ class Objects:
         self._case, self._faults = case, faults
         self._namespace = template_key(policy.key).split("/", 2)[1]
         self._cluster = policy.target.cluster
+        self._nodes = GivenNodes(case, policy.target.cluster)
         self._spans = Spans(case.spec.objects, case.start)
         self._lead_s = DEFAULT_LEAD_S if case.spec.given.lead_time is None else case.spec.given.lead_time
         self._bodies: dict[str, dict[str, Any]] = {}
@@ -198,7 +200,7 @@ class Objects:
                     ready=body.get("status", {}).get("readyReplicas", 0),
                     opted_in=self._opted,
                 )
-        return Inventory(workloads=found)
+        return Inventory(workloads=found, machines=self._nodes.at(at))
 
     # -- what is changed -------------------------------------------------------------------------------
 

@@ -22,10 +22,12 @@ from aiops.core.model import (
     PriceBook,
     Priced,
     Question,
+    Quote,
     Reason,
     StepResult,
     TargetRef,
     Tick,
+    UnitPrices,
 )
 from aiops.core.money.prices import flat
 from aiops.core.money.standing import GIB, amount
@@ -35,6 +37,7 @@ from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind
 from aiops.ports import ControlsReading, Inventory
 from simulators.policy_tests.faults import Faults
+from simulators.policy_tests.nodes import GivenNodes
 from simulators.policy_tests.spans import Spans
 
 _LEADS = Leadership(leader=True, epoch=1)
@@ -143,15 +146,26 @@ class TestPrices:
 
     __test__ = False
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, cluster: str) -> None:
         self._case = case
-        self._usd = case.spec.prices.replica_hour
+        given = case.spec.prices
+        self._usd = given.replica_hour
+        self._units = None
+        if given.core_hour is not None and given.gib_hour is not None:
+            self._units = UnitPrices(core_usd=given.core_hour, gib_usd=given.gib_hour, gpu_usd=given.gpu_hour)
+        self._counted = GivenNodes(case, cluster).usd_per_hour
         self._objects = [one for one in case.spec.objects if one.kind == "Node"]
 
     def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
         """Return the price of each target, or nothing."""
         given = {} if self._usd is None else dict.fromkeys((one.key for one in targets), self._usd)
-        return replace(flat(given, at, "given"), nodes={f"default/{name}": one for name, one in self._nodes(at)})
+        book = flat(given, at, "given")
+        nodes: dict[str, Quote] = {f"default/{name}": one for name, one in self._nodes(at)}
+        nodes |= {key: Priced(usd_per_hour=usd, source="given", as_of=at) for key, usd in self._counted.items()}
+        return replace(book, replicas={key: self._with_units(one) for key, one in book.replicas.items()}, nodes=nodes)
+
+    def _with_units(self, quote: Quote) -> Quote:
+        return replace(quote, units=self._units) if isinstance(quote, Priced) and self._units is not None else quote
 
     def _nodes(self, at: Instant) -> Iterator[tuple[str, Priced]]:
         for name, usd in self._case.spec.prices.nodes.items():

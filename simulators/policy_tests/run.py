@@ -139,7 +139,7 @@ def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selec
         journal=journal,
         lease=TestLease(key, faults),
         controls=TestControls(case, faults, standing),
-        prices=TestPrices(case),
+        prices=TestPrices(case, "" if isinstance(policy, WatchPolicy) else policy.target.cluster),
         telemetry=NoTelemetry(),
         clock=StillClock(),
         books=GivenBooks(case, policy),

@@ -150,7 +150,7 @@ def test_a_bug_in_a_shadow_holds_the_shadow_alone_s10():
     class Broken:
         """A condition with a bug."""
 
-        text = "1 / 0"
+        text, used = "1 / 0", ()
 
         def holds(self, _):
             raise ZeroDivisionError("in the shadow")

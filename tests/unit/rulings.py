@@ -23,6 +23,7 @@ class Says:
 
     answer: bool | None = True
     text: str = "a condition"
+    used: tuple[str, ...] = ()
 
     def holds(self, env: Env) -> bool:
         if self.answer is None:

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident, IncidentState, Suspect
-from aiops.core.observe.environment import of_alerts, of_percepts
-from aiops.policy.cel import MEMBERS, VARIABLES, InvalidCondition, condition
+from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident, IncidentState, Machine, Suspect
+from aiops.core.objects.pools import pooled
+from aiops.core.observe.environment import of_alerts, of_nodes, of_percepts
+from aiops.core.protocols import ConditionError
+from aiops.policy.cel import InvalidCondition, condition
+from aiops.policy.variables import MEMBERS, VARIABLES, Sort
 
 FINDING = Finding(
     policy="WatchPolicy/shop/errors", series="s", labels={"zone": "a"}, kind=FindingKind.POINT, at=0.0, since=0.0,
@@ -19,13 +22,36 @@ ALERT = Alert(
     fingerprint="f", name="HighLatency", labels={"alertname": "HighLatency", "service": "checkout"},
     status=AlertStatus.FIRING, starts_at=60.0, ends_at=90.0, seen_at=80.0,
 )  # fmt: skip
+NODES = tuple(
+    Machine(
+        cluster="eu", node=name, pool=pool, zone="eu-1a", instance_type="m6i.xlarge", spot=pool == "spot", ready=ready,
+        schedulable=name != "c", allocatable_cores=3.5, allocatable_gib=14.0,
+    )
+    for name, pool, ready in (("a", "spot", True), ("b", "spot", False), ("c", "web", True), ("d", "web", True))
+)  # fmt: skip
+PRICES = {"eu/a": 0.05, "eu/b": 0.05, "eu/c": 0.2, "eu/d": 0.2}
+POOLS = pooled(NODES, PRICES)
+SUSPECT = Suspect(name="shop/db", series="s", kind="point", since=60.0, score=3.0)
 
 
 def test_the_fields_that_are_known_are_those_that_the_loop_gives():
-    env = {**of_percepts([FINDING], [INCIDENT]), **of_alerts([ALERT])}
-    assert {name: set(entries[0]) for name, entries in env.items()} == {
+    env = {**of_percepts([FINDING], [INCIDENT]), **of_alerts([ALERT]), **of_nodes(POOLS, "eu")}
+    lists = {name: entries for name, entries in env.items() if isinstance(entries, list)}
+    assert {name: set(entries[0]) for name, entries in lists.items()} == {
         name: set(some) for name, some in MEMBERS.items()
     }
+    assert {name for name in env if name.startswith("nodes.")} == {
+        one.name for one in VARIABLES if one.name.startswith("nodes.")
+    }
+
+
+@pytest.mark.parametrize("listed", sorted(MEMBERS))
+def test_each_field_is_of_the_type_that_the_loop_gives(listed):
+    env = {**of_percepts([FINDING], [replace(INCIDENT, suspects=(SUSPECT,))]), **of_alerts([ALERT])}
+    (entry, *_) = {**env, **of_nodes(POOLS, "eu")}[listed]
+    sorts = next(one.sorts for one in VARIABLES if one.name == listed)
+    kinds = {Sort.TEXT: str, Sort.NUMBER: float, Sort.FLAG: bool, Sort.TEXTS: list, Sort.LABELS: dict}
+    assert {name: type(value) for name, value in entry.items()} == {name: kinds[sort] for name, sort in sorts.items()}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +61,10 @@ def test_the_fields_that_are_known_are_those_that_the_loop_gives():
         ("findings.filter(f,\n  f.sore > 1).size() > 0", "sore"),
         ("replicas.current > 1 && findings.all(one, one.score > 1 || one.value > 2)", "value"),
         ("findings.size() > 0 && findings[0].sore > 1.0", "sore"),
+        ('findings.filter(f, f.score > 1).exists(g, g.knd == "point")', "knd"),
+        ("incidents.map(i, i.suspects).exists(s, s.size() > 1) && incidents.filter(i, true)[0].strt > 1.0", "strt"),
+        ("pools.filter(p, p.spot).filter(p, p.ready > 2).map(p, p.nmae).size() > 0", "nmae"),
+        ("(time.hour > 3 ? findings : findings).exists(f, f.sorce > 1)", "sorce"),
     ],
 )
 def test_a_field_that_entries_do_not_have_is_refused_at_its_place(text, word):
@@ -72,6 +102,50 @@ def test_fields_that_entries_have_are_taken(text):
     assert condition(text, ["demand"]).holds(env) in (True, False)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'pools.exists(p, p.ready > "three")',
+        "pools.exists(p, p.spot > 1)",
+        "pools.exists(p, p.name == 4)",
+        "incidents.exists(i, i.suspects == 'shop/db')",
+        "findings.map(f, f.labels.zone).exists(z, z > 1.0)",
+        "findings.filter(f, f.score > 1).map(f, f.kind).all(k, k + 1 > 2)",
+        "pools.exists(p, p.name)",
+    ],
+)
+def test_a_field_of_an_entry_is_used_as_what_it_is(text):
+    with pytest.raises(InvalidCondition, match=r"no matching overload|expected type|true or false"):
+        condition(text, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("nodes.count == 4 && nodes.ready == 3 && nodes.schedulable == 2", True),
+        ("nodes.cores > 10 && nodes.cores < 11 && nodes.memoryGiB == 42 && nodes.gpus == 0", True),
+        ("nodes.usdPerHour > 0.499 && nodes.usdPerHour < 0.501", True),
+        ('pools.exists(p, p.name == "spot" && p.ready < 2)', True),
+        ('pools.exists(p, p.zone == "eu-1b")', False),
+        ("pools.filter(p, p.spot).all(p, p.usdPerHour + 1 < 2)", True),
+        ("pools.filter(p, p.ready > 1).map(p, p.name) == ['web']", True),
+        ("pools[0].spot", True),
+    ],
+)
+def test_conditions_read_nodes_and_pools(text, holds):
+    assert condition(text, ()).holds(of_nodes(POOLS, "eu")) is holds
+
+
+def test_nodes_that_nobody_knows_are_not_none():
+    with pytest.raises(ConditionError, match=r"nodes.ready is not known"):
+        condition("nodes.ready < 1", ()).holds(of_nodes(POOLS, "us"))
+    unpriced = of_nodes(pooled(NODES, {"eu/a": 0.05, "eu/b": 0.05}), "eu")
+    assert "nodes.usdPerHour" not in unpriced
+    assert condition("pools.exists(p, has(p.usdPerHour) && p.usdPerHour > 0.01)", ()).holds(unpriced)
+    with pytest.raises(ConditionError, match="usdPerHour"):
+        condition("pools.all(p, p.usdPerHour > 0.01)", ()).holds(unpriced)
+
+
 def test_every_variable_says_what_it_means():
     assert all(one.meaning and one.unit for one in VARIABLES)
 
@@ -86,8 +160,7 @@ def test_conditions_read_the_alerts_that_fire():
 
 
 def test_conditions_read_what_an_incident_is_suspected_to_come_from_while_it_is_open():
-    suspect = Suspect(name="shop/db", series="s", kind="point", since=60.0, score=3.0)
-    open_one = replace(INCIDENT, since=60.0, suspects=(suspect,))
+    open_one = replace(INCIDENT, since=60.0, suspects=(SUSPECT,))
     asked = condition('incidents.exists(i, "shop/db" in i.suspects && i.start < 61 && i.kind == "point")', ())
     assert asked.holds(of_percepts([], [open_one]))
     assert not asked.holds(of_percepts([], [replace(open_one, suspects=())]))

@@ -17,7 +17,7 @@ from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, pods_of, workload
 from aiops.adapters.kubernetes.objects import Objects
-from aiops.adapters.kubernetes.stock import Machines, shares
+from aiops.adapters.kubernetes.stock import Machines, node_ready, shares
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import (
     Action,
@@ -248,7 +248,7 @@ class KubernetesCluster:
         items = informer.objects()
         return Nodes(
             total=len(items),
-            ready=sum(1 for one in items if _node_ready(one)),
+            ready=sum(1 for one in items if node_ready(one)),
             unschedulable=sum(1 for one in items if (one.get("spec") or {}).get("unschedulable")),
         )
 
@@ -327,11 +327,6 @@ def _of_namespace(name: str) -> str:
 
 def _not_served(action_id: str, err: NotServed, at: Instant) -> StepResult:
     return StepResult(action_id=action_id, status=StepStatus.REFUSED, at=at, reason=Reason.REFUSED, message=str(err))
-
-
-def _node_ready(item: Mapping[str, Any]) -> bool:
-    conditions = (item.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
 def _event(target: TargetRef, reason: str, message: str, at: Instant) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aiops.adapters.kubernetes.stock import PRICED, PRICED_LABELS
+from aiops.adapters.kubernetes.stock import NODE_LABELS, PRICED
 
 Object = dict[str, Any]
 Keeps = Callable[[Object], Object]
@@ -54,10 +54,13 @@ def _node(item: Object) -> Object:
     return {
         "metadata": {
             **_some(item.get("metadata") or {}, ("name", "uid", "resourceVersion")),
-            "labels": _some((item.get("metadata") or {}).get("labels") or {}, PRICED_LABELS),
+            "labels": _some((item.get("metadata") or {}).get("labels") or {}, NODE_LABELS),
         },
         "spec": _some(spec, ("unschedulable",)),
-        "status": {"conditions": _ready(status), "capacity": _some(status.get("capacity") or {}, PRICED)},
+        "status": {
+            "conditions": _ready(status),
+            **{name: _some(status.get(name) or {}, PRICED) for name in ("capacity", "allocatable")},
+        },
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiops.core.decide.quantities import quantity
 from aiops.core.model import Machine, PodShare
+from aiops.core.objects.pools import POOLS
 from aiops.core.objects.spot import SPOT, TYPES, ZONES, is_spot
 
 Item = Mapping[str, Any]
@@ -17,14 +18,15 @@ _GPUS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/x
 PRICED = ("cpu", "memory", *_GPUS)
 """The resources that have a price."""
 
-PRICED_LABELS = (*TYPES, *ZONES, *SPOT)
-"""The labels of a node on which its price depends."""
+NODE_LABELS = (*TYPES, *ZONES, *SPOT, *POOLS)
+"""The labels of a node that are read: its price depends on them, and its pool."""
 
 
 def machine(cluster: str, node: Item) -> Machine:
-    """Return a node as its price depends on it."""
+    """Return a node as its price depends on it, and as conditions see it."""
     metadata, status = node.get("metadata") or {}, node.get("status") or {}
     labels, capacity = metadata.get("labels") or {}, status.get("capacity") or {}
+    room = status.get("allocatable") or {}
     return Machine(
         cluster=cluster,
         node=str(metadata.get("name", "")),
@@ -34,7 +36,19 @@ def machine(cluster: str, node: Item) -> Machine:
         cores=_amount(capacity, "cpu") or 0.0,
         memory_gib=(_amount(capacity, "memory") or 0.0) / GIB,
         gpus=sum(_amount(capacity, name) or 0.0 for name in _GPUS),
+        pool=_first(labels, POOLS),
+        ready=node_ready(node),
+        schedulable=not (node.get("spec") or {}).get("unschedulable"),
+        allocatable_cores=_amount(room, "cpu") or 0.0,
+        allocatable_gib=(_amount(room, "memory") or 0.0) / GIB,
+        allocatable_gpus=sum(_amount(room, name) or 0.0 for name in _GPUS),
     )
+
+
+def node_ready(node: Item) -> bool:
+    """Return whether a node says that it is ready."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
 class Machines:

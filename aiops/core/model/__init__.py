@@ -148,6 +148,7 @@ from aiops.core.model.planned import (
 from aiops.core.model.priced import (
     Machine,
     PodShare,
+    Pool,
     PoolQuote,
     PriceBook,
     Priced,
@@ -278,6 +279,7 @@ __all__ = [
     "PodShare",
     "PolicyKey",
     "PoolQuote",
+    "Pool",
     "PriceBook",
     "PriceGap",
     "Priced",

@@ -49,6 +49,15 @@ class BudgetStanding:
         return None if self.projected is None or self.amount <= 0.0 else self.projected / self.amount
 
     @property
+    def burn(self) -> float | None:
+        """Return spent over what an even use would have spent by now; None before the period has begun.
+
+        1 ends on the amount: Google SRE Workbook, Alerting on SLOs, with money for errors.
+        """
+        elapsed = (self.at - self.start) / (self.until - self.start) if self.until > self.start else 0.0
+        return None if elapsed <= 0.0 or self.amount <= 0.0 else self.spent / self.amount / min(1.0, elapsed)
+
+    @property
     def exhausted(self) -> bool:
         """Return whether all of it is spent."""
         return 0.0 < self.amount <= self.spent

@@ -65,7 +65,11 @@ Quote: TypeAlias = Priced | Unpriced
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A node, as far as its price depends on it. cores, memory_gib, gpus: its capacity."""
+    """A node, as far as its price depends on it, and as conditions see it. cores, memory_gib, gpus: its capacity.
+
+    pool: what its provider calls the nodes of its kind, '' where no label says. allocatable_cores, allocatable_gib,
+    allocatable_gpus: what pods may take of it.
+    """
 
     cluster: str
     node: str
@@ -75,11 +79,39 @@ class Machine:
     cores: float = 0.0
     memory_gib: float = 0.0
     gpus: float = 0.0
+    pool: str = ""
+    ready: bool = False
+    schedulable: bool = True
+    allocatable_cores: float = 0.0
+    allocatable_gib: float = 0.0
+    allocatable_gpus: float = 0.0
 
     @property
     def key(self) -> str:
         """Return the text under which a price book knows this node."""
         return f"{self.cluster}/{self.node}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Nodes of one pool, zone, kind and price of a cluster, counted. zone, instance_type: '' where no label says.
+
+    schedulable: how many of those that are ready take new pods. cores, memory_gib, gpus: what pods may take of those
+    that are ready. usd_per_hour: of all of them; None while the price of one is not known.
+    """
+
+    cluster: str
+    name: str
+    zone: str
+    instance_type: str
+    spot: bool
+    count: int
+    ready: int
+    schedulable: int
+    cores: float
+    memory_gib: float
+    gpus: float
+    usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

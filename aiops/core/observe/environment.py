@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -16,6 +16,8 @@ from aiops.core.model import (
     Incident,
     IncidentState,
     Instant,
+    Pool,
+    PriceBook,
     Signal,
     Workload,
 )
@@ -54,7 +56,61 @@ def of_workload(workload: Workload | None, usd_per_hour: float | None) -> dict[s
     }
     if usd_per_hour is not None:
         env["cost.hour"] = usd_per_hour * workload.replicas
+        env["cost.replica"] = usd_per_hour
     return env
+
+
+def of_prices(prices: PriceBook, target: str) -> dict[str, object]:
+    """Return `prices.*`, what a unit costs where a target's replicas run. target: its `TargetRef.key`."""
+    units = prices.units(target)
+    if units is None:
+        return {}
+    known = {"prices.core": units.core_usd, "prices.gib": units.gib_usd, "prices.gpu": units.gpu_usd}
+    return {name: usd for name, usd in known.items() if usd is not None}
+
+
+def asks_nodes(seen: frozenset[str]) -> bool:
+    """Return whether one of these variables is about nodes."""
+    return bool(seen) and ("pools" in seen or any(name.startswith("nodes.") for name in seen))
+
+
+def asks_prices(seen: frozenset[str]) -> bool:
+    """Return whether one of these variables is the price of a unit."""
+    return bool(seen) and any(name.startswith("prices.") for name in seen)
+
+
+def of_nodes(pools: Sequence[Pool], cluster: str) -> dict[str, object]:
+    """Return `nodes.*` and `pools` of a cluster; a cluster without any node is one of which they are not known."""
+    mine = [one for one in pools if one.cluster == cluster]
+    if not mine:
+        return {}
+    env: dict[str, object] = {
+        "nodes.count": float(sum(one.count for one in mine)),
+        "nodes.ready": float(sum(one.ready for one in mine)),
+        "nodes.schedulable": float(sum(one.schedulable for one in mine)),
+        "nodes.cores": sum(one.cores for one in mine),
+        "nodes.memoryGiB": sum(one.memory_gib for one in mine),
+        "nodes.gpus": sum(one.gpus for one in mine),
+        "pools": [_pool(one) for one in mine],
+    }
+    usd = [one.usd_per_hour for one in mine if one.usd_per_hour is not None]
+    return {**env, "nodes.usdPerHour": sum(usd)} if len(usd) == len(mine) else env
+
+
+def _pool(one: Pool) -> dict[str, object]:
+    known: dict[str, object] = {
+        "name": one.name,
+        "zone": one.zone,
+        "type": one.instance_type,
+        "spot": one.spot,
+        "count": float(one.count),
+        "ready": float(one.ready),
+        "schedulable": float(one.schedulable),
+        "cores": one.cores,
+        "memoryGiB": one.memory_gib,
+        "gpus": one.gpus,
+    }
+    return known if one.usd_per_hour is None else {**known, "usdPerHour": one.usd_per_hour}
 
 
 def of_forecast(forecast: Forecast | None, until: Instant) -> dict[str, object]:
@@ -101,6 +157,9 @@ def of_budgets(allowances: Iterable[Allowance]) -> dict[str, object]:
             "projected": worst.projected,
             "low": worst.low,
             "high": worst.high,
+            "left": worst.amount - worst.spent,
+            "burn": worst.burn,
+            "chance": worst.chance_over,
         }
         env |= {f"cost.{period.value}.{name}": value for name, value in numbers.items() if value is not None}
     return env

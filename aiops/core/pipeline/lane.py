@@ -25,6 +25,7 @@ from aiops.core.model import (
     TargetState,
     Wanted,
 )
+from aiops.core.observe.environment import asks_nodes
 from aiops.core.planning.doing import operations_of
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.planning.saving import SavingPolicy
@@ -122,6 +123,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         looked=looked,
         orders=tuple(one for one in snapshot.orders if one.id not in state.orders and concerns(one, policy)),
     )
+        pools=snapshot.pools if asks_nodes(policy.seen) else (),
     return Inputs(
         tick_id=lane.tick_id,
         tick_s=lane.tick_s,

@@ -157,6 +157,8 @@ def _environment(
         env.update(environment.of_percepts(inputs.findings, inputs.incidents))
     env.update(environment.of_alerts(snapshot.alerts))
     env.update(environment.of_budgets(inputs.allowances))
+    env.update(environment.of_prices(snapshot.prices, policy.target.key))
+    env.update(environment.of_nodes(snapshot.pools, policy.target.cluster))
     if workload is not None:
         lead_s, _ = lead_time(policy, workload)
         env.update(environment.of_forecast(inputs.forecast, snapshot.at + lead_s + inputs.tick_s))

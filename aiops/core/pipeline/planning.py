@@ -208,7 +208,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
     planner, snapshot = PLANNERS[type(policy)], inputs.snapshot
     memory = planner.memory(inputs)
     signals, memories = _signals(policy, memory.signals, snapshot)
-    env = _environment(signals, inputs)
+    env = {**_environment(signals, inputs), **environment.of_nodes(snapshot.pools, policy.target.cluster)}
     situation = Situation(
         now=snapshot.at,
         tick_s=inputs.tick_s,

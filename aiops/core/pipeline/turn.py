@@ -24,6 +24,7 @@ from aiops.core.model import (
     Tick,
 )
 from aiops.core.money.metering import labels_of
+from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.lane import Lane
@@ -31,6 +32,8 @@ from aiops.core.pipeline.one import FRESH, Decided, decide_one
 from aiops.core.pipeline.planning import Planned, plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy, Whose
 from aiops.core.versions import beside, is_version, template_key
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +151,10 @@ def _lane(turn: Turn, tick_id: str, states: Mapping[PolicyKey, TargetState]) -> 
     )
 
 
-def _prices(policy: ScalingPolicy, book: PriceBook) -> PriceBook:
-    """Return what of the prices a decision looks at: those of its target, where its objective weighs them."""
+def _prices(policy: ScalingPolicy, seen: frozenset[str], book: PriceBook) -> PriceBook:
+    """Return what of the prices a decision looks at: its target's, where its objective or a condition weighs them."""
     quote = book.replicas.get(policy.target.key)
-    if policy.objective.price is None:
+    if policy.objective.price is None and not asks_prices(seen):
         return PriceBook()
     return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
 
@@ -164,6 +167,8 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
     refused = snapshot.target_errors.get(target)
     # conditions alone see findings, incidents and alerts, of which a storm has thousands
     asks = bool(policy.guardrails) or policy.verify.expect is not None
+    seen = policy.seen if asks else _NOTHING
+    pools = snapshot.pools if asks_nodes(seen) else ()
     return Inputs(
         tick_id=tick_id,
         tick_s=turn.policies.step_s,
@@ -185,7 +190,8 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             approvals=snapshot.approvals,
             alerts=snapshot.alerts if asks else (),
             replica_usd_per_hour={} if price is None else {target: price},
-            prices=_prices(policy, snapshot.prices),
+            prices=_prices(policy, seen, snapshot.prices),
+            pools=tuple(one for one in pools if one.cluster == policy.target.cluster),
         ),
         state=_carried(policy, state),
         effects={k: e for k, e in state.effects.items() if e.target == policy.target},

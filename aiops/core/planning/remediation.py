@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from typing import TypeAlias
 
 from aiops.core.model import Instant, LadderState, PolicyKey, RolloutState, Selection, TargetRef
@@ -329,6 +330,12 @@ class RemediationPolicy(PlanPolicy):
     def regression(self) -> OnRegression | None:
         """Return the trigger that compares revisions, if there is one."""
         return next((one for one in self.triggers if isinstance(one, OnRegression)), None)
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Return the variables that its conditions name, those of its triggers among them."""
+        asked = (one.condition.used for one in self.triggers if isinstance(one, OnCondition))
+        return frozenset((*(name for one in self.conditions.values() for name in one.used), *chain(*asked)))
 
     def asked(self, ladder: LadderState | None) -> tuple[SignalQuery, ...]:
         """Return what is asked of the metrics now: queries of revisions only while two of them are compared."""

@@ -42,6 +42,11 @@ class PlanPolicy:
         """Return how far it may go."""
         return self.mode
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """Return the variables that its conditions name."""
+        return frozenset(name for one in self.conditions.values() for name in one.used)
+
     def tables(self, learnt_at: Instant, now: Instant) -> Mapping[str, WatchQuery]:
         """Return the queries with many series that are due, by name. learnt_at: when they were last taken in."""
         del learnt_at, now

@@ -285,6 +285,14 @@ class ScalingPolicy:
     selection: Selection | None = None
 
     @property
+    def seen(self) -> frozenset[str]:
+        """Return the variables that its conditions name."""
+        conditions = [one.when for one in self.guardrails]
+        if self.verify.expect is not None:
+            conditions.append(self.verify.expect)
+        return frozenset(name for one in conditions for name in one.used)
+
+    @property
     def reach(self) -> Mode:
         """Return how far it may go: a candidate never acts, whatever its mode says (S4)."""
         return min(self.mode, Mode.DRY_RUN, key=lambda mode: mode.rank) if self.candidate_for else self.mode

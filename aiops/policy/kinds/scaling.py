@@ -35,6 +35,7 @@ from aiops.policy.document import Path
 from aiops.policy.resource import AGE, COUNT, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource, condition
 from aiops.policy.signals import Whose, signal
 from aiops.policy.structural import Schema
+from aiops.policy.variables import known_variables
 
 UP_WINDOW_S, DOWN_WINDOW_S = 0.0, 300.0
 UP_RATES = (
@@ -263,7 +264,7 @@ def _condition(text: str, names: Sequence[str], path: Path, problems: Problems) 
         hint = ""
         if "undeclared reference" in str(err):
             word = str(err).split("'")[1]
-            hint = did_you_mean(word, cel.known_variables(names))
+            hint = did_you_mean(word, known_variables(names))
         problems.add_inside(path, (text, err.offset), str(err), hint=hint, code="bad-cel")
         return None
 

@@ -29,7 +29,8 @@ LoadPolicies = Callable[[tuple[str, ...], float], Loaded]
 Policy = Tested
 
 TIMED = (
-    "targets", "objects", "use", "expect", "never", "faults", "findings", "incidents", "alerts", "pauses", "freezes",
+    "targets", "objects", "nodes", "use", "expect", "never", "faults", "findings", "incidents", "alerts", "budgets",
+    "pauses", "freezes",
 )  # fmt: skip
 """Fields of a test whose parts are intervals."""
 

@@ -21,6 +21,7 @@ from aiops.policy.testing.surroundings import (
     FreezeSpec,
     IncidentSpec,
     InventorySpec,
+    NodesSpec,
     PauseSpec,
     PricesSpec,
     ScopeSpec,
@@ -207,6 +208,9 @@ class TestSpec(Spec):
     )
     inventory: InventorySpec = InventorySpec()
     objects: tuple[ObjectSpec, ...] = Field((), max_length=1000, description="what is in the cluster, for plans")
+    nodes: tuple[NodesSpec, ...] = Field(
+        (), max_length=100, description="nodes of the target's cluster, as conditions count them"
+    )
     use: tuple[UseSpec, ...] = Field((), max_length=1000, description="what containers use, for rightsizing")
     prices: PricesSpec = PricesSpec()
     faults: tuple[FaultSpec, ...] = ()

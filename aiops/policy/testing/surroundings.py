@@ -168,13 +168,53 @@ class ApprovalSpec(Spec):
     reason: str = Field("", description="why")
 
 
+class NodesSpec(Span):
+    """Nodes of one pool that are alike, as conditions count them."""
+
+    pool: str = Field("", max_length=253, description="what the provider calls it; '' where no label says")
+    zone: str = Field("", max_length=253, description="where they are")
+    type: str = Field("", max_length=253, description="their instance type")
+    spot: bool = Field(False, description="whether they may be taken away")
+    count: int = Field(ge=0, le=5000, description="how many there are")
+    ready: int | None = Field(None, ge=0, description="how many are ready; all where it is left out")
+    schedulable: int | None = Field(None, ge=0, description="how many of these take new pods; all where it is left out")
+    cores: Quantity = Field(0.0, ge=0, description="what pods may take of one of them")
+    memory: Quantity = Field(0.0, ge=0, description="bytes, such as 14Gi")
+    gpus: float = Field(0.0, ge=0, description="GPUs of one of them")
+    usd_per_hour: float | None = Field(None, ge=0, description="USD of one for an hour; unknown if left out")
+
+    @model_validator(mode="after")
+    def no_more_than_there_are(self) -> NodesSpec:
+        """Refuse more that are ready than there are, and more that take pods than are ready."""
+        ready = self.count if self.ready is None else self.ready
+        if ready > self.count:
+            raise ValueError(f"{ready} of {self.count} cannot be ready")
+        if self.schedulable is not None and self.schedulable > ready:
+            raise ValueError(f"{self.schedulable} of {ready} that are ready cannot take pods")
+        return self
+
+
 class PricesSpec(Spec):
     """What it costs."""
 
     replica_hour: float | None = Field(None, ge=0, description="USD of one replica for an hour; unknown if left out")
+    core_hour: float | None = Field(None, ge=0, description="USD of a core for an hour: prices.core, with replicaHour")
+    gib_hour: float | None = Field(None, ge=0, description="USD of a GiB for an hour: prices.gib, with coreHour")
+    gpu_hour: float | None = Field(None, ge=0, description="USD of a GPU for an hour: prices.gpu, with coreHour")
     nodes: dict[str, float] = Field(
         default_factory=dict, description="USD of nodes for an hour, by name; of a core and a GiB by its allocatable"
     )
+
+    @model_validator(mode="after")
+    def units_of_a_replica(self) -> PricesSpec:
+        """Refuse prices of units without the price of what is made of them."""
+        if (self.core_hour is None) != (self.gib_hour is None):
+            raise ValueError("a core and a GiB have prices together: write coreHour and gibHour")
+        if self.core_hour is not None and self.replica_hour is None:
+            raise ValueError("units are known of a replica that has a price: write replicaHour, too")
+        if self.gpu_hour is not None and self.core_hour is None:
+            raise ValueError("a GPU has a price beside those of a core and a GiB: write coreHour and gibHour, too")
+        return self
 
 
 class ScopeSpec(Spec):
