@@ -24,7 +24,8 @@ class EngineSettings(Section):
 
     shards: how many. label: by whose values queries are parted first; else by the first label of their identity that
     allows it. cpus, memory: of one shard, as Ray counts them (0 memory asks for none). deadline: how long a turn waits
-    for shards. checkpoints: a folder that every node sees. object_store: of a Ray that is begun here.
+    for shards. checkpoints: a folder that every node sees; where none is said, a PostgreSQL store keeps them, at most
+    checkpoints_max of all shards, else var/shards does. object_store: of a Ray that is begun here.
     """
 
     kind: Literal["local", "ray"] = "local"
@@ -38,7 +39,8 @@ class EngineSettings(Section):
     connect_within: Duration = Field(60.0, ge=1)
     failures: int = Field(3, ge=1, le=100)
     quarantine: Duration = Field(300.0, ge=1)
-    checkpoints: Path = Path("var/shards")
+    checkpoints: Path | None = None
+    checkpoints_max: Quantity = Field(4e9, gt=0)
     object_store: Quantity = Field(100e6, ge=80e6)
 
     @model_validator(mode="before")

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiops.errors import ConfigurationError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from aiops.engine.clerk import RayOptions
     from aiops.engine.shard import Means
     from aiops.engine.sharded import Sharded
+    from aiops.engine.vault import Vault
+
+FOLDER = Path("var/shards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,24 @@ def means(settings: Settings, code: str) -> Means:
     """Return what shards stand on; raise ConfigurationError where there is no source that they could read."""
     from aiops.app.surroundings import prometheus_options
     from aiops.engine.shard import Means
-    from aiops.engine.vault import FolderVault
 
     if settings.prometheus is None:
         why = "shards read Prometheus themselves, and prometheus.url is not set"
         raise ConfigurationError(f"engine: {why} (engine: local)")
     opener = Opener(prometheus_options(settings.prometheus))
-    return Means(source=opener, vault=FolderVault(settings.engine.checkpoints.absolute()), code=code)
+    return Means(source=opener, vault=vault(settings), code=code)
+
+
+def vault(settings: Settings) -> Vault:
+    """Return where shards keep what they have learnt: the folder that is said, or a PostgreSQL store, or var/shards."""
+    from aiops.engine.vault import FolderVault
+
+    one = settings.engine
+    if one.checkpoints is None and settings.store.url.startswith("postgres"):
+        from aiops.adapters.store import StoreVault
+
+        return StoreVault(url=settings.store.url, max_bytes=one.checkpoints_max)
+    return FolderVault((one.checkpoints or FOLDER).absolute())
 
 
 def ray_options(one: EngineSettings) -> RayOptions:

@@ -32,6 +32,7 @@ from aiops.ports import History, Source
 
 _LOG = logging.getLogger("aiops.shard")
 FORMAT = 1
+RESTORE_TRIES = 2
 HISTORY_STEP_S = 60.0
 SILENT_S = 40.0
 """A driver of the same epoch takes over from one that was not heard for so long."""
@@ -68,7 +69,7 @@ class Shard:
         self._last: Told | None = None
         self._version = 0
         self._owners = _Owners()
-        self._restored = False
+        self._restored, self._tries = False, 0
         self._lock = threading.RLock()
         self._learnt_to: Instant = 0.0
 
@@ -112,7 +113,9 @@ class Shard:
             if (driver is not None and driver.epoch < self._driver.epoch) or self._last is None:
                 return 0.0
             arrays = {name: array.copy() for name, array in self._arrays().items()}
-        self._means.vault.keep(self._place.name, arrays)
+            who, at = driver or self._driver, self._fleet.at
+        # whatever has been kept since, by whom: the vault knows who may put something in its place
+        self._means.vault.keep(self._place.name, arrays, who.epoch if who.elected else None, at)
         return time.perf_counter() - began
 
     def tidy(self) -> None:
@@ -151,10 +154,10 @@ class Shard:
     def _follow(self, watches: Sequence[WatchPolicy], ask: Ask) -> None:
         self._part.follow(watches, ask.label)
         self._fleet.follow(self._part.watches)
-        self._digest = ask.digest
         if not self._restored:
-            self._restored = True
             self._restore()
+            self._restored = True
+        self._digest = ask.digest
 
     def _look(self, ask: Ask, began: float) -> Told:
         queries = self._part.queries(self._lister, ask.at)
@@ -204,14 +207,23 @@ class Shard:
         return {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), **fleet.arrays()}
 
     def _restore(self) -> None:
-        """Take the shard's rows out of what is kept: its own, and what shards of another number have left."""
-        vault, place = self._means.vault, self._place
+        """Take the shard's rows out of what is kept: its own, and what shards of another number have left.
+
+        Raises OSError the first times that it cannot be read: whoever began without it would soon keep nothing in its
+        place. A shard that can read nothing for longer learns from history.
+        """
+        place = self._place
+        self._tries += 1
         try:
-            kept = vault.names()
+            self._take_kept()
         except OSError as err:
+            if self._tries <= RESTORE_TRIES:
+                raise
             _LOG.warning("shard_not_restored", extra={"shard": place.name, "reason": str(err)})
-            return
-        names = [name for name in kept if name == place.name or layout(name) != place.of]
+
+    def _take_kept(self) -> None:
+        vault, place = self._means.vault, self._place
+        names = [name for name in vault.names() if name == place.name or layout(name) != place.of]
         parts = []
         for name in names:
             try:
@@ -263,4 +275,6 @@ def _opened(arrays: Learnt) -> tuple[Learnt, Mapping[str, Any]]:
         about: dict[str, Any] = json.loads(bytes(arrays["about"].astype(np.uint8)))
     except (KeyError, ValueError) as err:
         raise ValueError("this is no checkpoint of a shard") from err
+    if about.get("format") != FORMAT:
+        raise ValueError(f"the checkpoint is of format {about.get('format')}, this program knows {FORMAT}")
     return arrays, about

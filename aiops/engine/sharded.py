@@ -98,7 +98,7 @@ class Sharded:
         theirs = tuple(one for one in policies.watches if not one.query.source)
         self._policies, self._driver = (
             replace(policies, watches=theirs),
-            Driver(epoch=leadership.epoch, name=self._name),
+            Driver(epoch=leadership.epoch, name=self._name, elected=leadership.elected),
         )
         self._idle = ""
         if leadership.elected and not leadership.leader:

@@ -69,10 +69,11 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """Who asks. epoch: of its lease; name: of its process, its own."""
+    """Who asks. epoch: of its lease; name: of its process, its own. elected: the epoch is one of a lease."""
 
     epoch: int
     name: str
+    elected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""Where shards keep what they have learnt: a file for each, in a folder that every node of the cluster sees."""
+"""Where shards keep what they have learnt: a file for each, in a folder that all nodes see, or the SQL store."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from aiops.core.detect.fleet import Learnt
+from aiops.core.model import Instant
 
 _NAME = re.compile(r"shard-(\d+)-of-(\d+)")
 
@@ -20,30 +21,36 @@ _NAME = re.compile(r"shard-(\d+)-of-(\d+)")
 class Vault(Protocol):
     """Keeps arrays by name; travels to the processes of shards."""
 
-    def keep(self, name: str, arrays: Learnt) -> None:
-        """Keep arrays under a name in place of the former ones, or leave those; raise OSError."""
+    def keep(self, name: str, arrays: Learnt, epoch: int | None, at: Instant) -> None:
+        """Keep arrays under a name in place of the former ones, or leave those; raise OSError.
+
+        epoch: of the leader for whom they were learnt, None where nobody is elected. at: until when.
+        """
         ...
 
     def load(self, name: str) -> Learnt:
-        """Return what is kept under a name; raise LookupError when nothing is, ValueError when it cannot be used."""
+        """Return what is kept under a name; raise LookupError when nothing is, ValueError when it cannot be used.
+
+        Raises OSError when that cannot be told now.
+        """
         ...
 
     def names(self) -> Sequence[str]:
-        """Return under which names something is kept, the newest first."""
+        """Return under which names something is kept, the newest first; raise OSError."""
         ...
 
     def drop(self, name: str) -> None:
-        """Keep nothing under a name any more."""
+        """Keep nothing under a name any more; raise OSError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FolderVault:
-    """Files of a folder; each takes its place by an atomic rename."""
+    """Files of a folder; each takes its place by an atomic rename. A folder knows no epochs: the last one counts."""
 
     folder: Path
 
-    def keep(self, name: str, arrays: Learnt) -> None:
+    def keep(self, name: str, arrays: Learnt, epoch: int | None, at: Instant) -> None:
         """Write beside, then rename: a crash leaves the former one."""
         write(self.folder / f"{name}.npz", arrays)
 

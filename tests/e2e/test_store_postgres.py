@@ -25,6 +25,7 @@ from aiops.core.model import LoopState
 from aiops.errors import CannotReach, InvalidInput, StoreUnavailable
 from tests.builders import NOW
 from tests.e2e.postgres import PASSWORD, PostgresServer, running_postgres
+from tests.shard_vault_contract import ShardVaultContract
 from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract, entry
 from tests.store_contract import StoreContract, acting, as_of_first_version, opened, rows_of
@@ -62,6 +63,10 @@ def another_url(fresh) -> str:
 
 
 class TestStore(StoreContract):
+    """On a server."""
+
+
+class TestShardVault(ShardVaultContract):
     """On a server."""
 
 

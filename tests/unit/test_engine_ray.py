@@ -79,7 +79,7 @@ def test_the_doctor_says_where_series_are_watched_and_what_is_wrong_there():
 def test_what_shards_keep_is_found_by_name_and_what_is_broken_says_so(tmp_path: Path):
     vault = FolderVault(tmp_path / "shards")
     assert vault.names() == ()
-    vault.keep("shard-0-of-2", {"a": np.arange(3)})
+    vault.keep("shard-0-of-2", {"a": np.arange(3)}, 1, 0.0)
     (tmp_path / "shards" / "notes.txt").write_text("of somebody else")
     assert vault.names() == ("shard-0-of-2",)
     assert vault.load("shard-0-of-2")["a"].tolist() == [0, 1, 2]

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from aiops.adapters.store import Store
 from aiops.adapters.store.database import shown
 from aiops.errors import ConfigurationError, StoreUnavailable
+from tests.shard_vault_contract import ShardVaultContract
 from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract
 from tests.store_contract import StoreContract, acting, made, opened
@@ -31,6 +32,10 @@ def another_url(tmp_path: Path) -> str:
 
 
 class TestStore(StoreContract):
+    """On a file."""
+
+
+class TestShardVault(ShardVaultContract):
     """On a file."""
 
 

@@ -31,6 +31,7 @@ from aiops.adapters.store.plans import Plans
 from aiops.adapters.store.promotions import Promotions
 from aiops.adapters.store.reading import Asked, Reader, Stored
 from aiops.adapters.store.retention import Keeping, live_bytes, prune, used_bytes
+from aiops.adapters.store.shards import StoreVault
 from aiops.adapters.store.tables import REVISION
 from aiops.adapters.store.versions import Latest, Tally, Versions
 from aiops.adapters.store.views import Views
@@ -49,6 +50,7 @@ __all__ = [
     "Said",
     "Sought",
     "Store",
+    "StoreVault",
     "Stored",
     "Tally",
     "shown",

@@ -32,6 +32,7 @@ from aiops.adapters.store.database import (
     translated,
     writing,
 )
+from aiops.adapters.store.shard_tables import LEARNT
 from aiops.adapters.store.tables import CLAIMS, FENCE, META, METADATA, REVISION
 from aiops.core.model import Instant
 from aiops.core.record.audit import AuditKind, Entry, Head
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
 CHUNK = 5000
-_KEPT_APART = (META.name, CLAIMS.name)
-"""Tables that are not in a restore's way: what they say is put together."""
+_KEPT_APART = frozenset({META.name, CLAIMS.name}) | LEARNT
+"""Tables that are not in a restore's way: what they say is put together, or what shards learn again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def _copy_rows(engine: Engine, target: Path) -> None:
         tables = MetaData()
         tables.reflect(copy)
         for table in tables.sorted_tables:
-            if table.name != VERSION_TABLE:
+            if table.name != VERSION_TABLE and table.name not in LEARNT:
                 copy.execute(delete(table))
                 _pour(source, copy, table)
 

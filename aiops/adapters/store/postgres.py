@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from sqlalchemy import Integer, bindparam, create_engine, event, func, select, text
 
+from aiops.adapters.store.shard_tables import LEARNT
 from aiops.adapters.store.tables import METADATA
 from aiops.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Engine, Table
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ def copy_in(connection: Connection, table: str, columns: Sequence[str], rows: It
 
 def disk_bytes(connection: Connection) -> int:
     """Return what our tables and their indexes take on the server's disk, room for new rows included."""
-    return sum(_size(connection, "pg_total_relation_size", table.name) for table in METADATA.sorted_tables)
+    return sum(_size(connection, "pg_total_relation_size", table.name) for table in _bounded())
 
 
 def live_bytes(connection: Connection) -> int:
@@ -199,12 +200,17 @@ def live_bytes(connection: Connection) -> int:
     Every row's stored size is summed up, which reads the tables once.
     """
     total = 0
-    for table in METADATA.sorted_tables:
+    for table in _bounded():
         stored = sum((func.coalesce(func.pg_column_size(column), 0) for column in table.columns), _ROW_BYTES)
         rows = connection.execute(select(func.coalesce(func.sum(stored, type_=Integer), 0)).select_from(table))
         share = float(rows.scalar_one()) / max(1, _size(connection, "pg_table_size", table.name))
         total += int(_size(connection, "pg_total_relation_size", table.name) * min(1.0, share))
     return total
+
+
+def _bounded() -> list[Table]:
+    """Return the tables that `prune` keeps small; what shards have learnt has a bound of its own."""
+    return [table for table in METADATA.sorted_tables if table.name not in LEARNT]
 
 
 _ROW_BYTES = 28

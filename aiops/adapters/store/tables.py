@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
