@@ -25,6 +25,10 @@ GAP_CALMS = 4.0
 RESOLUTION = 1e-4
 """Distances below this share of the value are none."""
 
+EPOCH = 1_767_225_600.0
+"""Waiting values count whole seconds from here, the same in every process, as rows move between them."""
+
+_FARTHEST_S = float(2**31 - 1)
 _PLACES = np.arange(KEPT)
 _ROWS = ("values", "young", "young_at", "home")
 
@@ -32,22 +36,21 @@ _ROWS = ("values", "young", "young_at", "home")
 class Cover:
     """Arrays over n rows, changed in place. values: float32[n, 48], sorted, +inf where there is none yet.
 
-    young, young_at: float32[n, 7], values that are no examples yet, and when they came (seconds since `epoch`).
+    young, young_at: float32, int32[n, 7], values that are no examples yet, and when they came (seconds since 2026).
     home: float64[2, n], from where to where a row's values are calm.
     """
 
     def __init__(self, rows: int) -> None:
         self.values = np.full((rows, KEPT), np.inf, np.float32)
-        self.young, self.young_at = np.full((rows, YOUNG), np.nan, np.float32), np.zeros((rows, YOUNG), np.float32)
+        self.young, self.young_at = np.full((rows, YOUNG), np.nan, np.float32), np.zeros((rows, YOUNG), np.int32)
         self.home = np.stack([np.full(rows, np.inf), np.full(rows, -np.inf)])
-        self.epoch = 0.0
 
     def distances(self, rows: Rows, at: Instant, values: F64, delay_s: float) -> F64:
         """Return float64[m]: how far values of some rows lie from the nearest example, NaN where there is none."""
         sample = values.astype(np.float32)[:, None]
         with np.errstate(over="ignore", invalid="ignore"):
             nearest = np.abs(self.values[rows] - sample).min(axis=1)
-            old = at - self.epoch - self.young_at[rows] >= delay_s
+            old = _since(at) - self.young_at[rows] >= delay_s
             young = np.where(old, np.abs(self.young[rows] - sample), np.inf)
         out = np.fmin(nearest, np.fmin.reduce(young, axis=1)).astype(np.float64)
         out[out <= RESOLUTION * np.abs(values)] = 0.0
@@ -55,7 +58,7 @@ class Cover:
 
     def grow(self, rows: Rows, at: Instant, delay_s: float) -> None:
         """Let what is old enough in some rows become an example."""
-        old = (at - self.epoch - self.young_at[rows] >= delay_s) & np.isfinite(self.young[rows])
+        old = (_since(at) - self.young_at[rows] >= delay_s) & np.isfinite(self.young[rows])
         for place in np.flatnonzero(old.any(axis=0)).tolist():
             mine = rows[old[:, place]]
             self._insert(mine, self.young[mine, place])
@@ -63,7 +66,7 @@ class Cover:
 
     def note(self, rows: Rows, at: Instant, values: F64) -> None:
         """Let values of some rows wait until they are examples; one in five minutes is enough."""
-        since = np.float32(at - self.epoch)
+        since = np.int32(_since(at))
         newest = np.where(np.isfinite(self.young[rows]), self.young_at[rows], -np.inf)
         free = since - newest.max(axis=1) >= APART_S * 0.99
         rows, newest = rows[free], newest[free]
@@ -94,18 +97,19 @@ class Cover:
         for name in _ROWS[:3]:
             getattr(fresh, name)[old] = getattr(self, name)[rows[old]]
         fresh.home[:, old] = self.home[:, rows[old]]
-        fresh.epoch = self.epoch
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
-        return {name: getattr(self, name) for name in _ROWS} | {"epoch": np.array([self.epoch])}
+        return {name: getattr(self, name) for name in _ROWS}
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint whose shapes were checked."""
         for name in _ROWS:
             setattr(self, name, np.array(arrays[name], getattr(self, name).dtype))
-        self.epoch = float(arrays["epoch"][0])
+        if "epoch" in arrays:  # they were counted from each process's first sample once
+            began = np.float64(arrays["epoch"][0])
+            self.young_at = np.asarray(_since(began + arrays["young_at"].astype(np.float64)), np.int32)
 
     # -- inner ---------------------------------------------------------------------------------------
 
@@ -117,3 +121,7 @@ class Cover:
             tight = np.where(room, KEPT, 1 + np.argmin(grown[:, 2:] - grown[:, :-2], axis=1))
         kept: Bools = np.arange(KEPT + 1)[None, :] != tight[:, None]
         self.values[rows] = grown[kept].reshape(len(rows), KEPT)
+
+
+def _since(at: F64 | Instant) -> F64:
+    return np.floor(np.clip(np.subtract(at, EPOCH), -_FARTHEST_S, _FARTHEST_S))

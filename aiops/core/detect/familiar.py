@@ -251,8 +251,6 @@ class Familiar:
 
     def _pass_time(self, at: Instant, taken: Bools) -> None:
         step_s = self._step_at(at)
-        if not math.isfinite(self._last_at):
-            self._cover.epoch = at
         self._since, self._last_at, self._step_s = at - self._last_at, at, step_s
         low, high = self._envelopes.around(at)
         self._records.pass_time(at)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
-from aiops.core.detect.rejoined import Piece, chosen, joined
+from aiops.core.detect.rejoined import chosen, joined
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.together import Pair, Population
-from aiops.core.model import F64, Finding, Frame, Instant, PolicyKey, SeriesIndex
+from aiops.core.model import F64, Finding, Frame, Instant, PolicyKey, Rows, SeriesIndex
 from aiops.core.policies import WatchPolicy
 
 Learnt = Mapping[str, NDArray[np.generic]]
@@ -137,20 +137,23 @@ class Fleet:
     def rejoin(self, checkpoints: Sequence[tuple[Learnt, Mapping[str, Any]]], wanted: Callable[[str], bool]) -> None:
         """Take the rows with a wanted key out of several checkpoints; a key that is in many is the newest's.
 
-        What does not fit, as it is of another version of a detector, is learnt again.
+        Rows of older ones are as if they had not been seen since. What does not fit, as it is of another version of a
+        detector, is learnt again.
         """
         newest_first = sorted(checkpoints, key=lambda one: -float(one[1]["at"] or -math.inf))
         if not newest_first:
             return
         at = float(newest_first[0][1]["at"] or -math.inf)
         for name, group in self.groups.items():
-            pieces, keys, taken = [], list[str](), set[str]()
+            pieces, keys, taken = list[Learnt](), list[str](), set[str]()
             for arrays, about in newest_first:
-                version, known = about["groups"].get(name, [None, []])
-                rows = chosen(known, wanted, taken) if version == group.detector.version else ()
-                if len(rows):
-                    pieces.append(Piece(arrays=under(arrays, f"watch/{name}/"), rows=np.asarray(rows, np.intp)))
+                known: Sequence[str] = about["groups"].get(name, [None, []])[1]
+                rows = chosen(known, wanted, taken)
+                piece = _piece(group, name, (arrays, about), rows, at) if len(rows) else None
+                if piece is not None:
+                    pieces.append(piece)
                     keys += [known[row] for row in rows]
+                    taken.update(known[row] for row in rows)
             if pieces:
                 group.restore(joined(pieces, group.state_of), keys, at)
         queries = {key: expr for _, about in reversed(newest_first) for key, expr in about["queries"].items()}
@@ -165,6 +168,20 @@ class Fleet:
         """Let what was found of the rows until now be just these: what was learnt may be older than what was said."""
         for group in self.groups.values():
             group.stand([one for one in findings if one.policy in group.policies])
+
+
+def _piece(
+    group: WatchGroup, name: str, checkpoint: tuple[Learnt, Mapping[str, Any]], rows: Rows, at: Instant
+) -> Learnt | None:
+    """Return some rows of a group out of a checkpoint as they are at `at`, None where it does not fit."""
+    arrays, about = checkpoint
+    version, known = about["groups"][name]
+    try:
+        expect(version, group.detector.version)
+        made = float(about["at"] or -math.inf)
+        return group.caught_up(under(arrays, f"watch/{name}/"), known, rows, (made, at))
+    except ValueError:
+        return None
 
 
 def expect(found: object, wanted: object) -> None:

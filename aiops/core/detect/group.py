@@ -195,6 +195,19 @@ class WatchGroup:
         self._left_at = np.full(len(keys), at)
         self._places, self._whole = np.zeros(0, np.intp), False
 
+    def caught_up(self, arrays: Arrays, keys: Sequence[str], rows: Rows, times: tuple[Instant, Instant]) -> Arrays:
+        """Return the state of some rows of a checkpoint of `keys` as it is when they were not seen since.
+
+        times: of the checkpoint, and until when nothing was seen. Raises ValueError when it does not fit.
+        """
+        made, now = times
+        scratch = WatchGroup(self._make, self._specs)
+        scratch.restore(arrays, keys, made)
+        scratch._take(rows)
+        if now > made:
+            scratch.detector.learn(now, np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_))
+        return scratch.arrays()
+
     def state_of(self, rows: int) -> Arrays:
         """Return the state of so many new rows, as `arrays` has it."""
         fresh = WatchGroup(self._make, self._specs)
@@ -235,7 +248,7 @@ class WatchGroup:
 
     def _rule(self) -> None:
         owner = np.array([self.policies[key.split("#", 1)[0]] for key in self.keys], np.intp)
-        self.detector.follow(of_policies(self._specs, owner))
+        self.detector.follow(of_policies(self._specs, owner, len(self._places) or None))
         self.exhaustion.follow(self._specs, owner)
         self._asked = Asked(self._specs, owner)
 

@@ -7,7 +7,7 @@ that its rows can move.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +16,19 @@ from aiops.core.model import Rows
 from aiops.core.protocols import Arrays
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Piece:
-    """Some rows of a state."""
-
-    arrays: Arrays
-    rows: Rows
-
-
-def joined(pieces: Sequence[Piece], state_of: Callable[[int], Arrays]) -> dict[str, NDArray[np.generic]]:
+def joined(pieces: Sequence[Arrays], state_of: Callable[[int], Arrays]) -> dict[str, NDArray[np.generic]]:
     """Return one state with the rows of all pieces, in order; what has no rows, such as a clock, is the first one's.
 
-    state_of: makes the state of so many new rows. An array that a piece lacks is left out. Raises ValueError when
-    pieces do not fit each other.
+    pieces: whole states, all of one instant. state_of: makes the state of so many new rows.
     """
     fresh, one, two = state_of(0), state_of(1), state_of(2)
     out: dict[str, NDArray[np.generic]] = {}
     for name in fresh:
-        if any(name not in piece.arrays for piece in pieces):
-            continue
         axis = _axis(one[name].shape, two[name].shape)
         if axis is None:
-            out[name] = pieces[0].arrays[name]
+            out[name] = pieces[0][name]
             continue
-        taken = [np.take(piece.arrays[name], piece.rows, axis=axis) for piece in pieces]
-        out[name] = np.concatenate(_alike(taken, axis, one[name]), axis=axis)
+        out[name] = np.concatenate(_alike([piece[name] for piece in pieces], axis, one[name]), axis=axis)
     return out
 
 
@@ -64,8 +52,6 @@ def _alike(parts: Sequence[NDArray[np.generic]], axis: int, fresh: NDArray[np.ge
     return made
 
 
-def chosen(keys: Sequence[str], wanted: Callable[[str], bool], taken: set[str]) -> Rows:
-    """Return the rows whose key is wanted and was not taken before, and note that it is now."""
-    rows = [row for row, key in enumerate(keys) if key not in taken and wanted(key)]
-    taken.update(keys[row] for row in rows)
-    return np.array(rows, np.intp)
+def chosen(keys: Sequence[str], wanted: Callable[[str], bool], taken: AbstractSet[str]) -> Rows:
+    """Return the rows whose key is wanted and was not taken before."""
+    return np.array([row for row, key in enumerate(keys) if key not in taken and wanted(key)], np.intp)

@@ -81,12 +81,15 @@ def usual(rows: int, season_s: float = DAY_S) -> RowRules:
     )
 
 
-def of_policies(policies: Sequence[WatchPolicy], owner: Rows) -> RowRules:
-    """Return the rules of rows where row i belongs to `policies[owner[i]]`; all of these have one season length."""
+def of_policies(policies: Sequence[WatchPolicy], owner: Rows, seen: int | None = None) -> RowRules:
+    """Return the rules of rows where row i belongs to `policies[owner[i]]`; all of these have one season length.
+
+    seen: of the first so many rows there are samples (all, unless said): only these share a budget for all series.
+    """
     seasons = {policies[number].season_s for number in set(owner.tolist())}
     if len(seasons) > 1:
         raise ValueError(f"rows of one detector share a season, these have {sorted(seasons)}")
-    rows = np.maximum(np.bincount(owner, minlength=len(policies)), 1)
+    rows = np.maximum(np.bincount(owner[:seen], minlength=len(policies)), 1)
     shares = [p.budget_per_week / n if p.budget_per_week else np.inf for p, n in zip(policies, rows, strict=True)]
     budgets = np.minimum([p.false_alarms_per_week for p in policies], shares)
     return RowRules(
