@@ -57,7 +57,6 @@ class Asked:
     savings: Mapping[PolicyKey, SavingState] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 def _pools(policies: PolicySet, inventory: Inventory, book: PriceBook) -> tuple[Pool, ...]:
     """Return the nodes, counted, where a condition asks for them."""
     if not any(asks_nodes(policy.seen) for policy in policies.asking):
@@ -67,6 +66,7 @@ def _pools(policies: PolicySet, inventory: Inventory, book: PriceBook) -> tuple[
     return pooled(machines, {key: one for key, one in usd.items() if one is not None})
 
 
+@dataclass(slots=True)
 class Observer:
     """Asks every port that is read. unanswered: what did not answer at the last look.
 
@@ -123,11 +123,11 @@ class Observer:
             looked=looked,
             orders=controls.orders,
             budgets=self._budgets(policies, now),
+            pools=_pools(policies, inventory, book),
         )
         return snapshot, frame
 
     def _declared(self, targets: tuple[TargetRef, ...], inventory: Inventory, now: Instant) -> Mapping[str, Workload]:
-            pools=_pools(policies, inventory, book),
         """Return the workloads with what Git says of their fields."""
         said = self.ports.repositories.declared(targets, now)
         if not said:

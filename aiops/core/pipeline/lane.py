@@ -121,9 +121,9 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         alerts=snapshot.alerts,
         prices=_priced(snapshot.prices, looked) if isinstance(policy, SavingPolicy) else PriceBook(),
         looked=looked,
+        pools=snapshot.pools if asks_nodes(policy.seen) else (),
         orders=tuple(one for one in snapshot.orders if one.id not in state.orders and concerns(one, policy)),
     )
-        pools=snapshot.pools if asks_nodes(policy.seen) else (),
     return Inputs(
         tick_id=lane.tick_id,
         tick_s=lane.tick_s,
