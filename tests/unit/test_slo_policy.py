@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from aiops.adapters.store.rows import sample_row
+from aiops.adapters.store.tables import SAMPLES
 from aiops.core.guard import in_time
 from aiops.core.model import (
     Answered,
@@ -101,6 +103,12 @@ def test_until_its_capacity_is_learnt_it_goes_by_utilisation(known, use, wanted)
     assert found.change.after == wanted
     need = found.need
     assert (need.capacity, need.capacity_learned, need.forecast, need.usage_ratio) == (0.0, False, None, None)
+
+
+def test_what_all_of_them_carry_is_not_recorded_as_nothing_while_it_is_not_learnt():
+    place = [column.name for column in SAMPLES.columns].index("capacity")
+    assert sample_row(decided(seen(use=0.6), BLIND, UNLEARNT))[place] is None
+    assert sample_row(decided(seen(demand=390.0), BLIND, carries()))[place] > 390.0
 
 
 def test_once_it_is_learnt_demand_is_divided_by_what_so_many_carry():

@@ -79,6 +79,8 @@ def sample_row(decision: Decision) -> tuple[Any, ...]:
         return (decision.policy, decision.at, None, None, None, None, None, None, None, None, None)
     need, change = verdict.proposal.need, verdict.proposal.change
     ready = sample.ready
+    # what one replica carries is 0 while that is not learnt: nobody knows what they carry together then
+    carried = None if ready is None or need.capacity <= 0.0 else ready * need.capacity
     return (
         decision.policy,
         decision.at,
@@ -86,7 +88,7 @@ def sample_row(decision: Decision) -> tuple[Any, ...]:
         _known(need.demand_ahead),
         _known(sample.ahead_p50),
         _known(sample.ahead_p95),
-        None if ready is None else _known(ready * need.capacity),
+        _known(carried),
         change.before,
         ready,
         change.after,
