@@ -124,4 +124,4 @@ class Cover:
 
 
 def _since(at: F64 | Instant) -> F64:
-    return np.floor(np.clip(np.subtract(at, EPOCH), -_FARTHEST_S, _FARTHEST_S))
+    return np.asarray(np.floor(np.clip(np.subtract(at, EPOCH), -_FARTHEST_S, _FARTHEST_S)), np.float64)
