@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from aiops.app.exports import Export, started
+from aiops.app.pasts import PastReader
 from aiops.app.wiring import Built
 from aiops.errors import FatalError, PortError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("aiops.daemon")
 RELOAD_S = 2.0
 STATUSES_S = 2.0
+PASTS_S = 60.0
 PRUNE_S = 3600.0
 AUDIT_LOOK_S = 3600.0
 """How often it is looked whether the audit chain is to be checked; so long after the start it first is."""
@@ -159,6 +161,7 @@ class Daemon:
             ("reload", built.policies.reload, RELOAD_S),
             ("checkpoint", built.checkpoint, settings.models.every),
             ("prune", built.prune, PRUNE_S),
+            ("pasts", PastReader(built).begin, PASTS_S),
         )
         if self._watch is not None and not built.world.virtual:
             jobs = (*jobs, ("audit", self._watch.check_audit, AUDIT_LOOK_S))

@@ -51,6 +51,7 @@ from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
 from aiops.loop.observing import Asked, Observer
+from aiops.loop.pasts import UsePasts
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
 from aiops.loop.sentence import spoken
@@ -92,6 +93,11 @@ class ControlLoop:
     def unanswered(self) -> tuple[str, ...]:
         """Return what did not answer in the last turn."""
         return self._observer.unanswered
+
+    @property
+    def pasts(self) -> UsePasts:
+        """Return what holds the pasts that are read beside the loop."""
+        return self._observer.pasts
 
     @property
     def watches_held(self) -> tuple[Mapping[PolicyKey, str], Mapping[PolicyKey, str]]:

@@ -36,6 +36,7 @@ from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
 from aiops.loop import tables
 from aiops.loop.costed import costed, with_templates
+from aiops.loop.pasts import UsePasts
 from aiops.loop.seams import Ports
 from aiops.ports import ControlsReading, Inventory, Observation
 
@@ -72,6 +73,7 @@ class Observer:
 
     heard: whether people's wishes could be read at it. index: of the series that are watched, as last seen.
     troubles: of watches whose query failed, and notes: of those that were answered with something to be told.
+    pasts: what was read of the time before.
     """
 
     ports: Ports
@@ -81,6 +83,7 @@ class Observer:
     index: SeriesIndex = field(default=_NO_SERIES)
     troubles: Mapping[PolicyKey, str] = field(default_factory=dict)
     notes: Mapping[PolicyKey, str] = field(default_factory=dict)
+    pasts: UsePasts = field(default_factory=UsePasts)
     _splitter: tables.Splitter = field(default_factory=tables.Splitter)
 
     def observe(self, asked: Asked, leadership: Leadership, now: Instant) -> tuple[Snapshot, Frame]:
@@ -108,6 +111,7 @@ class Observer:
             at=now,
             answers=observation.answers,
             tables=found,
+            pasts=self.pasts.take(policies.plans),
             workloads=self._declared(targets, inventory, now),
             leadership=leadership,
             scope=self.scope,

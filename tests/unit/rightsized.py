@@ -25,6 +25,7 @@ from aiops.core.model import (
     Table,
     TargetRef,
     UnitPrices,
+    UsePast,
 )
 from aiops.core.pipeline.lane import Lane, wanted
 from aiops.core.pipeline.planning import judge_again, plan_turn, plans_answered
@@ -99,6 +100,8 @@ class World:
     sent: list[tuple[float, str]] = field(default_factory=list)
     made: int = 0
     decision: Decision | None = None
+    pasts: dict[str, UsePast] = field(default_factory=dict)
+    tick_s: float = TICK_S
 
     def __post_init__(self) -> None:
         self.api.put(TargetRef(namespace="", api_version="v1", kind="Namespace", name="shop"), _opted())
@@ -147,8 +150,8 @@ class World:
     # -- the loop ----------------------------------------------------------------------------------------
 
     def turn(self) -> Decision:
-        self.now += TICK_S
-        lane = self._lane()
+        self.now += self.tick_s
+        lane = self.lane()
         made = plan_turn(self.state, lane)
         results = {}
         for errand in made.errands:
@@ -173,19 +176,19 @@ class World:
 
     def run(self, seconds: float) -> Decision:
         decision = self.turn()
-        for _ in range(int(seconds / TICK_S) - 1):
+        for _ in range(int(seconds / self.tick_s) - 1):
             decision = self.turn()
         return decision
 
     def until(self, seen: Callable[[World], Any], within_s: float = 86_400.0) -> World:
         """Turn until something is seen."""
-        for _ in range(int(within_s / TICK_S)):
+        for _ in range(int(within_s / self.tick_s)):
             self.turn()
             if seen(self):
                 return self
         raise AssertionError(f"not within {within_s:.0f} s: {self.said}")
 
-    def _lane(self) -> Lane:
+    def lane(self) -> Lane:
         asked = self.policy.tables(self.memory.learnt_at, self.now)
         answers = {name: Answered(value=value, newest_at=self.now) for name, value in self.signals.items()}
         units = UnitPrices(core_usd=0.03, gib_usd=0.004)
@@ -199,10 +202,11 @@ class World:
             approvals=tuple(self.approvals),
             looked=self.api.look(wanted((self.policy,), self.state), self.now),
             tables={self.policy.key: {name: self._table(name) for name in asked}} if asked else {},
+            pasts=self.pasts,
             prices=PriceBook(replicas={TARGET.key: quote} if self.priced else {}),
         )
         return Lane(
-            policies=(self.policy,), elsewhere=frozenset(), snapshot=snapshot, tick_id=str(self.now), tick_s=TICK_S
+            policies=(self.policy,), elsewhere=frozenset(), snapshot=snapshot, tick_id=str(self.now), tick_s=self.tick_s
         )
 
     def _table(self, name: str) -> Table:

@@ -239,7 +239,7 @@ def test_money_that_is_not_known_counts_as_nothing():
 def test_what_is_remembered_is_the_same_object_until_something_is_learnt():
     world = World()
     world.run(HOUR_S)
-    lane = world._lane()
+    lane = world.lane()
     made = plan_turn(world.state, replace(lane, snapshot=replace(lane.snapshot, tables={})))
     assert made.state.savings[world.policy.key] is world.state.savings[world.policy.key]
 

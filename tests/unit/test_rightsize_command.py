@@ -23,7 +23,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     world = World(policy=a_policy(("mode: enforce", "mode: dry-run")))
     world.run(6.5 * 3600.0)
     world.now += 600.0
-    made = plan_turn(world.state, world._lane())
+    made = plan_turn(world.state, world.lane())
     (decision,) = made.decisions
     url = f"sqlite:///{tmp_path / 'aiops.db'}"
     store = Store.open(url)

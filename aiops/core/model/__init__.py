@@ -182,8 +182,9 @@ from aiops.core.model.remembered import (
 )
 from aiops.core.model.saved import DeferState, IdleState, Remembered, RightsizeState, SavingState, Sleeper, SleepState
 from aiops.core.model.saved.pack import Moved, PackState
-from aiops.core.model.saved.rightsize import ContainerUse, SizedState, Weights
+from aiops.core.model.saved.rightsize import SizedState
 from aiops.core.model.saved.spot import Reclaims, SpotNode, SpotShare, SpotState
+from aiops.core.model.used import ContainerUse, UsePast, Weights
 
 __all__ = [
     "F64",
@@ -346,6 +347,7 @@ __all__ = [
     "TrafficLever",
     "UnitPrices",
     "Unpriced",
+    "UsePast",
     "Verb",
     "Verdict",
     "VerdictWord",

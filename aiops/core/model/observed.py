@@ -14,6 +14,7 @@ from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
 from aiops.core.model.priced import Pool, PriceBook
+from aiops.core.model.used import UsePast
 
 # -- what the metrics source said -----------------------------------------------------------------
 
@@ -345,6 +346,7 @@ class Snapshot:
     alerts: those that fire, oldest first. looked: what plans and their policies look at. orders: people's, to plans.
     replica_usd_per_hour: by `TargetRef.key`; a missing price is unknown, not zero. prices: where they come from, and
     those of nodes. budgets: how each CostBudget stands, by its key. tables: by policy key, then by name, what was due.
+    pasts: by policy key, what history told since the last turn.
     pools: the nodes, counted, where a condition asks for them; none of a cluster whose nodes are not known.
     """
 
@@ -366,4 +368,5 @@ class Snapshot:
     orders: tuple[Order, ...] = ()
     budgets: Mapping[PolicyKey, BudgetStanding] = field(default_factory=dict)
     tables: Mapping[PolicyKey, Mapping[str, Table]] = field(default_factory=dict)
+    pasts: Mapping[PolicyKey, UsePast] = field(default_factory=dict)
     pools: tuple[Pool, ...] = ()

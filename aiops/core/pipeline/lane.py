@@ -109,6 +109,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         at=snapshot.at,
         answers={key: snapshot.answers.get(key, {})},
         tables={key: snapshot.tables[key]} if key in snapshot.tables else {},
+        pasts={key: snapshot.pasts[key]} if key in snapshot.pasts else {},
         workloads={name: one for name, one in snapshot.workloads.items() if name in targets},
         leadership=snapshot.leadership,
         scope=snapshot.scope,

@@ -8,40 +8,7 @@ from dataclasses import dataclass, field
 
 from aiops.core.model.names import Instant
 from aiops.core.model.saved.base import Remembered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """A decaying histogram: the weights of bucket `first` and of those after it, as far as they weigh anything."""
-
-    first: int = 0
-    weights: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerUse:
-    """How much one container of a workload was seen to use, in bounded size.
-
-    since, until: the first and the last sample; samples: how many instants had one. cpu: of cores; lately: the same
-    with a shorter memory. peaks: the greatest bytes of each window, by its number (its start over its length).
-    floor_bytes, floor_cores: what was too little, raised, since when; kills: out-of-memory kills that raised it.
-    killed_at: the newest kill that was counted. *_low_since: since when less would do, infinite while it would not.
-    """
-
-    since: Instant = math.inf
-    until: Instant = -math.inf
-    samples: int = 0
-    cpu: Weights = Weights()
-    lately: Weights = Weights()
-    peaks: tuple[tuple[int, float], ...] = ()
-    floor_bytes: float = 0.0
-    floor_bytes_at: Instant = -math.inf
-    floor_cores: float = 0.0
-    floor_cores_at: Instant = -math.inf
-    kills: int = 0
-    killed_at: Instant = -math.inf
-    cpu_low_since: Instant = math.inf
-    memory_low_since: Instant = math.inf
+from aiops.core.model.used import ContainerUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +26,14 @@ class SizedState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RightsizeState(Remembered):
-    """uses: by `KIND/WORKLOAD/CONTAINER`. sized: by the workload's key. learnt_at: when uses were last taken in."""
+    """uses: by `KIND/WORKLOAD/CONTAINER`. sized: by the workload's key. learnt_at: when uses were last taken in.
+
+    read: of which containers it is known from history what was before the first look, and since when that was asked.
+    unread: why that of the others is not known, '' where nobody asked for it.
+    """
 
     uses: Mapping[str, ContainerUse] = field(default_factory=dict)
     sized: Mapping[str, SizedState] = field(default_factory=dict)
     learnt_at: Instant = -math.inf
+    read: Mapping[str, Instant] = field(default_factory=dict)
+    unread: str = ""

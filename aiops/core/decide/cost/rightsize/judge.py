@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aiops.core.decide.cost.rightsize.past import how_far, with_past
 from aiops.core.decide.cost.rightsize.plan import Change, changed_by, plan, saves
 from aiops.core.decide.cost.rightsize.report import Report, report, resources_of
 from aiops.core.decide.cost.rightsize.scene import Scene, amount, failing, kills, scene, seen_uses, shares
@@ -50,12 +51,14 @@ def judged(policy: RightsizePolicy, situation: Situation, memory: RightsizeState
         reason, why = found
         held = Judgement(word=VerdictWord.WAIT, reason=reason, detail=why)
         return Judged(memory=replace(memory, settled={}), judgement=held)
+    memory = with_past(policy, situation.snapshot.pasts.get(policy.key), memory, situation.now)
     memory, blind = _learnt(policy, situation, found, memory)
     made = report(policy, found, memory, situation.snapshot)
     memory = _followed(policy, situation, found, memory)
     turn = _Turn(policy=policy, situation=situation, memory=memory, made=made)
     plans = turn.plans()
-    evidence = tuple(_lines(made))
+    past = how_far(memory, found, situation.now)
+    evidence = (*((past,) if past else ()), *_lines(made))
     judgement = replace(turn.said(plans, blind), evidence=evidence)
     return Judged(memory=memory, judgement=judgement, plans=tuple(replace(one, evidence=evidence) for one in plans))
 
@@ -94,7 +97,9 @@ def _learnt(
         if not _at_work(policy, situation, key):
             sized[key] = replace(sized.get(key, SizedState()), throttled=ratio)
     settled = _settled(policy, situation, found, replace(memory, sized=sized), known)
-    return replace(memory, uses={**gone, **after}, sized=sized, settled=settled, learnt_at=now), ""
+    kept = {**gone, **after}
+    read = {key: since for key, since in memory.read.items() if key in kept}
+    return replace(memory, uses=kept, sized=sized, settled=settled, learnt_at=now, read=read), ""
 
 
 def _shares(found: Scene, share: F64) -> dict[str, float]:

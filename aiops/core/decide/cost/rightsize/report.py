@@ -30,7 +30,7 @@ def report(policy: RightsizePolicy, found: Scene, memory: RightsizeState, snapsh
     now = snapshot.at
     keys = [one.key for one in found.containers]
     uses = unpacked(memory.uses, keys, policy.sizing.use, now)
-    found, made = _wished(policy, found, uses, now)
+    found, made = wished(policy, found, uses, now)
     every = recommended(policy, found, made, snapshot.prices, now)
     workloads = found.workloads
     free = (_owned(policy, workloads[one.workload], one, snapshot) for one in every)
@@ -54,7 +54,7 @@ def _owned(policy: RightsizePolicy, workload: SeenObject, one: Recommendation, s
     return replace(one, changes=False, why="owned", said=f"{one.said}; {whose}") if whose else one
 
 
-def _wished(policy: RightsizePolicy, found: Scene, uses: Uses, now: Instant) -> tuple[Scene, Wishes]:
+def wished(policy: RightsizePolicy, found: Scene, uses: Uses, now: Instant) -> tuple[Scene, Wishes]:
     """Return what is wished by templates; in place, by pods: the smallest where it is too small, else the largest."""
     if policy.how is How.ROLLOUT:
         return found, wishes(uses, held(found), policy.sizing, now)

@@ -139,7 +139,7 @@ def fresh(keys: Sequence[str], terms: Terms, now: Instant) -> Uses:
 
 def taken(uses: Uses, seen: Seen, terms: Terms) -> Uses:
     """Return what is known after one more instant: each container's pods together weigh as much as one sample."""
-    uses = _turned(uses, seen.at)
+    uses = turned(uses, seen.at)
     n = len(uses)
     known = np.isfinite(seen.cores)
     pods = np.bincount(seen.rows[known], minlength=n).astype(np.float64)
@@ -161,7 +161,7 @@ def taken(uses: Uses, seen: Seen, terms: Terms) -> Uses:
     )
 
 
-def _turned(uses: Uses, at: Instant) -> Uses:
+def turned(uses: Uses, at: Instant) -> Uses:
     """Return the uses with the window of `at` as the newest."""
     window = int(at // WINDOW_S)
     ahead = min(max(0, window - uses.window), uses.peaks.shape[1])
