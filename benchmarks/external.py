@@ -148,7 +148,7 @@ def _text(text: str, place: int, objective: float, contest: tuple[float, float])
     text = text.replace("leadTime: 60s", f"leadTime: {startup_s:g}s")
     text = text.replace("atMost: 250ms, target: 99.5%", f"atMost: {slo_p95_s:g}, target: {objective:g}")
     text = text.replace("mode: dry-run", "mode: enforce")
-    return text.replace("name: storefront", f"name: storefront-{place}") if place else text
+    return text.replace("name: storefront", f"name: storefront-{place:04d}") if place else text
 
 
 def _ending(history: F64, step_s: float) -> F64:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiops.app.exports import Export, started
 from aiops.app.pasts import PastReader
+from aiops.app.tracking import tracking
 from aiops.app.wiring import Built
 from aiops.errors import FatalError, PortError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
     from aiops.adapters.metrics import TelemetryServer
+    from aiops.adapters.mlflow import Publisher
     from aiops.app.feed import Feed
     from aiops.app.settings import Settings
     from aiops.app.standing import SelfWatch
@@ -56,6 +58,7 @@ class Daemon:
         self._web: WebServer | None = None
         self._feed: Feed | None = None
         self._exports: list[Export] = []
+        self._publishers: list[Publisher] = []
         self._watch: SelfWatch | None = None
 
     def run(self) -> int:
@@ -109,6 +112,7 @@ class Daemon:
             built.following.run.start()
         if built.repositories is not None:
             built.repositories.start()
+        self._publishers = tracking(built)
         # what has been read meanwhile is in force in the first turn
         self._guarded(built.policies.reload)()
         if built.world.virtual:
@@ -242,6 +246,8 @@ class Daemon:
     def _stop_adapters(self, seconds: float) -> None:
         if self._built.following is not None:
             self._built.following.run.stop(seconds / 4)
+        for publisher in self._publishers:
+            publisher.stop(seconds / 4)
         self._built.ties.stop(seconds / 4)
         self._built.loop.ports.engine.stop(seconds / 4)
         if self._built.repositories is not None:

@@ -7,16 +7,29 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from aiops.app.section import Section
+from aiops.app.section import AccessSettings, BaseUrl, Section
 from aiops.core.decide.quantities import Duration, Quantity
 
 
+class MlflowSettings(AccessSettings):
+    """An MLflow tracking server that is told of versions, one run each. every: how often it is looked what changed.
+
+    experiment: in which the runs are; it is made where it is not there. timeout: of one answer, beside the loop.
+    """
+
+    url: BaseUrl
+    experiment: str = Field("aiops", min_length=1, max_length=250)
+    every: Duration = Field(600.0, ge=1)
+    timeout: Duration = Field(10.0, gt=0)
+
+
 class ModelsSettings(Section):
-    """Where the models' state is checkpointed, and how long a fit of one may take beside the loop."""
+    """Where the models' state is checkpointed, how long a fit may take beside the loop, and who is told of versions."""
 
     checkpoint: Path = Path("var/models.npz")
     every: Duration = 600.0
     fit_within: Duration = 60.0
+    mlflow: MlflowSettings | None = None
 
 
 class EngineSettings(Section):
