@@ -12,19 +12,17 @@ from numpy.typing import NDArray
 
 from aiops.core.forecast.combined import Combined
 from aiops.core.lineage import contest
-from aiops.core.lineage.contenders import LOOK_EVERY_MIN, Move, Verdict, verdict
+from aiops.core.lineage.contenders import LOOK_EVERY_MIN
 from aiops.core.lineage.contest import AHEAD, Record
-from aiops.core.lineage.drift import Drift, uncovered
+from aiops.core.lineage.drift import uncovered
 from aiops.core.lineage.fits import bad, fit_of, parameters
-from aiops.core.lineage.version import FitJob, FitResult, Role, Scores, Terms, Told, Version, version_of
+from aiops.core.lineage.ranks import Ranks
+from aiops.core.lineage.version import FitJob, FitResult, Role, Terms, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
 from aiops.core.protocols import Arrays, Forecaster
 from aiops.errors import Conflict
 
 MINUTE_S = 60.0
-MOST_VERSIONS = 20
-"""How many are told of; who acts or is judged is never forgotten."""
-
 MOST_SHADOWS = 3
 MOST_FITS_A_DAY = 8
 """Beside those that the growth of a young history asks for."""
@@ -37,67 +35,26 @@ Make = Callable[[str], Forecaster]
 """A new, empty model of a name."""
 
 
-class Lineage:
-    """Versions of one policy's model. Changed in place. counts: of what happened to versions, in this process."""
+class Lineage(Ranks[Forecaster]):
+    """Versions of the model of one policy's demand. Changed in place."""
 
     def __init__(self, policy: PolicyKey, champion: Forecaster, make: Make, terms: Terms) -> None:
-        self.policy, self.elsewhere, self._code, self._make = policy, terms.elsewhere, terms.code, make
+        super().__init__(policy, champion, terms.code)
+        self.elsewhere, self._make = terms.elsewhere, make
         self._called = terms.challengers
-        self.champion = champion
-        self.versions: tuple[Version, ...] = ()
-        self.told: list[Told] = []
-        self._shadow: dict[int, Forecaster] = {}
-        self._records: dict[int, Record] = {}
-        self._drift = Drift()
-        self._minute = -1
-        self._sum = self._count = self._size = 0.0
+        self._sum = self._count = 0.0
         self._asked: tuple[Instant, ...] = ()
         self._waits = False
         self._wish = ""
-        self.drift = ""
-        self.counts: dict[str, int] = {}
 
-    # -- who there is ------------------------------------------------------------------------------------
+    def _window(self, model: Forecaster, now: Instant) -> tuple[Instant, Instant]:
+        fitted = fit_of(model)
+        if fitted is None:
+            return super()._window(model, now)
+        return (fitted.first_step * MINUTE_S, fitted.last_step * MINUTE_S)
 
-    @property
-    def current(self) -> Version | None:
-        """Return the champion's version, None before anything was seen."""
-        return next((one for one in self.versions if one.role is Role.CHAMPION), None)
-
-    def _one(self, number: int) -> Version:
-        found = next((one for one in self.versions if one.number == number), None)
-        if found is None:
-            known = ", ".join(str(one.number) for one in self.versions) or "none"
-            raise Conflict(f"{self.policy} has no version {number}; there are {known}")
-        return found
-
-    def _put(self, one: Version) -> None:
-        self.versions = tuple(one if old.number == one.number else old for old in self.versions)
-
-    def _add(self, model: Forecaster, now: Instant, why: str, role: Role) -> Version:
-        number = 1 + max((one.number for one in self.versions), default=0)
-        parent = self.current
-        fitted = model.fleet.fitted if isinstance(model, Combined) else None
-        window = (now - model.history_s, now)
-        if fitted is not None:
-            window = (fitted.first_step * MINUTE_S, fitted.last_step * MINUTE_S)
-        made = Version(
-            number=number,
-            model=model.name,
-            code=f"{model.name}-v{model.version}{f' of {self._code}' if self._code else ''}",
-            made_at=now,
-            why=why,
-            window=window,
-            parent=0 if parent is None else parent.number,
-            parameters=parameters(model),
-            role=role,
-            since=now,
-        )
-        kept = [one for one in self.versions if one.role is Role.CHAMPION or one.role.in_shadow]
-        rest = [one for one in self.versions if one not in kept][-max(0, MOST_VERSIONS - 1 - len(kept)) :]
-        self.versions = tuple(sorted((*kept, *rest, made), key=lambda one: one.number))
-        self._records[number] = Record()
-        return made
+    def _parameters(self, model: Forecaster) -> Mapping[str, str]:
+        return parameters(model)
 
     # -- learning ----------------------------------------------------------------------------------------
 
@@ -161,10 +118,6 @@ class Lineage:
             self._decide(at)
         for number, model in self._models().items():
             self._records[number].promise(minute, np.array(model.quantiles), model.paths(at, AHEAD[-1]))
-
-    def _models(self) -> dict[int, Forecaster]:
-        current = self.current
-        return dict(self._shadow) if current is None else {current.number: self.champion, **self._shadow}
 
     # -- drift and fits ----------------------------------------------------------------------------------
 
@@ -242,78 +195,6 @@ class Lineage:
     def challenge(self, model: Forecaster, now: Instant, why: str) -> None:
         """Let another model be judged in the champion's shadow."""
         self._challenge(model, now, why)
-
-    # -- decisions ---------------------------------------------------------------------------------------
-
-    def scores(self) -> Mapping[int, Scores]:
-        """Return how every version that acts or is judged has done, by number."""
-        current = self.current
-        if current is None or current.number not in self._records:
-            return {}
-        return contest.table(self._records, current.number, self._minute - 1, self._size)
-
-    def _decide(self, now: Instant) -> None:
-        found = self.scores()
-        for number in sorted(self._shadow):
-            one = replace(self._one(number), scores=found[number])
-            self._put(one)
-            said = verdict(one, now, refit=one.model == self.champion.name)
-            if said is not None:
-                self._follow_verdict(one, said, now)
-                return  # who is left is judged against the new champion
-
-    def _follow_verdict(self, one: Version, said: Verdict, now: Instant) -> None:
-        match said.move:
-            case Move.PROMOTE | Move.ROLL_BACK:
-                self._crown(one, now, said.why)
-                self._tell(one.number, "promoted" if said.move is Move.PROMOTE else "rolled back to", said.why)
-            case Move.REFUSE:
-                self._leave(one, Role.REFUSED, now, said.why)
-                self._tell(one.number, "refused", said.why)
-            case Move.RETIRE:
-                self._leave(one, Role.RETIRED, now, said.why)
-
-    def _crown(self, one: Version, now: Instant, why: str) -> None:
-        """Let a version in the shadow act; who acted until now is watched for a while."""
-        before, found = self.current, self.scores()
-        old = self.champion
-        self.champion = self._shadow.pop(one.number)
-        for other in [each for each in self.versions if each.role is Role.PREDECESSOR and each.number != one.number]:
-            self._leave(other, Role.RETIRED, now, "another one has taken its place")
-        if before is not None:
-            scores = found.get(before.number, Scores())
-            self._put(replace(before, role=Role.PREDECESSOR, since=now, detail=f"replaced: {why}", scores=scores))
-            self._shadow[before.number] = old
-        self._put(replace(one, role=Role.CHAMPION, since=now, detail=why, scores=found.get(one.number, one.scores)))
-        self.drift, self._drift = "", Drift()
-
-    def _leave(self, one: Version, role: Role, now: Instant, why: str) -> None:
-        self._shadow.pop(one.number, None)
-        self._records.pop(one.number, None)
-        self._put(replace(one, role=role, since=now, detail=why))
-
-    def _tell(self, number: int, what: str, why: str) -> None:
-        self.told.append(Told(number, what, why))
-        self.counts[what] = self.counts.get(what, 0) + 1
-
-    # -- people ------------------------------------------------------------------------------------------
-
-    def promote(self, number: int, why: str, now: Instant) -> None:
-        """Let a version that is in the shadow act at once; raise Conflict for another one."""
-        one = self._one(number)
-        if not one.role.in_shadow:
-            raise Conflict(f"version {number} of {self.policy} is {one.role.value}: only one in the shadow can act")
-        self._crown(one, now, why)
-        self._tell(number, "promoted", why)
-
-    def roll_back(self, why: str, now: Instant) -> int:
-        """Let the predecessor act again, and return its number; raise Conflict when there is none any more."""
-        one = next((each for each in self.versions if each.role is Role.PREDECESSOR), None)
-        if one is None:
-            raise Conflict(f"no predecessor of {self.policy}'s model is kept: it is for a day after a promotion")
-        self._crown(one, now, why)
-        self._tell(one.number, "rolled back to", why)
-        return one.number
 
     def refit(self, why: str) -> None:
         """Ask for a fit; raise Conflict where nothing is fitted or nobody fits."""
