@@ -11,9 +11,10 @@ AiopsError
 │   ├── StoreUnavailable       the journal cannot be written: nothing new that cannot be journalled
 │   │   └── Fenced                 a newer leader has claimed the journal: this process may write nothing
 │   └── NoPermission           exit 5 on the command line; a hold in the loop
-├── InvalidInput          exit 1 on the command line: what a user gave is wrong, and where
-│   ├── InvalidPolicy          every problem of a policy set, each with file, line, column and field
-│   └── Conflict               what is asked for is well said, and does not fit what there is
+├── InvalidInput          exit 2 on the command line: what a user said is wrong, and where
+│   ├── InvalidContent         exit 1: it is well said, and what a file or a source holds is wrong, or nothing
+│   ├── InvalidPolicy          exit 1: every problem of a policy set, each with file, line, column and field
+│   └── Conflict               exit 1: what is asked for is well said, and does not fit what there is
 └── NotFound              exit 1: no such decision, target, scenario
 
 Anything else that is raised is a bug: it is logged with its traceback, counted, and the loop goes on.
@@ -87,13 +88,21 @@ class NoPermission(PortError):
 
 
 class InvalidInput(AiopsError):
-    """What a user gave is wrong; the message says what and where."""
+    """What a user said is wrong; the message says what and where."""
+
+    exit_code = 2
+
+
+class InvalidContent(InvalidInput):
+    """What a file or a source holds is wrong, or nothing; the message says what and where."""
 
     exit_code = 1
 
 
 class Conflict(InvalidInput):
     """What is asked for does not fit what there is: it is done already, taken, or means several things."""
+
+    exit_code = 1
 
 
 class NotFound(AiopsError):
@@ -128,6 +137,8 @@ class Problem:
 
 class InvalidPolicy(InvalidInput):
     """A policy set that cannot be used, with every problem found in one pass."""
+
+    exit_code = 1
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

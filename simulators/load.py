@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from aiops.core.model import F64, Instant
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from simulators.chance import Chance
 
 DAY_S = 86400.0
@@ -218,10 +218,10 @@ def read_trace(path: Path) -> tuple[F64, F64]:
     try:
         rows = list(csv.reader(_text(path).splitlines()))
     except OSError as err:
-        raise InvalidInput(f"{path}:0:0: cannot be read: {err.strerror or err}") from err
+        raise InvalidContent(f"{path}:0:0: cannot be read: {err.strerror or err}") from err
     samples = [_sample(path, line, row) for line, row in enumerate(rows, start=1) if _is_data(line, row)]
     if len(samples) < 2:
-        raise InvalidInput(f"{path}:0:0: a trace needs two samples at least")
+        raise InvalidContent(f"{path}:0:0: a trace needs two samples at least")
     ordered = sorted(dict(samples).items())
     return np.array([at for at, _ in ordered]), np.array([value for _, value in ordered])
 
@@ -237,13 +237,13 @@ def _is_data(line: int, row: Sequence[str]) -> bool:
 
 def _sample(path: Path, line: int, row: Sequence[str]) -> tuple[float, float]:
     if len(row) < 2:
-        raise InvalidInput(f"{path}:{line}:1: expected `timestamp,value`")
+        raise InvalidContent(f"{path}:{line}:1: expected `timestamp,value`")
     try:
         value = float(row[1])
     except ValueError as err:
-        raise InvalidInput(f"{path}:{line}:{len(row[0]) + 2}: not a number: {row[1]!r}") from err
+        raise InvalidContent(f"{path}:{line}:{len(row[0]) + 2}: not a number: {row[1]!r}") from err
     if not math.isfinite(value):
-        raise InvalidInput(f"{path}:{line}:{len(row[0]) + 2}: not a finite number: {row[1]!r}")
+        raise InvalidContent(f"{path}:{line}:{len(row[0]) + 2}: not a finite number: {row[1]!r}")
     return _timestamp(path, line, row[0]), value
 
 
@@ -255,5 +255,5 @@ def _timestamp(path: Path, line: int, text: str) -> float:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as err:
-        raise InvalidInput(f"{path}:{line}:1: neither seconds nor ISO 8601: {text!r}") from err
+        raise InvalidContent(f"{path}:{line}:1: neither seconds nor ISO 8601: {text!r}") from err
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

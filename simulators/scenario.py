@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from aiops.core.model import Instant
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import InvalidContent, InvalidInput, NotFound
 from aiops.policy.document import documents
 from simulators.autoscalers.hpa import HpaController
 from simulators.calls import Call
@@ -146,15 +146,15 @@ def load(name: str) -> Scenario:
         raise NotFound(f"there is no scenario {name!r}; there are {', '.join(names())}, or give a file")
     found, problems = documents(path.read_text(encoding="utf-8"), str(path))
     if problems or len(found) != 1:
-        raise InvalidInput("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
+        raise InvalidContent("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
     try:
         spec = ScenarioSpec.model_validate(found[0].data)
     except ValidationError as err:
         lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
-        raise InvalidInput("\n".join(lines)) from err
+        raise InvalidContent("\n".join(lines)) from err
     wrong = [str(found[0].problem(place, text)) for place, text in _contradictions(spec)]
     if wrong:
-        raise InvalidInput("\n".join(wrong))
+        raise InvalidContent("\n".join(wrong))
     return Scenario(spec=spec, folder=path.parent)
 
 

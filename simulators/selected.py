@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiops.core.policies import PolicySet, ScalingPolicy
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from aiops.policy.expansion import Expanded, Seen, expanded
 from simulators.ports import SimCluster
 from simulators.scenario import Scenario
@@ -23,7 +23,9 @@ def expanded_in(scenario: Scenario, policies: PolicySet) -> PolicySet:
     for one in policies.templates:
         found = made.memberships[one.key]
         if not found.members:
-            raise InvalidInput(f"{one.key} selects no service of {scenario.spec.name}: {found.held or _why(made, one)}")
+            raise InvalidContent(
+                f"{one.key} selects no service of {scenario.spec.name}: {found.held or _why(made, one)}"
+            )
     return made.policies
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 import typer.main
 
 from aiops.app.cli import app
+from aiops.app.commands.panels import POLICY, TOP
 
 HEAD = """\
 # Command line
@@ -24,8 +25,8 @@ command that looks at the record opens the store of the settings; with it, or wi
 | exit code | means |
 |---|---|
 | 0 | well |
-| 1 | the answer is no: a test failed, a policy is invalid, a difference was found, there is no such thing |
-| 2 | wrong usage |
+| 1 | the answer is no: a test failed, a policy or a file is invalid, a difference was found, there is no such thing |
+| 2 | wrong usage: of an option or an argument |
 | 3 | the configuration is wrong |
 | 4 | something that is needed cannot be reached |
 | 5 | a permission is missing |
@@ -93,9 +94,19 @@ def argument(one: Any) -> str:
     return name if one.required else f"[{name}]"
 
 
+def by_purpose() -> Iterator[str]:
+    """Yield a table of the commands as `--help` shows them: by what one is about to do."""
+    yield from ("| to | there are |", "|---|---|")
+    for before, panels in (("aiops", TOP), ("aiops policy", POLICY)):
+        for panel, names in panels.items():
+            links = (f"[`{name}`](#{before.replace(' ', '-')}-{name})" for name in names)
+            yield f"| {panel.lower() if before == 'aiops' else f'policy: {panel.lower()}'} | {', '.join(links)} |"
+    yield ""
+
+
 def reference() -> str:
     """Return the page."""
-    parts = [HEAD]
+    parts = [HEAD, "\n".join(by_purpose())]
     for path, at in commands(typer.main.get_command(app), ("aiops",)):
         name, group = " ".join(path), hasattr(at, "commands")
         parts.append(f"## {name}\n" if len(path) < 3 else f"### {name}\n")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiops.errors import ConfigurationError, InvalidInput
+from aiops.errors import ConfigurationError, Conflict, InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -52,7 +52,7 @@ class SigningKey:
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as err:
-            raise InvalidInput(f"{path} is there already: a key is never overwritten") from err
+            raise Conflict(f"{path} is there already: a key is never overwritten") from err
         except OSError as err:
             raise InvalidInput(f"{path} cannot be written: {err.strerror}") from err
         with os.fdopen(handle, "wb") as file:
@@ -104,13 +104,13 @@ def _public(path: Path) -> Ed25519PublicKey:
         pem = path.read_bytes()
         found = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
     except OSError as err:
-        raise InvalidInput(f"{path} cannot be read: {err.strerror}") from err
+        raise InvalidContent(f"{path} cannot be read: {err.strerror}") from err
     except (ValueError, TypeError, UnsupportedAlgorithm) as err:
-        raise InvalidInput(f"{path} holds no key in PEM") from err
+        raise InvalidContent(f"{path} holds no key in PEM") from err
     if isinstance(found, Ed25519PrivateKey):
         return found.public_key()
     if not isinstance(found, Ed25519PublicKey):
-        raise InvalidInput(f"{path} holds no Ed25519 key")
+        raise InvalidContent(f"{path} holds no Ed25519 key")
     return found
 
 

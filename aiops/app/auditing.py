@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.core.record.anchors import Anchor, AnchorKind, Verify, anchor_of, genuine, places, unmet
 from aiops.core.record.audit import AuditKind, Entry, Head, Line, Walk, canonical, stamp
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 if TYPE_CHECKING:
     from aiops.adapters.store import Checked, Store
@@ -142,7 +142,7 @@ def checked_export(file: Path, anchors: Sequence[Anchor], verify: Verify | None)
             if not walk.take(line):
                 break
     if walk is None:
-        raise InvalidInput(f"{file}: there is no record")
+        raise InvalidContent(f"{file}: there is no record")
     faults = [] if walk.fault is None else [{"record": walk.fault[0], "said": walk.fault[1]}]
     for one in anchors:
         forged = verify is not None and bool(one.key) and not genuine(one, verify)
@@ -167,14 +167,14 @@ def _opened(file: Path) -> Any:
     try:
         return file.open(encoding="utf-8")
     except OSError as err:
-        raise InvalidInput(f"{file} cannot be read: {err.strerror}") from err
+        raise InvalidContent(f"{file} cannot be read: {err.strerror}") from err
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
-        raise InvalidInput(f"{file} cannot be read: {err}") from err
+        raise InvalidContent(f"{file} cannot be read: {err}") from err
 
 
 def _read(written: str, where: str) -> tuple[Line, str]:
@@ -185,7 +185,7 @@ def _read(written: str, where: str) -> tuple[Line, str]:
         previous = str(said["previous"])
         bytes.fromhex(previous)
     except (ValueError, KeyError, TypeError, RecursionError) as err:
-        raise InvalidInput(f"{where}: this is no exported record: {err!r}") from err
+        raise InvalidContent(f"{where}: this is no exported record: {err!r}") from err
     return line, previous
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.app.settings import LeaseSettings
 from aiops.core.model import Mode
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 PLANS = ":plans"
 """The end of the names of roles for policies of plans; those for scaling policies have none."""
@@ -31,7 +31,7 @@ def texts(files: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in files:
         if file.name in found:
-            raise InvalidInput(f"{file}: another file has this name, too: a ConfigMap holds one of each")
+            raise InvalidContent(f"{file}: another file has this name, too: a ConfigMap holds one of each")
         found[file.name] = file.read_text(encoding="utf-8")
     return found
 

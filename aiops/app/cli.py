@@ -35,9 +35,11 @@ from aiops.app.commands import (
     watch,
     why,
 )
+from aiops.app.commands.panels import TOP, panelled
 from aiops.app.output import SESSION, Format, guarded
 
 app = typer.Typer(
+    cls=panelled(TOP),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

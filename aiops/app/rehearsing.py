@@ -117,13 +117,12 @@ def _backtested(job: dict[str, Any]) -> dict[str, Any]:
     from simulators.backtest import run as runs
     from simulators.backtest import told
     from simulators.backtest.grid import variants
-    from simulators.backtest.recorder import ReplicaMetrics
     from simulators.backtest.report import write
     from simulators.backtest.work import Job, all_done
 
     loaded = parse(job["document"], job["policy"])
     history = PrometheusSettings.model_validate_json(os.environ[HISTORY])
-    recording = asked(loaded, history, span(f"{job['days']}d", "now", "15s"), ReplicaMetrics())
+    recording = asked(loaded, history, span(f"{job['days']}d", "now", "15s"))
     order = runs.Order(baselines=runs.baselines("hpa,keda,static"), warmup_s=None, curves=True)
     (variant,) = variants(loaded.scaling[0].document, ())
     steps = _Steps(len(recording.times) * (2 + len(order.baselines)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from aiops.errors import CannotReach, InvalidInput, NoPermission, NotFound
+from aiops.errors import CannotReach, Conflict, InvalidInput, NoPermission, NotFound
 from aiops.web.cursors import MOST, written
 
 if TYPE_CHECKING:
@@ -315,7 +315,9 @@ class RemoteService:
                 raise NoPermission(detail)
             case 404:
                 raise NotFound(detail)
-            case 400 | 409 | 413 | 415 | 422:
+            case 409:
+                raise Conflict(detail)
+            case 400 | 413 | 415 | 422:
                 raise InvalidInput(detail)
             case _:
                 raise CannotReach(f"{self._server}: {response.status_code} {detail}")

@@ -26,7 +26,7 @@ from aiops.core.pipeline import decide_one, judge_again
 from aiops.core.policies import CostBudget, PlanPolicy, ScalingPolicy, WatchPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.core.versions import under_key
-from aiops.errors import InvalidInput
+from aiops.errors import Conflict
 from aiops.policy import recompile
 
 DIGITS = 9
@@ -91,7 +91,7 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
     try:
         inputs = from_text(inputs_text, Inputs)
     except ValueError as err:
-        raise InvalidInput(f"the inputs of decision {decision.id} cannot be read: {err}") from err
+        raise Conflict(f"the inputs of decision {decision.id} cannot be read: {err}") from err
     policy = recompile(policy_document)
     match policy:
         case ScalingPolicy():
@@ -99,7 +99,7 @@ def replay(decision: Decision, inputs_text: str, policy_document: str) -> Replay
         case PlanPolicy():
             made = judge_again(under_key(policy, decision.policy), inputs)
         case WatchPolicy() | CostBudget():
-            raise InvalidInput(f"decision {decision.id} was made by {policy.key}, which decides nothing")
+            raise Conflict(f"decision {decision.id} was made by {policy.key}, which decides nothing")
     stored, again = to_text(decision), to_text(made)
     differences = tuple(_differences(json.loads(stored), json.loads(again), ""))[:_MOST_DIFFERENCES]
     return Replayed(

@@ -17,7 +17,7 @@ from aiops.core.model import Instant
 from aiops.core.policies import ScalingPolicy
 from aiops.core.record.story import stamp
 from aiops.core.versions import template_key
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from simulators.policy_tests.run import Result
@@ -71,21 +71,21 @@ def read(path: Path) -> list[dict[str, Any]]:
         whole = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         why = err.strerror if isinstance(err, OSError) else "is no JSON"
-        raise InvalidInput(f"{path}: cannot be read: {why}") from err
+        raise InvalidContent(f"{path}: cannot be read: {why}") from err
     if not isinstance(whole, dict) or whole.get("version") != VERSION:
-        raise InvalidInput(
+        raise InvalidContent(
             f"{path}: is no record of tests of version {VERSION}; `aiops policy test --record` makes one"
         )
     try:
         return [dict(run) for run in checked(whole.get("runs"))]
     except InvalidInput as err:
-        raise InvalidInput(f"{path}: {err}") from err
+        raise InvalidContent(f"{path}: {err}") from err
 
 
 def checked(runs: Any) -> Sequence[Mapping[str, Any]]:
     """Return the runs that somebody gave; raise InvalidInput for what is none."""
     if not isinstance(runs, list) or len(runs) > MOST_RUNS or not all(map(_is_run, runs)):
-        raise InvalidInput(
+        raise InvalidContent(
             "tests: runs with policy, spec_hash, at and files are wanted, as `policy test --record` writes"
         )
     return runs

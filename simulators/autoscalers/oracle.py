@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.model import F64, Bools
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -79,11 +79,11 @@ class Problem:
     def __post_init__(self) -> None:
         steps, levels = self.violating.shape
         if steps == 0 or levels == 0 or not np.isfinite(self.violating).all() or self.startup_steps < 0:
-            raise InvalidInput(
+            raise InvalidContent(
                 "the oracle needs at least one step and one level, finite violations and a start-up >= 0"
             )
         if self.start is not None and not self.least <= self.start < self.least + levels:
-            raise InvalidInput(f"the oracle's start of {self.start} replicas is outside of its levels")
+            raise InvalidContent(f"the oracle's start of {self.start} replicas is outside of its levels")
 
 
 def optimum(problem: Problem, requests: float, allowed_share: float) -> Optimum:
@@ -94,7 +94,7 @@ def optimum(problem: Problem, requests: float, allowed_share: float) -> Optimum:
     allowance = allowed_share * requests
     dear, cheap = _most(problem), plan(problem, 0.0)
     if dear.violating > allowance * (1.0 + _CLOSE) + _CLOSE:
-        raise InvalidInput(f"{dear.violating:.6g} requests violate whatever is done, {allowance:.6g} may")
+        raise InvalidContent(f"{dear.violating:.6g} requests violate whatever is done, {allowance:.6g} may")
     if cheap.violating <= allowance:
         return _answer(cheap, cheap.billed, requests)
     bound = 0.0

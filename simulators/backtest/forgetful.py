@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiops.core.model import Action, Instant, LoopState, Outcome, PriceBook, StepResult, Tick
+import numpy as np
+
+from aiops.core.model import F64, Action, Instant, LoopState, Outcome, PriceBook, StepResult, Tick
 from aiops.core.money.prices import flat
 from aiops.loop.lookout import Lookout, Seen
 
@@ -40,14 +43,18 @@ class Forgetful:
 
 
 class Price:
-    """One price for one target, or none."""
+    """What a replica of one target cost. usd_per_hour: float64[t] at `times`; None, or NaN, is not known."""
 
-    def __init__(self, key: str, usd_per_hour: float | None) -> None:
-        self._prices = {} if usd_per_hour is None else {key: usd_per_hour}
+    def __init__(self, key: str, times: F64, usd_per_hour: F64 | None) -> None:
+        self._key, self._times, self._usd = key, times, usd_per_hour
 
     def book(self, targets: Sequence[Any], inventory: Any, at: Instant) -> PriceBook:
-        """Return it."""
-        return flat(self._prices, at, "given")
+        """Return it as it was."""
+        if self._usd is None:
+            return PriceBook()
+        place = max(0, int(np.searchsorted(self._times, at + 1e-6)) - 1)
+        usd = float(self._usd[place])
+        return flat({self._key: usd} if math.isfinite(usd) else {}, at, "recorded")
 
 
 class Unheard(Lookout):

@@ -5,15 +5,18 @@ A piece is a day at most, so that no request is larger than what Prometheus allo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from aiops.core.model import F64, Instant, TargetRef
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 from aiops.ports import History
+from simulators.backtest.pieces import Piece, Pieces
+from simulators.backtest.price_metrics import PriceMetrics
 from simulators.backtest.recording import Recording
 
 PIECE_STEPS = 5_760
@@ -78,49 +81,126 @@ def _query(name: str, expr: str) -> SignalQuery:
     return SignalQuery(policy="record", name=name, expr=expr, age_exprs=(), coverage_exprs=())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Everything that is asked. exprs: PromQL by column. watches: queries with many series."""
+
+    exprs: Mapping[str, str]
+    watches: tuple[WatchQuery, ...] = ()
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """Return all of it by name, by which one recording is told from another."""
+        return {**self.exprs, **{f"watch:{one.policy}": one.expr for one in self.watches}}
+
+
+def asked(policies: PolicySet, metrics: ReplicaMetrics, prices: PriceMetrics) -> Asked:
+    """Return what is asked for policies."""
+    exprs = {column: query.expr for column, query in queries(policies, metrics).items()}
+    exprs |= dict(one for one in (prices.of(policy.target) for policy in policies.scaling) if one is not None)
+    return Asked(exprs=exprs, watches=tuple(watch.query for watch in policies.watches))
+
+
 def record(
     history: History,
-    policies: PolicySet,
+    what: Asked,
     span: Span,
-    metrics: ReplicaMetrics,
+    pieces: Pieces | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Recording:
-    """Return what the source remembers; raise SourceUnavailable, or InvalidInput when it remembers nothing at all."""
+    """Return what the source remembers; raise SourceUnavailable, or InvalidContent when it remembers nothing at all.
+
+    pieces: what an earlier call has already, and where this one keeps what it has.
+    """
     times = span.times
-    asked = queries(policies, metrics)
-    distinct = sorted({query.expr for query in asked.values()})
-    watches = [watch.query for watch in policies.watches]
-    pieces = [(first, min(first + PIECE_STEPS, len(times))) for first in range(0, len(times), PIECE_STEPS)]
-    whole, done = len(pieces) * (len(distinct) + len(watches)), 0
-    by_expr = {expr: np.full(len(times), np.nan) for expr in distinct}
-    columns: dict[str, F64] = {}
-    for first, last in pieces:
-        for expr in distinct:
-            matrix = history.range(_query(expr, expr), float(times[first]), float(times[last - 1]), span.step_s)
-            if len(matrix.values):
-                by_expr[expr][first:last] = matrix.values[0][: last - first]
-            progress(done := done + 1, whole)
-        for watch in watches:
-            _watched(history, watch, (times, first, last, span.step_s), columns)
-            progress(done := done + 1, whole)
-    columns |= {column: by_expr[query.expr] for column, query in asked.items()}
+    first, count = round(float(times[0]) / span.step_s), len(times)
+    cuts = [first, *range((first // PIECE_STEPS + 1) * PIECE_STEPS, first + count, PIECE_STEPS), first + count]
+    columns: dict[str, F64] = {column: np.full(count, np.nan) for column in what.exprs}
+    for number, (begins, ends) in enumerate(pairwise(cuts)):
+        progress(number, len(cuts) - 1)
+        piece = _piece(history, what, (begins, ends, span.step_s), pieces)
+        for name, values in piece.columns.items():
+            column = columns.setdefault(name, np.full(count, np.nan))
+            column[begins - first : ends - first] = values
+    progress(len(cuts) - 1, len(cuts) - 1)
     if not any(bool(np.isfinite(values).any()) for values in columns.values()):
-        raise InvalidInput("the source remembers nothing of any query in this time")
+        raise InvalidContent("the source remembers nothing of any query in this time")
+    silent = {name for name, one in columns.items() if name.startswith("price:") and not np.isfinite(one).any()}
     return Recording(
         origin="prometheus",
         times=times,
         step_s=span.step_s,
-        columns=columns,
-        about={"step_s": span.step_s, "queries": {column: query.expr for column, query in asked.items()}},
+        columns={name: one for name, one in columns.items() if name not in silent},
+        about={
+            "step_s": span.step_s,
+            "queries": {column: expr for column, expr in what.exprs.items() if column not in silent},
+        },
     )
 
 
-def _watched(history: History, watch: WatchQuery, part: tuple[F64, int, int, float], columns: dict[str, F64]) -> None:
-    times, first, last, step_s = part
-    matrix = history.range(watch, float(times[first]), float(times[last - 1]), step_s)
-    for key, row in zip(matrix.index.keys, matrix.values, strict=True):
-        column = columns.setdefault(f"watch:{key}", np.full(len(times), np.nan))
-        column[first:last] = row[: last - first]
+def _piece(history: History, what: Asked, part: tuple[int, int, float], pieces: Pieces | None) -> Piece:
+    """Return the steps of a piece: what there is of it already, and what comes before and after, asked for."""
+    begins, ends, step_s = part
+    had = None if pieces is None else pieces.found(begins, ends)
+    if had is not None and (had.first, had.last) == (begins, ends):
+        return had
+    inside = [had] if had is not None else []
+    gaps = [(begins, ends)] if had is None else [(begins, had.first), (had.last, ends)]
+    some = sorted(
+        [*inside, *(_asked(history, what, (a, b, step_s)) for a, b in gaps if a < b)], key=lambda one: one.first
+    )
+    made = _joined(some)
+    if pieces is not None:
+        pieces.keep(made)
+    return made
+
+
+def _joined(some: Sequence[Piece]) -> Piece:
+    """Return pieces that follow each other as one."""
+    names = dict.fromkeys(name for one in some for name in one.columns)
+    parts = {name: [one.columns.get(name, np.full(one.last - one.first, np.nan)) for one in some] for name in names}
+    return Piece(
+        first=some[0].first, last=some[-1].last, columns={name: np.concatenate(one) for name, one in parts.items()}
+    )
+
+
+def _asked(history: History, what: Asked, part: tuple[int, int, float]) -> Piece:
+    """Return some steps as the source remembers them; one that several columns ask for is asked for once."""
+    begins, ends, step_s = part
+    start, end, count = begins * step_s, (ends - 1) * step_s, ends - begins
+    by_expr: dict[str, F64] = {}
+    for expr in sorted(set(what.exprs.values())):
+        values = history.range(_query(expr, expr), start, end, step_s).values
+        by_expr[expr] = _cut(values[0], count) if len(values) else np.full(count, np.nan)
+    columns = {column: by_expr[expr] for column, expr in what.exprs.items()}
+    for watch in what.watches:
+        matrix = history.range(watch, start, end, step_s)
+        columns |= {f"watch:{key}": _cut(row, count) for key, row in zip(matrix.index.keys, matrix.values, strict=True)}
+    return Piece(first=begins, last=ends, columns=columns)
+
+
+def _cut(values: F64, count: int) -> F64:
+    """Return so many values, NaN for what is missing at the end."""
+    made = np.full(count, np.nan)
+    made[: min(count, len(values))] = values[:count]
+    return made
+
+
+def appended(before: Recording, after: Recording) -> Recording:
+    """Return two recordings that follow each other as one."""
+    names = dict.fromkeys((*before.columns, *after.columns))
+
+    def column(name: str) -> F64:
+        parts = [one.columns.get(name, np.full(len(one.times), np.nan)) for one in (before, after)]
+        return np.concatenate(parts)
+
+    queries = {**before.about.get("queries", {}), **after.about.get("queries", {})}
+    return replace(
+        after,
+        times=np.concatenate([before.times, after.times]),
+        columns={name: column(name) for name in names},
+        about={**before.about, **after.about, "queries": queries},
+    )
 
 
 def without_data(recording: Recording) -> Mapping[str, str]:

@@ -1,8 +1,9 @@
 """A recording: what a metrics source said, on one grid, and the Parquet file that keeps it.
 
 Columns of the file: `at` (seconds since the epoch, or timestamps), `KIND/namespace/name#signal` for a policy's signals,
-`replicas:namespace/name`, `ready:...` and `wanted:...` for its target, `watch:KIND/namespace/name#series` for watches.
-Files made by hand may use the plain names `replicas`, `ready`, `wanted` and those of the signals. A gap is NaN.
+`replicas:namespace/name`, `ready:...`, `wanted:...` and `price:...` (USD per hour of a replica) for its target,
+`watch:KIND/namespace/name#series` for watches. Files made by hand may use the plain names `replicas`, `ready`,
+`wanted`, `price` and those of the signals. A gap is NaN.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 
 from aiops.core.model import F64, TargetRef
 from aiops.core.policies import ScalingPolicy
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 from simulators.autoscalers.protocol import SYNC_S
 
 FOOTER = b"aiops.recording"
 VERSION = 1
 LONGEST_STEPS = 3_000_000
+PRICE_STANDS_S = 86_400.0
 _OFF_GRID = 0.01
 
 
@@ -56,6 +58,23 @@ class Recording:
         """Return `replicas`, `ready` or `wanted` of a target, None where nothing of it was recorded."""
         found = self.columns.get(f"{kind}:{target.namespace}/{target.name}", self.columns.get(kind))
         return found if found is not None and bool(np.isfinite(found).any()) else None
+
+    def price(self, target: TargetRef) -> F64 | None:
+        """Return USD per hour of a replica of a target at each step, as it was then; None where nothing says so.
+
+        A price stands for a day: in gaps the one before counts. What comes later is never looked at.
+        """
+        found = self.columns.get(f"price:{target.namespace}/{target.name}", self.columns.get("price"))
+        if found is None:
+            return None
+        known = np.flatnonzero(np.isfinite(found) & (found > 0.0))
+        if not len(known):
+            return None
+        steps = np.arange(len(found))
+        places = np.searchsorted(known, steps, side="right") - 1
+        last = known[np.maximum(places, 0)]
+        stands = (places >= 0) & ((steps - last) * self.step_s <= PRICE_STANDS_S)
+        return np.where(stands, found[last], np.nan)
 
     def between(self, start: float | None, end: float | None) -> Recording:
         """Return the part between two instants, ends included."""
@@ -95,14 +114,14 @@ def read(path: Path) -> Recording:
     try:
         table = pq.read_table(path)
     except FileNotFoundError as err:
-        raise InvalidInput(f"{path}: there is no such file") from err
+        raise InvalidContent(f"{path}: there is no such file") from err
     except (OSError, pa.ArrowException) as err:
-        raise InvalidInput(f"{path}: is no Parquet file that can be read ({str(err)[:200]})") from err
+        raise InvalidContent(f"{path}: is no Parquet file that can be read ({str(err)[:200]})") from err
     names = table.column_names
     if len(set(names)) < len(names):
-        raise InvalidInput(f"{path}: two columns have one name")
+        raise InvalidContent(f"{path}: two columns have one name")
     if "at" not in names:
-        raise InvalidInput(f"{path}: column `at` (seconds since the epoch) is missing; there are {_listed(names)}")
+        raise InvalidContent(f"{path}: column `at` (seconds since the epoch) is missing; there are {_listed(names)}")
     columns = {name: _numbers(path, name, table.column(name)) for name in names}
     return gridded(str(path), columns.pop("at"), columns, _about(path, table.schema.metadata))
 
@@ -110,24 +129,26 @@ def read(path: Path) -> Recording:
 def gridded(origin: str, at: F64, columns: Mapping[str, F64], about: Mapping[str, Any]) -> Recording:
     """Return what was sampled at `at` on its grid, missing rows as NaN; raise InvalidInput where there is none."""
     if len(at) < 2:
-        raise InvalidInput(f"{origin}: {len(at)} rows; a history is needed")
+        raise InvalidContent(f"{origin}: {len(at)} rows; a history is needed")
     if not bool(np.isfinite(at).all()):
-        raise InvalidInput(f"{origin}: at: row {int(np.argmin(np.isfinite(at))) + 1} has no time")
+        raise InvalidContent(f"{origin}: at: row {int(np.argmin(np.isfinite(at))) + 1} has no time")
     apart = np.diff(at)
     if bool((apart <= 0.0).any()):
         row = int(np.argmax(apart <= 0.0)) + 2
         what = "the same time as the row before" if apart[row - 2] == 0.0 else "earlier than the row before"
-        raise InvalidInput(f"{origin}: at: row {row} is {what}; sort the file by time and drop duplicates")
+        raise InvalidContent(f"{origin}: at: row {row} is {what}; sort the file by time and drop duplicates")
     step_s = float(about.get("step_s") or np.quantile(apart, 0.5, method="lower"))
     places = np.rint((at - at[0]) / step_s)
     stray = np.abs((at - at[0]) / step_s - places) > _OFF_GRID
     if bool(stray.any()) or bool((np.diff(places) < 1).any()):
         row = int(np.argmax(stray)) + 1
-        raise InvalidInput(f"{origin}: at: row {row} is not on the grid of {step_s:g} s: steps are mixed; resample it")
+        raise InvalidContent(
+            f"{origin}: at: row {row} is not on the grid of {step_s:g} s: steps are mixed; resample it"
+        )
     _check_step(origin, step_s)
     count = int(places[-1]) + 1
     if count > LONGEST_STEPS:
-        raise InvalidInput(f"{origin}: {count} steps of {step_s:g} s from first to last, at most {LONGEST_STEPS}")
+        raise InvalidContent(f"{origin}: {count} steps of {step_s:g} s from first to last, at most {LONGEST_STEPS}")
     rows = places.astype(np.int64)
     full = {}
     for name, values in columns.items():
@@ -140,7 +161,7 @@ def gridded(origin: str, at: F64, columns: Mapping[str, F64], about: Mapping[str
 def _check_step(origin: str, step_s: float) -> None:
     parts = max(step_s, SYNC_S) / min(step_s, SYNC_S)
     if not (1.0 <= step_s <= 300.0 and abs(parts - round(parts)) < 1e-6):
-        raise InvalidInput(
+        raise InvalidContent(
             f"{origin}: a step of {step_s:g} s; it is to be 1, 3, 5, 15, 30, 60 or another that goes with {SYNC_S:g} s,"
             " at most 300 s"
         )
@@ -154,7 +175,7 @@ def _numbers(path: Path, name: str, column: Any) -> F64:
     if name == "at" and pa.types.is_timestamp(kind):
         column = pc.divide(pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64()).cast(pa.float64()), 1e6)
     elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        raise InvalidInput(f"{path}: {name}: {kind}; numbers are needed")
+        raise InvalidContent(f"{path}: {name}: {kind}; numbers are needed")
     values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return np.array(values, np.float64)
 
@@ -167,9 +188,11 @@ def _about(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]
         about = json.loads(text)
         step_s = float(about.get("step_s", 0.0))
     except (ValueError, AttributeError, TypeError) as err:
-        raise InvalidInput(f"{path}: its footer `{FOOTER.decode()}` is damaged") from err
+        raise InvalidContent(f"{path}: its footer `{FOOTER.decode()}` is damaged") from err
     if about.get("version") != VERSION or not 0.0 < step_s < float("inf"):
-        raise InvalidInput(f"{path}: was written by another version ({about.get('version')}); this one reads {VERSION}")
+        raise InvalidContent(
+            f"{path}: was written by another version ({about.get('version')}); this one reads {VERSION}"
+        )
     return dict(about)
 
 

@@ -50,7 +50,10 @@ _FIRST_MARGIN = 1.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What a backtest stands on. first: the step from which on is scored; what lies before is only learnt from."""
+    """What a backtest stands on. first: the step from which on is scored; what lies before is only learnt from.
+
+    usd_per_hour: float64[t], what a replica cost at each step, NaN where that is not known; None where it never is.
+    """
 
     recording: Recording
     policy: ScalingPolicy
@@ -58,7 +61,7 @@ class Past:
     measured: Measured
     calibration: Calibration
     first: int
-    replica_usd_per_hour: float | None = None
+    usd_per_hour: F64 | None = None
 
     @property
     def at_most(self) -> float | None:
@@ -107,7 +110,7 @@ class Past:
             error_ratio=0.0,
             replicas=self.begins_with(),
             startup=Startup(median_s=model.startup_s, p95_s=model.startup_s),
-            usd_per_hour=self.replica_usd_per_hour or 0.0,
+            usd_per_hour=0.0,  # reckoned from the replicas that ran, at the prices of then
         )
 
     def begins_with(self) -> int:
@@ -281,7 +284,7 @@ def _loop(policies: PolicySet, source: _Source, cluster: SimCluster, bank: Bank,
         journal=Forgetful(),
         lease=SimLease(),
         controls=SimControls(),
-        prices=Price(past.policy.target.key, past.replica_usd_per_hour),
+        prices=Price(past.policy.target.key, past.recording.times, past.usd_per_hour),
         telemetry=NoTelemetry(),
         clock=StillClock(),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from aiops.core.model import F64
 from aiops.core.policies import ScalingPolicy, WatchPolicy
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 from simulators.autoscalers import AUTOSCALERS, STOCK_KNOBS
 from simulators.backtest.calibration import Calibration, calibrate, measured
 from simulators.backtest.recording import Recording
@@ -31,7 +31,8 @@ MOST_POINTS = 1_200
 class Order:
     """What is to be compared. warmup_s: what is only learnt from, None is the half, 14 days at most.
 
-    baselines: names of autoscalers with their safety knob.
+    baselines: names of autoscalers with their safety knob. replica_usd_per_hour: at all times; None is what was
+    recorded.
     """
 
     baselines: tuple[tuple[str, float], ...] = tuple((name, STOCK_KNOBS[name]) for name in DEFAULT_BASELINES)
@@ -151,8 +152,15 @@ def past_of(recording: Recording, policy: ScalingPolicy, watches: Sequence[Watch
         measured=seen,
         calibration=model,
         first=first,
-        replica_usd_per_hour=order.replica_usd_per_hour,
+        usd_per_hour=prices_of(recording, policy, order),
     )
+
+
+def prices_of(recording: Recording, policy: ScalingPolicy, order: Order) -> F64 | None:
+    """Return what a replica costs at each step: what is given for all of them, else what was recorded."""
+    if order.replica_usd_per_hour is None:
+        return recording.price(policy.target)
+    return np.full(len(recording.times), order.replica_usd_per_hour)
 
 
 def _check(recording: Recording, policy: ScalingPolicy) -> None:
@@ -165,13 +173,13 @@ def _check(recording: Recording, policy: ScalingPolicy) -> None:
             f" `{policy.key}#{objective.demand}` or `{objective.demand}`, there are {named}"
         )
     if not bool(np.isfinite(load).any()):
-        raise InvalidInput(f"{where}: the signal {objective.demand!r} of {policy.key} has no data in this time")
+        raise InvalidContent(f"{where}: the signal {objective.demand!r} of {policy.key} has no data in this time")
     with np.errstate(invalid="ignore"):
         below = np.flatnonzero(load < 0.0)
     if len(below):
-        raise InvalidInput(f"{where}: {objective.demand}: row {int(below[0]) + 1}: {load[below[0]]:g} is below 0")
+        raise InvalidContent(f"{where}: {objective.demand}: row {int(below[0]) + 1}: {load[below[0]]:g} is below 0")
     if bool(np.isinf(load).any()):
-        raise InvalidInput(f"{where}: {objective.demand}: row {int(np.argmax(np.isinf(load))) + 1} is infinite")
+        raise InvalidContent(f"{where}: {objective.demand}: row {int(np.argmax(np.isinf(load))) + 1} is infinite")
 
 
 def steps_to_go(past: Past, order: Order) -> int:
@@ -182,7 +190,7 @@ def steps_to_go(past: Past, order: Order) -> int:
 def run(past: Past, order: Order, label: str = "", progress: Callable[[], None] = lambda: None) -> Result:
     """Return how the policy fared beside what was recorded and the baselines."""
     if known_steps(past) * past.recording.step_s < LEAST_SCORED_S:
-        raise InvalidInput(f"{past.recording.origin}: the load is known for less than an hour of what is scored")
+        raise InvalidContent(f"{past.recording.origin}: the load is known for less than an hour of what is scored")
     runs = [by_policy(past, progress)]
     recorded = by_recorded(past, progress)
     runs += [recorded] if recorded is not None else []
@@ -266,6 +274,10 @@ def _warnings(past: Past) -> list[str]:
         out.append("no replicas were recorded: there is no comparison with what really ran")
     if past.policy.lever.value == "knative-min-scale":
         out.append("Knative's floor is replayed as replicas: no Knative runs in the past")
+    priced = past.usd_per_hour
+    if priced is not None and not bool(np.isfinite(priced[past.first :]).all()):
+        share = 1.0 - float(np.isfinite(priced[past.first :]).mean())
+        out.append(f"what a replica cost is unknown in {share:.1%} of the steps: no cost is told")
     silent = [name for name in past.policy.signals if past.recording.signal(past.policy, name) is None]
     if silent:
         out.append(f"not recorded: {', '.join(silent)}: absent throughout, and what guards on them may hold for ever")

@@ -83,12 +83,19 @@ def _changes(run: Run) -> F64:
     return np.diff(np.array(run.replicas, np.float64), prepend=float(run.replicas[0]))
 
 
+def _cost(past: Past, run: Run, known: Bools) -> float | None:
+    """Return what its replicas cost at the prices of then; None while that of one step is not known."""
+    if past.usd_per_hour is None:
+        return None
+    usd = past.usd_per_hour[past.first :][known]
+    return float((np.array(run.pod_s)[known] * usd).sum()) / 3600.0 if np.isfinite(usd).all() else None
+
+
 def _score(past: Past, run: Run, known: Bools, less: Mapping[str, tuple[float, float]]) -> Score:
     changed = _changes(run)
     step_s = past.recording.step_s
     offered = float(np.array(run.offered)[known].sum())
     hours = float(np.array(run.pod_s)[known].sum()) / 3600.0
-    price = past.replica_usd_per_hour
     return Score(
         name=run.name,
         violating_ratio=float(np.array(run.violating)[known].sum()) / max(offered, 1e-9),
@@ -96,7 +103,7 @@ def _score(past: Past, run: Run, known: Bools, less: Mapping[str, tuple[float, f
         measured_miss_minutes=_measured_misses(past, known) if run.name == "recorded" else None,
         short_ratio=_short(past, run, known),
         replica_hours=hours,
-        cost_usd=None if price is None else hours * price,
+        cost_usd=_cost(past, run, known),
         scale_outs=int((changed > 0).sum()),
         scale_ins=int((changed < 0).sum()),
         reversed=_reversed(changed, step_s),

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from aiops.core.decide.quantities import Duration, Quantity, Ratio
 from aiops.core.decide.spec import Spec
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from aiops.policy.document import documents
 from simulators.emulator.selectors import Selector
 from simulators.scenario import LoadSpec
@@ -159,12 +159,12 @@ def read(path: Path) -> EmulatorConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:
-        raise InvalidInput(f"{path}:0:0: cannot be read: {err.strerror}") from err
+        raise InvalidContent(f"{path}:0:0: cannot be read: {err.strerror}") from err
     found, problems = documents(text, str(path))
     if problems or len(found) != 1:
-        raise InvalidInput("\n".join(map(str, problems)) or f"{path}:1:1: a configuration is one document")
+        raise InvalidContent("\n".join(map(str, problems)) or f"{path}:1:1: a configuration is one document")
     try:
         return EmulatorConfig.model_validate(found[0].data)
     except ValidationError as err:
         lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
-        raise InvalidInput("\n".join(lines)) from err
+        raise InvalidContent("\n".join(lines)) from err

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +33,20 @@ def access(path: Path, context: str = "") -> Access:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as err:
-        raise InvalidInput(f"{path}: cannot be read: {err.strerror}") from err
+        raise InvalidContent(f"{path}: cannot be read: {err.strerror}") from err
     except yaml.YAMLError as err:
-        raise InvalidInput(f"{path}: this is no YAML: {str(err).splitlines()[0]}") from err
+        raise InvalidContent(f"{path}: this is no YAML: {str(err).splitlines()[0]}") from err
     if not isinstance(document, dict):
-        raise InvalidInput(f"{path}: this is no kubeconfig")
+        raise InvalidContent(f"{path}: this is no kubeconfig")
     name = context or str(document.get("current-context") or "")
     chosen = _named(path, document, "contexts", name, "context")
     cluster = _named(path, document, "clusters", str(chosen.get("cluster")), "cluster")
     user = _named(path, document, "users", str(chosen.get("user")), "user")
     url = str(cluster.get("server") or "").rstrip("/")
     if cluster.get("insecure-skip-tls-verify"):
-        raise InvalidInput(f"{path}: insecure-skip-tls-verify is not supported: name the certificate-authority")
+        raise InvalidContent(f"{path}: insecure-skip-tls-verify is not supported: name the certificate-authority")
     if not url.startswith(("https://", "http://")):
-        raise InvalidInput(f"{path}: the cluster has no server")
+        raise InvalidContent(f"{path}: the cluster has no server")
     tls = _tls(path, cluster, user) if url.startswith("https://") else None
     return Access(url=url, tls=tls, headers=_headers(path, user))
 
@@ -55,13 +55,13 @@ def _named(path: Path, document: Mapping[str, Any], kind: str, name: str, key: s
     for one in document.get(kind) or ():
         if isinstance(one, dict) and one.get("name") == name and isinstance(one.get(key), dict):
             return dict(one[key])
-    raise InvalidInput(f"{path}: there is no {key} {name!r} among {kind}")
+    raise InvalidContent(f"{path}: there is no {key} {name!r} among {kind}")
 
 
 def _headers(path: Path, user: Mapping[str, Any]) -> dict[str, str]:
     known = {"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile"}
     if unknown := sorted(set(user) - known):
-        raise InvalidInput(f"{path}: the user's {', '.join(unknown)} is not supported")
+        raise InvalidContent(f"{path}: the user's {', '.join(unknown)} is not supported")
     token = str(user.get("token") or "") or (_content(path, user, "tokenFile", "") or b"").decode().strip()
     return {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -79,7 +79,7 @@ def _tls(path: Path, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl
                 file.flush()
                 made.load_cert_chain(file.name)
     except (ssl.SSLError, ValueError) as err:
-        raise InvalidInput(f"{path}: its certificates cannot be used: {err}") from err
+        raise InvalidContent(f"{path}: its certificates cannot be used: {err}") from err
     return made
 
 
@@ -91,7 +91,7 @@ def _content(path: Path, part: Mapping[str, Any], file_key: str, data_key: str) 
         if part.get(file_key):
             return (path.parent / str(part[file_key])).read_bytes()
     except OSError as err:
-        raise InvalidInput(f"{path}: {file_key}: {part[file_key]}: {err.strerror}") from err
+        raise InvalidContent(f"{path}: {file_key}: {part[file_key]}: {err.strerror}") from err
     except binascii.Error as err:
-        raise InvalidInput(f"{path}: {data_key}: no base64: {err}") from err
+        raise InvalidContent(f"{path}: {data_key}: no base64: {err}") from err
     return None

@@ -12,7 +12,7 @@ import numpy as np
 
 from aiops.core.model import Mode
 from aiops.core.planning.failover import FailoverPolicy
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from aiops.policy import load
 from simulators.failover.daemon import Daemon, Witness, daemon
 from simulators.failover.world import (
@@ -40,7 +40,7 @@ def group(path: Path = Path(__file__).parents[2] / "policies" / "failover.yaml")
     """Return the group of a file, the shipped example unless another is named, as it acts when it is enforced."""
     found = [one for one in load([path]).plans if isinstance(one, FailoverPolicy)]
     if len(found) != 1 or {site.name for site in found[0].sites} != set(SITES):
-        raise InvalidInput(f"{path}: a rehearsal of sites needs one FailoverPolicy of the sites {', '.join(SITES)}")
+        raise InvalidContent(f"{path}: a rehearsal of sites needs one FailoverPolicy of the sites {', '.join(SITES)}")
     return replace(found[0], mode=Mode.ENFORCE)
 
 

@@ -26,7 +26,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from aiops.core.decide.quantities import Duration, duration_s, quantity, ratio
 from aiops.core.decide.spec import Spec
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from aiops.policy.document import documents
 from simulators.failover.world import LENGTH_S, Fault, Kind
 
@@ -137,13 +137,13 @@ def is_sites(name: str) -> bool:
 
 
 def load(name: str) -> SitesSpec:
-    """Return a scenario by the name of a shipped one or by a path; raise InvalidInput."""
+    """Return a scenario by the name of a shipped one or by a path; raise InvalidContent."""
     path = FOLDER / f"{name}.yaml" if name in names() else Path(name)
     found, problems = documents(path.read_text(encoding="utf-8"), str(path))
     if problems or len(found) != 1:
-        raise InvalidInput("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
+        raise InvalidContent("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
     try:
         return SitesSpec.model_validate(found[0].data)
     except ValidationError as err:
         lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
-        raise InvalidInput("\n".join(lines)) from err
+        raise InvalidContent("\n".join(lines)) from err

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ from simulators.backtest.calibration import Basis, calibrate, measured
 from simulators.backtest.grid import axes, variants
 from simulators.backtest.recording import Recording
 from simulators.backtest.replay import by_policy
-from simulators.backtest.run import Order, Result, baselines, past_of, run
+from simulators.backtest.run import Order, Result, baselines, past_of, prices_of, run
+from simulators.backtest.scoring import scores
 from simulators.backtest.work import Job, all_done
 from tests.unit.recorded import (
     CAPACITY_RPS,
@@ -207,3 +211,26 @@ def test_baselines_are_known_by_name_with_their_knob() -> None:
     for wrong in ("hpaa", "hpa:x", "hpa:0"):
         with pytest.raises(InvalidInput, match="--baselines"):
             baselines(wrong)
+
+
+def test_costs_are_those_of_the_prices_of_then() -> None:
+    short = lived(wave(4.0))
+    past = past_of(short, policy(), (), ALONE)
+    ours, half = by_policy(past, lambda: None), len(short.times) * 3 // 4
+
+    def cost(first: float, second: float, **more: Any) -> float | None:
+        price = np.where(np.arange(len(short.times)) < half, first, second)
+        priced = replace(short, columns={**short.columns, "price:shop/checkout": price})
+        then = replace(past, usd_per_hour=prices_of(priced, policy(), Order(baselines=(), **more)))
+        return scores(then, [ours])[0].cost_usd
+
+    hours = scores(past, [ours])[0].replica_hours
+    early, late = cost(1.0, 3.0), cost(3.0, 1.0)
+    assert early is not None
+    assert late is not None
+    assert early + late == pytest.approx(4.0 * hours)
+    assert early != pytest.approx(late, rel=1e-3)
+    assert cost(1.0, math.nan) == pytest.approx(hours), "what it cost last stands for a day"
+    assert cost(math.nan, 1.0) is None, "what it cost later says nothing of before"
+    assert cost(1.0, 3.0, replica_usd_per_hour=0.5) == pytest.approx(0.5 * hours)
+    assert scores(past, [ours])[0].cost_usd is None

@@ -36,8 +36,8 @@ def test_nothing_heavy_is_imported_for_help():
         (("--server", "http://127.0.0.1:9", "status"), 4, "cannot be reached"),
         (("simulate", "nowhere", "--policies", "policies"), 1, "there is no scenario"),
         (("run",), 3, "prometheus.url is not set"),
-        (("pause", "--all"), 1, "--reason is missing"),
-        (("--server", "http://127.0.0.1:9", "failover", "start", "shop/storefront"), 1, "--reason is missing"),
+        (("pause", "--all"), 2, "--reason is missing"),
+        (("--server", "http://127.0.0.1:9", "failover", "start", "shop/storefront"), 2, "--reason is missing"),
         (("decisions", "--verdict", "alow"), 2, "'alow' is not one of"),
         (("--version",), 0, "aiops "),
     ],
@@ -81,7 +81,7 @@ def test_a_pause_is_ended_by_its_scope_as_well_as_by_its_id(tmp_path):
         1,
         "there is no pause shop/checkout in force; aiops status lists them\n",
     )
-    assert aiops("resume", "", **store).returncode == 1
+    assert aiops("resume", "", **store).returncode == 2
     assert [one["scope"] for one in json.loads(aiops("-o", "json", "status", **store).stdout)["pauses"]] == ["shop"]
 
 

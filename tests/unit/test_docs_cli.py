@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import typer.main
 
 from aiops.app.cli import app
+from aiops.app.commands.panels import POLICY, TOP
 from tests.cli_reference import commands, reference
+from tests.commands import aiops
 from tests.manual import DOCS
 
 
@@ -21,6 +24,21 @@ def test_every_command_argument_and_option_says_what_it_is_for():
         assert at.help, path
         for one in at.params:
             assert getattr(one, "help", None), (path, one.name)
+
+
+@pytest.mark.parametrize(("path", "panels"), [((), TOP), (("policy",), POLICY)])
+def test_every_command_stands_under_one_purpose_and_help_shows_it_there(path, panels):
+    at = typer.main.get_command(app)
+    for name in path:
+        at = at.commands[name]
+    named = [name for names in panels.values() for name in names]
+    assert sorted(named) == sorted(at.commands)
+    said = aiops(*path, "--help").stdout
+    places = [said.index(f"─ {panel} ") for panel in panels]
+    assert places == sorted(places)
+    for (panel, names), start, end in zip(panels.items(), places, [*places[1:], len(said)], strict=True):
+        shown = [line.split()[1] for line in said[start:end].splitlines() if line[:2] == "│ " and line[2] != " "]
+        assert tuple(shown) == names, panel
 
 
 def test_the_reference_knows_arguments_options_choices_defaults_and_what_is_needed():

@@ -104,11 +104,11 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("forecast",), 1, "give either a file or --query"),
-        (("forecast", str(TRACE), "--query", "up"), 1, "give either a file or --query"),
+        (("forecast",), 2, "give either a file or --query"),
+        (("forecast", str(TRACE), "--query", "up"), 2, "give either a file or --query"),
         (("forecast", "nowhere.csv"), 1, "nowhere.csv:0:0: cannot be read"),
-        (("forecast", str(TRACE), "--models", "best"), 1, "it is one of fleet, all"),
-        (("forecast", str(TRACE), "--season-s", "60"), 1, "two steps of 300 s at least"),
+        (("forecast", str(TRACE), "--models", "best"), 2, "it is one of fleet, all"),
+        (("forecast", str(TRACE), "--season-s", "60"), 2, "two steps of 300 s at least"),
         (("forecast", str(TRACE), "--step-s", "0"), 2, "greater than or equal to 1"),
     ],
 )

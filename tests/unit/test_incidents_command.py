@@ -88,7 +88,7 @@ def test_a_series_is_explained_from_the_record(config: str) -> None:
     none = aiops("--config", config, "watch", "explain", "service=none")
     assert (none.returncode, "no finding of a series" in none.stderr) == (1, True)
     wrong = aiops("--config", config, "watch", "explain", "x", "--at", "soon")
-    assert (wrong.returncode, "--at soon" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "--at soon" in wrong.stderr) == (2, True)
 
 
 def test_status_says_what_goes_on(config: str) -> None:

@@ -100,7 +100,7 @@ def test_the_command_prints_a_schema_of_one_kind_and_refuses_others():
     found = aiops("policy", "schema", "--kind", "WatchPolicy")
     assert json.loads(found.stdout) == schema("WatchPolicy")
     wrong = aiops("policy", "schema", "--kind", "Watch")
-    assert (wrong.returncode, "unknown kind 'Watch'" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "unknown kind 'Watch'" in wrong.stderr) == (2, True)
 
 
 CHECKOUT = yaml.safe_load((ROOT / "policies" / "checkout.yaml").read_text())

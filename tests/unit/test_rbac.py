@@ -197,7 +197,7 @@ def test_targets_in_several_clusters_need_one_to_be_named(tmp_path):
     clusters = {name: {"kubeconfig": "x"} for name in ("default", "eu")}
     words = written(tmp_path, DOCUMENT, other, mode="enforce", clusters=clusters)
     asked = aiops(*words)
-    assert (asked.returncode, "--cluster says whose" in asked.stderr) == (1, True)
+    assert (asked.returncode, "--cluster says whose" in asked.stderr) == (2, True)
     here, there = (granted(list(yaml.safe_load_all(aiops(*words, "--cluster", one).stdout))) for one in clusters)
     assert any("leases" in one[2] for one in here)
     assert not any("leases" in one[2] for one in there)

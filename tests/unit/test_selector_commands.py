@@ -60,14 +60,14 @@ def test_show_says_what_is_asked_for_a_target(tmp_path: Path):
     data = json.loads(aiops("-o", "json", "policy", "show", "--target", "checkout", str(file)).stdout)
     assert data[0]["metadata"]["member"] == {"labels": {}, "name": "checkout"}
     refused = aiops("policy", "show", "--target", "check.out", str(file))
-    assert (refused.returncode, "is no DNS label" in refused.stderr) == (1, True)
+    assert (refused.returncode, "is no DNS label" in refused.stderr) == (2, True)
 
 
 def test_a_backtest_of_a_template_asks_of_which_target(tmp_path: Path):
     file = tmp_path / "web.yaml"
     file.write_text(WEB)
     refused = aiops("backtest", str(file), "--data", "x.parquet")
-    assert (refused.returncode, "name them, such as --target checkout" in refused.stderr) == (1, True)
+    assert (refused.returncode, "name them, such as --target checkout" in refused.stderr) == (2, True)
 
 
 def test_rbac_bounds_a_selector_by_its_namespace_and_names_what_is_named():

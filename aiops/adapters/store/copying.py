@@ -36,7 +36,7 @@ from aiops.adapters.store.shard_tables import LEARNT
 from aiops.adapters.store.tables import CLAIMS, FENCE, META, METADATA, REVISION
 from aiops.core.model import Instant
 from aiops.core.record.audit import AuditKind, Entry, Head
-from aiops.errors import ConfigurationError, InvalidInput, StoreUnavailable
+from aiops.errors import ConfigurationError, Conflict, InvalidContent, InvalidInput, StoreUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -92,7 +92,7 @@ def backup(engine: Engine, target: Path) -> Copied:
 
 
 def _there(target: Path) -> InvalidInput:
-    return InvalidInput(f"{target} is there already: a backup overwrites nothing")
+    return Conflict(f"{target} is there already: a backup overwrites nothing")
 
 
 def _beside(target: Path) -> Path:
@@ -158,7 +158,7 @@ def restore(engine: Engine, source: Path, *, replace: bool = False, said: Said |
     """
     path = file_of(engine.url)
     if path is not None and path.exists() and source.exists() and path.samefile(source):
-        raise InvalidInput(f"{source} is the store itself")
+        raise Conflict(f"{source} is the store itself")
     with _opened(source, source) as found, _of_today(source, found) as (given, file), _alone(path):
         found_revision(engine)
         try:
@@ -197,17 +197,17 @@ def _opened(path: Path, said: Path) -> Iterator[Connection]:
     said: the name under which the user knows it.
     """
     if not path.is_file():
-        raise InvalidInput(f"there is no backup {said}")
+        raise InvalidContent(f"there is no backup {said}")
     try:
         with _engine(path, read_only=True).connect() as connection:
             answer = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
             if answer != "ok":
                 raise StoreUnavailable(f"{said} is not whole: {answer}")
             if revision(connection) is None:
-                raise InvalidInput(f"{said} is no backup of a store")
+                raise InvalidContent(f"{said} is no backup of a store")
             yield connection
     except SQLAlchemyError as err:
-        raise InvalidInput(f"{said} is no backup of a store: {reason(err)}") from err
+        raise InvalidContent(f"{said} is no backup of a store: {reason(err)}") from err
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def _of_today(source: Path, found: Connection) -> Iterator[tuple[Connection, Pat
     """Yield the backup with today's schema: an older one is migrated in a copy. Raise InvalidInput for a newer one."""
     has = str(revision(found))
     if has > REVISION:
-        raise InvalidInput(f"{source} has schema {has}, this program knows {REVISION}: restore it with the newer one")
+        raise InvalidContent(f"{source} has schema {has}, this program knows {REVISION}: restore it with the newer one")
     if has == REVISION:
         yield found, source
         return
@@ -239,7 +239,7 @@ def _alone(path: Path | None) -> Iterator[None]:
     try:
         lock = lock_writer(path)
     except ConfigurationError as err:
-        raise InvalidInput(f"nothing is restored while it is in use: {err}") from err
+        raise Conflict(f"nothing is restored while it is in use: {err}") from err
     try:
         yield
     except BaseException:
@@ -261,7 +261,7 @@ def _to_itself(connection: Connection) -> Iterator[None]:
     with postgres.patient(connection):
         who = postgres.lock_out_daemons(connection)
         if who:
-            raise InvalidInput(f"nothing is restored while the store is in use: a daemon at {who} has it")
+            raise Conflict(f"nothing is restored while the store is in use: a daemon at {who} has it")
         yield
 
 
@@ -274,7 +274,7 @@ def _make_room(connection: Connection, *, replace: bool) -> None:
     there = {table.name: _count(connection, table) for table in tables}
     if any(there.values()) and not replace:
         named = ", ".join(f"{count} {name}" for name, count in there.items() if count)
-        raise InvalidInput(f"the store is not empty: there are {named}; --replace puts the backup in their place")
+        raise Conflict(f"the store is not empty: there are {named}; --replace puts the backup in their place")
     for table in tables:
         connection.execute(delete(table))
 

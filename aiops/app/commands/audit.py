@@ -12,7 +12,7 @@ import typer
 
 from aiops.app.commands.look import when
 from aiops.app.output import SESSION, Format, printable, table
-from aiops.errors import InvalidInput
+from aiops.errors import Conflict, InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="The record of who did what, chained by hashes: list, check, export.")
 
@@ -186,7 +186,7 @@ def _written(lines: Iterable[str], out: Path | None) -> int:
     try:
         file = sys.stdout if out is None else out.open("x", encoding="utf-8")
     except FileExistsError as err:
-        raise InvalidInput(f"{out} is there already: an export overwrites nothing") from err
+        raise Conflict(f"{out} is there already: an export overwrites nothing") from err
     except OSError as err:
         raise InvalidInput(f"{out} cannot be written: {err.strerror}") from err
     try:

@@ -12,7 +12,7 @@ import typer
 from aiops.app.commands.record import asked, span
 from aiops.app.output import SESSION, console, table
 from aiops.app.spreading import parted, spreading
-from aiops.errors import InvalidInput, NotFound
+from aiops.errors import InvalidContent, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from aiops.core.policies import PolicySet, ScalingPolicy
@@ -111,7 +111,6 @@ def _chosen(loaded: PolicySet, names: Sequence[str] | None) -> tuple[ScalingPoli
 def _recording(
     loaded: PolicySet, where: tuple[Path | None, str | None], times: tuple[str | None, str | None, str]
 ) -> Recording:
-    from simulators.backtest.recorder import ReplicaMetrics
     from simulators.backtest.recording import read
 
     data, prometheus = where
@@ -119,14 +118,14 @@ def _recording(
     if data is not None and prometheus is not None:
         raise InvalidInput("give either --data or --prometheus")
     if data is None:
-        return asked(loaded, prometheus, span(since or "14d", to or "now", step), ReplicaMetrics())
+        return asked(loaded, prometheus, span(since or "14d", to or "now", step))
     recording = read(data)
     if since is None and to is None:
         return recording
     wanted = span(since or "1970-01-02", to or "now", step)
     part = recording.between(wanted.start, wanted.end)
     if len(part.times) < 2:
-        raise InvalidInput(f"{data}: nothing was recorded between --from and --to")
+        raise InvalidContent(f"{data}: nothing was recorded between --from and --to")
     return part
 
 

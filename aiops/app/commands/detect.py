@@ -12,7 +12,7 @@ import typer
 
 from aiops.app.commands.look import when
 from aiops.app.output import SESSION, console, printable, table
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from aiops.app.detecting.run import Detected, Found
@@ -95,7 +95,7 @@ def _asked(query: str, url: str | None, span: tuple[str, str, str]) -> Table:
     finally:
         source.close()
     if not len(matrix.values):
-        raise InvalidInput(f"{query}: no series between {when(start)} and {when(end)}")
+        raise InvalidContent(f"{query}: no series between {when(start)} and {when(end)}")
     labels = tuple(dict(one) for one in matrix.index.labels)
     return Table(name=query, times=matrix.times, values=matrix.values, columns=labels)
 

@@ -11,7 +11,7 @@ import typer
 
 from aiops.app.commands.look import when
 from aiops.app.output import SESSION, table
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from aiops.core.forecast.fleet import Fleet
@@ -82,7 +82,7 @@ def _asked(query: str, history_days: float, step_s: float) -> tuple[F64, F64]:
     finally:
         source.close()
     if not len(matrix.values):
-        raise InvalidInput(f"{query}: no series")
+        raise InvalidContent(f"{query}: no series")
     values = matrix.values[0]
     there = np.isfinite(values)
     return matrix.times[there], values[there]
@@ -93,13 +93,13 @@ def _gridded(name: str, times: F64, values: F64, step_s: float | None) -> _Gridd
     import numpy as np
 
     if len(times) < 2:
-        raise InvalidInput(f"{name}: two samples at least are needed")
+        raise InvalidContent(f"{name}: two samples at least are needed")
     step = float(np.quantile(np.diff(times), 0.5, method="lower")) if step_s is None else step_s
     step = max(step, 1.0)
     steps = np.floor(times / step).astype(np.int64)
     width = int(steps[-1] - steps[0]) + 1
     if width > MOST_STEPS:
-        raise InvalidInput(
+        raise InvalidContent(
             f"{name}: {width} steps of {step:g} s from first to last, at most {MOST_STEPS}: use --step-s"
         )
     count = np.bincount(steps - steps[0], minlength=width)

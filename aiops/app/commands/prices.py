@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aiops.app.output import SESSION
-from aiops.errors import CannotReach, InvalidInput
+from aiops.errors import CannotReach, InvalidContent
 
 if TYPE_CHECKING:
     from aiops.app.pricelist import Priceable
@@ -51,7 +51,7 @@ def check(
     terms = Terms(currency=settings.currency, rates=settings.rates)
     listed, problems = read_list(file, terms, now)
     if problems:
-        raise InvalidInput("\n".join(map(str, problems)))
+        raise InvalidContent("\n".join(map(str, problems)))
     valid = [one for one in listed.entries if one.valid(now)]
     kinds = {one.instance_type for one in listed.entries if one.instance_type}
     later = [one for one in listed.entries if one.valid_from > now]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +17,14 @@ from aiops import __version__
 from aiops.app.commands.look import when
 from aiops.app.output import SESSION, console
 from aiops.core.addresses import without_user
-from aiops.errors import InvalidInput
+from aiops.errors import AiopsError, InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from aiops.adapters.prometheus import PrometheusSource
     from aiops.app.settings import PrometheusSettings
     from aiops.core.policies import PolicySet
-    from simulators.backtest.recorder import ReplicaMetrics, Span
+    from simulators.backtest.pieces import Pieces
+    from simulators.backtest.recorder import Asked, Span
     from simulators.backtest.recording import Recording
 
 OLDEST_S = 400 * 86_400.0
@@ -51,33 +54,104 @@ def record(
         typer.Option(help="Of a policy with a selector: NAME, or NAME:LABEL=VALUE,..."),
     ] = None,
     spec_metric: Annotated[str, typer.Option(help="What was asked for.")] = "kube_{kind}_spec_replicas",
+    price_query: Annotated[
+        str | None,
+        typer.Option(help="USD per hour of a replica: PromQL with {{namespace}}, {{name}}; OpenCost's when left out."),
+    ] = None,
+    prices: Annotated[bool, typer.Option(help="Whether prices are asked for.")] = True,
+    append: Annotated[bool, typer.Option("--append", help="Go on with the file that is there.")] = False,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Ask for everything again, whatever an unfinished call has kept.")
+    ] = False,
 ) -> None:
-    """Write what Prometheus remembers of the policies' signals, and of the replicas that ran, to a Parquet file."""
+    """Write what Prometheus remembers of signals, of replicas that ran and what they cost to a Parquet file.
+
+    A call that was broken off goes on where it was.
+    """
     from aiops.policy import load
     from aiops.policy.members import of_targets
-    from simulators.backtest.recorder import ReplicaMetrics, without_data
+    from simulators.backtest import recorder
+    from simulators.backtest.pieces import Pieces
+    from simulators.backtest.price_metrics import PriceMetrics
     from simulators.backtest.recording import write
 
+    if price_query is not None and not prices:
+        raise InvalidInput("give either --price-query or --no-prices")
     loaded = of_targets(load(policies), target or ())
-    metrics = ReplicaMetrics(replicas=replicas_metric, ready=ready_metric, wanted=spec_metric)
-    made = asked(loaded, prometheus, span(since, to, step), metrics)
-    written = write(made, output)
+    metrics = recorder.ReplicaMetrics(replicas=replicas_metric, ready=ready_metric, wanted=spec_metric)
+    what = recorder.asked(loaded, metrics, PriceMetrics(query=price_query if prices else ""))
+    before = _before(output, what) if append and output.exists() else None
+    times = span(since, to, step) if before is None else _after(before, to)
+    pieces = Pieces(file=output, step_s=times.step_s if times else 1.0, asked=what.named)
+    if afresh:
+        pieces.over()
+    made = before
+    if times is not None:
+        made = asked(loaded, prometheus, times, Work(what=what, pieces=pieces))
+        made = made if before is None else recorder.appended(before, made)
+        write(made, output)
+        pieces.over()
+    if made is not None:
+        SESSION.show(*_told(output, made, pieces, priced=prices))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is asked, and where what was asked already lies."""
+
+    what: Asked
+    pieces: Pieces | None = None
+
+
+def _before(path: Path, what: Asked) -> Recording:
+    """Return what a file has; raise InvalidContent where it was asked for other things."""
+    from simulators.backtest.recording import read
+
+    before = read(path)
+    has: Mapping[str, str] = before.about.get("queries", {})
+    other = [name for name, expr in sorted(has.items()) if what.exprs.get(name) != expr]
+    if other or not has:
+        why = f"it has {other[0]} by {has[other[0]]}" if has else "it does not say what was asked"
+        raise InvalidContent(f"{path}: was not asked for what these policies ask now: {why}; record another file")
+    places = before.times[0] / before.step_s
+    if abs(places - round(places)) > 1e-6:
+        raise InvalidContent(f"{path}: its times are no multiples of its step of {before.step_s:g} s")
+    return before
+
+
+def _after(before: Recording, to: str) -> Span | None:
+    """Return what is to be asked after a recording; None where there are no two steps more."""
+    from simulators.backtest.recorder import Span
+
+    start, end = float(before.times[-1]) + before.step_s, instant("--to", to, time.time())
+    return None if end < start + 2 * before.step_s else Span(start=start, end=end, step_s=before.step_s)
+
+
+def _told(path: Path, made: Recording, pieces: Pieces, *, priced: bool) -> tuple[dict[str, Any], str]:
+    from simulators.backtest.recorder import without_data
+
     silent = without_data(made)
+    prices = sorted(name for name in made.columns if name.startswith("price:"))
     answer = {
-        "file": str(written),
+        "file": str(path),
         "start": float(made.times[0]),
         "end": float(made.times[-1]),
         "step_s": made.step_s,
         "steps": len(made.times),
         "columns": sorted(made.columns),
+        "prices": prices,
+        "steps_kept": pieces.taken,
         "without_data": dict(silent),
     }
     lines = [
-        f"{written}: {len(made.times)} steps of {made.step_s:g} s, {when(made.times[0])} to {when(made.times[-1])},"
+        f"{path}: {len(made.times)} steps of {made.step_s:g} s, {when(made.times[0])} to {when(made.times[-1])},"
         f" {len(made.columns)} columns",
+        *([f"went on: {pieces.taken} steps were there already"] if pieces.taken else []),
+        *(f"asked for again: {why}" for why in pieces.broken),
+        *(["no prices: nothing says what a replica cost (--price-query)"] if priced and not prices else []),
         *(f"no data: {column}: {expr}" for column, expr in silent.items()),
     ]
-    SESSION.show(answer, "\n".join(lines))
+    return answer, "\n".join(lines)
 
 
 def span(since: str, to: str, step: str) -> Span:
@@ -92,7 +166,7 @@ def span(since: str, to: str, step: str) -> Span:
 
 
 def asked(
-    policies: PolicySet, prometheus: str | PrometheusSettings | None, times: Span, metrics: ReplicaMetrics
+    policies: PolicySet, prometheus: str | PrometheusSettings | None, times: Span, work: Work | None = None
 ) -> Recording:
     """Return what the metrics source remembers; a progress bar on a terminal.
 
@@ -100,17 +174,24 @@ def asked(
     """
     from rich.progress import Progress
 
-    from simulators.backtest.recorder import record as recorded
+    from simulators.backtest import recorder
+    from simulators.backtest.price_metrics import PriceMetrics
 
-    screen = console(errors=True)
+    if work is None:
+        work = Work(what=recorder.asked(policies, recorder.ReplicaMetrics(), PriceMetrics()))
+    screen, pieces = console(errors=True), work.pieces
     source = metrics_source(prometheus)
     url = prometheus if prometheus is None or isinstance(prometheus, str) else prometheus.url
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("recording", total=None)
         try:
-            made = recorded(
-                source, policies, times, metrics, lambda done, whole: bar.update(task, completed=done, total=whole)
+            made = recorder.record(
+                source, work.what, times, pieces, lambda done, whole: bar.update(task, completed=done, total=whole)
             )
+        except (AiopsError, KeyboardInterrupt):
+            if pieces is not None and pieces.count:
+                sys.stderr.write(f"broken off: {pieces.count} pieces are kept; the same command goes on\n")
+            raise
         finally:
             source.close()
     about: dict[str, Any] = {

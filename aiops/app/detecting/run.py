@@ -13,7 +13,7 @@ from aiops.app.detecting.table import Table
 from aiops.core.bank import Bank
 from aiops.core.model import F64, Finding, FindingKind, Frame, Incident, Instant, SeriesIndex
 from aiops.core.policies import PolicySet
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 from aiops.policy import parse
 
 WATCH = "WatchPolicy/aiops/detect"
@@ -131,7 +131,7 @@ def index_of(table: Table) -> SeriesIndex:
     """Return the series as rows of a frame."""
     keys = tuple(f"{WATCH}#{_identity(labels)}" for labels in table.columns)
     if len(set(keys)) != len(keys):
-        raise InvalidInput(f"{table.name}: two series have the same labels")
+        raise InvalidContent(f"{table.name}: two series have the same labels")
     return SeriesIndex(keys=keys, labels=table.columns)
 
 

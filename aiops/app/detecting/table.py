@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from aiops.core.model import F64
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 LATEST_S = 253_402_300_800.0
 """The end of the year 9999; greater numbers are milli-, micro- or nanoseconds."""
@@ -54,12 +54,12 @@ def read(path: Path) -> Table:
         (first, header), rows = rows[0], rows[1:]
         _checked(path, first, header)
     if not rows:
-        raise InvalidInput(f"{path}:1:1: there is no sample in this file (wanted: timestamp,value)")
+        raise InvalidContent(f"{path}:1:1: there is no sample in this file (wanted: timestamp,value)")
     width = len(header) or len(rows[0][1])
     if width < 2:
-        raise InvalidInput(f"{path}:{rows[0][0]}:1: one column only (wanted: timestamp,value)")
+        raise InvalidContent(f"{path}:{rows[0][0]}:1: one column only (wanted: timestamp,value)")
     if width - 1 > MOST_SERIES:
-        raise InvalidInput(f"{path}:1:1: {width - 1} series, at most {MOST_SERIES} are read from one file")
+        raise InvalidContent(f"{path}:1:1: {width - 1} series, at most {MOST_SERIES} are read from one file")
     names = [name.strip() for name in header[1:]] or [f"value{n or ''}" for n in range(width - 1)]
     parsed = _parsed(path, rows, width)
     return _sorted(path, names, parsed)
@@ -71,10 +71,10 @@ def _text(path: Path) -> str:
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = err.object.count(b"\n", 0, err.start) + 1
-        raise InvalidInput(f"{path}:{line}:1: this is no text in UTF-8") from err
+        raise InvalidContent(f"{path}:{line}:1: this is no text in UTF-8") from err
     except (OSError, EOFError, ValueError) as err:
         reason = err.strerror if isinstance(err, OSError) and err.strerror else err
-        raise InvalidInput(f"{path}:0:0: cannot be read: {reason}") from err
+        raise InvalidContent(f"{path}:0:0: cannot be read: {reason}") from err
 
 
 def _delimiter(text: str) -> str:
@@ -91,14 +91,14 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
         except StopIteration:
             return
         except csv.Error as err:
-            raise InvalidInput(f"{path}:{line}:1: {err}") from err
+            raise InvalidContent(f"{path}:{line}:1: {err}") from err
 
 
 def _checked(path: Path, line: int, header: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in (cell.strip() for cell in header[1:]):
         if name in seen:
-            raise InvalidInput(f"{path}:{line}:1: two columns are called {name!r}")
+            raise InvalidContent(f"{path}:{line}:1: two columns are called {name!r}")
         seen.add(name)
 
 
@@ -112,7 +112,7 @@ def _parsed(path: Path, rows: Sequence[tuple[int, list[str]]], width: int) -> li
             problems.append(f"{path}:{line}:{_column(row, err.cell)}: {err}")
     if problems:
         more = [f"and {len(problems) - MOST_SAID} more such lines"] if len(problems) > MOST_SAID else []
-        raise InvalidInput("\n".join([*problems[:MOST_SAID], *more]))
+        raise InvalidContent("\n".join([*problems[:MOST_SAID], *more]))
     return made
 
 
@@ -207,7 +207,7 @@ def rates(table: Table) -> Table:
     if len(below):
         series, column = (int(place) for place in min(below.tolist(), key=lambda one: one[1]))
         where = f"{table.name}:{table.lines[column]}" if table.lines else table.name
-        raise InvalidInput(
+        raise InvalidContent(
             f"{where}: {table.values[series, column]:g} is no value of a counter: they are never negative"
         )
     out = np.full_like(table.values, np.nan)

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from aiops.core.model import Instant
 from aiops.core.record.audit import Head, canonical, stamp
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent
 
 CONTEXT = "aiops audit anchor v1"
 """Signed with every anchor, so that no signature of another purpose is one of an anchor."""
@@ -101,7 +101,7 @@ def anchor_of(line: str, where: str = "anchor") -> Anchor:
             signature=str(said["signature"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as err:
-        raise InvalidInput(f"{where}: this is no anchor: {err!r}") from err
+        raise InvalidContent(f"{where}: this is no anchor: {err!r}") from err
 
 
 def genuine(anchor: Anchor, verify: Verify) -> bool:

@@ -35,7 +35,7 @@ def convert(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when something was left behind.")] = False,
 ) -> None:
     """Make policies of the manifests of other autoscalers, and say what was not carried over."""
-    from aiops.errors import InvalidInput, InvalidPolicy
+    from aiops.errors import InvalidContent, InvalidPolicy
     from aiops.policy import parse
     from aiops.policy.convert import Source
     from aiops.policy.convert import convert as converted
@@ -50,7 +50,7 @@ def convert(
     for one in found.left:
         sys.stderr.write(f"{one} [{one.code}]\n")
     if not found.drafts:
-        raise InvalidInput(f"there is nothing to convert in {', '.join(map(str, files))}")
+        raise InvalidContent(f"there is nothing to convert in {', '.join(map(str, files))}")
     text = _text(found.drafts, out)
     parse(text, "the converted policy")
     data: dict[str, Any] = {"policies": [one.data for one in found.drafts], "left": [asdict(one) for one in found.left]}
@@ -74,12 +74,12 @@ def schema_from(folder: Path) -> str:
 
 def write_new(path: Path, text: str, *, force: bool = False) -> None:
     """Write a file; raise InvalidInput where it is there already, unless forced, or cannot be written."""
-    from aiops.errors import InvalidInput
+    from aiops.errors import Conflict, InvalidInput
 
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as err:
-        raise InvalidInput(f"{path}: is there already, and is not overwritten") from err
+        raise Conflict(f"{path}: is there already, and is not overwritten") from err
     except OSError as err:
         raise InvalidInput(f"{path}: cannot be written: {err.strerror}") from err

@@ -190,7 +190,7 @@ def _answers(work: Workload, said: _Numbers, startup: str, slo: tuple[str, str],
 def _write(answers: Answers, folder: Path, force: bool) -> None:
     """Write both files, or none where one is there already."""
     from aiops.app.commands.policy.convert import SCHEMA, schema_from, write_new
-    from aiops.errors import InvalidInput
+    from aiops.errors import Conflict, InvalidInput
     from aiops.policy import first, parse
 
     name = answers.workload.name
@@ -200,7 +200,7 @@ def _write(answers: Answers, folder: Path, force: bool) -> None:
     parse(text, str(made))
     there = [str(one) for one in (made, tests) if one.exists()]
     if there and not force:
-        raise InvalidInput(f"{', '.join(there)}: already there, and not overwritten without --force")
+        raise Conflict(f"{', '.join(there)}: already there, and not overwritten without --force")
     of_tests = SCHEMA.with_name(first.SCHEMA_OF_TESTS)
     schema = os.path.relpath(of_tests, folder) if of_tests.exists() else of_tests.name
     try:
