@@ -41,6 +41,7 @@ from aiops.engine import local
 from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
+from aiops.loop.lanes import Beside, InOrder
 from aiops.loop.seams import NoRepositories, NoTrainer
 from aiops.policy.schedule import window
 from aiops.ports import Controls
@@ -225,6 +226,7 @@ def build(settings: Settings) -> Built:
             elsewhere=not world.virtual,
             code=f"aiops {__version__}",
         )
+        several = len(settings.clusters) + len(settings.git.repositories) > 1
         ports = Ports(
             policies=SourcedPolicies(policies, sources_of(settings)),
             source=world.source,
@@ -241,6 +243,7 @@ def build(settings: Settings) -> Built:
             trainer=trainer,
             repositories=NoRepositories() if repositories is None else repositories,
             engine=sharding.engine(settings, MonotonicClock(), code_version()),
+            lanes=Beside() if several and not world.virtual else InOrder(),
         )
         loop = ControlLoop(ports, bank, setup(settings))
         told = (settings.notify, settings.audit)

@@ -8,25 +8,18 @@ from dataclasses import replace
 
 from aiops.core.bank import Bank
 from aiops.core.model import (
-    Action,
-    Errand,
     Frame,
     Inputs,
     Instant,
     Leadership,
     LoopState,
-    Message,
     Outcome,
     Percepts,
     PolicyKey,
-    Reason,
     Snapshot,
-    Step,
     StepResult,
-    StepStatus,
     TargetState,
     Tick,
-    Verb,
 )
 from aiops.core.money.metering import Turned
 from aiops.core.pipeline import (
@@ -54,9 +47,9 @@ from aiops.loop.observing import Asked, Observer
 from aiops.loop.pasts import UsePasts
 from aiops.loop.reign import Reign
 from aiops.loop.seams import Ports, Setup
+from aiops.loop.sending import Sender
 from aiops.loop.sentence import spoken
 from aiops.loop.timekeeping import Timekeeper
-from aiops.ports import Cluster, Repositories
 
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
@@ -74,7 +67,8 @@ class ControlLoop:
         self.ports = ports
         self.setup = setup
         self._observer = Observer(ports, setup.scope)
-        self._reign = Reign(ports)
+        self._sender = Sender(ports=ports, leadership=self._observer.leadership, present=self._present)
+        self._reign = Reign(ports, self._sender)
         self._store_ok = True
         self._answers: tuple[StepResult, ...] = ()
         self._ends: tuple[Outcome, ...] = ()
@@ -182,7 +176,7 @@ class ControlLoop:
             return self._stand_by(self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
         snapshot = self._begun(policies, snapshot)
         snapshot = replace(snapshot, store_ok=snapshot.store_ok and self._store_ok)
-        snapshot = self._reign.fenced(policies, self.state, snapshot, self._present)
+        snapshot = self._reign.fenced(policies, self.state, snapshot)
         made = decide_plans(self.state, self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
         self._record_and_act(made, snapshot)
         self._report(made.tick)
@@ -260,7 +254,7 @@ class ControlLoop:
         """Return the snapshot with which to decide as the leader: claimed, looked back, stamped (S6)."""
         snapshot = self._begun(policies, snapshot)
         self.state = self._reign.judge(policies, self.state, snapshot)
-        return self._reign.fenced(policies, self.state, snapshot, self._present)
+        return self._reign.fenced(policies, self.state, snapshot)
 
     def _begun(self, policies: PolicySet, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with the objects of plans that were taken over: what was not looked at is not gone."""
@@ -292,9 +286,8 @@ class ControlLoop:
             raise
         self._store_ok = True
         self.state = made.state
-        results = {action.id: self._send(action) for action in made.tick.actions}
+        results, errands = self._sender.send(made.tick.actions, made.tick.errands)
         after = settled(made.state, made.tick, results, snapshot) if results else Settled(state=made.state, outcomes=())
-        errands = {errand.id: self._run_errand(errand) for errand in made.tick.errands}
         self.state = plans_answered(after.state, made.tick.errands, errands) if errands else after.state
         self._answers = (*self._answers, *results.values(), *(one for some in errands.values() for one in some))
         self._ends = (*self._ends, *after.outcomes)
@@ -307,64 +300,11 @@ class ControlLoop:
 
     def _wake(self, made: Decisions) -> None:
         """Wake what is to be woken though that cannot be written down: the object itself says what is done (S2)."""
-        for errand in made.tick.errands:
-            plan = made.state.plans.get(errand.plan_id)
-            if plan is None or not wakes(plan, errand):
-                continue
-            results = self._run_errand(errand)
+        plans = made.state.plans
+        waking = [one for one in made.tick.errands if one.plan_id in plans and wakes(plans[one.plan_id], one)]
+        for errand, results in zip(waking, self._sender.send((), waking)[1].values(), strict=True):
             said = {"plan": errand.plan_id, "answers": [one.status.value for one in results]}
             _LOG.warning("woken_without_a_store", extra=said)
-
-    def _send(self, action: Action) -> StepResult:
-        """Send the steps in order, the lease checked right before each; the first that is not done ends it."""
-        at = self._present()
-        result = StepResult(action_id=action.id, status=StepStatus.DONE, at=at)
-        for step in action.steps:
-            due = action
-            if not action.dry_run:
-                leadership = self._observer.leadership(at)
-                if not leadership.leader or leadership.epoch != action.epoch:
-                    return replace(
-                        result, status=StepStatus.REFUSED, reason=Reason.NOT_LEADER, message="lost the lease"
-                    )
-                # no request outlives the lease
-                due = replace(action, expires_at=min(action.expires_at, leadership.until))
-            try:
-                result = self._port_of(action, step).send(due, step, at)
-            except PortError as err:
-                # what happened to the request is not known: the next Snapshot shows it (S6)
-                return StepResult(action_id=action.id, status=StepStatus.UNKNOWN, at=at, message=str(err))
-            if result.status not in (StepStatus.DONE, StepStatus.DRY_RUN):
-                return result
-        return result
-
-    def _port_of(self, action: Action, step: Step) -> Cluster | Repositories:
-        """Return where a step goes: nowhere, into a repository, or to an API server."""
-        if action.dry_run:
-            return self.ports.dry
-        return self.ports.repositories if step.verb is Verb.COMMIT else self.ports.cluster
-
-    def _run_errand(self, errand: Errand) -> tuple[StepResult, ...]:
-        """Send what a plan's step asks for, the lease checked right before each; each stands for itself."""
-        results, port = [], self.ports.dry if errand.dry_run else self.ports.cluster
-        requests: tuple[Step | Message, ...] = (*errand.steps, *errand.messages)
-        for one in requests:
-            at = self._present()
-            leadership = self._observer.leadership(at)
-            if not errand.dry_run and (not leadership.leader or leadership.epoch != errand.epoch):
-                refused = StepResult(action_id=errand.id, status=StepStatus.REFUSED, at=at)
-                results.append(replace(refused, reason=Reason.NOT_LEADER, message="lost the lease"))
-                break
-            due = replace(errand, expires_at=min(errand.expires_at, leadership.until))
-            try:
-                if isinstance(one, Message):
-                    results.append(self.ports.notifier.tell(due, one, at))
-                else:
-                    results.append(port.perform(due, one, at))
-            except PortError as err:
-                # what happened to the request is not known: the next look shows it (S6)
-                results.append(StepResult(action_id=errand.id, status=StepStatus.UNKNOWN, at=at, message=str(err)))
-        return tuple(results)
 
     def _count(self, turn: Turn, tick: Tick) -> None:
         """Let the books count what the turn saw and did; what goes wrong there holds nothing up (S10)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from aiops.core import act
@@ -16,14 +15,13 @@ from aiops.core.model import (
     OutcomeKind,
     Reason,
     Snapshot,
-    Stamp,
     StepResult,
     StepStatus,
 )
 from aiops.core.pipeline import orphans, overdue, plan_stamps, recovered, resumed, stamps, taken_over, with_followed
 from aiops.core.policies import PolicySet
-from aiops.errors import PortError
 from aiops.loop.seams import Ports
+from aiops.loop.sending import Sender
 
 _LOG = logging.getLogger("aiops.loop")
 STAMPS_A_TURN = 200
@@ -34,10 +32,11 @@ STAMPS_A_TURN = 200
 class Reign:
     """One process's time as leader. left: actions that a predecessor began and nobody knows the end of.
 
-    followed: what it has seen of sites and subjects while another led.
+    followed: what it has seen of sites and subjects while another led. sender: writes epochs on objects.
     """
 
     ports: Ports
+    sender: Sender
     epoch: int = -1
     left: tuple[Action, ...] = ()
     followed: LoopState = field(default_factory=LoopState)
@@ -64,24 +63,18 @@ class Reign:
         self.epoch = -1
         self.followed = followed
 
-    def fenced(
-        self, policies: PolicySet, state: LoopState, snapshot: Snapshot, clock: Callable[[], Instant]
-    ) -> Snapshot:
+    def fenced(self, policies: PolicySet, state: LoopState, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot after the objects that may be written carry the epoch, and say which do not yet."""
         if not snapshot.leadership.elected or not snapshot.leadership.leader:
             return snapshot
         workloads, objects = dict(snapshot.workloads), dict(snapshot.looked.objects)
-        unfenced: dict[str, tuple[Reason, str]] = {}
-        sent = 0
-        for stamp in (*stamps(policies, state, snapshot), *plan_stamps(state, snapshot)):
-            if stamp.mark in self._stamped:
-                continue
+        every = (*stamps(policies, state, snapshot), *plan_stamps(state, snapshot))
+        due = [stamp for stamp in every if stamp.mark not in self._stamped]
+        waiting = (Reason.UNFENCED, "the epoch is being written on other objects first")
+        unfenced = {stamp.target.key: waiting for stamp in due[STAMPS_A_TURN:]}
+        now = due[:STAMPS_A_TURN]
+        for stamp, result in zip(now, self.sender.stamp(now) if now else (), strict=True):
             key = stamp.target.key
-            if sent >= STAMPS_A_TURN:
-                unfenced[key] = (Reason.UNFENCED, "the epoch is being written on other objects first")
-                continue
-            sent += 1
-            result = self._stamp(stamp, clock())
             if result.status is not StepStatus.DONE:
                 why = f"epoch {stamp.epoch} could not be written on the object: {result.message}"
                 unfenced[key] = (result.reason if result.reason is Reason.NO_PERMISSION else Reason.UNFENCED, why)
@@ -94,16 +87,6 @@ class Reign:
         leadership = replace(snapshot.leadership, unfenced=unfenced)
         looked = replace(snapshot.looked, objects=objects)
         return replace(snapshot, workloads=workloads, leadership=leadership, looked=looked)
-
-    def _stamp(self, stamp: Stamp, at: Instant) -> StepResult:
-        refused = StepResult(action_id="", status=StepStatus.REFUSED, at=at)
-        try:
-            leadership = self.ports.lease.leadership(at)
-            if not leadership.leader or leadership.epoch != stamp.epoch:
-                return replace(refused, reason=Reason.NOT_LEADER, message="lost the lease")
-            return self.ports.cluster.stamp(stamp, at, leadership.until)
-        except PortError as err:
-            return replace(refused, message=str(err))
 
     # -- what a predecessor left -----------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from aiops.core.model import (
 )
 from aiops.core.money.metering import Turned
 from aiops.core.policies import PolicySet
+from aiops.loop.lanes import InOrder, Lanes
 from aiops.loop.shedding import Budget
 from aiops.ports import (
     Books,
@@ -142,7 +143,7 @@ class NoTrainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The world outside, as the loop sees it. `dry` answers writes without sending them."""
+    """The world outside, as the loop sees it. dry: answers writes without sending them. lanes: how writes are sent."""
 
     policies: PolicySource
     source: Source
@@ -159,6 +160,7 @@ class Ports:
     books: Books = field(default_factory=NoBooks)
     repositories: Repositories = field(default_factory=NoRepositories)
     engine: Engine = field(default_factory=InProcess)
+    lanes: Lanes = field(default_factory=InOrder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from aiops.core.bank import Bank
 from aiops.core.model import Leadership, Looked, PriceBook, Scope, StepResult, StepStatus, TargetRef, VerdictWord
 from aiops.core.policies import PolicySet
 from aiops.loop import ControlLoop, DryRunCluster, Ports, Setup
+from aiops.loop.lanes import Beside
 from aiops.ports import Inventory
 from simulators.ports import FixedPolicies, NoTelemetry
 from tests.builders import policy, workload
@@ -31,7 +32,7 @@ from tests.unit.test_answers import Journal, NoControls
 NAMES = tuple(f"c{number}" for number in range(10))
 HANGING, LYING = ("c3", "c7"), "c9"
 WELL = tuple(name for name in NAMES if name not in (*HANGING, LYING))
-SOURCE_S, API_S = 0.2, 2.0
+SOURCE_S, API_S, WRITE_S = 0.2, 2.0, 1.5
 """What those that hang cost at most, once; the others have all the time that a busy machine needs."""
 
 
@@ -51,6 +52,8 @@ class Api:
     replicas: int = 8
     lies: bool = False
     hangs: bool = False
+    writes_hang: bool = False
+    sent: int = 0
     free: threading.Event = field(default_factory=threading.Event)
     asked: int = 0
 
@@ -64,6 +67,9 @@ class Api:
         return Inventory(workloads=shown)
 
     def send(self, action, step, at):
+        self.sent += 1
+        if self.writes_hang:
+            self.free.wait(120)
         self.replicas = action.change.after
         return StepResult(action_id=action.id, status=StepStatus.DONE, at=at)
 
@@ -173,6 +179,7 @@ def fleet() -> Iterator[Fleet]:
             prices=Alone(),
             telemetry=NoTelemetry(),
             clock=Stopwatch(),
+            lanes=Beside(silent_s=WRITE_S),
         )
         yield Fleet(ControlLoop(ports, Bank(policies), Setup(scope=Scope())), apis, scripts, sources)
         for script in scripts.values():
@@ -228,6 +235,29 @@ def test_series_of_one_that_falls_silent_keep_their_rows_and_a_cluster_that_come
     assert fleet.loop._observer.index.keys == index.keys
     assert not fleet.loop.last.findings, "what was not read is not gone"
     assert {fleet.apis[name].asked for name in HANGING} == {2}, "it answered, and is asked again"
+
+
+def test_ten_clusters_of_which_two_answer_reads_and_hang_on_writes_delay_no_write_of_the_others_s10(fleet):
+    stuck = ("c1", "c5")
+    for name in stuck:
+        fleet.apis[name].writes_hang = True
+    began = time.monotonic()
+    fleet.turn()
+    took_s = time.monotonic() - began
+    rest = [name for name in WELL if name not in stuck]
+    assert {fleet.apis[name].replicas for name in rest} == {10}
+    assert {fleet.apis[name].replicas for name in stuck} == {8}
+    assert took_s < 60.0, "two writes without an answer cost a turn what one of them may take, and not two minutes each"
+    assert {fleet.apis[name].sent for name in stuck} == {1}
+    fleet.turn()
+    assert {fleet.apis[name].sent for name in stuck} == {1}, "what nobody answered is not sent again"
+    for name in stuck:
+        fleet.apis[name].writes_hang = False
+        fleet.apis[name].free.set()
+        fleet.loop.ports.lanes._at_work[f"cluster {name}"].join(60)
+    fleet.turn()
+    assert {fleet.apis[name].replicas for name in stuck} == {10}
+    assert not fleet.loop.state.targets[key("c1")].pending, "it was seen to be done"
 
 
 def test_a_source_is_asked_no_faster_than_the_settings_say_s10():

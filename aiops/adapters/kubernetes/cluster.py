@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiops.adapters.kubernetes import knative
-from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed
+from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed, Throttled
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, pods_of, workload
 from aiops.adapters.kubernetes.objects import Objects
@@ -300,7 +300,7 @@ class KubernetesCluster:
         try:
             call = Call(method="POST", path=f"/api/v1/namespaces/{namespace}/events", body=event)
             status = self._http.send(call).status
-        except HTTPError as err:
+        except (HTTPError, Throttled) as err:
             _LOG.warning("event_lost", extra={"error": str(err)})
             return
         if status >= 300:

@@ -12,6 +12,7 @@ from aiops.adapters.kubernetes.connection import KubernetesOptions, api_client
 from aiops.adapters.kubernetes.http import Http
 from aiops.adapters.kubernetes.lease import KubernetesLease, LeaseOptions
 from aiops.adapters.kubernetes.policies import KubernetesPolicies
+from aiops.adapters.kubernetes.rate import Bucket
 from aiops.core.model import (
     Action,
     Errand,
@@ -42,19 +43,22 @@ class Clusters:
         clusters: Mapping[str, KubernetesCluster],
         options: Mapping[str, KubernetesOptions] | None = None,
         limit_s: float = INVENTORY_S,
+        buckets: Mapping[str, Bucket] | None = None,
     ) -> None:
         self._clusters = dict(clusters)
         self._options = dict(options or {})
+        self._buckets = dict(buckets or {})
         self._beside: Beside[Inventory] = Beside(max(1, len(clusters)), limit_s)
 
     @classmethod
     def connect(cls, options: Mapping[str, KubernetesOptions]) -> Clusters:
         """Return the clusters of the settings; raise ConfigurationError when one has no configuration."""
+        buckets = {name: Bucket(per_s=one.qps, burst=one.burst) for name, one in options.items()}
         made = {
-            name: KubernetesCluster(name, Http(api_client(one)), namespaced=one.namespaced)
+            name: KubernetesCluster(name, Http(api_client(one), buckets[name]), namespaced=one.namespaced)
             for name, one in options.items()
         }
-        return cls(made, options)
+        return cls(made, options, buckets=buckets)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,12 +66,12 @@ class Clusters:
         return tuple(sorted(self._clusters))
 
     def lease(self, name: str, options: LeaseOptions) -> KubernetesLease:
-        """Return a Lease in one of the clusters, with connections of its own."""
+        """Return a Lease in one of the clusters, with connections of its own; no rate limit delays its renewal."""
         return KubernetesLease(Http(api_client(self._options[name])), options)
 
     def policies(self, name: str, namespaces: Sequence[str]) -> KubernetesPolicies:
         """Return the policies in the API of one of the clusters, with connections of their own."""
-        return KubernetesPolicies(Http(api_client(self._options[name])), namespaces)
+        return KubernetesPolicies(Http(api_client(self._options[name]), self._buckets.get(name)), namespaces)
 
     def start(self) -> None:
         """Begin to watch."""

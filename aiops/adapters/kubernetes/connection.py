@@ -25,13 +25,15 @@ REREAD_S = 60.0
 class KubernetesOptions:
     """Where an API server is: in the cluster, or by a kubeconfig and its context; neither: whichever is there.
 
-    namespaced: see `KubernetesCluster`.
+    namespaced: see `KubernetesCluster`. qps, burst: how often it is asked in a second, and at once; 0 qps for no limit.
     """
 
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
     namespaced: bool = False
+    qps: float = 20.0
+    burst: int = 30
 
 
 def api_client(options: KubernetesOptions) -> ApiClient:

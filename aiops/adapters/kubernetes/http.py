@@ -12,6 +12,7 @@ import orjson
 
 import aiops
 from aiops.adapters.kubernetes.connection import sendable
+from aiops.adapters.kubernetes.rate import Bucket
 from aiops.errors import ClusterUnavailable, NoPermission, let_go
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 ROLE_HINT = "`aiops rbac POLICIES` prints the roles that the policies need"
 RETRY_AFTER_MOST_S = 300.0
+PATIENCE_S = 2.0
 _SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. body: None for none."""
+    """One request. body: None for none. patience_s: how long it may wait for its turn by the cluster's rate limit."""
 
     method: str
     path: str
@@ -39,10 +41,15 @@ class Call:
     user_agent: str = USER_AGENT
     timeout_s: float = READ_TIMEOUT_S
     stream: bool = False
+    patience_s: float = PATIENCE_S
 
 
 class NotFoundThere(Exception):
     """The API server has no such object or resource."""
+
+
+class Throttled(ClusterUnavailable):
+    """Our own rate limit for the cluster left no room for a request in time: nothing was sent."""
 
 
 class NotServed(NotFoundThere):
@@ -50,10 +57,11 @@ class NotServed(NotFoundThere):
 
 
 class Http:
-    """Sends calls to one API server, and turns what goes wrong into our errors."""
+    """Sends calls to one API server, and turns what goes wrong into our errors. bucket: how often it may be asked."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, bucket: Bucket | None = None) -> None:
         self._client = client
+        self._bucket = bucket
         self._host = str(client.configuration.host).rstrip("/")
 
     @property
@@ -64,11 +72,12 @@ class Http:
     def send(self, call: Call) -> BaseHTTPResponse:
         """Return the answer whatever its status; raise what urllib3 raises when there is none.
 
-        Raises NoPermission, before anything is sent, when the credentials cannot be read.
+        Raises, before anything is sent, NoPermission when the credentials cannot be read, and Throttled.
         """
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
+        self._wait_for(call)
         headers = {"Accept": "application/json", "User-Agent": call.user_agent}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
@@ -89,6 +98,13 @@ class Http:
             raise
         return answer
 
+    def _wait_for(self, call: Call) -> None:
+        bucket = self._bucket
+        if bucket is None or bucket.take(call.patience_s, write=call.method != "GET"):
+            return
+        limit = f"{bucket.per_s:g} requests a second, {bucket.burst} at once"
+        raise Throttled(f"{self._host}: not sent, {limit} are its limit here (clusters.NAME.qps, burst)")
+
     def _authorize(self, headers: dict[str, str], call: Call) -> None:
         from kubernetes import config as loaders
 
@@ -103,12 +119,12 @@ class Http:
         if not sendable(token):
             raise NoPermission(f"{self._host}: the token holds what no header may hold")
 
-    def get(self, path: str, **query: str) -> dict[str, Any]:
+    def get(self, path: str, patience_s: float = PATIENCE_S, /, **query: str) -> dict[str, Any]:
         """Return an object or a list; raise NotFoundThere, NoPermission or ClusterUnavailable."""
         from urllib3.exceptions import HTTPError
 
         try:
-            response = self.send(Call(method="GET", path=path, query=query))
+            response = self.send(Call(method="GET", path=path, query=query, patience_s=patience_s))
         except HTTPError as err:
             raise ClusterUnavailable(f"{self._host}: {cause(err)}") from err
         if response.status == 404:

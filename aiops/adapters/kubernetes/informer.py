@@ -25,6 +25,9 @@ WATCH_S = 45
 """The server ends a watch after this time, so that a silent connection is found out soon after."""
 
 SILENCE_S = 60.0
+PATIENCE_S = 30.0
+"""How long it waits for its turn by the cluster's rate limit: no turn of the loop waits for it."""
+
 PAGE = "500"
 BACKOFF_S, BACKOFF_MOST_S = 0.2, 15.0
 STEADY_S = 10.0
@@ -147,7 +150,7 @@ class Informer:
         found: dict[str, dict[str, Any]] = {}
         query = {"limit": PAGE, **self._selector}
         while True:
-            page = self._http.get(self.path, **query)
+            page = self._http.get(self.path, PATIENCE_S, **query)
             for item in page.get("items") or ():
                 found[_key(item)] = self._keep(item)
             metadata = page.get("metadata") or {}
@@ -171,7 +174,7 @@ class Informer:
             "timeoutSeconds": str(WATCH_S),
             **self._selector,
         }
-        call = Call(method="GET", path=self.path, query=query, timeout_s=SILENCE_S, stream=True)
+        call = Call(method="GET", path=self.path, query=query, timeout_s=SILENCE_S, stream=True, patience_s=PATIENCE_S)
         response = self._http.send(call)
         self._response = response
         try:

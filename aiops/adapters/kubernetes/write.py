@@ -14,6 +14,7 @@ from aiops.adapters.kubernetes.http import (
     USER_AGENT,
     Call,
     Http,
+    Throttled,
     cause,
     parsed,
     refused,
@@ -99,6 +100,8 @@ class Writer:
             return _refused(origin, at, Reason.CLUSTER_UNAVAILABLE, cause(err))
         except NoPermission as err:
             return _refused(origin, at, Reason.NO_PERMISSION, str(err))
+        except Throttled as err:
+            return _refused(origin, at, Reason.CLUSTER_UNAVAILABLE, str(err))
         except HTTPError as err:
             return _unknown(origin, at, cause(err))
         return self._meaning(origin, step, response, at)

@@ -1,0 +1,66 @@
+"""The rate limit of a cluster: a burst, then so many a second, and writes never wait behind reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from aiops.adapters.kubernetes.rate import Bucket
+
+
+@dataclass
+class Time:
+    now: float = 100.0
+    paused: float = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+        self.paused += seconds
+
+
+def a_bucket(time: Time, per_s: float = 20.0, burst: int = 30) -> Bucket:
+    return Bucket(per_s=per_s, burst=burst, clock=time.clock, pause=time.pause)
+
+
+def test_a_burst_of_writes_goes_at_once_and_the_rest_at_the_rate():
+    time = Time()
+    bucket = a_bucket(time)
+    assert all(bucket.take(2.0, write=True) for _ in range(30))
+    assert time.paused == 0.0
+    assert all(bucket.take(2.0, write=True) for _ in range(40))
+    assert time.paused == pytest.approx(2.0)
+    assert bucket.waited_s == pytest.approx(2.0)
+
+
+def test_what_cannot_go_in_time_is_not_waited_for():
+    time = Time()
+    bucket = a_bucket(time, per_s=0.1, burst=1)
+    assert bucket.take(2.0, write=True)
+    assert not bucket.take(2.0, write=True)
+    assert (time.paused, bucket.refused) == (0.0, 1)
+    time.now += 8.1
+    assert bucket.take(2.0, write=True)
+    assert time.paused == pytest.approx(1.9)
+
+
+def test_reads_leave_a_fifth_of_a_burst_to_writes():
+    time = Time()
+    bucket = a_bucket(time, per_s=0.1, burst=10)
+    assert [bucket.take(0.0, write=False) for _ in range(9)] == [True] * 8 + [False]
+    assert [bucket.take(0.0, write=True) for _ in range(3)] == [True] * 2 + [False]
+
+
+def test_a_bucket_holds_no_more_than_a_burst_however_long_nobody_asks():
+    time = Time()
+    bucket = a_bucket(time, per_s=20.0, burst=3)
+    time.now += 3600.0
+    assert [bucket.take(0.0, write=True) for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_no_rate_is_no_limit():
+    bucket = a_bucket(Time(), per_s=0.0, burst=1)
+    assert all(bucket.take(0.0, write=True) for _ in range(100))
