@@ -114,7 +114,7 @@ def test_a_budget_of_more_false_alarms_scores_higher() -> None:
         scores_of(values, Novelty(replace(usual(1), false_alarms_per_week=np.array([budget]))))[-1]
         for budget in (0.1, 1.0)
     )
-    assert many == pytest.approx(2 * few)
+    assert many == pytest.approx(2 * few, rel=0.05)
 
 
 def test_how_often_a_row_is_sampled_is_no_reason_for_more_alarms() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aiops.core.detect.allowance import EXTREME_DECADES, Allowance, bare_limits
 from aiops.core.detect.neighbours import Near, Neighbours, Pace
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.detect.surprise import Record, Surprise
@@ -22,12 +23,6 @@ from aiops.core.protocols import Arrays, Scores
 
 VIEWS = ("value", "shape", "context")
 KINDS = len(VIEWS)
-TOGETHER = 11.0
-"""How many surprising samples come for one false alarm: neighbours share windows. Measured, see docs/detection.md."""
-
-EXTREME_DECADES = 1.0
-"""What is so much rarer than the budget (a score of 2) is extreme, and guarded against as an example of the usual."""
-
 LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
 """A row is trusted after this much time, and so many samples."""
 
@@ -64,6 +59,7 @@ class Novelty:
         rows = len(rules)
         self._neighbours = Neighbours(rows)
         self._surprise = Surprise(rows, KINDS)
+        self._allowance = Allowance(rows)
         self._state = np.zeros((2, rows))
         self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
         self._looked_at, self._looked = math.nan, dict[int, _Seen]()
@@ -115,17 +111,25 @@ class Novelty:
         step_s = self._step_at(at)
         looked = self._looked if at == self._looked_at else {}
         self._pass_time(at)
-        pace, limits, learned = self._pace(step_s), self._limits(step_s), self._learned()
+        pace, learned, budgets = self._pace(step_s), self._learned(), self.rules.false_alarms_per_week
+        # what is no example is settled by what is so of all rows: a limit that has moved moves nothing else
+        limits = bare_limits(budgets, step_s)
+        told, seen_of = (self._limits(step_s), budgets, step_s), dict[int, float]()
         for row in np.flatnonzero(np.isfinite(values) & learn).tolist():
             value = float(values[row])
             seen = looked.get(row)
             if seen is None or seen.value != value:
                 seen = _seen(value, self._neighbours.near(row, at, value, pace), self._surprise.record(row))
             self._surprise.learn(row, seen.record.capped(seen.near.distances), step_s)
+            if learned[row]:
+                seen_of[row] = seen.surprise
             extreme = bool(learned[row]) and seen.surprise - limits[row] >= EXTREME_DECADES
             self._neighbours.note(row, at, value, pace, extreme=extreme)
             self._state[_SAMPLES, row] += 1.0
             self._state[_SEEN_S, row] += step_s
+        if seen_of:
+            rows = np.fromiter(seen_of, np.intp, len(seen_of))
+            self._allowance.note(at, rows, np.fromiter(seen_of.values(), np.float64, len(seen_of)), told)
         self._looked = {}
 
     def evidence(self, row: int) -> Mapping[str, float]:
@@ -147,6 +151,7 @@ class Novelty:
         self.rules = self.rules.take(rows)
         self._neighbours.take(rows)
         self._surprise.take(rows)
+        self._allowance.take(rows)
         state = np.zeros((2, len(rows)))
         state[:, rows >= 0] = self._state[:, rows[rows >= 0]]
         self._state, self._looked, self._told = state, {}, {}
@@ -158,6 +163,7 @@ class Novelty:
             "clock": np.array([getattr(self, name) for name in _CLOCK]),
             **{f"near_{name}": array for name, array in self._neighbours.arrays().items()},
             **{f"surprise_{name}": array for name, array in self._surprise.arrays().items()},
+            **{f"allowance_{name}": array for name, array in self._allowance.arrays().items()},
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -165,8 +171,9 @@ class Novelty:
         for name in ("state", "clock"):
             if name not in arrays or arrays[name].shape != self.arrays()[name].shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit")
-        self._neighbours.restore({k.removeprefix("near_"): v for k, v in arrays.items() if k.startswith("near_")})
-        self._surprise.restore({k.removeprefix("surprise_"): v for k, v in arrays.items() if k.startswith("surprise_")})
+        for name, part in (("near", self._neighbours), ("surprise", self._surprise), ("allowance", self._allowance)):
+            own = f"{name}_"
+            part.restore({key.removeprefix(own): array for key, array in arrays.items() if key.startswith(own)})
         self._state = np.array(arrays["state"], np.float64)
         for name, number in zip(_CLOCK, arrays["clock"].tolist(), strict=True):
             setattr(self, name, number)
@@ -192,8 +199,7 @@ class Novelty:
 
     def _limits(self, step_s: float) -> F64:
         """Return float64[n]: the surprise that spends the budget of false alarms."""
-        chances = WEEK_S / step_s / TOGETHER
-        return np.asarray(np.log10(np.maximum(chances / self.rules.false_alarms_per_week, 1.0)), np.float64)
+        return self._allowance.limits(self.rules.false_alarms_per_week, step_s)
 
     def _ruled(self, values: F64, expected: F64, score: F64) -> F64:
         """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""
