@@ -303,3 +303,25 @@ def plain(one: FakeApi) -> dict[str, Any]:
 
 
 KEPT = ("policy.aiops/weights", RECORD, MARK)
+
+
+def asked(one, operation):
+    does = verbs(operation)
+    return does, one.look(does.wanted(operation), NOW)
+
+
+def refused(one, operation):
+    does, looked = asked(one, operation)
+    said = does.refusal(operation, looked)
+    return None if said is None else said[0]
+
+
+def why(one, operation) -> str:
+    does, looked = asked(one, operation)
+    said = does.refusal(operation, looked)
+    return "" if said is None else said[1]
+
+
+def reached(one, operation):
+    does, looked = asked(one, operation)
+    return does.reached(operation, looked)
