@@ -17,6 +17,9 @@ from aiops.policy.promql import parsed
 _FROM_NOWHERE = frozenset({"absent", "absent_over_time", "scalar", "vector", "info", "time"})
 """Functions whose answer does not keep the labels of what they are asked of."""
 
+_OF_BUCKETS = frozenset({"histogram_quantile", "histogram_quantiles", "histogram_fraction"})
+"""Functions that look at all buckets of a classic histogram together, and so at all values of `le`."""
+
 _RELABELS = frozenset({"label_replace", "label_join"})
 MANY = ("instance", "pod", "node", "host", "container", "service", "deployment", "statefulset", "workload", "app")
 """Labels that usually have many values, and each about as many series."""
@@ -115,7 +118,7 @@ class _Carried:
 
     def _call(self, node: Any) -> bool:
         name, label = str(node.func.name), self._label
-        if name in _FROM_NOWHERE or (name == "histogram_quantile" and label == "le"):
+        if name in _FROM_NOWHERE or (name in _OF_BUCKETS and label == "le"):
             return False
         if name in _RELABELS and label in (str(one.val) for one in node.args if self._is(one, "StringLiteral")):
             return False
