@@ -197,7 +197,7 @@ def main() -> int:
         else:
             halves(quality({name: read(folder / name) for name in CORPORA}, asked.only))
     if asked.only in (None, "calibration"):
-        calibration({Tier.SIGNAL: 12, Tier.FLEET: 60})
+        calibration({Tier.SIGNAL: 36, Tier.FLEET: 180})
     return 0
 
 

@@ -106,6 +106,34 @@ def test_a_value_between_levels_that_a_row_has_is_found() -> None:
     assert detector.score(at, np.array([50.0])).score[0] > 1
 
 
+def test_limits_are_found_anew_within_a_stretch_of_the_season_and_never_of_all_rows_in_one_tick() -> None:
+    rows = 200
+    detector = Familiar(usual(rows))
+    led(detector, 100.0 + np.random.default_rng(10).normal(0, 2, (300, rows)))
+    start, stretch_s, calm = START + 300 * STEP_S, DAY_S / 40, np.full(rows, 100.0)
+    detector.learn(start, calm, np.ones(rows, np.bool_))
+    settled, at_once = np.zeros(rows, np.bool_), 0
+    for second in np.arange(15.0, stretch_s + 15.0, 15.0):
+        before = detector.arrays()["habits_state"].copy()
+        detector.learn(start + second, calm, np.ones(rows, np.bool_))
+        now = (detector.arrays()["habits_state"] != before)[4:].any(axis=0)
+        settled |= now
+        at_once = max(at_once, int(now.sum()))
+    assert settled.all()
+    assert at_once < rows / 10
+
+
+def test_a_checkpoint_from_before_rows_had_a_time_of_their_own_is_taken() -> None:
+    first, again = Familiar(usual(50)), Familiar(usual(50))
+    values = 100.0 + np.random.default_rng(10).normal(0, 2, (100, 50))
+    led(first, values)
+    old = {name: array for name, array in first.arrays().items() if name != "phase"}
+    again.restore(old)
+    assert len(set(again.arrays()["phase"].tolist())) > 25
+    at, row = START + 100 * STEP_S, np.full(50, 103.0)
+    np.testing.assert_array_equal(again.score(at, row).score, first.score(at, row).score)
+
+
 def test_a_series_costs_less_than_a_kibibyte() -> None:
     rows = 64
     size = sum(array.nbytes for array in Familiar(usual(rows)).arrays().values())

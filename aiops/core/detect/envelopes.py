@@ -29,7 +29,7 @@ class Envelopes:
 
     def __init__(self, rows: int, season_s: float) -> None:
         self.season_s = season_s
-        self._width_s = season_s / BINS
+        self.width_s = season_s / BINS
         self.low, self.high = np.full((BINS, rows), np.inf, np.float32), np.full((BINS, rows), -np.inf, np.float32)
         self.waiting = np.stack([np.full((WAITS, rows), np.inf), np.full((WAITS, rows), -np.inf)]).astype(np.float32)
         self._turns, self._open = [_NOWHERE] * WAITS, _NOWHERE
@@ -37,7 +37,7 @@ class Envelopes:
 
     def around(self, at: Instant) -> F64:
         """Return float64[2, n]: least and greatest value at this time of earlier seasons, +inf and -inf of unknown."""
-        turn = math.floor(at / self._width_s)
+        turn = math.floor(at / self.width_s)
         if turn != self._cached:
             here = turn % BINS
             near = [(here - 1) % BINS, here, (here + 1) % BINS]
@@ -47,11 +47,11 @@ class Envelopes:
 
     def turns(self, at: Instant) -> bool:
         """Return whether `at` lies in another stretch of the season than what was noted last."""
-        return math.floor(at / self._width_s) != self._open
+        return math.floor(at / self.width_s) != self._open
 
     def turn(self, at: Instant) -> None:
         """Begin the stretch of `at`; what has waited long enough counts."""
-        turn = math.floor(at / self._width_s)
+        turn = math.floor(at / self.width_s)
         for slot, waits in enumerate(self._turns):
             if waits != _NOWHERE and (turn - waits >= WAITS or turn < waits):
                 self._count(waits % BINS, self.waiting[:, slot])

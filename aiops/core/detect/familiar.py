@@ -35,14 +35,16 @@ LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
 """A row is trusted after this much time, and so many samples."""
 
 LEVEL_TAU_S, LEVEL_GAIN_MOST = 3600.0, 0.1
-BLOCK = 8192
-"""Limits of all rows are found anew as the season turns (twice an hour of a day), so many rows at a time."""
+BLOCK, PHASES = 8192, 256
+"""Limits of all rows are found anew once a stretch of the season (twice an hour of a day): those of each row at a time
+of its own, so that no tick has to do it for all; so many rows at a time."""
 
 CALM_SCORE = 0.5
 FIRST_SAMPLES = 8.0
 """Distances to fewer values say nothing."""
 
 _MOST = 1e36
+_SPREADS = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_STEP_S, _GAP_STEPS = 60.0, 3.0
 VIEWS = ("value", "context")
 _VALUE, _CONTEXT = range(2)
@@ -71,6 +73,7 @@ class Familiar:
     """State of n rows, owned by the bank and changed in place. state: float64[3, n], samples, seconds seen and level.
 
     reach: float32[2, n], how far beyond what is known a value, or one of its context, alone spends the budget.
+    phase: uint8[n], when in a stretch of the season its limits are found anew.
     """
 
     name = "familiar"
@@ -84,6 +87,7 @@ class Familiar:
         self._cover, self._envelopes = Cover(rows), Envelopes(rows, rules.season_s)
         self._records, self._habits, self._episodes = Records(rows, 2), Habits(rows), Episodes(rows)
         self._state, self._reach = np.zeros((3, rows)), np.zeros((2, rows), np.float32)
+        self._phase = np.zeros(rows, np.uint8)
         self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
         self._looked: _Looked | None = None
         self._told: _Looked | None = None
@@ -148,7 +152,7 @@ class Familiar:
         looked = self._looked
         if looked is None or looked.at != at or not np.array_equal(looked.values, values, equal_nan=True):
             looked = self._look(at, values)
-        taken = np.isfinite(values) & learn
+        taken, before = np.isfinite(values) & learn, self._last_at
         self._pass_time(at, taken)
         clean = np.where(taken, np.clip(values, -_MOST, _MOST), math.nan)
         mine = taken[looked.rows]
@@ -156,11 +160,12 @@ class Familiar:
             self._learn_news(at, looked, mine, clean)
         if self._envelopes.turns(at):
             self._envelopes.turn(at)
-            self._settle_all()
+        self._settle_due(before, at)
         self._envelopes.note(clean)
         state = self._state
         begun = taken & (state[_SAMPLES] == 0)
-        state[_LEVEL, begun] = clean[begun]
+        if begun.any():
+            state[_LEVEL, begun], self._phase[begun] = clean[begun], _phases(clean[begun])
         level = min(1.0 - math.exp(-self._step_s / LEVEL_TAU_S), LEVEL_GAIN_MOST)
         state[_LEVEL] += np.nan_to_num(clean - state[_LEVEL]) * np.maximum(level, 1.0 / (1.0 + state[_SAMPLES]))
         state[_SAMPLES] += taken
@@ -180,8 +185,10 @@ class Familiar:
         for name in _PARTS:
             getattr(self, f"_{name}").take(rows)
         old, state, reach = rows >= 0, np.zeros((3, len(rows))), np.zeros((2, len(rows)), np.float32)
+        phase = np.zeros(len(rows), np.uint8)
         state[:, old], reach[:, old] = self._state[:, rows[old]], self._reach[:, rows[old]]
-        self._state, self._reach, self._looked, self._told = state, reach, None, None
+        phase[old] = self._phase[rows[old]]
+        self._state, self._reach, self._phase, self._looked, self._told = state, reach, phase, None, None
         self._see()
 
     def arrays(self) -> Arrays:
@@ -189,6 +196,7 @@ class Familiar:
         own: dict[str, NDArray[np.generic]] = {
             "state": self._state,
             "reach": self._reach,
+            "phase": self._phase,
             "clock": np.array([getattr(self, name) for name in _CLOCK], np.float64),
         }
         parts = {name: getattr(self, f"_{name}").arrays() for name in _PARTS}
@@ -196,6 +204,8 @@ class Familiar:
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
+        if "phase" not in arrays and "state" in arrays:  # from before each row had a time of its own
+            arrays = {**arrays, "phase": _phases(np.asarray(arrays["state"][_LEVEL], np.float64))}
         for name, array in self.arrays().items():
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
@@ -203,6 +213,7 @@ class Familiar:
             own = {key.removeprefix(f"{name}_"): array for key, array in arrays.items() if key.startswith(f"{name}_")}
             getattr(self, f"_{name}").restore(own)
         self._state, self._reach = np.array(arrays["state"], np.float64), np.array(arrays["reach"], np.float32)
+        self._phase = np.array(arrays["phase"], np.uint8)
         for name, number in zip(_CLOCK, arrays["clock"].tolist(), strict=True):
             setattr(self, name, number)
         self._looked = self._told = None
@@ -287,10 +298,16 @@ class Familiar:
         self._records.settle(rows)
         self._reach[:, rows] = self._records.tails(rows).reach(self._habits.limits(rows)[:, None]).T
 
-    def _settle_all(self) -> None:
-        """Find the limits of all rows anew, a block at a time."""
-        for first in range(0, len(self._learned), BLOCK):
-            self._settle(np.arange(first, min(first + BLOCK, len(self._learned))))
+    def _settle_due(self, before: Instant, at: Instant) -> None:
+        """Find the limits anew of the rows whose time came since `before`, a block at a time."""
+        part_s = self._envelopes.width_s / PHASES
+        passed = math.floor(at / part_s) - math.floor(before / part_s) if math.isfinite(before) else PHASES
+        if passed <= 0:
+            return
+        newest = np.uint8(math.floor(at / part_s) % PHASES)
+        due = np.flatnonzero(newest - self._phase < passed) if passed < PHASES else np.arange(len(self._phase))
+        for first in range(0, len(due), BLOCK):
+            self._settle(due[first : first + BLOCK])
 
     def _ruled(self, away: F64, expected: F64, score: F64) -> F64:
         """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""
@@ -325,3 +342,9 @@ def _joined(surprises: F64) -> F64:
     known = np.isfinite(surprises)
     square = np.where(known, surprises * surprises, 0.0).sum(axis=1)
     return np.asarray(np.sqrt(square / np.maximum(known.sum(axis=1), 1)), np.float64)
+
+
+def _phases(values: F64) -> NDArray[np.uint8]:
+    """Return a time for each row that follows from its first value: not from its place, which may change."""
+    bits = np.ascontiguousarray(values).view(np.uint64)
+    return np.asarray((bits * _SPREADS) >> np.uint64(56), np.uint8)
