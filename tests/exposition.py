@@ -65,7 +65,7 @@ from aiops.core.model import (
 )
 from tests.builders import KEY, NOW, TARGET, answer, snapshot
 from tests.outlooks import Stage, finding, sight
-from tests.store_contract import INCIDENT, acting, made
+from tests.stored import INCIDENT, acting, made
 from tests.unit.fleet import Days, a_set, a_watch, services
 from tests.unit.test_lineage import lineage, live, refitted
 

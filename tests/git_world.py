@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from aiops.adapters.git import Format, GitRepositories, Placement, Repository, RepositoryOptions
 from aiops.core.act import inscribe
@@ -195,3 +197,16 @@ def action(step: Step, name: str, at: float, epoch: int = 1) -> Action:
         steps=(step,),
         undo=(),
     )
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Iterator[Origin]:
+    made = Origin(tmp_path)
+    made.write(TEXT, message="first")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(origin: Origin) -> Desk:
+    return Desk(origin)

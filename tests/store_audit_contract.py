@@ -30,7 +30,7 @@ from aiops.core.versions import Promotion
 from aiops.errors import InvalidInput, StoreUnavailable
 from tests.builders import KEY, NOW, snapshot
 from tests.properties.test_audit_chain import Key, believes
-from tests.store_contract import FINDING, INCIDENT, _refusing_commits, acting, made
+from tests.stored import FINDING, INCIDENT, acting, made, refusing_commits
 from tests.unit.test_pipeline import later
 
 DAY_S = 86_400.0
@@ -85,7 +85,7 @@ class AuditContract:
     def test_a_tick_that_is_not_written_is_not_recorded(self, opened):
         store = opened()
         turn = acting()
-        with _refusing_commits(store), pytest.raises(StoreUnavailable):
+        with refusing_commits(store), pytest.raises(StoreUnavailable):
             store.journal.begin(turn.tick, turn.state)
         assert store.audit.after(0) == []
         assert check(store.engine).whole
@@ -94,7 +94,7 @@ class AuditContract:
         store, turn = opened(), made()
         store.journal.load()
         opens = replace(turn.tick, decisions=(), incidents=(INCIDENT,))
-        with _refusing_commits(store), pytest.raises(StoreUnavailable):
+        with refusing_commits(store), pytest.raises(StoreUnavailable):
             store.journal.begin(opens, turn.state)
         for number in range(2):
             store.journal.begin(replace(opens, id=f"T{number}"), turn.state)

@@ -5,31 +5,24 @@ Whoever runs it subclasses `StoreContract` and gives it a fixture `url` of an em
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Column, MetaData, Table, event, inspect, text
 
-from aiops.adapters.store import Asked, Store
+from aiops.adapters.store import Asked
 from aiops.adapters.store.alerts import MOST_FIRING
 from aiops.adapters.store.database import connect, migrate, writing
 from aiops.adapters.store.journal import JournalWriter
 from aiops.adapters.store.rows import decision_row
 from aiops.adapters.store.tables import DECISIONS, METADATA, REVISION
 from aiops.core.model import (
-    Alert,
     AlertStatus,
     Approval,
     Direction,
-    Finding,
-    FindingKind,
-    Incident,
     IncidentState,
     LoopState,
     Mode,
@@ -37,7 +30,6 @@ from aiops.core.model import (
     Percepts,
     StepResult,
     StepStatus,
-    Suspect,
 )
 from aiops.core.pipeline import Turn, decide, settled
 from aiops.core.policies import PolicySet
@@ -45,101 +37,24 @@ from aiops.core.record.codec import to_text
 from aiops.core.versions import Promotion
 from aiops.errors import ConfigurationError, InvalidInput, NotFound, StoreUnavailable
 from tests.builders import KEY, NOW, answer, loaded, policy, snapshot
+from tests.stored import (
+    ALERT,
+    FINDING,
+    INCIDENT,
+    acting,
+    as_of_first_version,
+    made,
+    refusing_commits,
+    rows_of,
+    shape,
+)
 from tests.unit.test_pipeline import later
 
-Opened = Callable[..., Store]
 FIRST = {
     "meta", "ticks", "decisions", "inputs", "documents", "actions", "outcomes", "findings", "incidents", "state",
     "effects", "samples", "pauses", "approvals",
 }  # fmt: skip
 """The tables of the first version."""
-
-FINDING = Finding(
-    policy="WatchPolicy/shop/errors", series="WatchPolicy/shop/errors#service=checkout", labels={"service": "checkout"},
-    kind=FindingKind.POINT, at=NOW, since=NOW, score=2.0, p_value=1e-9, value=9.0, expected=1.0, lower=0.0, upper=2.0,
-    reason="",
-)  # fmt: skip
-INCIDENT = Incident(
-    id="01INCIDENT0000000000000000", kind="point", since=NOW, labels={"zone": "a"}, series=("s",), peak_score=3.0,
-    peak_at=NOW + 5, seen_at=NOW, suspects=(Suspect(name="shop/db", series="s", kind="point", since=NOW, score=3.0),),
-)  # fmt: skip
-ALERT = Alert(
-    fingerprint="f1", name="HighLatency", labels={"alertname": "HighLatency", "quote": "'; DROP TABLE alerts"},
-    status=AlertStatus.FIRING, starts_at=NOW, ends_at=math.inf, seen_at=NOW,
-)  # fmt: skip
-
-
-def made(state=None, shot=None):
-    policies = PolicySet(digest="p", scaling=(policy(),))
-    turn = Turn(snapshot=shot or snapshot(), percepts=Percepts(), policies=policies, code="c", platform="p")
-    return decide(state or LoopState(), turn)
-
-
-def acting(at: float = 0.0):
-    """A turn with an action."""
-    return made(shot=later(snapshot(demand=answer(590.0)), at))
-
-
-@pytest.fixture
-def opened(url: str) -> Iterator[Opened]:
-    """Open the store of the test, closed at its end."""
-    stores: list[Store] = []
-
-    def open_store(**how) -> Store:
-        stores.append(Store.open(how.pop("url", url), **how))
-        return stores[-1]
-
-    yield open_store
-    for store in stores:
-        store.engine.dispose()
-        if store.lock is not None:
-            store.lock.close()
-
-
-def shape(engine):
-    """Return tables, columns, keys and indexes, to compare."""
-    found = inspect(engine)
-    return {
-        table: (
-            sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)),
-            sorted(found.get_pk_constraint(table)["constrained_columns"]),
-            sorted(tuple(index["column_names"]) for index in found.get_indexes(table)),
-        )
-        for table in found.get_table_names()
-        if table != "alembic_version"
-    }
-
-
-def rows_of(store: Store) -> dict[str, list[str]]:
-    """Return everything that is stored, whatever the database."""
-    with store.engine.connect() as connection:
-        return {
-            table.name: sorted(repr(tuple(row)) for row in connection.execute(table.select()))
-            for table in METADATA.sorted_tables
-        }
-
-
-def first_tables(connection) -> list[Table]:
-    """Return the tables of the first version as they were, in the types of today."""
-    there = inspect(connection)
-    kept = [table for table in METADATA.sorted_tables if there.has_table(table.name)]
-    names = {table.name: {column["name"] for column in there.get_columns(table.name)} for table in kept}
-    anew = MetaData()
-    return [Table(t.name, anew, *(Column(c.name, c.type) for c in t.columns if c.name in names[t.name])) for t in kept]
-
-
-def as_of_first_version(url: str) -> None:
-    """Make the store that the first version of the program left, with one row in each table."""
-    engine = connect(url)
-    with writing(engine) as connection:
-        migrate(connection, "0001")
-        for table in first_tables(connection):
-            values = {"meta": {"key": "ticks", "value": "7"}}.get(table.name) or {
-                column.name: b"x" if "BLOB" in str(column.type) else column.type.python_type(1)
-                for column in table.columns
-            }
-            connection.execute(table.insert(), [values])
-    engine.dispose()
 
 
 class StoreContract:
@@ -236,7 +151,7 @@ class StoreContract:
     def test_a_tick_that_was_not_written_is_not_written_later_either(self, opened):
         store = opened()
         failing = acting()
-        with _refusing_commits(store), pytest.raises(StoreUnavailable):
+        with refusing_commits(store), pytest.raises(StoreUnavailable):
             store.journal.begin(failing.tick, failing.state)
         store.journal.flush()
         assert store.journal.load() == LoopState()
@@ -249,7 +164,7 @@ class StoreContract:
         first = made()
         store.journal.begin(first.tick, first.state)
         second = acting(15)
-        with _refusing_commits(store, after=True), pytest.raises(StoreUnavailable):
+        with refusing_commits(store, after=True), pytest.raises(StoreUnavailable):
             store.journal.begin(second.tick, second.state)
         assert reader.load() == second.state
         third = made(first.state, later(snapshot(), 30))  # the loop goes on from what it knows to be written
@@ -428,28 +343,10 @@ class StoreContract:
         assert store.prune(NOW + 12_000.0, 1e9, before // 2) == {}
 
 
-class _refusing_commits:  # noqa: N801  # reads as a sentence where it is used
-    """Within it a store's commits fail. after: when they have happened, so that only the answer is lost."""
-
-    def __init__(self, store: Store, *, after: bool = False) -> None:
-        self._engine, self._after = store.engine, after
-
-    def __enter__(self) -> None:
-        event.listen(self._engine, "commit", self._refuse)
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "commit", self._refuse)
-
-    def _refuse(self, connection) -> None:
-        if self._after:
-            connection.connection.dbapi_connection.commit()
-        connection.execute(text("SELECT * FROM nowhere"))
-
-
 _AFTER = """
 import sys
 from aiops.adapters.store import Store
-from tests.store_contract import acting
+from tests.stored import acting
 store = Store.open(sys.argv[1])
 turn = acting()
 store.journal.begin(turn.tick, turn.state)
@@ -461,7 +358,7 @@ _MIDDLE = """
 import sys
 from sqlalchemy import event
 from aiops.adapters.store import Store
-from tests.store_contract import acting
+from tests.stored import acting
 store = Store.open(sys.argv[1])
 turn = acting(15)
 

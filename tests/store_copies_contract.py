@@ -13,7 +13,7 @@ from aiops.adapters.store.postgres import patient
 from aiops.adapters.store.tables import META, METADATA, REVISION
 from aiops.errors import Fenced, InvalidInput, StoreUnavailable
 from tests.builders import NOW
-from tests.store_contract import acting, as_of_first_version, rows_of
+from tests.stored import acting, as_of_first_version, rows_of
 
 
 def filled(store: Store, epoch: int = 3):

@@ -12,7 +12,7 @@ from aiops.adapters.store.postgres import patient
 from aiops.core.model import LoopState, StepResult, StepStatus
 from aiops.errors import Fenced, StoreUnavailable
 from tests.builders import NOW
-from tests.store_contract import acting, made, rows_of
+from tests.stored import acting, made, rows_of
 
 
 class FenceContract:

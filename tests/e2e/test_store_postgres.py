@@ -28,10 +28,11 @@ from tests.e2e.postgres import PASSWORD, PostgresServer, running_postgres
 from tests.shard_vault_contract import ShardVaultContract
 from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract, entry
-from tests.store_contract import StoreContract, acting, as_of_first_version, opened, rows_of
+from tests.store_contract import StoreContract
 from tests.store_copies_contract import CopiesContract, filled
 from tests.store_costs_contract import CostsContract
 from tests.store_fence_contract import FenceContract
+from tests.stored import acting, as_of_first_version, opened, rows_of
 from tests.unit.test_following import Channels, following, pause
 
 __all__ = ["opened"]
@@ -123,7 +124,7 @@ from sqlalchemy import event
 from aiops.adapters.store import Store
 from tests.builders import NOW
 from tests.store_audit_contract import AuditContract, entry
-from tests.store_contract import acting
+from tests.stored import acting
 store = Store.open(sys.argv[1])
 store.journal.claim(1, "a", NOW)
 @event.listens_for(store.engine, "commit")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aiops.adapters.metrics import AnomalyCollector, IncidentCollector, Naming
 from aiops.core.model import IncidentState
 from aiops.core.policies import Side
-from tests.store_contract import INCIDENT
+from tests.stored import INCIDENT
 from tests.unit.fleet import WATCH, Days, a_set, a_watch, an_index, services
 
 

@@ -12,7 +12,7 @@ from aiops.app.service import Service
 from aiops.core.model import Finding, FindingKind
 from aiops.core.policies import Side
 from aiops.errors import NotFound
-from tests.store_contract import FINDING, made
+from tests.stored import FINDING, made
 from tests.unit.fleet import WATCH, Days, a_set, a_watch, services
 
 KEY = FINDING.series

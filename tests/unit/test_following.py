@@ -16,7 +16,7 @@ from aiops.app.noticed import waiting
 from aiops.app.publishing import Posted, Publisher
 from aiops.core.model import StepStatus
 from aiops.core.record.audit import AuditKind, Entry
-from tests.store_contract import opened
+from tests.stored import opened
 
 __all__ = ["opened"]
 NOW = 1_772_450_000.0

@@ -12,7 +12,7 @@ from aiops.adapters.store import Store
 from aiops.core.model import Alert, AlertStatus, Incident, IncidentState, Suspect
 from tests.builders import NOW
 from tests.commands import aiops
-from tests.store_contract import ALERT, FINDING, INCIDENT, made
+from tests.stored import ALERT, FINDING, INCIDENT, made
 
 DB = Suspect(name="shop/db", series=FINDING.series, kind="point", since=NOW, score=9.0, why=("began first",))
 SECOND = replace(

@@ -10,7 +10,7 @@ from aiops.core.policies import Guardrail, PolicySet, Then
 from aiops.core.record.codec import from_text, to_text
 from aiops.policy.cel import condition
 from tests.builders import KEY, answer, policy, snapshot
-from tests.store_contract import ALERT, FINDING, INCIDENT
+from tests.stored import ALERT, FINDING, INCIDENT
 
 
 def test_only_a_policy_with_conditions_keeps_what_they_see():

@@ -13,10 +13,11 @@ from aiops.errors import ConfigurationError, StoreUnavailable
 from tests.shard_vault_contract import ShardVaultContract
 from tests.store_access_contract import AccessContract
 from tests.store_audit_contract import AuditContract
-from tests.store_contract import StoreContract, acting, made, opened
+from tests.store_contract import StoreContract
 from tests.store_copies_contract import CopiesContract
 from tests.store_costs_contract import CostsContract
 from tests.store_fence_contract import FenceContract
+from tests.stored import acting, made, opened
 
 __all__ = ["made", "opened"]
 

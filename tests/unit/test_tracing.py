@@ -28,7 +28,7 @@ from aiops.core.model import LoopState
 from simulators.ports import NoTelemetry
 from tests.builders import NOW
 from tests.loopback import serving
-from tests.store_contract import acting
+from tests.stored import acting
 from tests.unit.test_answers import Journal, World, loop_over
 
 ROOT = Path(__file__).parents[2]

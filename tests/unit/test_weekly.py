@@ -20,7 +20,7 @@ from aiops.app.weekly.tables import flat, text
 from aiops.core.model import Direction, Pause
 from aiops.core.money.spend import Row, Subject
 from aiops.errors import InvalidInput
-from tests.store_contract import acting, opened
+from tests.stored import acting, opened
 
 __all__ = ["opened"]
 MONDAY = 1_772_409_600.0
