@@ -66,7 +66,8 @@ class Record:
         p_values = (self.beyond[kinds, bins] - within * self.seen[kinds, bins] + 0.5) / (total + 1.0)
         far = (self.peaks + 1.0) / (total + 2.0) * np.exp(-np.maximum(logs - self.u, 0.0) / self.tail)
         p_values = np.where(logs > self.top, far, p_values)
-        known = np.isfinite(distances) & (total > 0)
+        # a kind that has only begun, as a season's first return, says nothing yet beside those that are known
+        known = np.isfinite(distances) & (total > 0) & (total >= np.minimum(LEAST_SEEN, 0.5 * total.max()))
         return np.where(known, -np.log10(np.minimum(np.maximum(p_values, 10.0**-MOST), 1.0)), np.nan)
 
     def reach(self, surprise: float) -> F64:
