@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aiops.core.lineage.lineage import Lineage
+from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.version import Role, Scores, Version
 from aiops.core.model import Inputs, Instant, PolicyKey
 from aiops.errors import InvalidInput, NotFound
@@ -15,12 +16,14 @@ from aiops.errors import InvalidInput, NotFound
 DOES = ("promote", "rollback", "refit")
 
 
-def models(seen: Mapping[PolicyKey, Inputs], lineages: Mapping[PolicyKey, Lineage]) -> list[dict[str, Any]]:
+def models(
+    seen: Mapping[PolicyKey, Inputs], lineages: Mapping[PolicyKey, Lineage | NextMinutes]
+) -> list[dict[str, Any]]:
     """Return the model of every policy that forecasts: which version acts, how well, and who is judged beside it."""
     return [_model(key, one, seen.get(key)) for key, one in sorted(lineages.items())]
 
 
-def order(lineages: Mapping[PolicyKey, Lineage], wish: Mapping[str, Any], now: Instant) -> dict[str, Any]:
+def order(lineages: Mapping[PolicyKey, Lineage | NextMinutes], wish: Mapping[str, Any], now: Instant) -> dict[str, Any]:
     """Do what a person says to the models of a policy. Fields: policy, do, version (to promote), by, reason.
 
     Raises NotFound of a policy without a model, and InvalidInput when it makes no sense as things stand.
@@ -42,7 +45,7 @@ def order(lineages: Mapping[PolicyKey, Lineage], wish: Mapping[str, Any], now: I
     return {"done": str(wish["do"]), **_model(lineage.policy, lineage, None)}
 
 
-def _named(lineages: Mapping[PolicyKey, Lineage], name: str) -> Lineage:
+def _named(lineages: Mapping[PolicyKey, Lineage | NextMinutes], name: str) -> Lineage | NextMinutes:
     found = [one for key, one in lineages.items() if name in (key, key.split("/", 1)[1])]
     if len(found) != 1:
         known = ", ".join(sorted(lineages)) or "none"
@@ -50,7 +53,7 @@ def _named(lineages: Mapping[PolicyKey, Lineage], name: str) -> Lineage:
     return found[0]
 
 
-def _model(key: PolicyKey, lineage: Lineage, inputs: Inputs | None) -> dict[str, Any]:
+def _model(key: PolicyKey, lineage: Lineage | NextMinutes, inputs: Inputs | None) -> dict[str, Any]:
     champion, current, scores = lineage.champion, lineage.current, lineage.scores()
     own = Scores() if current is None else scores.get(current.number, Scores())
     forecast = None if inputs is None else inputs.forecast

@@ -24,6 +24,7 @@ from aiops.core.detect.together import WINDOW_S, Pair
 from aiops.core.forecast import FORECASTERS
 from aiops.core.forecast.combined import Combined
 from aiops.core.lineage.lineage import Lineage
+from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.version import FitJob, FitResult, Terms
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import (
@@ -89,7 +90,7 @@ class Bank:
         self._policies = PolicySet(digest="")
         self._fleet = Fleet()
         self._demands: dict[PolicyKey, _Foreseen] = {}
-        self._lookahead = Lookahead()
+        self._lookahead = Lookahead(code, follows_drift=elsewhere)
         self._findings: tuple[Finding, ...] = ()
         self._incidents: tuple[Incident, ...] = ()
         self._dependencies = dependencies or Dependencies()
@@ -165,9 +166,9 @@ class Bank:
     # -- versions of models --------------------------------------------------------------------------
 
     @property
-    def lineages(self) -> Mapping[PolicyKey, Lineage]:
-        """Return the versions of the models of each policy's demand."""
-        return {key: one.lineage for key, one in self._demands.items()}
+    def lineages(self) -> Mapping[PolicyKey, Lineage | NextMinutes]:
+        """Return the versions of the models of each policy's demand, and of its next minutes, by name."""
+        return {**{key: one.lineage for key, one in self._demands.items()}, **self._lookahead.lineages}
 
     def jobs(self, now: Instant) -> tuple[FitJob, ...]:
         """Return what is to be fitted elsewhere now, each once."""

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.capacity import PODS, Capacities, Load
+from aiops.core.lineage.next_minutes import NextMinutes
+from aiops.core.lineage.trials import Trials
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
 from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, TAIL_SCALES, Stakes, steepness
 from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
@@ -78,11 +80,15 @@ _NOTHING = Demand(math.nan, whole=False)
 
 
 class Lookahead:
-    """Changed in place. `rows` are the policies that ask for it, in the order of the policy set."""
+    """Changed in place. `rows` are the policies that ask for it, in the order of the policy set.
+
+    code: the program's version, for the lineage of rows. follows_drift: whether drift makes new versions of them.
+    """
 
     version = 2
 
-    def __init__(self) -> None:
+    def __init__(self, code: str = "", *, follows_drift: bool = False) -> None:
+        self._terms = code, follows_drift
         self._rows: tuple[_Row, ...] = ()
         self._history_s = 0.0
         self._make(())
@@ -94,6 +100,11 @@ class Lookahead:
         self.capacities = Capacities(np.array([row.slo_s for row in rows], np.float64))
         self._ready = np.zeros(len(rows))
         self._slot = -1
+        self.trials = self._trials()
+
+    def _trials(self) -> Trials:
+        seasons_s = {row.key: row.season_s for row in self._rows}
+        return Trials(seasons_s, self._history_s, lambda: self.nowcasts, self._terms)
 
     def _nowcasts(self) -> Nowcasts:
         return Nowcasts(np.array([row.season_s for row in self._rows], np.float64), self._history_s)
@@ -124,11 +135,18 @@ class Lookahead:
             mine, theirs = np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
             try:
                 self._take(arrays, mine, theirs)
+                # versions of a policy's row are its own, also where another policy has learnt the same
+                self._resume_trials(arrays, [self._rows[a].key for a, b in pairs if before[b].key == self._rows[a].key])
             except (ValueError, KeyError, IndexError):
                 self._make(self._rows, self._history_s)
                 pairs = []
         kept = {mine for mine, _ in pairs}
         return [row.key for mine, row in enumerate(self._rows) if mine not in kept]
+
+    def _resume_trials(self, arrays: Arrays, own: Sequence[PolicyKey]) -> None:
+        found = {name.removeprefix("trials/"): one for name, one in arrays.items() if name.startswith("trials/")}
+        if found:
+            self.trials.restore(found, own)
 
     # -- the tick ------------------------------------------------------------------------------------
 
@@ -144,6 +162,7 @@ class Lookahead:
         if slot < self._slot - LONG_GAP_STEPS:
             # the clock was far ahead: what was learnt by it lies at times that are not
             self.nowcasts, self._slot = self._nowcasts(), -1
+            self.trials = self._trials()
         if slot <= self._slot:
             return
         self._slot = slot
@@ -155,7 +174,9 @@ class Lookahead:
         self._ready = ready
         use = np.array([one.use_ratio for one in seen])
         self.capacities.learn(Load(rate=value, util=np.nan_to_num(use), p95_s=latency, ready=ready, learn=calm))
-        self.nowcasts.learn(at, value, whole, np.array([one.lead_s for one in seen]))
+        leads_s = np.array([one.lead_s for one in seen])
+        self.nowcasts.learn(at, value, whole, leads_s)
+        self.trials.step(at, (value, whole, leads_s))
         heavy = np.clip(value / np.maximum(self.nowcasts.usual, 1e-9), 0.2, 3.0)
         broken = np.where(np.isfinite(latency), (latency > self.capacities.slo_s) * heavy, np.nan)
         self.margins.worth = self._worth(seen)
@@ -244,6 +265,7 @@ class Lookahead:
         mine, theirs = self.nowcasts, learnt.nowcasts
         if mine.slot < 0:
             self.nowcasts, self.margins.errors = theirs, learnt.margins.errors
+            self._note_learnt(np.flatnonzero(theirs.spreads[1].count > 0))
             return
         # both to one time: what was lived through ends when it was asked for, and the loop went on
         nothing = np.full(len(self._rows), np.nan)
@@ -252,6 +274,15 @@ class Lookahead:
         more = np.flatnonzero(theirs.spreads[1].count > mine.spreads[1].count)
         mine.take(theirs.arrays(), more, more)
         self.margins.errors[more] = learnt.margins.errors[more]
+        self._note_learnt(more)
+
+    def _note_learnt(self, rows: NDArray[np.int64]) -> None:
+        self.trials.learnt(rows.tolist(), self.nowcasts.slot * STEP_S)
+
+    @property
+    def lineages(self) -> dict[PolicyKey, NextMinutes]:
+        """Return the versions of each policy's row, by their own name."""
+        return {one.policy: one for one in self.trials.every.values()}
 
     def learn_history(
         self, histories: Mapping[PolicyKey, tuple[F64, F64]], now: Instant, leads_s: Mapping[PolicyKey, float]
@@ -301,7 +332,7 @@ class Lookahead:
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
             out |= {f"{name}/{key}": array for key, array in part.arrays().items()}
-        return out
+        return out | {f"trials/{key}": array for key, array in self.trials.arrays().items()}
 
     def restore(self, arrays: Arrays) -> tuple[str, ...]:
         """Take a checkpoint and return what of it did not fit, with the reason."""

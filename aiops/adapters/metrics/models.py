@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from aiops.core.lineage.lineage import Lineage
+from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.model import PolicyKey
 
 _POLICY = ["policy"]
@@ -18,7 +19,7 @@ _POLICY = ["policy"]
 class ModelCollector(Collector):
     """Tells of the lineages as they are now."""
 
-    def __init__(self, lineages: Callable[[], Mapping[PolicyKey, Lineage]]) -> None:
+    def __init__(self, lineages: Callable[[], Mapping[PolicyKey, Lineage | NextMinutes]]) -> None:
         self._lineages = lineages
 
     def collect(self) -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from aiops.core.nowcast.nowcasts import (
     Views,
     lead_steps,
 )
+from aiops.core.nowcast.shadows import Seat, Shadows
 from aiops.core.nowcast.spread import first_margin
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "STEP_S",
     "Margins",
     "Nowcasts",
+    "Seat",
+    "Shadows",
     "Views",
     "first_margin",
     "lead_steps",

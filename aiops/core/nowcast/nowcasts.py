@@ -74,7 +74,10 @@ def lead_steps(lead_s: F64) -> Rows:
 
 
 class Nowcasts:
-    """Changed in place. season_s: float64[n]; history_s: how much of past seasons is kept."""
+    """Changed in place. season_s: float64[n]; history_s: how much of past seasons is kept.
+
+    judged: the errors of the lead that the last step has shown, in logarithms, and what was told as their scale.
+    """
 
     version = 1
 
@@ -100,6 +103,7 @@ class Nowcasts:
         self._scales = np.full((2, rows, MOST_STEPS + 1), np.nan)
         self._rivals = np.full((2, rows, MOST_STEPS + 1), np.nan)
         self.scaled_errors = np.full((2, rows), np.nan)
+        self.judged = np.full(rows, np.nan), np.ones(rows)
         self.off = np.zeros((3, rows))
         self.surge = np.zeros(rows)
         self._beyond = np.zeros(rows, np.bool_)
@@ -183,8 +187,17 @@ class Nowcasts:
             log_demand=self._surging(self._said[:, :, place]),
             scale=self._scales[:, :, place].copy(),
             skill=self.skill,
-            acts=(self.spreads[1].count >= LEARNED_STEPS) & self._open,
+            acts=self.acts,
         )
+
+    @property
+    def acts(self) -> Bools:
+        """Return which rows may be acted on: an hour of their own errors is known, and they have skill."""
+        return np.asarray((self.spreads[1].count >= LEARNED_STEPS) & self._open)
+
+    def told_mix(self, row: int) -> list[str]:
+        """Return what a row trusts when it looks one lead time ahead, in words."""
+        return [f"{name} {weight:.2f}" for name, weight in zip(NAMES, self.mixes[1].weights[row].tolist(), strict=True)]
 
     def _log(self, demand: F64) -> F64:
         return np.log(np.maximum(demand, np.maximum(FLOOR_RATIO * self.usual, 1e-9)))
@@ -194,10 +207,12 @@ class Nowcasts:
         for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
             then = (slot - self.steps[side]) % (MOST_STEPS + 1)
             errors = log_demand - self._said[side, self._rows, then]
-            self.scaled_errors[side] = errors / self._scales[side, self._rows, then]
+            scales = self._scales[side, self._rows, then]
+            self.scaled_errors[side] = errors / scales
             spread.follow(slot * STEP_S, errors)
             seen = self._seen[side, self._rows, then].astype(np.float64)
             mix.learn(seen, log_demand - self._base[side, self._rows, then])
+        self.judged = errors, scales
         self._compare(log_demand, then)
 
     def _compare(self, log_demand: F64, then: Rows) -> None:
