@@ -85,7 +85,7 @@ class Pieces:
         if piece.last - piece.first < 2:
             return  # no file has one row, and one step is soon asked for again
         made = self.folder / f"{self._id}-{piece.first}-{piece.last}.parquet"
-        times = np.arange(piece.first, piece.last) * self.step_s
+        times = np.asarray(np.arange(piece.first, piece.last) * self.step_s, np.float64)
         write(Recording(origin="", times=times, step_s=self.step_s, columns=piece.columns), made)
         for path in self.folder.glob(f"{self._id}-*.parquet"):
             begins, ends = (int(part) for part in path.stem.rsplit("-", 2)[-2:])

@@ -96,3 +96,32 @@ def test_buckets_of_one_histogram_are_never_parted(function: str) -> None:
     expr = f"{function} rate(z_bucket[5m]))"
     assert parts_by(expr, "node")
     assert not parts_by(expr, "le")
+
+
+@pytest.mark.parametrize(
+    ("expr", "parted"),
+    [
+        ("x * on (node) y", True),
+        ("x * on (job) y", False),
+        ("x * ignoring (job) y", True),
+        ("x * ignoring (node) y", False),
+        ("x and on (job) y", False),
+        ("x * on (node) group_left (zone) y", True),
+        ("x * on (job) group_left (node) y", False),
+        ('label_replace(x, "node", "$1", "job", "(.*)")', False),
+        ('label_replace(x, "zone", "$1", "job", "(.*)")', True),
+        ('label_join(x, "node", "-", "job", "zone")', False),
+        ("sum by (node) (x)", True),
+        ("sum by (job) (x)", False),
+        ("sum without (job) (x)", True),
+        ("sum without (node) (x)", False),
+        ("topk(3, x)", False),
+        ("topk by (node) (3, x)", True),
+        ('count_values by (node) ("node", x)', False),
+        ("x / scalar(y)", False),
+        ("absent(x)", False),
+        ("max_over_time(rate(x[1m])[5m:1m])", True),
+    ],
+)
+def test_what_cannot_be_parted_by_a_label_is_known(expr: str, parted: bool) -> None:
+    assert parts_by(expr, "node") is parted

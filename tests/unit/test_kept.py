@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from aiops.adapters.kubernetes.cluster import _node_ready
 from aiops.adapters.kubernetes.informer import _lines
 from aiops.adapters.kubernetes.inventory import Around, workload
 from aiops.adapters.kubernetes.kept import keeps
+from aiops.adapters.kubernetes.stock import machine, node_ready
 from tests.builders import NOW, TARGET
 
 PODS, NODES = "/api/v1/namespaces/shop/pods", "/api/v1/nodes"
@@ -88,17 +88,22 @@ def test_of_a_pod_a_tenth_is_kept():
     assert len(json.dumps(keeps(PODS)(pod()))) < len(json.dumps(pod())) / 8
 
 
-@pytest.mark.parametrize("status", ["True", "False", "Unknown"])
+@pytest.mark.parametrize("ready", ["True", "False", "Unknown"])
 @pytest.mark.parametrize("unschedulable", [True, False])
-def test_a_node_is_read_alike_from_what_is_kept_of_it(status, unschedulable):
-    conditions = [{"type": "DiskPressure", "status": "True"}, {"type": "Ready", "status": status}]
+def test_a_node_is_read_alike_from_what_is_kept_of_it(ready, unschedulable):
+    conditions = [{"type": "DiskPressure", "status": "True"}, {"type": "Ready", "status": ready}]
     images = [{"names": ["image" * 20], "sizeBytes": 1} for _ in range(50)]
-    node = {"metadata": {"name": "n"}, "spec": {}, "status": {"conditions": conditions, "images": images}}
+    room = {"capacity": {"cpu": "4", "memory": "16Gi"}, "allocatable": {"cpu": "3500m", "memory": "14Gi"}}
+    labels = {"karpenter.sh/nodepool": "web", "topology.kubernetes.io/zone": "eu-1a"}
+    status = {"conditions": conditions, "images": images, **room}
+    node = {"metadata": {"name": "n", "labels": labels}, "spec": {}, "status": status}
     if unschedulable:
         node["spec"]["unschedulable"] = True
     kept = keeps(NODES)(node)
-    assert _node_ready(kept) == _node_ready(node) == (status == "True")
+    assert node_ready(kept) == node_ready(node) == (ready == "True")
     assert kept["spec"].get("unschedulable", False) == unschedulable
+    assert machine("eu", kept) == machine("eu", node)
+    assert (machine("eu", kept).pool, machine("eu", kept).allocatable_cores) == ("web", 3.5)
     assert "images" not in kept["status"]
 
 
