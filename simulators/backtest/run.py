@@ -13,6 +13,8 @@ from aiops.core.model import F64
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.errors import InvalidContent, InvalidInput
 from simulators.autoscalers import AUTOSCALERS, STOCK_KNOBS
+from simulators.backtest.best import NAME as OPTIMUM
+from simulators.backtest.best import by_optimum
 from simulators.backtest.calibration import Calibration, calibrate, measured
 from simulators.backtest.recording import Recording
 from simulators.backtest.replay import Past, Run, by_autoscaler, by_policy, by_recorded
@@ -120,8 +122,14 @@ def baselines(text: str) -> tuple[tuple[str, float], ...]:
             continue
         name, _, knob = part.partition(":")
         name = ALIASES.get(name, name)
+        if name == OPTIMUM:
+            if knob:
+                raise InvalidInput(f"--baselines {part}: the optimum has no knob")
+            found.append((name, 0.0))
+            continue
         if name not in AUTOSCALERS:
-            raise InvalidInput(f"--baselines {part}: there is no such one; there are {', '.join(AUTOSCALERS)}, none")
+            known = ", ".join((*AUTOSCALERS, OPTIMUM))
+            raise InvalidInput(f"--baselines {part}: there is no such one; there are {known}, none")
         try:
             value = float(knob) if knob else STOCK_KNOBS[name]
         except ValueError as err:
@@ -194,7 +202,10 @@ def run(past: Past, order: Order, label: str = "", progress: Callable[[], None] 
     runs = [by_policy(past, progress)]
     recorded = by_recorded(past, progress)
     runs += [recorded] if recorded is not None else []
-    runs += [by_autoscaler(past, name, AUTOSCALERS[name](knob), progress) for name, knob in order.baselines]
+    stock = [one for one in order.baselines if one[0] != OPTIMUM]
+    runs += [by_autoscaler(past, name, AUTOSCALERS[name](knob), progress) for name, knob in stock]
+    best, why = by_optimum(past, runs[0], progress) if len(stock) < len(order.baselines) else (None, "")
+    runs += [best] if best is not None else []
     policy, times = past.policy, past.recording.times
     ours = runs[0]
     moved = np.diff(np.array(ours.replicas), prepend=ours.replicas[0])
@@ -213,7 +224,7 @@ def run(past: Past, order: Order, label: str = "", progress: Callable[[], None] 
         calibration=past.calibration,
         scores=tuple(scores(past, runs)),
         worst=worst(past, ours),
-        warnings=tuple(_warnings(past)),
+        warnings=(*_warnings(past), *((why,) if why else ())),
         changes=tuple(
             (float(times[past.first + at]), int(ours.replicas[at] - moved[at]), int(ours.replicas[at]))
             for at in np.flatnonzero(moved).tolist()

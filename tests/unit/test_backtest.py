@@ -12,10 +12,12 @@ import pytest
 
 from aiops.engine.spreading import Processes
 from aiops.errors import InvalidInput
+from simulators.autoscalers import AUTOSCALERS
+from simulators.backtest.best import by_optimum
 from simulators.backtest.calibration import Basis, calibrate, measured
 from simulators.backtest.grid import axes, variants
 from simulators.backtest.recording import Recording
-from simulators.backtest.replay import by_policy
+from simulators.backtest.replay import Run, by_autoscaler, by_policy
 from simulators.backtest.run import Order, Result, baselines, past_of, prices_of, run
 from simulators.backtest.scoring import scores
 from simulators.backtest.work import Job, all_done
@@ -23,6 +25,7 @@ from tests.unit.recorded import (
     CAPACITY_RPS,
     LEAD_S,
     ON_TOP_S,
+    POLICY,
     SERVICE_S,
     STEP_S,
     changed,
@@ -234,3 +237,34 @@ def test_costs_are_those_of_the_prices_of_then() -> None:
     assert cost(math.nan, 1.0) is None, "what it cost later says nothing of before"
     assert cost(1.0, 3.0, replica_usd_per_hour=0.5) == pytest.approx(0.5 * hours)
     assert scores(past, [ours])[0].cost_usd is None
+
+
+def test_the_optimum_violates_no_more_than_the_policy_and_nothing_that_does_so_is_cheaper() -> None:
+    past = past_of(lived(wave(4.0)), policy(), (), ALONE)
+    ours = by_policy(past, lambda: None)
+    best, why = by_optimum(past, ours, lambda: None)
+    assert (best is not None, why) == (True, "")
+    fixed = [by_autoscaler(past, "static-peak", AUTOSCALERS["static-peak"](knob), lambda: None) for knob in (0.8, 1.1)]
+    mine, least, *others = scores(past, [ours, best, *fixed])
+    assert least.violating_ratio <= mine.violating_ratio * 1.02 + 1e-9
+    assert least.replica_hours < mine.replica_hours
+    assert [
+        one for one in others if one.violating_ratio <= mine.violating_ratio and one.replica_hours < least.replica_hours
+    ] == []
+    rises = np.maximum(np.diff(best.ready), 0).sum()
+    started = np.maximum(np.diff(best.replicas, prepend=best.ready[0]), 0).sum()
+    assert started >= rises, "what serves was asked for before"
+    assert all(there >= ready for there, ready in zip(best.replicas, best.ready, strict=True))
+
+
+def test_there_is_no_optimum_where_nothing_is_promised() -> None:
+    bare = policy(POLICY.replace(", slo: {signal: latency, atMost: 400ms, target: 99.5%}", ""))
+    past = past_of(lived(wave(4.0)), bare, (), ALONE)
+    best, why = by_optimum(past, Run("policy"), lambda: None)
+    assert (best, "policies with an SLO" in why) == (None, True)
+
+
+def test_the_optimum_has_no_knob() -> None:
+    assert baselines("hpa:0.6,optimum") == (("hpa", 0.6), ("optimum", 0.0))
+    with pytest.raises(InvalidInput, match="has no knob"):
+        baselines("optimum:2")

@@ -47,7 +47,7 @@ def backtest(
         list[str] | None, typer.Option(help="objective.perReplica=40,50,60: try each; several are multiplied.")
     ] = None,
     baselines: Annotated[
-        str, typer.Option(help="Comma between, `hpa:0.6` sets the knob; or none.")
+        str, typer.Option(help="Comma between, `hpa:0.6` sets the knob; optimum; or none.")
     ] = "hpa,keda,static",
     replica_usd_per_hour: Annotated[float | None, typer.Option(min=0.0, help="What a replica costs.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes for several policies or a grid.")] = 1,
