@@ -294,9 +294,10 @@ class Familiar:
 
     def _settle(self, rows: Rows) -> None:
         """Find out anew what is calm in some rows, and their limits."""
+        tails = self._records.tails(rows)
         self._habits.settle(rows)
-        self._records.settle(rows)
-        self._reach[:, rows] = self._records.tails(rows).reach(self._habits.limits(rows)[:, None]).T
+        self._records.settle(rows, tails)
+        self._reach[:, rows] = tails.reach(self._habits.limits(rows)[:, None]).T
 
     def _settle_due(self, before: Instant, at: Instant) -> None:
         """Find the limits anew of the rows whose time came since `before`, a block at a time."""

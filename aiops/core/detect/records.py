@@ -43,10 +43,11 @@ _ROWS = ("weights", "total", "base", "calm")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tails:
-    """What some rows have shown of each kind: arrays[m, kinds], and of bins [m, kinds, 20].
+    """What m rows have shown until now, read for surprises. total, top, u, peaks, tail: float64[m, kinds].
 
-    seen, beyond: weights in bins, and from each bin on. total: of all samples. top: where the tail begins, u: its least
-    distance, in logarithms. peaks: the weight beyond. tail: Hill's estimate.
+    seen, beyond: float64[20, m, kinds], weights in bins, and from each bin on. base: log distance of the lowest bin.
+    total: all samples. top: where the tail begins, u: its least distance, in logarithms. peaks: the weight beyond.
+    tail: Hill's estimate.
     """
 
     seen: F64
@@ -63,9 +64,9 @@ class Tails:
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(distances)
             places = (logs - self.base) / WIDTH
-        bins = np.clip(np.nan_to_num(places, neginf=-1.0, posinf=BINS), 0, BINS - 1).astype(np.intp)[..., None]
-        seen, beyond = (np.take_along_axis(one, bins, 2)[..., 0] for one in (self.seen, self.beyond))
-        within = np.clip(places - bins[..., 0], 0.0, 1.0)
+        bins = np.clip(np.nan_to_num(places, neginf=-1.0, posinf=BINS), 0, BINS - 1).astype(np.intp)
+        seen, beyond = (_at(one, bins) for one in (self.seen, self.beyond))
+        within = np.clip(places - bins, 0.0, 1.0)
         bulk = np.where(places < 0, 1.0, (beyond - np.nan_to_num(within) * seen + 0.5) / (self.total + 1.0))
         strays = np.maximum(np.nan_to_num(logs, neginf=-1e3) - self.u, 0.0)
         far = (self.peaks + 1.0) / (self.total + 2.0) * np.exp(-strays / self.tail)
@@ -77,7 +78,7 @@ class Tails:
         """Return float64[m, kinds]: the distances that are so surprising, by the tail."""
         far = np.maximum(surprise * math.log(10.0) + np.log((self.peaks + 1.0) / (self.total + 2.0)), 0.0)
         logs = self.u + np.where(np.isfinite(self.tail), self.tail, 0.0) * far
-        return np.where(self.beyond[..., 0] > 0, np.exp(np.clip(logs, -80.0, 80.0)), 0.0)
+        return np.where(self.beyond[0] > 0, np.exp(np.clip(logs, -80.0, 80.0)), 0.0)
 
     def capped(self, distances: F64) -> F64:
         """Return distances as they are to be learnt: none teaches more than one that comes once in a million."""
@@ -99,21 +100,27 @@ class Records:
 
     def tails(self, rows: Rows) -> Tails:
         """Return what some rows have shown until now."""
-        seen, total = self.weights[rows].astype(np.float64), self.total[:, rows].T.astype(np.float64)
+        # bins first: a pass over one bin of all rows is fast, one over twenty numbers at a time is not
+        seen = np.ascontiguousarray(self.weights[rows].transpose(2, 0, 1), np.float64)
+        total = self.total[:, rows].T.astype(np.float64)
         base = np.where(self.base[rows] == _UNBORN, 0, self.base[rows]) * WIDTH
-        beyond = np.cumsum(seen[..., ::-1], axis=2)[..., ::-1]
-        most = TAIL_SHARE * total
-        first = np.maximum((beyond >= most[..., None]).sum(axis=2) - 1, 0)
+        beyond, most = seen.copy(), TAIL_SHARE * total
+        for place in range(BINS - 2, -1, -1):
+            beyond[place] += beyond[place + 1]
+        first = np.maximum((beyond >= most).sum(axis=0) - 1, 0)
         held = _at(seen, first)
         below = np.where(first > 0, _at(seen, np.maximum(first - 1, 0)), 0.0)
         # what was never recorded was calm: where that is nearly all, it is an atom below the first bin
-        bare = beyond[..., 0] < most
+        bare = beyond[0] < most
         atoms = (held > np.maximum(most, LEAST_ATOM)) & (below < ATOM_EDGE * held) & ~bare
         first = np.minimum(first + atoms, BINS - 1)
-        peaks, there = _at(beyond, first), seen * (first[..., None] <= _PLACES)
-        least = np.argmax(there > _TRACE, axis=2)
+        peaks, least, excess = _at(beyond, first), first.copy(), np.zeros(first.shape)
+        for place in range(BINS - 1, -1, -1):
+            there = np.where(first <= place, seen[place], 0.0)
+            least = np.where(there > _TRACE, place, least)
+            excess += there * (WIDTH * (place + 0.5))
         u = base + WIDTH * np.where(peaks > 0.5, least, first)
-        excess = there @ (WIDTH * (_PLACES + 0.5)) + peaks * (base - u)
+        excess += peaks * (base - u)
         tail = (excess + PRIOR_PEAKS * PRIOR_TAIL) / (peaks + PRIOR_PEAKS)
         tail = np.maximum(np.where(peaks > 0.5, tail, np.inf), np.where(atoms | bare, LEAST_BESIDE_ATOM, LEAST_TAIL))
         top = base + WIDTH * first
@@ -136,10 +143,9 @@ class Records:
             if there.any():
                 self._record(rows[there], kind, distances[there, kind])
 
-    def settle(self, rows: Rows) -> None:
-        """Find out anew what is calm in some rows."""
-        beyond = np.cumsum(self.weights[rows, :, ::-1], axis=2)[..., ::-1]
-        over = (beyond > CALM_SHARE * self.total[:, rows].T[..., None]).sum(axis=2)
+    def settle(self, rows: Rows, tails: Tails) -> None:
+        """Find out anew what is calm in some rows, from what they have shown."""
+        over = (tails.beyond > CALM_SHARE * tails.total).sum(axis=0)
         edges = np.exp(np.clip((self.base[rows].astype(np.float64) + over) * WIDTH, -80.0, 80.0))
         self.calm[:, rows] = np.where(over > 0, edges, 0.0).T
 
@@ -191,4 +197,5 @@ class Records:
 
 
 def _at(bins: F64, places: Rows) -> F64:
-    return np.asarray(np.take_along_axis(bins, places[..., None], 2)[..., 0], np.float64)
+    """Return of float64[20, m, kinds] one bin each."""
+    return np.asarray(np.take_along_axis(bins, places[None], 0)[0], np.float64)
