@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aiops.core.decide.quantities import quantity
 from aiops.core.model import (
     Action,
     Alert,
@@ -30,14 +31,13 @@ from aiops.core.model import (
     UnitPrices,
 )
 from aiops.core.money.prices import flat
-from aiops.core.money.standing import GIB, amount
 from aiops.core.money.tariff import split
 from aiops.errors import StoreUnavailable
 from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind
 from aiops.ports import ControlsReading, Inventory
 from simulators.policy_tests.faults import Faults
-from simulators.policy_tests.nodes import GivenNodes
+from simulators.policy_tests.nodes import GIB, GivenNodes
 from simulators.policy_tests.spans import Spans
 
 _LEADS = Leadership(leader=True, epoch=1)
@@ -171,9 +171,17 @@ class TestPrices:
         for name, usd in self._case.spec.prices.nodes.items():
             bodies = (one.body for one in self._objects if one.name == name)
             room: Mapping[str, object] = next(bodies, {}).get("status", {}).get("allocatable", {})
-            cores, gib = amount(str(room.get("cpu", "0"))), amount(str(room.get("memory", "0"))) / GIB
+            cores, gib = _amount(room.get("cpu")), _amount(room.get("memory")) / GIB
             machine = Machine(cluster="default", node=name, cores=cores, memory_gib=gib)
             yield name, Priced(usd_per_hour=usd, source="given", as_of=at, units=split(usd, machine))
+
+
+def _amount(written: object) -> float:
+    """Return what an object says of a resource, 0 where it says nothing that can be read."""
+    try:
+        return quantity(str(written or "0"))
+    except ValueError:
+        return 0.0
 
 
 class TestJournal:
