@@ -37,13 +37,15 @@ class ScaleTo:
     """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8).
 
     Where an HPA steers them, only_up raises its floor instead (S4). floor: set the floor of that HPA and nothing else,
-    which is how such a raise is taken back.
+    which is how such a raise is taken back. lent: such a raise is taken back while nobody
+    changed it.
     """
 
     target: TargetRef
     replicas: int
     only_up: bool = False
     floor: bool = False
+    lent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

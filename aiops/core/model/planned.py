@@ -159,7 +159,7 @@ class PlanStep:
 
     within_s: how long both together may take. undoable: whether anything can take it back; then `undo` is made from
     what is seen when it begins. sent: errands so far, the last at `sent_at`; again: that was refused and did nothing.
-    well_since: since when the checks hold, infinite while not.
+    well_since: since when the checks hold, infinite while not. shown_at: when what was written was first seen.
     """
 
     name: str
@@ -177,15 +177,20 @@ class PlanStep:
     sent: int = 0
     sent_at: Instant = -math.inf
     again: bool = False
+    shown_at: Instant = math.inf
     detail: str = ""
 
 
 class PlanKind(StrEnum):
-    """Why there is a plan. A saving costs capacity; a restore gives back what a saving took."""
+    """Why there is a plan. A saving costs capacity; a restore gives back what a saving took.
+
+    prepare: a standby is made large enough before it is known whether it is needed, and given back when it was not.
+    """
 
     FAILOVER = "failover"
     FAILBACK = "failback"
     DRILL = "drill"
+    PREPARE = "prepare"
     REMEDIATION = "remediation"
     SAVING = "saving"
     RESTORE = "restore"

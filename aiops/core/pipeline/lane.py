@@ -78,9 +78,10 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
 
 
 def _foreseen(policy: PlanPolicy, state: LoopState) -> Iterator[Wanted]:
-    """Yield what a failover would touch, while users may be failing: seen before the plan, it begins a turn sooner."""
+    """Yield what a failover would touch, while any request fails: seen before the plan, it begins a turn sooner."""
     group = state.groups.get(policy.key)
-    if group is not None and math.isfinite(group.trouble_since):
+    failing = group is not None and any(one.failed_s > 0.0 for one in group.views.values())
+    if failing or (group is not None and math.isfinite(group.trouble_since)):
         for one in operations_of(policy):
             yield verbs(one).wanted(one)
 

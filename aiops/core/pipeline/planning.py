@@ -47,6 +47,7 @@ from aiops.core.plans.lifecycle import (
     entered,
     expired,
     kept_still,
+    let_go,
     ordered,
     taken_back,
     to_forget,
@@ -231,7 +232,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         incidents=situation.incidents,
     )
     ruled = entered(judged.plans, judged.judgement, bounds)
-    ruled = replace(ruled, plans=taken_back(ruled.plans, judged.back, bounds))
+    ruled = replace(ruled, plans=let_go(taken_back(ruled.plans, judged.back, bounds), judged.over, bounds))
     return JudgedOne(judged=judged, entered=ruled, signals=signals, env=env)
 
 

@@ -54,7 +54,7 @@ AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.ROLLING_BACK, PlanStatus.PAU
 _MOVES = frozenset({PlanStatus.RUNNING, PlanStatus.ROLLING_BACK})
 _NOW = frozenset({Stage.BEGUN, Stage.UNDOING})
 _OVER = frozenset({Stage.UNDONE, Stage.SKIPPED})
-_SAFETY = frozenset({PlanKind.FAILOVER, PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATION})
+_SAFETY = frozenset({PlanKind.FAILOVER, PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.PREPARE, PlanKind.REMEDIATION})
 
 
 class Rank(IntEnum):
@@ -133,11 +133,16 @@ def crossed(plan: Plan, plans: Iterable[Plan]) -> Plan | None:
         return None
     gives = plan.kind in (PlanKind.RESTORE, PlanKind.SAVING) and rank(plan) is Rank.SAFETY
     for other in plans:
-        if other.id == plan.id or other.status not in _MOVES or (gives and other.held):
+        if other.id == plan.id or other.status not in _MOVES or (gives and other.held) or prepares(other, plan):
             continue
         if (rank(other), other.id) < (rank(plan), plan.id) and _now(other) == mine:
             return other
     return None
+
+
+def prepares(other: Plan, plan: Plan) -> bool:
+    """Return whether one plan only makes a standby ready for what the other does: that one waits for nothing."""
+    return other.kind is PlanKind.PREPARE and other.policy == plan.policy and plan.kind is not PlanKind.PREPARE
 
 
 def by_claim(plans: Iterable[Plan]) -> Mapping[Claim, tuple[str, ...]]:

@@ -22,7 +22,7 @@ USERS, VOLUME, LAG, SERVED = "users", "volume", "lag", "served"
 class Site:
     """One place that can serve the users. backend: its name in the object that steers traffic.
 
-    standby_replicas: how many must be ready before users are sent there.
+    standby_replicas: how many must be ready before users are sent there. prepares: it is raised to them on suspicion.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Site:
     backend: str
     target: TargetRef
     standby_replicas: int
+    prepares: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ class Judged(Generic[M]):
     """What came of it: what is remembered, what is said, and the plans that the policy wants, each for a subject.
 
     A wanted plan is `proposed`; whether it begins, waits for a person or is only told is decided by its guards and by
-    the policy's mode. back: plans of its own that it wants taken back now, by id, and why. followed: ids of the orders
+    the policy's mode. back: plans of its own that it wants taken back now, by id, and why. over: plans that wait for a
+    person though what they ask about is over, likewise: they end, and what they did stands. followed: ids of the orders
     that were followed or refused.
     """
 
@@ -60,6 +61,7 @@ class Judged(Generic[M]):
     judgement: Judgement
     plans: tuple[Plan, ...] = ()
     back: tuple[tuple[str, str], ...] = ()
+    over: tuple[tuple[str, str], ...] = ()
     followed: tuple[str, ...] = field(default=())
 
     @property

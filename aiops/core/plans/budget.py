@@ -2,7 +2,7 @@
 
 What users need at once is never held by it: a failover, a failback or a drill passes, as does what only tells people,
 gives back what was taken, or lets rest what nobody needs. A remediation is not held by what savings did either: cost
-takes what safety leaves, never the other way round.
+takes what safety leaves, never the other way round. A standby that is made ready on a mere suspicion is bound by it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,15 @@ HOUR_S = 3600.0
 _BOUND_BY: Mapping[PlanKind, frozenset[PlanKind]] = {
     PlanKind.REMEDIATION: frozenset({PlanKind.REMEDIATION}),
     PlanKind.SAVING: frozenset({PlanKind.REMEDIATION, PlanKind.SAVING}),
+    PlanKind.PREPARE: frozenset({PlanKind.REMEDIATION, PlanKind.PREPARE}),
 }
 """Whose plans use up what a plan of a kind may do."""
+
+_SAID = {
+    PlanKind.REMEDIATION: "remediations",
+    PlanKind.SAVING: "savings",
+    PlanKind.PREPARE: "standbys made ready",
+}
 
 _FREE = (Notify, AwaitRemoval, Sleep, Wake, StartJob)
 """What takes nothing away that anybody needs: people are told, what nobody asks anything of rests, or is woken."""
@@ -56,7 +63,7 @@ def ruling(
     lately = [one for one in others if _counts(one) and _begun_at(one) > now - HOUR_S]
     if len(lately) >= limits.plans_per_hour:
         oldest = min(_begun_at(one) for one in lately)
-        what = "remediations" if len(kinds) == 1 else "remediations and savings"
+        what = " and ".join(_SAID[kind] for kind in _SAID if kind in kinds)
         detail = f"{len(lately)} {what} were begun within an hour, of {limits.plans_per_hour} that may be"
         return Wait(reason=Reason.BUDGET, detail=detail, until=oldest + HOUR_S)
     evicted = sum(_evicts(one) for one in lately)

@@ -155,7 +155,7 @@ def _shared(plan: Plan, bounds: Bounds) -> Held | None:
     """Hold what would change an object that a plan of another subject is changing (S4)."""
     mine = {ref.key for ref in touched(plan)}
     for other in bounds.plans:
-        if other.id == plan.id or not _stands(other) or _passed_by(plan, other):
+        if other.id == plan.id or not _stands(other) or _passed_by(plan, other) or arbiter.prepares(other, plan):
             continue
         both = next((ref for ref in touched(other) if ref.key in mine), None)
         if both is not None:

@@ -23,6 +23,7 @@ from aiops.core.model import (
     Sleep,
     Snapshot,
     SplitReplicas,
+    Stage,
     VerdictWord,
     Wait,
     Wake,
@@ -64,7 +65,8 @@ def entered(wished: tuple[Plan, ...], judgement: Judgement, bounds: Bounds) -> E
         fresh = replace(bounds, plans=tuple(plans.values()))
         one_ = _ruled(plan, judgement, fresh, plans)
         plans = dict(one_.plans)
-        said.append(one_.judgement)
+        # a standby that is made ready on suspicion changes nothing of what is said about the users
+        said.append(judgement if plan.kind is PlanKind.PREPARE else one_.judgement)
     return Entered(plans=plans, judgement=_together(said))
 
 
@@ -183,6 +185,39 @@ def taken_back(plans: Mapping[str, Plan], back: tuple[tuple[str, str], ...], bou
     return after
 
 
+def let_go(plans: Mapping[str, Plan], over: tuple[tuple[str, str], ...], bounds: Bounds) -> Mapping[str, Plan]:
+    """Return the plans, of which a policy lets some end that wait for people, since what they ask about is over."""
+    after = dict(plans)
+    for plan_id, why in over:
+        plan = after.get(plan_id)
+        if plan is None or bounds.policy is None or plan.policy != bounds.policy.key:
+            continue
+        if plan.status is PlanStatus.PROPOSED:
+            after[plan_id] = ended(plan, PlanStatus.REFUSED, bounds.now, why)
+        elif plan.status is PlanStatus.ASKING:
+            after[plan_id] = ended(plan, PlanStatus.FAILED, bounds.now, why)
+    return after
+
+
+def unanswered(plan: Plan, bounds: Bounds) -> Plan:
+    """Return a plan that asks how it goes on; it ends when nobody says so in time, and what it did stands (S6).
+
+    Until then it is the only one of its subject, and a plan for what is long over must not keep the next one away.
+    What costs capacity goes on giving it back (S2).
+    """
+    if (
+        plan.status is not PlanStatus.ASKING
+        or plan.kind in (PlanKind.SAVING, PlanKind.RESTORE)
+        or bounds.policy is None
+    ):
+        return plan
+    since = plan.notes[-1].at if plan.notes else plan.created_at
+    if bounds.now - since < bounds.ask_for_s:
+        return plan
+    why = f"nobody said for {bounds.ask_for_s / 60.0:.0f} minutes how it goes on; what it did stands"
+    return ended(plan, PlanStatus.FAILED, bounds.now, why)
+
+
 def answered_by_people(plan: Plan, snapshot: Snapshot) -> Plan:
     """Return a proposed plan that knows what people said to it: each yes of another person counts, one no is enough."""
     if plan.status is not PlanStatus.PROPOSED:
@@ -242,7 +277,10 @@ def ordered(plan: Plan, order: Order, now: Instant) -> Plan:
 def kept_still(plan: Plan, bounds: Bounds) -> Plan:
     """Return a plan that has begun, held while something stands against it going on (S9)."""
     if plan.status not in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
-        return replace(plan, held="") if plan.held else plan
+        return unanswered(replace(plan, held="") if plan.held else plan, bounds)
+    if _needed(plan, bounds):
+        steps = tuple(replace(one, stage=Stage.DONE) if one.stage is Stage.UNDOING else one for one in plan.steps)
+        return ended(replace(plan, steps=steps), PlanStatus.DONE, bounds.now, "it is needed, and kept")
     if gives_back(plan):
         return held(plan, stopped(plan, bounds), bounds.now)
     if bounds.policy is None and plan.status is PlanStatus.RUNNING:
@@ -250,6 +288,14 @@ def kept_still(plan: Plan, bounds: Bounds) -> Plan:
     if bounds.mode.rank < Mode.APPROVE.rank and not plan.dry_run:
         return held(plan, f"mode {bounds.mode.value} sends nothing", bounds.now)
     return held(plan, stopped(plan, bounds), bounds.now)
+
+
+def _needed(plan: Plan, bounds: Bounds) -> bool:
+    """Return whether a standby that is given back is wanted again: it never shrinks under a failover (S7)."""
+    if plan.kind is not PlanKind.PREPARE or plan.status is not PlanStatus.ROLLING_BACK:
+        return False
+    others = (one for one in bounds.plans if one.policy == plan.policy and one.kind is not PlanKind.PREPARE)
+    return any(one.status in arbiter.AT_WORK for one in others)
 
 
 def watched(plan: Plan, value: float | None, now: Instant, load: float | None = None) -> Plan:

@@ -23,8 +23,9 @@ from aiops.core.model import (
     Reason,
     Stage,
 )
+from aiops.core.planning import arbiter
 from aiops.core.plans.changes import ended, noted, rolling_back, with_step
-from aiops.core.plans.operations import Origin, Requests, mended, stands, verbs
+from aiops.core.plans.operations import Origin, Requests, mended, others, stands, steers, verbs
 from aiops.core.plans.world import World, all_seen
 
 SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
@@ -112,6 +113,9 @@ class _Turn:
             why = required.detail if refusal is None else refusal[1]
             self._wait(at, step, f"waits: {why}")
             return
+        if self._changed_since(at, step):
+            self._yield(at, step)
+            return
         undo = does.undo(step.operation, looked) if step.undoable else ()
         if undo is None:
             self._wait(at, step, "waits: how to take it back is not known")
@@ -124,7 +128,39 @@ class _Turn:
         if requests:
             self._send(at, step, requests, back=False)
 
+    def _changed_since(self, at: int, step: PlanStep) -> bool:
+        """Return whether somebody changed what an earlier step of this plan had written where this one writes (S4)."""
+        mine = arbiter.claim(step.operation)
+        before = [
+            one
+            for one in self._plan.steps[:at]
+            if one.sent and steers(one.operation) and one.stage is Stage.DONE and arbiter.claim(one.operation) == mine
+        ]
+        return bool(before) and stands(before[-1].operation, self._world.snapshot.looked) is False
+
+    def _yield(self, at: int, step: PlanStep) -> None:
+        """Ask a person how it goes on: somebody else wrote after us, and is not overruled (S4)."""
+        why = "somebody changed it after us"
+        self._put(at, replace(step, stage=Stage.FAILED, detail=why))
+        self._ask(f"step {at + 1} ({step.name}): {why}")
+
+    def _shown(self, at: int, step: PlanStep) -> PlanStep | None:
+        """Return the step that knows whether what it wrote was seen; None where it was, and is not any more."""
+        if not step.sent or not steers(step.operation) or not self._fresh(step):
+            return step
+        there, seen_ = stands(step.operation, self._world.snapshot.looked), math.isfinite(step.shown_at)
+        if there is False and seen_:
+            return None
+        if there and not seen_:
+            self._put(at, replace(step, shown_at=self._now))
+        return self._plan.steps[at]
+
     def _watch(self, at: int, step: PlanStep) -> None:
+        known = self._shown(at, step)
+        if known is None:
+            self._yield(at, step)
+            return
+        step = known
         found = all_seen(step.checks, step.operation, self._world)
         if found.holds:
             well_since = min(step.well_since, self._now)
@@ -209,7 +245,7 @@ class _Turn:
         if mends and mends != step.undo:
             self._put(at, replace(step, undo=mends, stage=Stage.UNDOING, since=self._now))
             step = self._plan.steps[at]
-        elif unseen and step.stage is Stage.DONE:
+        elif unseen and (step.stage is Stage.DONE or others(step.operation, step.undo, looked)):
             said = f"step {at + 1} ({step.name}): somebody changed it after us, it is left as it is"
             self._put(at, replace(step, stage=Stage.UNDONE, detail="not ours any more"), said)
             return

@@ -118,6 +118,7 @@ def _site(envelope: Envelope, spec: SiteSpec) -> Site:
         backend=spec.backend,
         target=target,
         standby_replicas=spec.standby.replicas,
+        prepares=spec.standby.prepare,
     )
 
 

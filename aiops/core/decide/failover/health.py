@@ -58,6 +58,10 @@ class Assessment:
         """Return whether anybody outside of a site sees it fail."""
         return any(self.opinions[site][one.name] in _FAILING for one in policy.watching.outside(site))
 
+    def suspected(self, policy: FailoverPolicy, site: str) -> tuple[str, ...]:
+        """Return the vantage points outside of a site that see it fail, sure or not."""
+        return tuple(one.name for one in policy.watching.outside(site) if self.opinions[site][one.name] in _FAILING)
+
     def failing(self, policy: FailoverPolicy, site: str) -> tuple[str, ...]:
         """Return the keys of the views from which a site surely fails."""
         outside = policy.watching.outside(site)

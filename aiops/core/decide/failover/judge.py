@@ -9,6 +9,8 @@ from aiops.core.decide.failover import orders
 from aiops.core.decide.failover.evidence import pooled
 from aiops.core.decide.failover.health import assessed
 from aiops.core.decide.failover.moves import Cause, failback, failover
+from aiops.core.decide.failover.outdated import outdated
+from aiops.core.decide.failover.preparing import given_back, preparing
 from aiops.core.decide.failover.scene import SETTLE_S, Refusal, Scene, Way, moved_at, weights_seen
 from aiops.core.decide.failover.wording import evidence_lines, standing_word, steady
 from aiops.core.model import GroupState, Health, Judgement, Plan, PlanKind, PlanStatus, Reason, VerdictWord
@@ -41,8 +43,9 @@ def judged(policy: FailoverPolicy, situation: Situation, memory: GroupState) -> 
     if answer is not None:
         return answer
     plan, said = _decided(scene)
-    plans = () if plan is None else (plan,)
-    return Judged(memory=scene.memory, judgement=replace(said, evidence=evidence_lines(scene)), plans=plans)
+    plans = preparing(scene) if plan is None else (plan,)
+    said = replace(said, evidence=evidence_lines(scene))
+    return Judged(memory=scene.memory, judgement=said, plans=plans, back=given_back(scene), over=outdated(scene))
 
 
 def _in_doubt(scene: Scene) -> bool:

@@ -1,8 +1,10 @@
 """The plans of a failover group, as steps: failover, failback, drill.
 
 A failure of part of the requests is shifted by steps: whoever is still served there is risked step by step, and a
-standby that cannot carry the load shows it while it can be undone. Where (nearly) nobody is served there is nobody to
-risk: everything goes at once, and it is not undone, since what it would go back to serves nobody.
+standby that cannot carry the load shows it while it can be undone. The more fail, the larger the first step may be:
+none risks more of those who are still served than the policy's own first step does where all are. Where (nearly) nobody
+is served there is nobody to risk: everything goes at once, and it is not undone, since what it would go back to serves
+nobody.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from aiops.core.model import (
     PlanStep,
     ReadyAtLeast,
     ScaleTo,
+    ShiftTraffic,
     SiteServes,
 )
 from aiops.core.planning.failover import Site, Steps
@@ -64,9 +67,30 @@ def failover(scene: Scene, way: Way, cause: Cause, share: float) -> Plan:
         at_once = Steps(percents=(100,), pause_s=scene.policy.shift.pause_s)
         steps = (*_raised(way), *_shifts(scene, way.site, at_once, Otherwise.ASK))
         return _plan(scene, way, cause, _Course(kind=PlanKind.FAILOVER, steps=steps))
-    steps = (*_raised(way), *_shifts(scene, way.site, scene.policy.shift, Otherwise.UNDO))
+    shift = (
+        _hastened(scene.policy.shift, share) if proposed is None else _as_proposed(scene.policy.shift, proposed, way)
+    )
+    steps = (*_raised(way), *_shifts(scene, way.site, shift, Otherwise.UNDO))
     keeps = (_serves(scene, way.site),)
     return _plan(scene, way, cause, _Course(kind=PlanKind.FAILOVER, steps=steps, keeps=keeps))
+
+
+def _hastened(steps: Steps, share: float) -> Steps:
+    """Return the steps from the largest on that risks no more served users than the first where all are served.
+
+    >>> _hastened(Steps(percents=(20, 50, 100), pause_s=10.0), 0.6).percents
+    (50, 100)
+    """
+    least = steps.percents[0]
+    first = max((one for one in steps.percents if one * (1.0 - share) < least), default=least)
+    return Steps(percents=tuple(one for one in steps.percents if one >= first), pause_s=steps.pause_s)
+
+
+def _as_proposed(steps: Steps, proposed: Plan, way: Way) -> Steps:
+    """Return the steps that people are asked about, however many more or fewer fail by now."""
+    shifts = (one.operation for one in proposed.steps if isinstance(one.operation, ShiftTraffic))
+    asked = {dict(one.weights).get(way.site.backend) for one in shifts}
+    return Steps(percents=tuple(one for one in steps.percents if one in asked) or steps.percents, pause_s=steps.pause_s)
 
 
 def failback(scene: Scene, way: Way, cause: Cause) -> Plan:

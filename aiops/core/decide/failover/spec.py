@@ -32,6 +32,9 @@ class StandbySpec(Spec):
     """What must be there before users come."""
 
     replicas: Whole = Field(ge=1, le=10_000, description="ready replicas that carry all users; raised to it if fewer")
+    prepare: bool = Field(
+        True, description="raise it on suspicion already, in mode enforce; given back when it was not needed"
+    )
 
 
 class SiteSpec(Spec):

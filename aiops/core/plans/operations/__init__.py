@@ -43,7 +43,7 @@ from aiops.core.plans.operations import (
 )
 from aiops.core.plans.operations.verbs import Origin, Requests, Verbs
 
-__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "mended", "stands", "verbs"]
+__all__ = ["OPERATIONS", "Origin", "Requests", "Verbs", "mended", "others", "stands", "steers", "verbs"]
 
 OPERATIONS: Mapping[type[Operation], Verbs] = {
     ShiftTraffic: shift_traffic.VERBS,
@@ -76,6 +76,25 @@ def verbs(operation: Operation) -> Verbs:
 def mended(operation: Operation, looked: Looked) -> tuple[Operation, ...]:
     """Return what takes an operation back that is done and not seen any more, since its traces were removed by hand."""
     return rest.mended(operation, looked) if isinstance(operation, Sleep) else ()
+
+
+_STEERS = (ShiftTraffic, SetResources, RollBack, Cordon, SuspendCronJob)
+_ONE_WRITE = (*_STEERS, ScaleTo, RaiseNodeLimits)
+
+
+def steers(operation: Operation) -> bool:
+    """Return whether an operation writes one field that nobody but people and itself changes while it is at work."""
+    return isinstance(operation, _STEERS)
+
+
+def others(operation: Operation, undo: tuple[Operation, ...], looked: Looked) -> bool:
+    """Return whether a field holds neither what was written nor what was there before: it is somebody else's (S7).
+
+    That can be said of operations that are a single write; of others a part may be done.
+    """
+    if not isinstance(operation, _ONE_WRITE) or stands(operation, looked) is not False:
+        return False
+    return bool(undo) and all(stands(one, looked) is False for one in undo)
 
 
 def stands(operation: Operation, looked: Looked) -> bool | None:

@@ -68,11 +68,13 @@ class _ScaleTo:
         if hpas:
             held = _floored(operation, hpas[0])
             # a floor takes nothing away that the load needs, so it is given back
-            return () if held else (replace(operation, replicas=_floor(hpas[0]), only_up=False, floor=True),)
-        if operation.only_up or operation.floor:
+            given = replace(operation, replicas=_floor(hpas[0]), only_up=False, floor=True, lent=False)
+            return () if held else (given,)
+        if operation.floor or (operation.only_up and not operation.lent):
             return ()  # more than is needed harms nobody, and taking it away while it serves would (S7)
         now = _replicas(seen)
-        return () if now == operation.replicas else (replace(operation, replicas=now),)
+        enough = now >= operation.replicas if operation.only_up else now == operation.replicas
+        return () if enough else (replace(operation, replicas=now, only_up=False, lent=False),)
 
     def refusal(self, operation: ScaleTo, looked: Looked) -> tuple[Reason, str] | None:
         gone = missing(looked, operation.target)
@@ -110,11 +112,12 @@ VERBS = _ScaleTo()
 def stands(operation: ScaleTo, looked: Looked) -> bool | None:
     """Return whether the number that was written is there, the floor where an HPA has it; None while not known.
 
-    A floor that is higher than that is somebody else's.
+    A floor that is higher than that is somebody else's, as are more replicas than were lent.
     """
-    hpas = hpas_of(operation.target, looked)
-    if not hpas or found(looked, operation.target) is None:
-        return VERBS.reached(operation, looked)
+    hpas, seen = hpas_of(operation.target, looked), found(looked, operation.target)
+    if not hpas or seen is None:
+        reached = VERBS.reached(operation, looked)
+        return _replicas(seen) == operation.replicas if reached and operation.lent and seen is not None else reached
     return _floor(hpas[0]) == operation.replicas
 
 
