@@ -15,6 +15,9 @@ from aiops.core.model import Instant
 
 MOST_POINTS = 60
 LEAST_POINTS = 12
+EMPTIED_RATIO, LEAST_RATIO = 0.2, 0.05
+"""Of the limit: how far it falls when it is emptied, and how much more than the least ever seen is then left."""
+
 Z_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
 
@@ -33,7 +36,7 @@ def reached(history: Sequence[tuple[Instant, float]], limit: float, least_span_s
 
     least_span_s: less history than this foretells nothing.
     """
-    points = thinned([one for one in history if math.isfinite(one[1])])
+    points = _since_begun_anew(thinned([one for one in history if math.isfinite(one[1])]), limit)
     if len(points) < LEAST_POINTS or points[-1][0] - points[0][0] < least_span_s:
         return None
     slopes = sorted((b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2) if t > s)
@@ -47,6 +50,21 @@ def reached(history: Sequence[tuple[Instant, float]], limit: float, least_span_s
     level = _median(sorted(value - middle * (at - now) for at, value in points))
     left = limit - level
     return Reached(middle_s=_time(left, middle), soonest_s=_time(left, high), latest_s=_time(left, low))
+
+
+def _since_begun_anew(points: list[tuple[Instant, float]], limit: float) -> list[tuple[Instant, float]]:
+    """Return the points since what fills up was last emptied: a process that was started again has another trend.
+
+    It was when it fell by a good part of the limit, to about the least that was ever seen: teeth of a saw whose valleys
+    rise are one trend.
+    """
+    begun, least = 0, math.inf
+    for number, (_, value) in enumerate(points):
+        fell = number and value < points[number - 1][1] - EMPTIED_RATIO * abs(limit)
+        if fell and value <= least + LEAST_RATIO * abs(limit):
+            begun = number
+        least = min(least, value)
+    return points[begun:]
 
 
 def thinned(history: Sequence[tuple[Instant, float]]) -> list[tuple[Instant, float]]:
