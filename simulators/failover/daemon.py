@@ -53,6 +53,8 @@ LEASE_S, RENEW_S = 15.0, 10.0
 """How long a Lease stands after its last renewal, and for how long its holder acts on one."""
 
 LANE_S = 5.0
+"""How often a daemon turns, as in the settings where nothing else is said."""
+
 EPOCH = 1_700_000_000.0
 """The world's second 0."""
 
@@ -270,23 +272,34 @@ class _Free:
         return PriceBook()
 
 
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """When a daemon turns: every lane_s seconds, at phase_s of them."""
+
+    phase_s: int
+    lane_s: float = LANE_S
+
+    def due(self, second: int) -> bool:
+        """Return whether it turns in a second of the world."""
+        return second % int(self.lane_s) == self.phase_s % int(self.lane_s)
+
+
 @dataclass
 class Daemon:
-    """One daemon in one place. phase_s: when in each five seconds it turns."""
+    """One daemon in one place."""
 
     place: str
     world: SitesWorld
     lease: LeaseAt
     loop: ControlLoop
-    phase_s: int
-    began_s: float = 0.0
+    turns: Turns
 
     def second(self) -> None:
         """Live through one second of the world."""
         if not self.world.daemon_runs(self.place):
             return
         self.lease.strive()
-        if int(self.world.now) % int(LANE_S) == self.phase_s:
+        if self.turns.due(int(self.world.now)):
             self.loop.run_once(EPOCH + self.world.now)
 
     @property
@@ -302,9 +315,9 @@ class Daemon:
         return self.world.daemon_runs(self.place) and self.lease.leadership(0.0).leader
 
 
-def daemon(place: str, world: SitesWorld, witness: Witness, policy: FailoverPolicy, phase_s: int) -> Daemon:
+def daemon(place: str, world: SitesWorld, witness: Witness, policy: FailoverPolicy, turns: Turns) -> Daemon:
     """Return a daemon of a place, with nothing learnt."""
-    policies = PolicySet(digest=policy.digest, plans=(policy,), step_s=LANE_S)
+    policies = PolicySet(digest=policy.digest, plans=(policy,), step_s=turns.lane_s)
     lease = LeaseAt(witness, place)
     cluster = ClusterAt(world, place, lease)
     ports = Ports(
@@ -322,4 +335,4 @@ def daemon(place: str, world: SitesWorld, witness: Witness, policy: FailoverPoli
     )
     scope = Scope(namespaces=frozenset({"shop", "edge"}))
     loop = ControlLoop(ports, Bank(policies), Setup(scope=scope, keep_inputs=False))
-    return Daemon(place=place, world=world, lease=lease, loop=loop, phase_s=phase_s)
+    return Daemon(place=place, world=world, lease=lease, loop=loop, turns=turns)

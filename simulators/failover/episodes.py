@@ -14,7 +14,7 @@ from aiops.core.model import Mode
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.errors import InvalidContent
 from aiops.policy import load
-from simulators.failover.daemon import Daemon, Witness, daemon
+from simulators.failover.daemon import LANE_S, Daemon, Turns, Witness, daemon
 from simulators.failover.world import (
     EDGE,
     FAILING,
@@ -161,24 +161,30 @@ Rule = Callable[[SitesWorld], Callable[[], None]]
 """Makes of a world what is done in each of its seconds."""
 
 
-def lived(
-    faults: Sequence[Fault], rule: Rule | FailoverPolicy | None, seed: Sequence[int], standby: int = CARRIER
-) -> Lived:
-    """Return what became of an episode under a rule, under two daemons with a policy, or when nothing is done.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """standby: how many replicas north has at first. lane_s: how often daemons turn, as `lane` of the settings."""
 
-    standby: how many replicas north has at first.
-    """
+    standby: int = CARRIER
+    lane_s: float = LANE_S
+
+
+_USUAL = Setting()
+
+
+def lived(
+    faults: Sequence[Fault], rule: Rule | FailoverPolicy | None, seed: Sequence[int], setting: Setting = _USUAL
+) -> Lived:
+    """Return what became of an episode under a rule, under two daemons with a policy, or when nothing is done."""
     dice = np.random.default_rng(seed)
     world = SitesWorld(faults=faults, dice=dice)
-    world.ready[NORTH] = world.replicas[NORTH] = standby
+    world.ready[NORTH] = world.replicas[NORTH] = setting.standby
     daemons: list[Daemon] = []
     act: Callable[[], None] = lambda: None  # noqa: E731
     if isinstance(rule, FailoverPolicy):
         witness = Witness(world)
-        phases = [int(dice.integers(5)) for _ in (WEST, NORTH)]
-        daemons = [
-            daemon(place, world, witness, rule, phase) for place, phase in zip((WEST, NORTH), phases, strict=True)
-        ]
+        turns = [Turns(int(dice.integers(5)), setting.lane_s) for _ in (WEST, NORTH)]
+        daemons = [daemon(place, world, witness, rule, one) for place, one in zip((WEST, NORTH), turns, strict=True)]
     elif rule is not None:
         act = rule(world)
     split_s, asked = 0.0, False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from aiops.core.model import Mode
 from aiops.core.planning.failover import FailoverPolicy
-from simulators.failover.episodes import RULES, Lived, Rule, lived
+from simulators.failover.episodes import RULES, Lived, Rule, Setting, lived
 from simulators.failover.scenario import Right, SitesSpec
 
 OURS, NOTHING = "aiops, two daemons", "nothing is done"
@@ -55,7 +56,7 @@ def fared(
     found = []
     for seed in seeds:
         faults = spec.drawn(np.random.default_rng([seed, 0]))
-        one = lived(faults, rule, [seed, 1], spec.standby)
+        one = lived(faults, rule, [seed, 1], Setting(spec.standby, spec.lane))
         found.append(Fared(rule=name, seed=seed, right=_right(spec.right, one), lived=one))
         progress()
     return found
@@ -90,7 +91,7 @@ def fared_once(task: Seeded) -> Fared:
     if task.document:
         policy = recompile(task.document)
         assert isinstance(policy, FailoverPolicy)  # noqa: S101  # it was one; tells the type checker so
-        rule = policy
+        rule = replace(policy, mode=Mode.ENFORCE)
     (one,) = fared(task.spec, (task.name, rule), (task.seed,), lambda: None)
     return one
 

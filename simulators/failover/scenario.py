@@ -8,6 +8,7 @@ which each seed draws. A whole scenario:
     about: a share of what west is asked fails, for good
     right: failover                    # or: nothing, ask
     standby: 2                         # replicas of north at first; 4 carry all users
+    lane: 2s                           # how often the daemons turn; 5s where nothing is said
     faults:
       - {kind: grey, place: west, at: 2m..3m, share: 20%..80%}
       - {kind: cut, place: edge, other: north, at: 4m, hold: 30s..60s, again: {every: 90s, times: 3}}
@@ -28,6 +29,7 @@ from aiops.core.decide.quantities import Duration, duration_s, quantity, ratio
 from aiops.core.decide.spec import Spec
 from aiops.errors import InvalidContent
 from aiops.policy.document import documents
+from simulators.failover.daemon import LANE_S
 from simulators.failover.world import LENGTH_S, Fault, Kind
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -98,7 +100,7 @@ class FaultSpec(Spec):
 
 
 class SitesSpec(Spec):
-    """A whole scenario: an episode of 15 minutes. standby: replicas of north at first."""
+    """A whole scenario, of 15 minutes. standby: replicas of north at first. lane: between turns of daemons."""
 
     kind: Literal["sites"]
     name: str
@@ -106,6 +108,7 @@ class SitesSpec(Spec):
     right: Right
     seed: int = 1
     standby: int = Field(4, ge=0, le=4)
+    lane: Duration = Field(LANE_S, ge=1, le=60)
     faults: tuple[FaultSpec, ...] = ()
 
     @model_validator(mode="after")
@@ -137,7 +140,7 @@ def is_sites(name: str) -> bool:
 
 
 def load(name: str) -> SitesSpec:
-    """Return a scenario by the name of a shipped one or by a path; raise InvalidContent."""
+    """Return a scenario by the name of a shipped one or by a path; raise InvalidInput."""
     path = FOLDER / f"{name}.yaml" if name in names() else Path(name)
     found, problems = documents(path.read_text(encoding="utf-8"), str(path))
     if problems or len(found) != 1:

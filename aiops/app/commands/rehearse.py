@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from aiops.app.output import SESSION, console, table
-from aiops.app.spreading import parted, spreading
-
-if TYPE_CHECKING:
-    from aiops.engine.spreading import Spread
-    from simulators.failover.rehearse import Fared, Seeded
+from aiops.app.commands import rehearse_seeds
+from aiops.app.output import SESSION, table
+from aiops.app.progress import Bar
+from aiops.app.spreading import spreading
 
 BATCH = 200
-SEEDS = 5
-"""How many seeds of a scenario of sites are rehearsed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,16 +31,35 @@ def simulate(
     ),
     journal: Annotated[Path | None, typer.Option(help="Keep the record in this SQLite file.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run static peak and HPA as well.")] = True,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes for the seeds of a scenario of sites.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, where several seeds are rehearsed.")] = 1,
     engine: Annotated[str | None, typer.Option(help="local, or ray: seeds on the Ray cluster of the settings.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="HOST:PORT, ray://HOST:PORT, auto or local.")] = None,
+    lane: Annotated[str | None, typer.Option(help="How often the daemons of a scenario of sites turn.")] = None,
 ) -> None:
     """Rehearse policies in virtual time, beside a fleet for the peak and an HPA in the same world."""
     from simulators.failover.scenario import is_sites
+    from simulators.remediation.scenario import is_remediation
 
-    if is_sites(scenario):
-        _sites(scenario, policies or [], seed, (baselines, spreading(engine, ray_address, jobs)))
+    seeded = rehearse_seeds.sites if is_sites(scenario) else None
+    seeded = rehearse_seeds.remediation if is_remediation(scenario) else seeded
+    if seeded is not None:
+        if journal is not None:
+            why = (
+                "where several seeds are rehearsed there is no single record: leave it out, --report has every episode"
+            )
+            raise typer.BadParameter(why, param_hint="--journal")
+        wish = rehearse_seeds.Wish(
+            policies=policies or [],
+            seed=seed,
+            report=report,
+            baselines=baselines,
+            spread=spreading(engine, ray_address, jobs),
+            lane_s=None if lane is None else _lane_s(lane),
+        )
+        seeded(scenario, wish)
         return
+    if lane is not None:
+        raise typer.BadParameter("only daemons of a scenario of sites have a lane", param_hint="--lane")
     from aiops.adapters.store import Store
     from aiops.app.replay import code_version, platform_version
     from aiops.loop import Setup
@@ -63,7 +77,7 @@ def simulate(
     store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
     store.journal.note_policies(rehearsed)
     total = round(world.spec.duration / world.spec.step) * (3 if baselines else 1)
-    with _Bar(world.spec.name, total) as bar:
+    with Bar(world.spec.name, total) as bar:
         setup = Setup(code=code_version(), platform=platform_version(), keep_inputs=journal is not None)
         how = Rehearsal(seed=seed, baselines=baselines, setup=setup, progress=bar.step)
         result = run(world, rehearsed, store.journal, how)
@@ -78,63 +92,13 @@ def simulate(
     SESSION.show(card.as_json(), "\n".join(lines))
 
 
-def _sites(scenario: str, policies: list[Path], seed: int | None, how: tuple[bool, Spread | None]) -> None:
-    """Rehearse a failover between two sites, beside other rules, nothing done, and one that knows the fault.
+def _lane_s(text: str) -> float:
+    from aiops.core.decide.quantities import duration_s
 
-    how: whether beside others; and what does seeds elsewhere.
-    """
-    from simulators.failover.episodes import group
-    from simulators.failover.rehearse import COLUMNS, fared_once, rows, rules, seeded
-    from simulators.failover.scenario import POLICY, load
-
-    if len(policies) > 1:
-        raise typer.BadParameter("a scenario of sites is rehearsed with one FailoverPolicy", param_hint="--policies")
-    spec = load(scenario)
-    first = spec.seed if seed is None else seed
-    seeds = range(first, first + SEEDS)
-    baselines, spread = how
-    tasks = seeded(spec, rules(group(policies[0] if policies else POLICY), baselines=baselines), seeds)
-    with _Bar(spec.name, len(tasks), every=1) as bar:
-        made = _one_by_one(tasks, bar.step) if spread is None else spread(fared_once, tasks, bar.step)
-    found, lost = parted(made, [f"{one.name}, seed {one.seed}" for one in tasks])
-    lines = [f"{spec.name}: {spec.about}", f"right: {spec.right.value}; seeds {first} to {first + SEEDS - 1}"]
-    data = {"scenario": spec.name, "right": spec.right.value, "episodes": [one.as_json() for one in found]}
-    told = [f"LOST: {name}: {why}" for name, why in lost.items()]
-    SESSION.show(data | ({"lost": lost} if lost else {}), "\n".join([*lines, table(COLUMNS, rows(found)), *told]))
-    if lost:
-        raise typer.Exit(1)
-
-
-def _one_by_one(tasks: list[Seeded], progress: Callable[[], None]) -> list[Fared]:
-    from simulators.failover.rehearse import fared_once
-
-    made = []
-    for task in tasks:
-        made.append(fared_once(task))
-        progress()
-    return made
-
-
-class _Bar:
-    """A progress bar on a terminal, silence elsewhere."""
-
-    def __init__(self, name: str, total: int, every: int = 100) -> None:
-        from rich.progress import Progress
-
-        screen = console(errors=True)
-        self._progress = Progress(console=screen, transient=True, disable=not screen.is_terminal)
-        self._task = self._progress.add_task(name, total=total)
-        self._waiting, self._every = 0, every
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def step(self) -> None:
-        self._waiting += 1
-        if self._waiting == self._every:
-            self._progress.advance(self._task, self._waiting)
-            self._waiting = 0
+    try:
+        lane_s = duration_s(text)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint="--lane") from err
+    if not 1.0 <= lane_s <= 60.0 or lane_s != int(lane_s):
+        raise typer.BadParameter("1s to 60s, in whole seconds", param_hint="--lane")
+    return lane_s
