@@ -177,11 +177,12 @@ def test_a_policy_that_is_gone_takes_its_versions_along_and_others_keep_theirs()
 
 
 def test_a_policy_that_asks_for_something_else_begins_with_a_first_version():
-    one = lived()
+    one = lived(others=("cart",))
     one.lineages[NAME].refit("asked")
-    one.follow(policies(text=TEXT.replace("http_requests_total", "orders_total")))
+    other = TEXT.replace("name: storefront", "name: cart")
+    one.follow(policies(text=TEXT.replace("http_requests_total", "orders_total") + "\n---\n" + other))
     assert one.trials.shadows.seats == ()
-    live(one, 8, begin=120)
+    live(one, 16, begin=120)
     assert [(each.number, each.why) for each in one.lineages[NAME].versions] == [(1, "first")]
 
 
