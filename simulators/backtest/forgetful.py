@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from aiops.core.model import F64, Action, Instant, LoopState, Outcome, PriceBook, StepResult, Tick
+from aiops.core.model import F64, Action, Instant, LoopState, Outcome, PriceBook, Priced, StepResult, Tick
 from aiops.core.money.prices import flat
 from aiops.loop.lookout import Lookout, Seen
+from simulators.backtest.node_metrics import RecordedNodes
 
 
 class Forgetful:
@@ -43,18 +45,21 @@ class Forgetful:
 
 
 class Price:
-    """What a replica of one target cost. usd_per_hour: float64[t] at `times`; None, or NaN, is not known."""
+    """What a replica of one target cost, and nodes. usd_per_hour: float64[t] at `times`; None, or NaN, is not known."""
 
-    def __init__(self, key: str, times: F64, usd_per_hour: F64 | None) -> None:
-        self._key, self._times, self._usd = key, times, usd_per_hour
+    def __init__(self, key: str, times: F64, usd_per_hour: F64 | None, nodes: RecordedNodes) -> None:
+        self._key, self._times, self._usd, self._nodes = key, times, usd_per_hour, nodes
 
     def book(self, targets: Sequence[Any], inventory: Any, at: Instant) -> PriceBook:
         """Return it as it was."""
-        if self._usd is None:
-            return PriceBook()
         place = max(0, int(np.searchsorted(self._times, at + 1e-6)) - 1)
-        usd = float(self._usd[place])
-        return flat({self._key: usd} if math.isfinite(usd) else {}, at, "recorded")
+        usd = math.nan if self._usd is None else float(self._usd[place])
+        book = flat({self._key: usd} if math.isfinite(usd) else {}, at, "recorded")
+        each = self._nodes.usd_per_hour(place) if inventory.machines else None
+        if each is None:
+            return book
+        priced = Priced(usd_per_hour=each, source="recorded", as_of=at)
+        return replace(book, nodes=dict.fromkeys(inventory.machines, priced))
 
 
 class Unheard(Lookout):

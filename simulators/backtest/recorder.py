@@ -12,9 +12,11 @@ from itertools import pairwise
 import numpy as np
 
 from aiops.core.model import F64, Instant, TargetRef
+from aiops.core.observe.environment import asks_nodes
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import InvalidContent, InvalidInput
 from aiops.ports import History
+from simulators.backtest.node_metrics import NODES
 from simulators.backtest.pieces import Piece, Pieces
 from simulators.backtest.price_metrics import PriceMetrics
 from simulators.backtest.recording import Recording
@@ -98,6 +100,8 @@ def asked(policies: PolicySet, metrics: ReplicaMetrics, prices: PriceMetrics) ->
     """Return what is asked for policies."""
     exprs = {column: query.expr for column, query in queries(policies, metrics).items()}
     exprs |= dict(one for one in (prices.of(policy.target) for policy in policies.scaling) if one is not None)
+    if any(asks_nodes(policy.seen) for policy in policies.scaling):
+        exprs |= NODES
     return Asked(exprs=exprs, watches=tuple(watch.query for watch in policies.watches))
 
 

@@ -35,6 +35,7 @@ from simulators.autoscalers.hpa import HpaController
 from simulators.autoscalers.protocol import SYNC_S
 from simulators.backtest.calibration import Calibration, Measured
 from simulators.backtest.forgetful import Forgetful, Price, Unheard
+from simulators.backtest.node_metrics import AmongNodes, RecordedNodes
 from simulators.backtest.recording import Recording
 from simulators.backtest.work_queue import WorkQueue
 from simulators.baselines import HPA_TARGET, sync
@@ -70,6 +71,10 @@ class Past:
         if objective.backlog is not None:
             return objective.backlog.drain_s
         return None if objective.slo is None else objective.slo.at_most
+
+    def nodes(self) -> RecordedNodes:
+        """Return the nodes of the target's cluster, as they were."""
+        return RecordedNodes(self.recording.columns, self.policy.target.cluster)
 
     def queue(self) -> Queue:
         """Return the line in front of the target's pods, at the first scored step."""
@@ -240,7 +245,7 @@ def by_policy(past: Past, progress: Callable[[], None]) -> Run:
     source = _Source(past, world, service)
     bank = Bank(policies)
     backfill(bank, policies, source, (float(past.recording.times[0]), world.now), nullcontext())
-    loop = _loop(policies, source, SimCluster(world, hpas), bank, past)
+    loop = _loop(policies, source, AmongNodes(world, hpas, past.nodes(), lambda: source.step), bank, past)
     for step in past.steps:
         _share(past, service.sim.queue, step)
         world.advance(world.now + step_s)
@@ -284,7 +289,7 @@ def _loop(policies: PolicySet, source: _Source, cluster: SimCluster, bank: Bank,
         journal=Forgetful(),
         lease=SimLease(),
         controls=SimControls(),
-        prices=Price(past.policy.target.key, past.recording.times, past.usd_per_hour),
+        prices=Price(past.policy.target.key, past.recording.times, past.usd_per_hour, past.nodes()),
         telemetry=NoTelemetry(),
         clock=StillClock(),
     )

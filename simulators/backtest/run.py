@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aiops.core.model import F64
+from aiops.core.observe.environment import asks_nodes
 from aiops.core.policies import ScalingPolicy, WatchPolicy
 from aiops.errors import InvalidContent, InvalidInput
 from simulators.autoscalers import AUTOSCALERS, STOCK_KNOBS
@@ -224,7 +225,7 @@ def run(past: Past, order: Order, label: str = "", progress: Callable[[], None] 
         calibration=past.calibration,
         scores=tuple(scores(past, runs)),
         worst=worst(past, ours),
-        warnings=(*_warnings(past), *((why,) if why else ())),
+        warnings=(*warnings_of(past), *((why,) if why else ())),
         changes=tuple(
             (float(times[past.first + at]), int(ours.replicas[at] - moved[at]), int(ours.replicas[at]))
             for at in np.flatnonzero(moved).tolist()
@@ -266,7 +267,8 @@ def worst(past: Past, ours: Run) -> tuple[Moment, ...]:
     return tuple(found)
 
 
-def _warnings(past: Past) -> list[str]:
+def warnings_of(past: Past) -> list[str]:
+    """Return what of a backtest is not to be relied on, or could not be known."""
     model, out = past.calibration, []
     if not model.trusted:
         what = "latency" if past.policy.objective.backlog is None else "backlog"
@@ -285,13 +287,23 @@ def _warnings(past: Past) -> list[str]:
         out.append("no replicas were recorded: there is no comparison with what really ran")
     if past.policy.lever.value == "knative-min-scale":
         out.append("Knative's floor is replayed as replicas: no Knative runs in the past")
-    priced = past.usd_per_hour
-    if priced is not None and not bool(np.isfinite(priced[past.first :]).all()):
-        share = 1.0 - float(np.isfinite(priced[past.first :]).mean())
-        out.append(f"what a replica cost is unknown in {share:.1%} of the steps: no cost is told")
+    out += _unknown(past)
     silent = [name for name in past.policy.signals if past.recording.signal(past.policy, name) is None]
     if silent:
         out.append(f"not recorded: {', '.join(silent)}: absent throughout, and what guards on them may hold for ever")
+    return out
+
+
+def _unknown(past: Past) -> list[str]:
+    """Return what of prices and nodes was not recorded, and is asked for."""
+    out, priced = [], past.usd_per_hour
+    if priced is not None and not bool(np.isfinite(priced[past.first :]).all()):
+        share = 1.0 - float(np.isfinite(priced[past.first :]).mean())
+        out.append(f"what a replica cost is unknown in {share:.1%} of the steps: no cost is told")
+    if asks_nodes(past.policy.seen) and not past.nodes().known:
+        out.append("no nodes were recorded: what conditions ask of them cannot be told, and scale-in is held")
+    elif "pools" in past.policy.seen:
+        out.append("to which pool nodes belonged was not recorded: conditions on pools cannot be told")
     return out
 
 

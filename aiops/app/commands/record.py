@@ -92,7 +92,8 @@ def record(
         write(made, output)
         pieces.over()
     if made is not None:
-        SESSION.show(*_told(output, made, pieces, priced=prices))
+        answer, text = _told(output, made, pieces, priced=prices)
+        SESSION.show(answer, text if times is not None else f"{text}\nnothing to add: it ends where it would")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,10 @@ POOLS = (
 """The labels by which providers and node autoscalers say to which pool a node belongs."""
 
 
+TOGETHER = "*"
+"""The name of all pools together, where the nodes are known and not to which pool they belong; no label has it."""
+
+
 def pooled(machines: Iterable[Machine], usd_per_hour: Mapping[str, float]) -> tuple[Pool, ...]:
     """Return the pools of some nodes, in a fixed order. usd_per_hour: of a node, by `Machine.key`, where it is known.
 

@@ -21,6 +21,7 @@ from aiops.core.model import (
     Signal,
     Workload,
 )
+from aiops.core.objects.pools import TOGETHER
 from aiops.core.policies import ScalingPolicy
 
 TOLD = 5
@@ -80,7 +81,7 @@ def asks_prices(seen: frozenset[str]) -> bool:
 
 
 def of_nodes(pools: Sequence[Pool], cluster: str) -> dict[str, object]:
-    """Return `nodes.*` and `pools` of a cluster; a cluster without any node is one of which they are not known."""
+    """Return `nodes.*`, and `pools` where these are known; a cluster without any node is one of which nothing is."""
     mine = [one for one in pools if one.cluster == cluster]
     if not mine:
         return {}
@@ -91,8 +92,9 @@ def of_nodes(pools: Sequence[Pool], cluster: str) -> dict[str, object]:
         "nodes.cores": sum(one.cores for one in mine),
         "nodes.memoryGiB": sum(one.memory_gib for one in mine),
         "nodes.gpus": sum(one.gpus for one in mine),
-        "pools": [_pool(one) for one in mine],
     }
+    if all(one.name != TOGETHER for one in mine):
+        env["pools"] = [_pool(one) for one in mine]
     usd = [one.usd_per_hour for one in mine if one.usd_per_hour is not None]
     return {**env, "nodes.usdPerHour": sum(usd)} if len(usd) == len(mine) else env
 
