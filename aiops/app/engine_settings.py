@@ -38,7 +38,8 @@ class EngineSettings(Section):
     shards: how many. label: by whose values queries are parted first; else by the first label of their identity that
     allows it. cpus, memory: of one shard, as Ray counts them (0 memory asks for none). deadline: how long a turn waits
     for shards. checkpoints: a folder that every node sees; where none is said, a PostgreSQL store keeps them, at most
-    checkpoints_max of all shards, else var/shards does. object_store: of a Ray that is begun here.
+    checkpoints_max of all shards, else var/shards does. object_store: of a Ray that is begun here. fits: where models
+    are fitted.
     """
 
     kind: Literal["local", "ray"] = "local"
@@ -55,6 +56,7 @@ class EngineSettings(Section):
     checkpoints: Path | None = None
     checkpoints_max: Quantity = Field(4e9, gt=0)
     object_store: Quantity = Field(100e6, ge=80e6)
+    fits: Literal["ray", "local"] = "ray"
 
     @model_validator(mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import ConfigurationError
 from aiops.loop.seams import InProcess
 from aiops.ports import Clock, Engine
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aiops.app.engine_settings import EngineSettings
     from aiops.app.settings import Settings
     from aiops.engine.clerk import RayOptions
+    from aiops.engine.ray_trainer import RayTrainer
     from aiops.engine.shard import Means
     from aiops.engine.sharded import Sharded
     from aiops.engine.vault import Vault
@@ -56,6 +58,15 @@ def engine(settings: Settings, clock: Clock, code: str) -> Engine:
     )
     name = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
     return Sharded(RayCrew(ray_options(settings.engine), means(settings, code)), terms, clock, name)
+
+
+def trainer(settings: Settings) -> ProcessTrainer | RayTrainer:
+    """Return who fits models: a process here, or a Ray cluster, which is connected to when one is to be fitted."""
+    if settings.engine.kind == "local" or settings.engine.fits == "local":
+        return ProcessTrainer(limit_s=settings.models.fit_within)
+    from aiops.engine.ray_trainer import RayTrainer
+
+    return RayTrainer(ray_options(settings.engine), limit_s=settings.models.fit_within)
 
 
 def register(metrics: LoopMetrics, running: Engine) -> None:

@@ -38,7 +38,6 @@ from aiops.core.pipeline.outlook import Viewer
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.policies.sourced import sourced
 from aiops.engine import local
-from aiops.engine.trainer import ProcessTrainer
 from aiops.errors import PortError
 from aiops.loop import ControlLoop, Ports, Setup, backfill
 from aiops.loop.lanes import Beside, InOrder
@@ -219,7 +218,7 @@ def build(settings: Settings) -> Built:
         traces = traced(settings.telemetry.traces, metrics)
         books = StoredBooks(store, _rates(settings), epoch=lambda: store.journal.claimed)
         # a virtual world must be the same each time: there models fit themselves within a turn
-        trainer = NoTrainer() if world.virtual else ProcessTrainer(limit_s=settings.models.fit_within)
+        trainer = NoTrainer() if world.virtual else sharding.trainer(settings)
         bank = Bank(
             policies.current(),
             Dependencies(settings.depends_on),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import re
 import secrets
 import signal
@@ -158,9 +159,18 @@ class _Clerk:
             self.pipe.send(("failed", number, _short(err.cause), False))
         except ray.exceptions.RayError as err:
             self.pipe.send(("failed", number, _short(err), True))
+        except Exception as err:  # what cannot be unpickled here raises whatever its class does
+            self.pipe.send(("failed", number, f"its answer cannot be read ({_short(err)})", False))
         else:
             self.answered.add(shard)
-            self.pipe.send(("answer", number, value))
+            self._send(number, value)
+
+    def _send(self, number: int, value: Any) -> None:
+        """Send an answer as bytes: one that cannot be read or written is one question's failure, not the pipe's."""
+        try:
+            self.pipe.send(("answer", number, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)))
+        except (pickle.PicklingError, TypeError, AttributeError) as err:
+            self.pipe.send(("failed", number, f"its answer cannot be sent ({_short(err)})", False))
 
     def _say_what_is_waited_for(self) -> None:
         """Say now and then which shards have no process yet while there is no room for one."""

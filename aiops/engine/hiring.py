@@ -8,12 +8,14 @@ import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from aiops.engine.clerk import RayOptions, Trouble
 from aiops.errors import CannotReach, ConfigurationError, FatalError
 
-_PROBE_S, _END_S = 3.0, 5.0
+Hire: TypeAlias = Callable[[], tuple[BaseProcess, Connection]]
+
+_PROBE_S, _END_S, _KILL_S = 3.0, 5.0, 0.5
 
 
 def hired(options: RayOptions, serve: Callable[..., None], *given: Any) -> tuple[BaseProcess, Connection]:
@@ -72,7 +74,7 @@ def ended(process: BaseProcess | None, *, at_once: bool = False) -> None:
         process.join(_END_S)
     if process.is_alive():
         process.terminate()
-        process.join(_END_S)
+        process.join(_KILL_S if at_once else _END_S)
     if process.is_alive():
         process.kill()
         process.join(_END_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Seen:
 def serve(pipe: Connection, options: RayOptions) -> None:
     """Connect, and say what there is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Ray says of its own accord; why it fails is told
     trouble = connected(options)
     pipe.send(trouble)
     if trouble is not None:

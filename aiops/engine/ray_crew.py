@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import pickle
 import queue
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from aiops.engine.clerk import RayOptions, serve
 from aiops.engine.crew import ShardFailed, Unreached
-from aiops.engine.hiring import ended, hired, said
+from aiops.engine.hiring import Hire, ended, hired, said
 from aiops.engine.shard import Means
 from aiops.errors import FatalError
 
@@ -27,10 +28,12 @@ class RayCrew:
     """Shards as detached actors of a Ray cluster. It connects when it is made, and again when the connection ends.
 
     Raises ConfigurationError without Ray or with another version than the cluster's, CannotReach when nothing answers.
+    hire: begins a clerk that is connected, and returns it with the pipe to it.
     """
 
-    def __init__(self, options: RayOptions, means: Means) -> None:
-        self._options, self._means = options, means
+    def __init__(self, options: RayOptions, means: Means, hire: Hire | None = None) -> None:
+        self._options = options
+        self._hire: Hire = hire or (lambda: hired(options, serve, means))
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._open: dict[int, Future[Any]] = {}
@@ -41,7 +44,7 @@ class RayCrew:
         self._closed = False
         self._orders: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._heard_at = time.monotonic()
-        self._adopt(*hired(self._options, serve, self._means))
+        self._adopt(*self._hire())
 
     # -- engine.Crew -----------------------------------------------------------------------------------
 
@@ -122,7 +125,9 @@ class RayCrew:
             while True:
                 self._heard(pipe.recv())
                 self._heard_at = time.monotonic()
-        except (EOFError, OSError, ValueError):
+        except Exception as err:  # the pipe has ended, or holds what nobody can read: either way this clerk is no use
+            if not isinstance(err, (EOFError, OSError)):
+                _LOG.exception("ray_answers_unreadable")
             orders.put(None)
             pipe.close()
         with self._lock:
@@ -137,7 +142,7 @@ class RayCrew:
         ended(self._process)
         while not self._closed:
             try:
-                self._adopt(*hired(self._options, serve, self._means))
+                self._adopt(*self._hire())
             except FatalError as err:
                 self._why = str(err)
                 _LOG.warning("ray_unreachable", extra={"reason": str(err)})
@@ -149,12 +154,21 @@ class RayCrew:
     def _heard(self, said: tuple[Any, ...]) -> None:
         match said:
             case ("answer", number, value):
-                future = self._open.pop(number, None)
-                if future is not None:
-                    future.set_result(value)
+                self._answered(number, value)
             case ("failed", number, why, gone):
                 future = self._open.pop(number, None)
                 if future is not None:
                     future.set_exception(ShardFailed(why, gone=gone))
             case ("waits", waits):
                 self._waits = waits
+
+    def _answered(self, number: int, value: bytes) -> None:
+        """Give an answer to whoever asked; one that cannot be read here fails, and ends nothing else."""
+        future = self._open.pop(number, None)
+        if future is None:
+            return
+        try:
+            future.set_result(pickle.loads(value))  # noqa: S301  # our own process wrote it, of our own shards
+        except Exception as err:  # unpickling raises whatever a class does
+            why = f"its answer cannot be read ({type(err).__name__}: {err})"
+            future.set_exception(ShardFailed(why, gone=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -41,11 +41,17 @@ class Spread(Protocol):
         ...
 
 
+def spawned(count: int) -> Executor:
+    """Return a pool of new processes, which have nothing of this one's threads and locks."""
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Does them in so many processes of this machine."""
+    """Does them in so many processes of this machine. pool: makes a pool of some processes."""
 
     count: int
+    pool: Callable[[int], Executor] = spawned
 
     def __call__(self, work: Callable[[Any], Any], tasks: Sequence[Any], progress: Progress) -> list[Any]:
         """Return what becomes of each task."""
@@ -68,9 +74,14 @@ class Processes:
     def _some(
         self, work: Callable[[Any], Any], tasks: dict[int, Any], found: dict[int, Any], progress: Progress
     ) -> None:
-        pool = ProcessPoolExecutor(min(self.count, len(tasks)), mp_context=multiprocessing.get_context("spawn"))
+        pool = self.pool(min(self.count, len(tasks)))
+        asked: dict[Future[Any], int] = {}
         try:
-            asked = {pool.submit(work, task): number for number, task in tasks.items()}
+            try:
+                for number, task in tasks.items():
+                    asked[pool.submit(work, task)] = number
+            except BrokenProcessPool:
+                pass  # a process has ended while others were still to be given their task: the next pool does those
             open_ones: set[Future[Any]] = set(asked)
             while open_ones:
                 done, open_ones = wait(open_ones, return_when=FIRST_COMPLETED)

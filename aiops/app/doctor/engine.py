@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 
 from aiops.app.doctor.findings import Area, Check, Finding, fail, ok, warn
 from aiops.app.doctor.scene import Scene
 from aiops.errors import FatalError
 
 _NAME = "engine"
+CONNECT_RATIO = 0.7
+"""Of a check's time, how long a connection may take: it takes a while to end it, too."""
 
 
 def checks(scene: Scene) -> list[Check]:
@@ -26,17 +30,25 @@ def _looked(scene: Scene) -> Iterator[Finding]:
     from aiops.engine.hiring import ended, hired
     from aiops.engine.inspection import Seen, serve
 
-    options = ray_options(one)
+    # the doctor does not wait as long as a daemon does, and the process that tries is gone before it ends
+    options = replace(ray_options(one), connect_within_s=min(one.connect_within, CONNECT_RATIO * scene.timeout_s))
     try:
         process, pipe = hired(options, serve)
-        seen: Seen = pipe.recv()
-        pipe.close()
-        ended(process)
+        with closing(pipe):
+            told = pipe.poll((1.0 - CONNECT_RATIO) * scene.timeout_s)
+            seen: Seen | None = pipe.recv() if told else None
+        ended(process, at_once=seen is None)
     except FatalError as err:
-        yield fail(_NAME, str(err), "is the address right, and is the Ray there of the version that is installed here?")
+        fix = "is the address right, and is the Ray there of the version that is installed here? --timeout waits longer"
+        yield fail(_NAME, str(err), fix)
         return
     except (EOFError, OSError) as err:
         yield fail(_NAME, f"Ray at {one.address} ended the connection ({err!r})", "look at its logs")
+        return
+    if seen is None:
+        yield fail(
+            _NAME, f"Ray at {one.address} does not say what it has", "look at its logs, or wait longer: --timeout"
+        )
         return
     missing = one.shards - seen.shards
     where = f"Ray at {one.address}: {seen.nodes} nodes, {seen.free:g} of {seen.cpus:g} CPUs free, {seen.shards} shards"
