@@ -20,25 +20,29 @@ __all__ = ["check", "load", "parse", "queries_per_tick", "recompile", "schema"]
 STEP_S = 15.0
 
 
-def check(paths: Sequence[Path], step_s: float = STEP_S, *, may_be_empty: bool = False) -> Checked:
+def check(
+    paths: Sequence[Path], step_s: float = STEP_S, *, may_be_empty: bool = False, rivals: bool = False
+) -> Checked:
     """Return the policies of files and folders, and every problem, warnings included.
 
-    may_be_empty: a folder in which there is no policy is none of the problems.
+    may_be_empty: a folder in which there is no policy is none of the problems. rivals: neither are two for one target.
     """
     from aiops.policy.checking import Checked, checked
     from aiops.policy.files import policy_files, texts
 
     listing = policy_files(paths)
     problems = list(listing.problems if may_be_empty else listing.refused())
-    found = checked(texts(listing.files, problems), step_s)
+    found = checked(texts(listing.files, problems), step_s, rivals=rivals)
     if problems:
         return Checked(policies=None, problems=(*problems, *found.problems), made=found.made)
     return found
 
 
-def load(paths: Sequence[Path], step_s: float = STEP_S, *, may_be_empty: bool = False) -> PolicySet:
+def load(
+    paths: Sequence[Path], step_s: float = STEP_S, *, may_be_empty: bool = False, rivals: bool = False
+) -> PolicySet:
     """Return the policies of files and folders, all or nothing; raise InvalidPolicy with every problem."""
-    found = check(paths, step_s, may_be_empty=may_be_empty)
+    found = check(paths, step_s, may_be_empty=may_be_empty, rivals=rivals)
     if found.policies is None:
         raise InvalidPolicy(found.errors)
     return found.policies

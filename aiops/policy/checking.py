@@ -74,6 +74,7 @@ class Checked:
 @dataclass(slots=True)
 class _Found:
     stored: bool = False
+    rivals: bool = False
     made: list[tuple[Document, AnyPolicy]] = field(default_factory=list)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -81,14 +82,19 @@ class _Found:
 
 
 def checked(
-    texts: Iterable[tuple[str, str]], step_s: float, defaults: Sequence[Defaults] = (), *, stored: bool = False
+    texts: Iterable[tuple[str, str]],
+    step_s: float,
+    defaults: Sequence[Defaults] = (),
+    *,
+    stored: bool = False,
+    rivals: bool = False,
 ) -> Checked:
     """Return the policies of (origin, text) pairs and everything that is wrong with them.
 
     defaults: what they take over beside the defaults among them. stored: they were written by this program, which
-    says of a member for whom it is.
+    says of a member for whom it is. rivals: several may be for one target, since none of them acts.
     """
-    found = _Found(stored=stored, defaults=list(defaults))
+    found = _Found(stored=stored, rivals=rivals, defaults=list(defaults))
     read: list[Document] = []
     for origin, text in texts:
         some, problems = documents(text, origin)
@@ -362,7 +368,7 @@ def _labels(policy: ScalingPolicy) -> str:
 def _one_actor(
     policy: ScalingPolicy, document: Document, acting: dict[str, tuple[str, Document]], found: _Found
 ) -> None:
-    if policy.selection is not None:
+    if policy.selection is not None or found.rivals:
         return  # of whom a selector is the second actor is known where the workloads are
     target = policy.target.key
     other = acting.get(target)

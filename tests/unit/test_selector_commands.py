@@ -16,7 +16,7 @@ from aiops.errors import InvalidInput
 from aiops.policy.members import meant, of_targets
 from simulators.scenario import load
 from simulators.selected import expanded_in
-from tests.commands import aiops
+from tests.commands import ROOT, aiops
 from tests.unit.chosen import WEB, changed
 
 NAMED = changed(
@@ -114,3 +114,25 @@ def test_a_scenario_in_which_nobody_matches_says_so(tmp_path: Path):
     many = scenario(tmp_path, **{f"a{number}": {"tier": "web"} for number in range(5)})
     with pytest.raises(InvalidInput, match="5 Deployments match tier=web, maxTargets is 4"):
         expanded_in(load(str(many)), language.parse(WEB, "web.yaml"))
+
+
+def test_policies_for_one_target_are_backtested_side_by_side(tmp_path):
+    example = ROOT / "docs/examples/checkout-4d.yaml"
+    other = tmp_path / "other.yaml"
+    text = example.read_text().replace("name: checkout, namespace", "name: bolder, namespace")
+    other.write_text(text.replace("perReplica: 50", "perReplica: 65"))
+    both = (str(example), str(other))
+    checked = aiops("policy", "validate", *both)
+    assert "is already scaled by" in checked.stdout + checked.stderr
+    data = (
+        "--data",
+        str(ROOT / "docs/examples/checkout-4d.parquet"),
+        "--from",
+        "2023-11-17",
+        "--to",
+        "2023-11-17T04:00",
+    )
+    found = json.loads(aiops("-o", "json", "backtest", *both, *data, "--baselines", "none").stdout)
+    assert [one["policy"] for one in found["results"]] == ["ScalingPolicy/shop/bolder", "ScalingPolicy/shop/checkout"]
+    bolder, careful = (one["contenders"][0]["replica_hours"] for one in found["results"])
+    assert bolder < careful

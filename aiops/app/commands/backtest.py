@@ -68,7 +68,7 @@ def backtest(
         replica_usd_per_hour=replica_usd_per_hour,
         curves=report is not None,
     )
-    loaded = of_targets(load(policies), target or ())
+    loaded = of_targets(load(policies, rivals=True), target or ())
     chosen = _chosen(loaded, policy)
     recording = _recording(loaded, (data, prometheus), (since, to, step))
     work = _jobs(loaded, chosen, (recording, order), grid or ())

@@ -77,7 +77,7 @@ def record(
 
     if price_query is not None and not prices:
         raise InvalidInput("give either --price-query or --no-prices")
-    loaded = of_targets(load(policies), target or ())
+    loaded = of_targets(load(policies, rivals=True), target or ())
     metrics = recorder.ReplicaMetrics(replicas=replicas_metric, ready=ready_metric, wanted=spec_metric)
     what = recorder.asked(loaded, metrics, PriceMetrics(query=price_query if prices else ""))
     before = _before(output, what) if append and output.exists() else None
