@@ -30,6 +30,7 @@ from tests.loopback import page
 
 ROOT = Path(__file__).parents[2]
 SERVICE_NAMESPACE = "aiops"
+EVERYWHERE = ("ClusterRole", "ClusterRoleBinding")
 USER = f"system:serviceaccount:{SERVICE_NAMESPACE}:aiops"
 LEASE = {"duration": "4s", "renew": "2500ms", "retry": "400ms"}
 """Shortened: renewals every 0.4 s, leadership for 2.5 s after the last, a successor after 4 s."""
@@ -135,6 +136,7 @@ class Rig:
     daemons: list[Daemon] = field(default_factory=list)
     began: float = field(default_factory=time.time)
     shared_store: str = ""
+    everywhere: set[tuple[str, str]] = field(default_factory=set)
 
     # -- what the daemon is given ------------------------------------------------------------------------
 
@@ -173,7 +175,9 @@ class Rig:
         config.write_text(json.dumps({"lease": self.lease, "mode": mode, "store": {"url": self.store_url}}))
         printed = self.aiops("--config", str(config), "rbac", str(self.policies))
         self.plane.kubectl("apply", "-f", "-", stdin=printed)
-        return [one for one in yaml.safe_load_all(printed) if one]
+        made = [one for one in yaml.safe_load_all(printed) if one]
+        self.everywhere |= {(one["kind"].lower(), one["metadata"]["name"]) for one in made if one["kind"] in EVERYWHERE}
+        return made
 
     def kubeconfig(self, server: str = "", ca: Path | None = None, token: str = "") -> Path:
         """Return the kubeconfig of the daemon's ServiceAccount."""
@@ -223,6 +227,9 @@ class Rig:
     def stop(self) -> None:
         for one in self.daemons:
             one.process.end()
+        # what a drain may do in the whole cluster, the account may do in other tests, too: it is theirs as well
+        for kind, name in sorted(self.everywhere):
+            self.plane.kubectl("delete", kind, name, "--ignore-not-found", "--wait=false")
 
     # -- what became of it -----------------------------------------------------------------------------------
 
