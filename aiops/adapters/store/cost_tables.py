@@ -75,6 +75,8 @@ SAVINGS = Table(
     *(Column(name, _WHOLE, nullable=False) for name in ("saved", "saved_low", "saved_high", "realised")),
     Column("late", Float, nullable=False),
     Column("note", Text, nullable=False),
+    Column("links", Text, nullable=False, server_default="[]"),
     Index("savings_by_time", "until"),
 )
-"""The ledger. promised: billionths of a USD per hour, as estimated before; saved: what came of it."""
+"""The ledger. promised: billionths of a USD per hour, as estimated before; saved: what came of it. links: as JSON, which requests were
+changed: place, resource, before, after."""

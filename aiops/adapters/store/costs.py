@@ -20,6 +20,7 @@ from aiops.adapters.store.tables import META
 from aiops.core.ids import digest
 from aiops.core.model import Instant
 from aiops.core.money.books import Kept
+from aiops.core.money.chains import Link
 from aiops.core.money.history import Past
 from aiops.core.money.ledger import Entry, Promise, SavingKind
 from aiops.core.money.spend import DAY_S, HOUR_MS, HOUR_S, Row, Subject, per_hour
@@ -220,6 +221,7 @@ def _entry_row(one: Entry) -> Stored:
         **{name: per_hour(getattr(one, name)) for name in ("saved", "saved_low", "saved_high", "realised")},
         "late": one.late,
         "note": one.note,
+        "links": json.dumps([[link.place, link.resource, link.before, link.after] for link in one.links]),
     }
 
 
@@ -247,6 +249,10 @@ def _entry(row: Any) -> Entry:
         realised=row.realised * HOUR_MS,
         late=row.late,
         note=row.note,
+        links=tuple(
+            Link(place=place, resource=resource, before=before, after=after)
+            for place, resource, before, after in json.loads(row.links)
+        ),
     )
 
 

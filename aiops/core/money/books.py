@@ -14,7 +14,7 @@ from aiops.core.model import Action, BudgetStanding, Finding, Instant, PolicyKey
 from aiops.core.money import budget as budgets
 from aiops.core.money.currency import usd_per
 from aiops.core.money.history import History
-from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind
+from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind, saved_rate
 from aiops.core.money.metering import Metered, References, Turned, labels_of, metered
 from aiops.core.money.released import Pools, ratio
 from aiops.core.money.spend import HOUR_S, NODES, Accounts, Meter, Reference, Row, Subject, nano
@@ -74,7 +74,7 @@ class Books:
         """Count the time since the last turn, and open and close what the turn did."""
         at = turned.snapshot.at
         self.accounts.step_s = turned.policies.step_s
-        made = metered(turned, self.references)
+        made = metered(turned, self.references, self.ledger)
         meters = self._with_nodes(made, turned)
         for subject, meter, start, end in self.accounts.note(at, meters):
             self.ledger.count(subject, meter, end - start, at)
@@ -154,10 +154,17 @@ class Books:
                 stands.add(entry.id)
                 self.ledger.open(entry)
         gone = {policy for policy in {e.policy for e in self.ledger.standing.values()} if policy not in made.subjects}
+        holding = {layer.entry for meter in meters.values() if meter is not None for layer in meter.layers}
+        unseen = {subject for subject, meter in meters.items() if meter is None}
         for key, entry in list(self.ledger.standing.items()):
             scaling = entry.kind in SCALING
-            if (scaling and entry.policy in gone) or (not scaling and key not in stands):
+            # what a forgotten plan changed stands for as long as it is there, or below what came after
+            stays = key in stands or (bool(entry.links) and (key in holding or entry.subject in unseen))
+            if (scaling and entry.policy in gone) or (not scaling and not stays):
                 self.ledger.close(key, turned.snapshot.at)
+        forgotten = frozenset(key for key, one in self.ledger.standing.items() if one.links and key not in stands)
+        for subject in {self.ledger.standing[key].subject for key in forgotten}:
+            self.ledger.fold(subject, forgotten, turned.snapshot.at)
 
     def _entries(
         self, one: Standing, turned: Turned, known: tuple[Mapping[str, Subject], Mapping[Subject, Meter | None]]
@@ -183,15 +190,9 @@ class Books:
         for target, rested in one.rested.items():
             subject = by_target.get(target, replace(whose, target=target))
             meter = meters.get(subject)
-            promise = None
-            if meter is not None and meter.price is not None and meter.reference is not None:
-                was = meter.price if meter.was_price is None else meter.was_price
-                least, most = (
-                    n * was - meter.replicas * meter.price for n in (meter.reference.low, meter.reference.high)
-                )
-                promise = Promise(middle=saved_rate(meter), low=least, high=most)
-            del rested
-            yield replace(frame, id=f"{plan.id}/{target}"[:64], subject=subject, promise=promise)
+            name = f"{plan.id}/{target}"[:64]
+            promise = _of_layer(meter, name) if rested.links else _promised(meter)
+            yield replace(frame, id=name, subject=subject, promise=promise, links=rested.links)
         for node in one.nodes:
             quote = turned.snapshot.prices.nodes.get(node)
             cost = nano(quote.usd_per_hour) if isinstance(quote, Priced) else None
@@ -239,14 +240,6 @@ class Books:
         return budgets.overrun_findings(policies.budgets, dict(standings), labels)
 
 
-def saved_rate(meter: Meter | None) -> int:
-    """Return nano-USD per hour that a meter saves now; less than nothing where it costs more than its reference."""
-    if meter is None or meter.reference is None or meter.price is None:
-        return 0
-    was = meter.price if meter.was_price is None else meter.was_price
-    return meter.reference.middle * was - meter.replicas * meter.price
-
-
 def _expected(action: Action, reference: Reference | None) -> int:
     """Return how many replicas will run: a floor keeps so many at least, and the autoscaler above it does as ever."""
     after = action.change.after
@@ -260,6 +253,15 @@ def _promised(meter: Meter | None) -> Promise | None:
     was, runs = meter.price if meter.was_price is None else meter.was_price, meter.replicas * meter.price
     least, most = meter.reference.low * was - runs, meter.reference.high * was - runs
     return Promise(middle=saved_rate(meter), low=least, high=most)
+
+
+def _of_layer(meter: Meter | None, name: str) -> Promise | None:
+    """Return what one change of requests takes off the price of the replicas that run, None where that is not known."""
+    mine = None if meter is None else next((one for one in meter.layers if one.entry == name), None)
+    if meter is None or mine is None:
+        return None
+    saved = meter.replicas * mine.extra
+    return Promise(middle=saved, low=saved, high=saved)
 
 
 def _did(action: Action) -> str:

@@ -8,11 +8,15 @@ replica-hours alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from aiops.core.model import Instant, PolicyKey
+from aiops.core.money.chains import MOST_GONE, Link, folded
 from aiops.core.money.spend import Meter, Reference, Row, Subject, per_hour
+
+MOST_NOTED = 2000
 
 
 class SavingKind(StrEnum):
@@ -51,7 +55,7 @@ class Entry:
     """One action in the ledger. until: it has been counted up to then; closed_at: when it ceased to stand, or None.
 
     dry_run: nothing was done, so that nothing can come of it. saved, realised: products, as in `spend.Row`. note: what
-    was done, for people.
+    was done, for people. links: which requests it changed, where it did.
     """
 
     id: str
@@ -73,6 +77,7 @@ class Entry:
     realised: int = 0
     slo_ms: int = 0
     late: float = 0.0
+    links: tuple[Link, ...] = ()
 
     def counted(self, meter: Meter, span_ms: int, until: Instant) -> Entry:
         """Return the entry with what was true for a time counted in."""
@@ -133,17 +138,73 @@ class Ledger:
             if one.kind in kinds:
                 self.close(one.id, at)
 
+    def fold(self, subject: Subject, forgotten: frozenset[str], at: Instant) -> None:
+        """Let the two oldest changes of requests become one, of more than are told apart whose plans are forgotten."""
+        mine = sorted((one for one in self.of(subject) if one.id in forgotten), key=lambda one: (one.opened_at, one.id))
+        if len(mine) <= MOST_GONE:
+            return
+        first, second = mine[:2]
+        note = f"{first.note}; then: {second.note}"[:MOST_NOTED]
+        one = replace(first, links=folded(first.links, second.links), note=note)
+        self.standing[first.id] = self.changed[first.id] = one
+        self.close(second.id, at)
+
     def of(self, subject: Subject) -> list[Entry]:
         """Return what stands on a subject."""
         return [self.standing[key] for key in self._on.get(subject, ())]
 
     def count(self, subject: Subject, meter: Meter, span_ms: int, until: Instant) -> None:
-        """Count a time in for whatever stands on a subject: where several stand, what was done last is what counts."""
+        """Count a time in for whatever stands on a subject, each its part: together they are what the meter saves."""
         mine = self.of(subject)
         if not mine:
             return
-        newest = max(mine, key=lambda one: (one.opened_at, one.id))
-        self.standing[newest.id] = self.changed[newest.id] = newest.counted(meter, span_ms, until)
+        for name, part in parts(meter, mine):
+            self.standing[name] = self.changed[name] = self.standing[name].counted(part, span_ms, until)
+
+
+def parts(meter: Meter, standing: Sequence[Entry]) -> list[tuple[str, Meter]]:
+    """Return the meter as one for each entry that brought something; what they save adds up to what it saves.
+
+    First the replicas, at the price of before; then, of the replicas that run, one step of their price after the
+    other. Replicas are the doing of the newest entry that changed no requests, and so is whatever has no entry (yet).
+    """
+    known = {one.id for one in standing}
+    newest = max(standing, key=lambda one: (not one.links, one.opened_at, one.id))
+    mine = [one for one in meter.layers if one.entry in known and one.entry != newest.id]
+    if meter.price is None or not mine:
+        return [(newest.id, meter)]
+    same = Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
+    price = meter.price + sum(one.extra for one in mine)
+    # the first part has all the rest: of the replicas, and of the price what no other entry took off
+    made = [(newest.id, replace(meter, price=price, layers=()))]
+    for one in mine:
+        step = replace(meter, price=price - one.extra, was_price=price, reference=same, layers=())
+        made.append((one.entry, replace(step, slo_broken=False, late=0.0)))
+        price -= one.extra
+    return _realised(made, meter)
+
+
+def saved_rate(meter: Meter | None) -> int:
+    """Return nano-USD per hour that a meter saves now; less than nothing where it costs more than its reference."""
+    if meter is None or meter.reference is None or meter.price is None:
+        return 0
+    was = meter.price if meter.was_price is None else meter.was_price
+    return meter.reference.middle * was - meter.replicas * meter.price
+
+
+def _realised(made: list[tuple[str, Meter]], meter: Meter) -> list[tuple[str, Meter]]:
+    """Return the parts with how much of each has let go of nodes: in all as much as of the meter.
+
+    What costs more than its reference is paid in full, and takes that much less from what others realise.
+    """
+    saved = [saved_rate(one) for _, one in made]
+    more, total = sum(one for one in saved if one > 0), sum(saved)
+    ratio = min(max(meter.released_ratio, 0.0), 1.0)
+    if total <= 0:
+        ratio = 1.0
+    elif total < more:
+        ratio += (1.0 - ratio) * (more - total) / more
+    return [(name, replace(one, released_ratio=ratio)) for name, one in made]
 
 
 SCALING = frozenset({SavingKind.SCALE_IN, SavingKind.SCALE_OUT})

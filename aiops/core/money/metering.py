@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiops.core.model import (
@@ -24,6 +24,8 @@ from aiops.core.model import (
     TargetRef,
     Tick,
 )
+from aiops.core.money.chains import brought, layers, now_of, under_way
+from aiops.core.money.ledger import Ledger
 from aiops.core.money.spend import Meter, Reference, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -86,10 +88,10 @@ class Metered:
     standing: tuple[Standing, ...]
 
 
-def metered(turned: Turned, references: References) -> Metered:
+def metered(turned: Turned, references: References, ledger: Ledger) -> Metered:
     """Return the meters of every target that policies name, each on the account of one policy."""
     plans = standing(turned.state.plans.values(), turned.snapshot)
-    by_target = {target: one for one in plans for target in one.rested}
+    by_target = rested_by_target(plans)
     meters: dict[Subject, Meter | None] = {}
     subjects: dict[PolicyKey, Subject] = {}
     decisions = {one.policy: one for one in turned.tick.decisions}
@@ -113,9 +115,44 @@ def metered(turned: Turned, references: References) -> Metered:
     references.forget({policy.key for policy in turned.policies.scaling})
     for subject, one in list(meters.items()):
         rested = by_target.get(subject.target)
-        if one is not None and rested is not None:
-            meters[subject] = _against(one, rested.rested[subject.target])
+        if one is not None:
+            compared = one if rested is None else _against(one, rested)
+            meters[subject] = _layered(compared, subject, plans, (turned, ledger))
     return Metered(meters=meters, subjects=subjects, standing=plans)
+
+
+def rested_by_target(plans: Sequence[Standing]) -> dict[str, Rested]:
+    """Return what targets were before all that stands of them: of rests on top of each other, before the first."""
+    found: dict[str, Rested] = {}
+    for one in plans:
+        for target, rested in one.rested.items():
+            before = found.get(target)
+            if rested.links:
+                continue
+            follows = before is not None and before.replicas is not None and rested.replicas == before.least
+            found[target] = replace(rested, replicas=before.replicas) if follows and before is not None else rested
+    return found
+
+
+def _layered(meter: Meter, subject: Subject, plans: Sequence[Standing], around: tuple[Turned, Ledger]) -> Meter:
+    """Return the meter with who brought its price down by smaller requests, and what it was before all of them."""
+    turned, ledger = around
+    names = {f"{one.plan.id}/{subject.target}"[:64]: one for one in plans if subject.target in one.rested}
+    linked = {name: (one.since, one.rested[subject.target].links) for name, one in names.items()}
+    # a plan that is forgotten was not taken back: what it changed may stand below what came after
+    known = {one.id for one in turned.state.plans.values()}
+    for entry in ledger.of(subject):
+        if entry.links and entry.id not in linked and entry.id.partition("/")[0] not in known:
+            linked[entry.id] = (entry.opened_at, entry.links)
+    chain = [(name, links) for name, (_, links) in sorted(linked.items(), key=lambda one: (one[1][0], one[0])) if links]
+    if not chain or meter.price is None:
+        return meter
+    chain.append(("", under_way(turned.state.plans.values(), subject.target)))
+    found = brought(chain, now_of(subject.target, turned.snapshot))
+    made = layers(found, turned.snapshot.prices.units(subject.target), meter.replicas)
+    was = (meter.price if meter.was_price is None else meter.was_price) + sum(one.extra for one in made)
+    same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
+    return replace(meter, was_price=was, reference=same, layers=made)
 
 
 def subject_of(target: str, key: PolicyKey, policies: PolicySet) -> Subject:

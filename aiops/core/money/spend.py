@@ -96,6 +96,14 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """What one entry of the ledger takes off the price of a replica, nano-USD per hour."""
+
+    entry: str
+    extra: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
     """What is true of one subject from one look to the next.
 
@@ -116,6 +124,7 @@ class Meter:
     slo_broken: bool = False
     late: float = 0.0
     released_ratio: float = 0.0
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -24,28 +23,23 @@ from aiops.core.model import (
     SuspendCronJob,
     TargetRef,
 )
+from aiops.core.money.chains import Link, links_of
 from aiops.core.money.ledger import SavingKind
 from aiops.core.money.spend import nano
-from aiops.core.objects.bodies import at, number
-
-GIB = 2.0**30
-_SUFFIXES = {
-    "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
-}  # fmt: skip
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)([numkMGT]|[KMGT]i)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rested:
     """What a target was before. replicas: None where they did not change. least: what it would have run at least.
 
-    extra: nano-USD per hour that a replica cost more with the requests of before, None where that is not known.
+    extra: nano-USD per hour that a replica cost more before, None where that is not known. links: the requests that
+    were changed, whose price follows from the chain of all such changes.
     """
 
     replicas: int | None = None
     extra: int | None = None
     least: int = 0
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +73,10 @@ def _standing(plan: Plan, snapshot: Snapshot) -> Standing | None:
     if not kinds:
         return None
     rested = {} if told else {ref.key: one for step in steps for ref, one in _rested(step, snapshot)}
-    if not rested and not told:
-        rested = _resized(plan, steps, snapshot)
+    links = () if told else links_of(steps)
+    sized = [one.operation.target for one in steps if isinstance(one.operation, SetResources | ResizePods)]
+    if links and sized:
+        rested |= {sized[0].key: Rested(links=links)}
     nodes = () if told else tuple(f"{o.node.cluster}/{o.node.name}" for o in _operations(steps, Drain))
     since = plan.created_at if told else min(one.since for one in steps)
     return Standing(plan=plan, kind=kinds[0], since=since, rested=rested, nodes=nodes)
@@ -122,45 +118,8 @@ def _rested(step: PlanStep, snapshot: Snapshot) -> Iterator[tuple[TargetRef, Res
                 yield target, Rested(replicas=before[0], least=replicas)
         case SplitReplicas(base=base, spot=spot):
             yield spot, Rested(extra=_dearer(base, spot, snapshot))
-        case SetResources() as made:
-            before_it = [one for one in step.undo if isinstance(one, SetResources)]
-            if before_it:
-                yield made.target, Rested(extra=_extra(before_it[0], made, snapshot))
         case _:
             return
-
-
-def _resized(plan: Plan, steps: Iterable[PlanStep], snapshot: Snapshot) -> dict[str, Rested]:
-    """Return what pods cost more before they were resized in place and nowhere else, over all replicas of the workload.
-
-    A canary alone is a part of them; those that come later are made from the template, and cost what it says.
-    """
-    done = [(one, one.operation) for one in steps if isinstance(one.operation, ResizePods)]
-    if not done:
-        return {}
-    target = done[0][1].target
-    pods = {name for one in plan.steps if isinstance(one.operation, ResizePods) for name in one.operation.pods}
-    seen = snapshot.looked.objects.get(target.key)
-    asked = number(at(seen.body, "spec", "replicas"), 1) if seen is not None else None
-    whole, total = max(1, len(pods), asked or 0), 0
-    for step, made in done:
-        for before in step.undo:
-            if isinstance(before, ResizePods):
-                extra = _extra(before, made, snapshot)
-                if extra is None:
-                    return {target.key: Rested(extra=None)}
-                total += extra * len(before.pods)
-    return {target.key: Rested(extra=total // whole)}
-
-
-def _extra(before: SetResources | ResizePods, after: SetResources | ResizePods, snapshot: Snapshot) -> int | None:
-    """Return what a replica cost more with the requests of before, by the prices of a core and a GiB now."""
-    units = snapshot.prices.units(after.target.key)
-    if units is None:
-        return None
-    cores = amount(before.requests.get("cpu", "0")) - amount(after.requests.get("cpu", "0"))
-    gib = (amount(before.requests.get("memory", "0")) - amount(after.requests.get("memory", "0"))) / GIB
-    return nano(cores * units.core_usd + gib * units.gib_usd)
 
 
 def _dearer(base: TargetRef, spot: TargetRef, snapshot: Snapshot) -> int | None:
@@ -169,13 +128,3 @@ def _dearer(base: TargetRef, spot: TargetRef, snapshot: Snapshot) -> int | None:
     here, there = prices.get(base.key), prices.get(spot.key)
     known = here is not None and there is not None and here > 0.0 and there > 0.0
     return nano(here - there) if known and here is not None and there is not None else None
-
-
-def amount(text: str) -> float:
-    """Return the number of a Kubernetes quantity, 0 for none that can be read.
-
-    >>> amount("250m"), amount("2Gi"), amount("nonsense")
-    (0.25, 2147483648.0, 0.0)
-    """
-    match = _QUANTITY.fullmatch(text.strip())
-    return 0.0 if match is None else float(match[1]) * _SUFFIXES[match[2] or ""]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.core.model import PodShare, SeenObject
-from aiops.core.money.standing import GIB, amount
+from aiops.core.money.chains import GIB, amount
 from aiops.core.objects.bodies import at, listed, number
 
 GPU = "nvidia.com/gpu"
