@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ from aiops.policy.checking import checked
 from aiops.policy.document import documents
 from aiops.policy.kinds import kinds
 from aiops.policy.lint import Terms, linted
+from aiops.policy.testing.reading import read as read_tests
 from tests.properties.hostile import DEADLINE_S, EXTRA_BYTES, HOSTILE, SHIPPED
 
 ROOT = Path(__file__).parents[2]
+TESTS = {path.name: path.read_text() for path in sorted((SHIPPED / "tests").glob("*.yaml"))}
 FILES = {path.name: path.read_text() for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
@@ -153,6 +156,28 @@ def test_a_real_file_that_was_mutated_is_read_or_refused_s10(data, name, mutatio
     read_or_refused(text)
 
 
+@settings(max_examples=60, deadline=5000)
+@given(st.data(), st.sampled_from(sorted(TESTS)), st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=3))
+def test_a_real_test_file_that_was_mutated_is_read_or_refused_s10(data, name, mutations):
+    text = TESTS[name]
+    for mutate in mutations:
+        text = mutate(text, lambda low, high: data.draw(st.integers(low, max(low, high))))
+    found = read_tests(text, "p.test.yaml", loaded)
+    lines = len(text.splitlines()) + 1
+    for one in found.problems:
+        assert str(one).isprintable()
+        assert (one.line <= lines or one.file != "p.test.yaml", one.message != "") == (True, True)
+    assert not (found.cases and found.problems)
+
+
+@cache
+def loaded(paths: tuple[str, ...], step_s: float):
+    """Return the shipped policies that a test file names; of others, that there are none."""
+    known = [(one, FILES[Path(one).name]) for one in paths if Path(one).name in FILES]
+    found = checked(known, step_s) if 0.0 < step_s < 1e6 else checked([], 15.0)
+    return found.policies, found.problems
+
+
 # -- structures ----------------------------------------------------------------------------------------
 
 KEYS = st.sampled_from(
@@ -174,7 +199,7 @@ TREES = st.recursive(
 
 
 @settings(max_examples=200, deadline=5000)
-@given(st.sampled_from(["ScalingPolicy", "WatchPolicy"]), TREES, st.dictionaries(KEYS, TREES, max_size=8))
+@given(st.sampled_from([*sorted(kinds()), "PolicyDefaults"]), TREES, st.dictionaries(KEYS, TREES, max_size=8))
 def test_any_structure_is_read_or_refused_s10(kind, metadata, spec):
     envelope = {"apiVersion": "policy.aiops/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
     read_or_refused(yaml.safe_dump(envelope))
@@ -182,7 +207,7 @@ def test_any_structure_is_read_or_refused_s10(kind, metadata, spec):
 
 
 @settings(max_examples=100, deadline=5000)
-@given(st.data(), st.sampled_from(["search.yaml", "checkout.yaml", "watch-shop.yaml"]), TREES)
+@given(st.data(), st.sampled_from(sorted(FILES)), TREES)
 def test_any_structure_in_the_place_of_any_field_is_read_or_refused_s10(data, name, tree):
     document = next(iter(yaml.safe_load_all(FILES[name])))
     inside, at = document, "spec"
