@@ -229,7 +229,7 @@ def _part(kind: str, part: Mapping[str, Any], problems: Problems) -> None:
         if name in part:
             hint = "write it under spec.freezes" if name == "freezes" else ""
             problems.add((*path, name), f"{name} is a policy's own, and no default", hint=hint, code="not-a-default")
-    if part.get("mode") in set(Mode) - set(_QUIET):
+    if part.get("mode") in [one for one in Mode if one not in _QUIET]:
         message = f"mode: {part['mode']} is a policy's own, and no default"
         hint = f"of defaults, mode may be {' or '.join(_QUIET)}: a policy acts by its own word"
         problems.add((*path, "mode"), message, hint=hint, code="not-a-default")

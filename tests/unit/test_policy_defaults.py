@@ -225,6 +225,14 @@ def test_defaults_may_quieten_a_policy_that_names_no_mode():
         assert found.policies.scaling[0].mode.value == mode
 
 
+@pytest.mark.parametrize("mode", ["[]", "{}", "[enforce]", "3"])
+def test_a_mode_of_defaults_that_is_no_word_is_a_mistake_at_its_place_and_no_bug_s10(mode):
+    text = defaults(f"  defaults: {{ScalingPolicy: {{mode: {mode}}}}}\n")
+    found = checked([("a.yaml", policy()), ("house.yaml", text)], 15.0)
+    fields = {one.field for one in found.problems if one.severity == "error"}
+    assert fields == {"spec.defaults.ScalingPolicy.mode"}
+
+
 def test_no_resource_of_an_api_server_has_the_reach_of_defaults_s3():
     # who may write objects in one namespace says nothing about the policies of others: defaults lie in files alone
     assert KIND not in {one.kind for one in RESOURCES}
