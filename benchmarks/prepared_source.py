@@ -33,12 +33,13 @@ def body(series: int, turn: int) -> bytes:
 
 
 _BRANCH = re.compile(r'"aiops_batch", "(\d+)"')
+_BETWEEN = re.compile(r', "", ""\)+ or \(*label_replace\(')
 
 
 def _batch(query: str, now: float) -> bytes:
     """Return what a batch answers: one number for each branch."""
     parts = []
-    for branch in query.split(', "", "") or label_replace('):
+    for branch in _BETWEEN.split(query):
         for place in _BRANCH.findall(branch):
             age = "aiops_companion" in branch
             labels = f'"aiops_batch":"{place}"' + (',"aiops_companion":"age0"' if age else "")

@@ -6,17 +6,50 @@ The companions of a signal are asked in one query, its branches told apart by a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiops.adapters.prometheus.asking import Reply
-from aiops.core.model import Answer, Answered, Coverage, Failed, NoSeries
+from aiops.core.model import Answer, Answered, Coverage, Failed, Instant, NoSeries
 from aiops.core.policies import SignalQuery
 
 LABEL = "aiops_companion"
 
 
-@lru_cache(maxsize=65_536)
-def batched(query: SignalQuery) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companions:
+    """A signal's query and one for all of its companions, '' without any; the rest are the names of their branches."""
+
+    query: SignalQuery
+    expr: str
+    ages: tuple[str, ...]
+    series: tuple[str, ...]
+    targets: tuple[str, ...]
+    ups: tuple[str, ...]
+
+    @classmethod
+    def of(cls, query: SignalQuery) -> Companions:
+        """Return what is asked beside a signal."""
+        count = len(query.up_exprs)
+        return cls(
+            query=query,
+            expr=_batched(query),
+            ages=tuple(name for name, _ in _numbered("age", query.age_exprs)),
+            series=tuple(name for name, _ in _numbered("series", query.coverage_exprs)),
+            targets=tuple(f"targets{number}" for number in range(count)),
+            ups=tuple(f"up{number}" for number in range(count)),
+        )
+
+
+class Known(NamedTuple):
+    """What came back for a signal, and beside it: the numbers of its companions by branch, with warnings."""
+
+    reply: Reply
+    beside: Mapping[str, float] = {}
+    notes: tuple[str, ...] = ()
+
+
+def _batched(query: SignalQuery) -> str:
     """Return one query for all companions of a signal."""
     branches = [*_numbered("age", query.age_exprs), *_numbered("series", query.coverage_exprs)]
     for number, selector in enumerate(query.up_exprs):
@@ -33,34 +66,43 @@ def spread(reply: Reply) -> dict[str, float]:
     return dict(zip(names, reply.values.tolist(), strict=True))
 
 
-def answered(query: SignalQuery, reply: Reply, known: Mapping[str, float], notes: tuple[str, ...]) -> Answer:
-    """Return the answer to a signal's query from what came back."""
-    if len(reply.values) > 1:
-        return Failed(error=f"{len(reply.values)} series, a signal is one number: wrap the query, such as in sum(...)")
-    coverage = _coverage(query, known)
-    presence = known.get("presence", 0.0) > 0 if query.presence_expr is not None else None
-    if not len(reply.values):
+def answered(asked: Companions, known: Known, behind_s: float = 0.0) -> Answer:
+    """Return the answer to a signal's query from what came back; behind_s: by how much it is older than it looks."""
+    count = len(known.reply.values)
+    if count > 1:
+        return Failed(error=f"{count} series, a signal is one number: wrap the query, such as in sum(...)")
+    beside = known.beside
+    coverage = Coverage(
+        series=_sum(beside, asked.series), targets=_sum(beside, asked.targets), up=_sum(beside, asked.ups)
+    )
+    presence = beside.get("presence", 0.0) > 0 if asked.query.presence_expr is not None else None
+    if not count:
         return NoSeries(presence=presence, coverage=coverage)
-    ages = [known.get(f"age{number}") for number in range(len(query.age_exprs))]
-    fresh = [age for age in ages if age is not None]
-    # the oldest of the selectors counts: an expression is as old as the oldest thing in it
-    newest = min(fresh) if fresh and len(fresh) == len(ages) else None
     return Answered(
-        value=float(reply.values[0]),
-        newest_at=newest,
+        value=float(known.reply.values[0]),
+        newest_at=_newest(beside, asked.ages, behind_s),
         coverage=coverage,
         presence=presence,
-        warnings=notes,
+        warnings=known.reply.notes + known.notes,
     )
 
 
-def _coverage(query: SignalQuery, known: Mapping[str, float]) -> Coverage:
-    ups = range(len(query.up_exprs))
-    return Coverage(
-        series=int(sum(known.get(f"series{number}", 0.0) for number in range(len(query.coverage_exprs)))),
-        targets=int(sum(known.get(f"targets{number}", 0.0) for number in ups)),
-        up=int(sum(known.get(f"up{number}", 0.0) for number in ups)),
-    )
+def _newest(beside: Mapping[str, float], ages: tuple[str, ...], behind_s: float) -> Instant | None:
+    """Return when the oldest of the selectors was last seen: an expression is as old as the oldest thing in it."""
+    if not ages:
+        return None
+    found = [beside.get(name) for name in ages]
+    fresh = [at for at in found if at is not None]
+    if len(fresh) < len(found):
+        return None
+    return min(fresh) - behind_s if behind_s > 0 else min(fresh)
+
+
+def _sum(beside: Mapping[str, float], names: tuple[str, ...]) -> int:
+    total = 0.0
+    for name in names:
+        total += beside.get(name, 0.0)
+    return int(total)
 
 
 def _numbered(name: str, exprs: Sequence[str]) -> list[tuple[str, str]]:

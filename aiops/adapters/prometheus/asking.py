@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote_plus, urlencode
 
 import numpy as np
 
@@ -83,6 +84,7 @@ class HttpAsker:
         self._client: PrometheusConnect | None = None
         self._connecting = threading.Lock()
         self._shapes: dict[str, Shape] = {}
+        self._quoted: dict[str, str] = {}
         self._pace = None if math.isinf(options.per_s) else Pace(options.per_s, options.concurrency, time.monotonic)
         self.behind_s = 0.0
 
@@ -108,6 +110,7 @@ class HttpAsker:
     def keep(self, exprs: Collection[str]) -> None:
         """Forget the labels of other expressions than these; a thread of an earlier read may still be at work."""
         self._shapes = {expr: shape for expr, shape in list(self._shapes.items()) if expr in exprs}
+        self._quoted = {expr: quoted for expr, quoted in list(self._quoted.items()) if expr in exprs}
 
     def close(self) -> None:
         """Let go of connections."""
@@ -127,11 +130,18 @@ class HttpAsker:
         self._connected()
         sink = VectorSink(self._shapes.get(expr, Shape()), self._options.max_series)
         try:
-            self._session.pour(f"{self._url}/api/v1/query", {"query": expr, **params}, sink)
+            self._session.pour(f"{self._url}/api/v1/query", self._form(expr, params), sink)
         except (KeyError, TypeError) as err:
             raise SourceUnavailable(f"{self._url} answers JSON, but not Prometheus' format") from err
         self._shapes[expr] = sink.shape
         return Reply(metrics=sink.vector.metrics, values=sink.vector.values, notes=self._session.notes)
+
+    def _form(self, expr: str, params: Mapping[str, str]) -> str:
+        """Return the body of a request; a long query is encoded once, and not at every turn."""
+        quoted = self._quoted.get(expr)
+        if quoted is None:
+            quoted = self._quoted[expr] = quote_plus(expr)
+        return f"query={quoted}&{urlencode(params)}"
 
     def _plain(self, expr: str, params: Mapping[str, str]) -> Reply:
         most = self._options.max_series

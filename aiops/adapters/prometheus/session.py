@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from aiops.errors import SourceUnavailable, TooMuch, let_go
 
 RETRIED = (429, 500, 502, 503, 504)
 _CHUNK = 65_536
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _EVERYBODY_S = ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
 _SHOWN = 200
 
@@ -73,9 +74,9 @@ class BoundedSession(requests.Session):
         pool = HTTPAdapter(pool_connections=1, pool_maxsize=self._options.concurrency, pool_block=True, max_retries=0)
         self.mount(self._options.url, pool)
 
-    def pour(self, url: str, asked: Mapping[str, str], sink: VectorSink) -> None:
-        """Ask, and let the answer flow into the sink as it comes."""
-        self.request("POST", url, data=asked, sink=sink)
+    def pour(self, url: str, form: str, sink: VectorSink) -> None:
+        """Ask with an encoded form, and let the answer flow into the sink as it comes."""
+        self.request("POST", url, data=form, headers=_FORM, sink=sink)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         """Ask until there is an answer, an error that stays, or no time left."""

@@ -13,13 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from aiops.adapters.prometheus.answers import answered, batched, spread
+from aiops.adapters.prometheus.answers import Companions, Known, answered, spread
 from aiops.adapters.prometheus.asking import Asker, HttpAsker, Reply
 from aiops.adapters.prometheus.batches import Batches
 from aiops.adapters.prometheus.options import PrometheusOptions
 from aiops.adapters.prometheus.ranges import Patience, Ranges
 from aiops.adapters.prometheus.rows import WatchRows
-from aiops.core.model import Answer, Answered, Failed, Frame, Instant, PolicyKey, SeriesIndex
+from aiops.core.model import Answer, Failed, Frame, Instant, PolicyKey, SeriesIndex
 from aiops.core.policies import SignalQuery, WatchQuery
 from aiops.errors import SourceUnavailable
 from aiops.ports import Matrix, Observation
@@ -51,6 +51,7 @@ class PrometheusSource:
         self._indexed_of: tuple[tuple[str, ...], ...] = ()
         self._clock_said = False
         self._batches = Batches()
+        self._planned_of: tuple[tuple[SignalQuery, ...], tuple[WatchQuery, ...]] = ((), ())
         self.plan = Plan.of((), ())
 
     # -- ports.Source ----------------------------------------------------------------------------------
@@ -59,24 +60,31 @@ class PrometheusSource:
         """Ask everything once, at one instant; raise SourceUnavailable when nothing at all was answered."""
         if self._options.jitter_s > 0:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
-        plan = self.plan = Plan.of(signals, [query for query in watches if not query.spared])
-        self._asker.keep({query.expr for query in watches})
+        plan = self.plan = self._planned(signals, watches)
+        self._asker.keep({*(query.expr for query in watches), *self._batches.texts})
         results = self._asked(plan, at)
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
         if failures and len(failures) == len(results):
             raise SourceUnavailable(str(failures[0]))
         answers: dict[PolicyKey, dict[str, Answer]] = {}
-        for query in signals:
-            answers.setdefault(query.policy, {})[query.name] = _older(_answer(query, results), behind_s)
+        for one in plan.signals:
+            answers.setdefault(one.query.policy, {})[one.query.name] = _answer(one, results, behind_s)
         frame, errors = self._frame(watches, results, at)
         notes = {policy: rows.note for policy, rows in self._watched.items() if rows.note}
         return Observation(answers=answers, frame=frame, watch_errors=errors, watch_notes=notes)
 
+    def _planned(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery]) -> Plan:
+        """Return the plan of the last tick where the same is asked, which it nearly always is."""
+        asked = (tuple(signals), tuple(query for query in watches if not query.spared))
+        if asked != self._planned_of:
+            self._planned_of, self.plan = asked, Plan.of(*asked)
+        return self.plan
+
     def _asked(self, plan: Plan, at: Instant) -> dict[str, Reply | SourceUnavailable]:
         """Return every answer, or why there is none, within the time that a read may take."""
         until = time.monotonic() + self._options.read_within_s
-        groups = self._batches.planned([expr for expr in plan.queries if expr not in plan.many])
+        groups = self._batches.planned(plan.few)
         # signals first: what acts goes by them
         together = {group: self._pool.submit(self._batches.asked, self._asker, group, at) for group in groups}
         many = {expr: self._pool.submit(self._asker.instant, expr, at, many=True) for expr in sorted(plan.many)}
@@ -166,38 +174,37 @@ class PrometheusSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one tick asks for. queries: each once, in order. many: those that answer many series. wanted: by policies.
+    """What one tick asks for. queries: each once, in order. many: those that answer many series, few: the others.
 
-    wanted counts the queries that policies have, companions included; what they share makes `queries` fewer.
+    wanted counts the queries that policies have, companions included; what they share makes `queries` fewer. signals:
+    each with its companions, as they come.
     """
 
     queries: tuple[str, ...]
     many: frozenset[str]
     wanted: int
+    few: tuple[str, ...] = ()
+    signals: tuple[Companions, ...] = ()
 
     @classmethod
     def of(cls, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery]) -> Plan:
         """Return the plan of a tick."""
+        beside = tuple(Companions.of(query) for query in signals)
         exprs = [query.expr for query in signals]
-        exprs += [expr for query in signals if (expr := batched(query))]
+        exprs += [one.expr for one in beside if one.expr]
         exprs += [query.expr for query in watches]
-        queries = tuple(sorted(set(exprs)))
-        return cls(queries=queries, many=frozenset(query.expr for query in watches), wanted=len(exprs))
+        queries, many = tuple(sorted(set(exprs))), frozenset(query.expr for query in watches)
+        few = tuple(expr for expr in queries if expr not in many)
+        return cls(queries=queries, many=many, wanted=len(exprs), few=few, signals=beside)
 
 
-def _older(answer: Answer, behind_s: float) -> Answer:
+def _answer(one: Companions, results: Results, behind_s: float) -> Answer:
     """Return the answer as old as it is: asked for a past instant, Prometheus answers what was then (S1)."""
-    if not isinstance(answer, Answered) or answer.newest_at is None or behind_s <= 0:
-        return answer
-    return replace(answer, newest_at=answer.newest_at - behind_s)
-
-
-def _answer(query: SignalQuery, results: Results) -> Answer:
-    result, companions = results[query.expr], results.get(batched(query))
-    for one in (result, companions):
-        if isinstance(one, SourceUnavailable):
-            return Failed(error=str(one))
-    assert isinstance(result, Reply)  # noqa: S101  # failures were returned above; tells the type checker so
-    known = spread(companions) if isinstance(companions, Reply) else {}
-    notes = result.notes + (companions.notes if isinstance(companions, Reply) else ())
-    return answered(query, result, known, notes)
+    result, companions = results[one.query.expr], results.get(one.expr)
+    if isinstance(result, SourceUnavailable):
+        return Failed(error=str(result))
+    if isinstance(companions, SourceUnavailable):
+        return Failed(error=str(companions))
+    if companions is None:
+        return answered(one, Known(result), behind_s)
+    return answered(one, Known(result, spread(companions), companions.notes), behind_s)
