@@ -56,6 +56,9 @@ CHAIN: tuple[tuple[str, Guard], ...] = (
 STANDING = ("cluster", "target", "leader", "store", "protected", "mode", "pause", "switched-off", "ownership")
 """The guards that say whether a target may be written at all, whatever the change."""
 
+OF_CHANGES = frozenset(name for name, _ in CHAIN) - {"cluster", "target", "freshness", "pause", "bounds"}
+"""The guards that have nothing to say of a wish to stay, which is most wishes: they are not asked then."""
+
 
 def may_write(proposal: Proposal, ctx: GuardContext) -> bool:
     """Return whether a target may be written at all: what a leader may stamp with its epoch (S6)."""
@@ -71,6 +74,8 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     rulings = []
     left = True
     for name, guard in CHAIN:
+        if wish.delta == 0 and name in OF_CHANGES:
+            continue
         ruling = guard(wish, ctx)
         if ruling is None:
             continue

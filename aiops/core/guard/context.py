@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiops.core.model import (
     FLOOR,
@@ -23,11 +23,14 @@ from aiops.core.model import (
     Snapshot,
     TargetState,
     Workload,
+    stricter,
 )
+from aiops.core.model.swift import swift
 from aiops.core.policies import Lever, ScalingPolicy
 from aiops.core.protocols import Env
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardContext:
     """Everything that a guard may look at. workload: None when the target is not known.
@@ -50,12 +53,12 @@ class GuardContext:
     @property
     def mode(self) -> Mode:
         """Return the stricter of the policy's mode and the global ceiling (S6)."""
-        return min(self.policy.reach, self.snapshot.scope.ceiling, key=lambda mode: mode.rank)
+        return stricter(self.policy.reach, self.snapshot.scope.ceiling)
 
     @property
     def declared(self) -> Declared | None:
         """Return what a file in Git says of the field that the policy moves, None where it does not stand there."""
-        if self.workload is None or self.policy.lever is Lever.KNATIVE_MIN_SCALE:
+        if self.workload is None or not self.workload.declared or self.policy.lever is Lever.KNATIVE_MIN_SCALE:
             return None
         return self.workload.declaration(FLOOR if self.policy.lever.is_floor else REPLICAS)
 
@@ -66,22 +69,20 @@ class GuardContext:
         return hpas[0] if len(hpas) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
 class Wish:
-    """A proposal on its way through the chain: `after` is what the guards before have left of it."""
+    """A proposal on its way through the chain: `after` is what the guards before have left of it.
 
-    proposal: Proposal
-    after: int
+    before: the level now. delta: how many more (or, negative, fewer) are wanted now. Every guard asks for these, so
+    they are counted once, when the wish is made; nothing of it changes afterwards.
+    """
 
-    @property
-    def before(self) -> int:
-        """Return the level now."""
-        return self.proposal.change.before
+    __slots__ = ("after", "before", "delta", "proposal")
 
-    @property
-    def delta(self) -> int:
-        """Return how many more (or, negative, fewer) are wanted now."""
-        return self.after - self.proposal.change.before
+    def __init__(self, proposal: Proposal, after: int) -> None:
+        self.proposal: Final = proposal
+        self.after: Final = after
+        self.before: Final = proposal.change.before
+        self.delta: Final = after - self.before
 
     def firm(self, floor: int) -> int:
         """Return the level that no forecast is needed for: the reactive need, and the floor of the bounds (S5)."""

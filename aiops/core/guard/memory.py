@@ -11,7 +11,8 @@ from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
 from aiops.core.guard.upstream import noticed
-from aiops.core.model import Action, Ask, Clamp, Instant, ScaleEvent, SignalMemory, TargetState, Verdict
+from aiops.core.model import Action, Clamp, Instant, ScaleEvent, SignalMemory, TargetState, Verdict, VerdictWord
+from aiops.core.model.swift import changed
 from aiops.core.policies import ScalingPolicy
 
 
@@ -22,17 +23,16 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     """
     proposal, policy = verdict.proposal, ctx.policy
     window_s = max(policy.up.longest_s, policy.down.longest_s)
-    kept = tuple(one for one in state.recommendations if one[0] > ctx.now - window_s)
+    kept = _since(state.recommendations, ctx.now - window_s)
     if ctx.workload is not None and (not kept or stood(ctx)):
         kept = (*kept, (ctx.now, proposal.change.before))
     if proposal.need.reactive is not None:
         kept = (*kept, (ctx.now, _tolerated(Wish(proposal, proposal.change.after), ctx)))
-    asked = any(isinstance(ruled.ruling, Ask) for ruled in verdict.rulings)
     standing = state.question if state.question is not None and state.question.expires_at > ctx.now else None
-    if asked:
+    if verdict.word is VerdictWord.ASK:
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
-    return replace(
+    return changed(
         noticed(watched(state, ctx), ctx),
         recommendations=kept,
         events=_recent(state.events, policy, ctx.now),
@@ -44,15 +44,30 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     )
 
 
+def _since(wishes: tuple[tuple[Instant, int], ...], at: Instant) -> tuple[tuple[Instant, int], ...]:
+    """Return the wishes after an instant; they are in order, so what is too old stands at the beginning."""
+    old = 0
+    for wished_at, _ in wishes:
+        if wished_at > at:
+            break
+        old += 1
+    return wishes[old:]
+
+
 def in_time(state: TargetState, now: Instant) -> TargetState:
     """Return the state with nothing that was done later than now: it moves along with a clock that was stepped back.
 
     Left where they are, changes of the future would fill the rates, windows and cooldowns of as long as the step (S5).
     """
     pending = state.pending
-    known = [state.last_out_at, state.last_in_at, *(memory.last_good_at for memory in state.signals.values())]
-    known += [at for at, _ in state.recommendations[-1:]] + [event.at for event in state.events[-1:]]
-    by_s = max(known if pending is None else [*known, pending.issued_at]) - now
+    newest = max(state.last_out_at, state.last_in_at)
+    for memory in state.signals.values():
+        newest = max(newest, memory.last_good_at)
+    if state.recommendations:
+        newest = max(newest, state.recommendations[-1][0])
+    if state.events:
+        newest = max(newest, state.events[-1].at)
+    by_s = (newest if pending is None else max(newest, pending.issued_at)) - now
     if by_s <= 0:
         return state
     if pending is not None:
@@ -62,7 +77,7 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
             expires_at=pending.expires_at - by_s,
             verify_by=pending.verify_by - by_s,
         )
-    return replace(
+    return changed(
         state,
         pending=pending,
         recommendations=tuple((at - by_s, wished) for at, wished in state.recommendations),
@@ -80,7 +95,7 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
 
 
 def _earlier(memory: SignalMemory, by_s: float) -> SignalMemory:
-    return replace(memory, last_good_at=memory.last_good_at - by_s, partial_since=memory.partial_since - by_s)
+    return changed(memory, last_good_at=memory.last_good_at - by_s, partial_since=memory.partial_since - by_s)
 
 
 def accepted(state: TargetState, action: Action, at: Instant) -> TargetState:
@@ -94,8 +109,8 @@ def accepted(state: TargetState, action: Action, at: Instant) -> TargetState:
     event = ScaleEvent(at=at, delta=0 if action.dry_run else delta)
     events = tuple(sorted((*state.events, event), key=lambda one: one.at))
     if delta > 0:
-        return replace(state, events=events, last_out_at=max(state.last_out_at, at))
-    return replace(state, events=events, last_in_at=max(state.last_in_at, at))
+        return changed(state, events=events, last_out_at=max(state.last_out_at, at))
+    return changed(state, events=events, last_in_at=max(state.last_in_at, at))
 
 
 def _tolerated(wish: Wish, ctx: GuardContext) -> int:
@@ -104,7 +119,7 @@ def _tolerated(wish: Wish, ctx: GuardContext) -> int:
 
 
 def _recent(events: tuple[ScaleEvent, ...], policy: ScalingPolicy, now: Instant) -> tuple[ScaleEvent, ...]:
-    if not events:
+    if not events or events[0].at > now - HOUR_S:  # the oldest is the first, and no horizon is nearer
         return events
     periods = [one.period_s for one in (*policy.up.rates, *policy.down.rates)]
     horizon = max((HOUR_S, *periods))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish, until_or_none
 from aiops.core.model import (
@@ -19,6 +18,7 @@ from aiops.core.model import (
     TargetState,
     Wait,
 )
+from aiops.core.model.swift import changed
 from aiops.core.policies import Lever
 
 FREE_KINDS = frozenset({"Deployment"})
@@ -83,9 +83,12 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
     A field that was ours and is a person's now was written after us. Times in managedFields would not tell: a write
     through the scale subresource carries none. A first adoption yields to nobody.
     """
-    owners = [one for one in _owners(ctx) if one.field == _field(ctx)]
+    field = _field(ctx)
+    owners = [one for one in _owners(ctx) if one.field == field]
+    if not owners:
+        return state
     if any(one.kind is OwnerKind.AIOPS for one in owners):
-        return replace(state, owned=True, yielded="")
+        return state if state.owned and not state.yielded else changed(state, owned=True, yielded="")
     theirs = [one for one in owners if one.kind in _THEIRS]
     undone = ctx.declared is not None and ctx.declared.undone
     if not theirs or not (state.owned or state.yielded or undone):
@@ -96,7 +99,7 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
         return state
     since = max((one.at for one in theirs if one.at is not None), default=ctx.now)
     until = max(state.override_until, since + ctx.policy.manual_override_s)
-    return replace(state, owned=False, yielded=yielded, override_until=until)
+    return changed(state, owned=False, yielded=yielded, override_until=until)
 
 
 def _written_by(declared: Declared) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.model import Instant, Pass, Reason, Ruling, TargetState, Wait
+from aiops.core.model.swift import changed
 from aiops.core.policies import Upstream
 
 STEP_S = 60.0
@@ -48,7 +48,7 @@ def noticed(state: TargetState, ctx: GuardContext) -> TargetState:
     traffic = {
         name: _with(state.traffic.get(name, ()), ctx, name) for name in (ctx.policy.objective.demand, *rule.siblings)
     }
-    state = replace(state, traffic=traffic)
+    state = changed(state, traffic=traffic)
     signal = ctx.signals.get(ctx.policy.objective.demand)
     if signal is None or not signal.usable:
         return state  # what is not seen is neither back nor gone (S1)
@@ -57,16 +57,16 @@ def noticed(state: TargetState, ctx: GuardContext) -> TargetState:
         over = ctx.now - state.upstream_since >= rule.hold_s
         # what stays away for longer is how it is now: the high of before is forgotten with it
         forgotten = {name: history[-1:] for name, history in traffic.items()} if over and not back else traffic
-        return _well(replace(state, traffic=forgotten)) if back or over else state
+        return _well(changed(state, traffic=forgotten)) if back or over else state
     high = _high(traffic[ctx.policy.objective.demand], rule, ctx.now)
     if not _dropped(signal.value, high, rule):
         return state
     why = _failing(rule, ctx) or _together(traffic, rule, ctx)
-    return replace(state, upstream_since=ctx.now, upstream_from=high, upstream_why=why) if why else state
+    return changed(state, upstream_since=ctx.now, upstream_from=high, upstream_why=why) if why else state
 
 
 def _well(state: TargetState) -> TargetState:
-    return replace(state, upstream_since=math.inf, upstream_from=0.0, upstream_why="")
+    return changed(state, upstream_since=math.inf, upstream_from=0.0, upstream_why="")
 
 
 def _failing(rule: Upstream, ctx: GuardContext) -> str:

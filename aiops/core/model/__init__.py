@@ -56,6 +56,7 @@ from aiops.core.model.names import (
     Reason,
     Rows,
     TargetRef,
+    stricter,
 )
 from aiops.core.model.observed import (
     Alert,
@@ -358,5 +359,6 @@ __all__ = [
     "Weighed",
     "Weights",
     "Workload",
+    "stricter",
     "with_after",
 ]

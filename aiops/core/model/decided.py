@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from aiops.core.model.names import Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.perceived import Nowcast
+from aiops.core.model.swift import changed, swift
 
 # -- decide -----------------------------------------------------------------------------------------
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """Set `spec.replicas` through the scale subresource."""
@@ -22,6 +24,7 @@ class Scale:
     after: int
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFloor:
     """Set `spec.minReplicas` of the HPA that owns the target."""
@@ -36,7 +39,7 @@ Change: TypeAlias = Scale | SetFloor
 
 def with_after(change: Change, after: int) -> Change:
     """Return the same change with another aim."""
-    return replace(change, after=after)
+    return change if after == change.after else changed(change, after=after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ class Weighed:
     limit: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """How many replicas each argument asks for, before any guard. None means that this argument had nothing to say.
@@ -88,6 +92,7 @@ class Need:
     price: Weighed | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """What a change should do. Risk is P(demand > capacity) within the lead time; None where nothing is known."""
@@ -97,6 +102,7 @@ class Expectation:
     cost_usd_per_hour: float | None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What a policy wants. A change whose `after` equals its `before` is the wish to stay."""
@@ -118,6 +124,7 @@ class Proposal:
 # -- guard ------------------------------------------------------------------------------------------
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """Nothing against it. `detail` says what was looked at, for the explanation."""
@@ -125,6 +132,7 @@ class Pass:
     detail: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clamp:
     """Allowed, but only to `after`."""
@@ -134,6 +142,7 @@ class Clamp:
     detail: str
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Not now: until a time, or (None) until a condition changes. Nobody is asked. People read `hold`."""
@@ -143,6 +152,7 @@ class Wait:
     until: Instant | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A person must say yes before `expires_at`."""
@@ -152,6 +162,7 @@ class Ask:
     expires_at: Instant
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
     """No, and waiting will not help: somebody has to change something."""
@@ -163,6 +174,7 @@ class Deny:
 Ruling: TypeAlias = Pass | Clamp | Wait | Ask | Deny
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled:
     """One guard's ruling, with the level that the proposal aimed at after it."""
@@ -182,6 +194,10 @@ class VerdictWord(StrEnum):
     DENY = "deny"
 
 
+_STOPS: Mapping[type, VerdictWord] = {Deny: VerdictWord.DENY, Wait: VerdictWord.WAIT, Ask: VerdictWord.ASK}
+
+
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The proposal as the policy made it, the rulings in order, and the change that is left of it."""
@@ -195,15 +211,9 @@ class Verdict:
     def word(self) -> VerdictWord:
         """Return the verdict: the first `Deny`, `Wait` or `Ask` decides; else whether a change is left."""
         for ruled in self.rulings:
-            match ruled.ruling:
-                case Deny():
-                    return VerdictWord.DENY
-                case Wait():
-                    return VerdictWord.WAIT
-                case Ask():
-                    return VerdictWord.ASK
-                case _:
-                    continue
+            word = _STOPS.get(type(ruled.ruling))
+            if word is not None:
+                return word
         return VerdictWord.STEADY if self.change.after == self.change.before else VerdictWord.ALLOW
 
     @property
@@ -211,9 +221,10 @@ class Verdict:
         """Return the ruling that bound: what stopped it, or else the last clamp; None when nothing did."""
         bound: Ruled | None = None
         for ruled in self.rulings:
-            if isinstance(ruled.ruling, Deny | Wait | Ask):
+            kind = type(ruled.ruling)
+            if kind in _STOPS:
                 return ruled
-            if isinstance(ruled.ruling, Clamp):
+            if kind is Clamp:
                 bound = ruled
         return bound
 

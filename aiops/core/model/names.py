@@ -37,6 +37,11 @@ class Mode(StrEnum):
 _RANKS = {mode: rank for rank, mode in enumerate(Mode)}
 
 
+def stricter(one: Mode, other: Mode) -> Mode:
+    """Return the mode that goes less far."""
+    return one if _RANKS[one] <= _RANKS[other] else other
+
+
 class Reason(StrEnum):
     """Why something was not done, or not done as wished; the label of metrics and of tests."""
 

@@ -14,11 +14,13 @@ from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
 from aiops.core.model.priced import Pool, PriceBook
+from aiops.core.model.swift import swift
 from aiops.core.model.used import UsePast
 
 # -- what the metrics source said -----------------------------------------------------------------
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """How much of a signal's selectors is there: series found, targets known and targets up."""
@@ -28,6 +30,7 @@ class Coverage:
     up: int = 0
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The source answered one number; `newest_at` is the time of the newest sample behind it, if known."""
@@ -81,6 +84,7 @@ class SignalState(StrEnum):
     FAILED = "failed"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """A named signal of a policy at one instant. `value` is NaN unless something was read."""
@@ -97,6 +101,7 @@ class Signal:
         return self.state is SignalState.VALUE
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalMemory:
     """What is remembered of a signal to tell empty from absent and partial from whole."""
@@ -175,6 +180,7 @@ class NodeGroup:
     most: int | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A scalable object with its pods, owners and limits, as the cluster's API showed it at `as_of`.
@@ -337,6 +343,7 @@ class Scope:
     blast: BlastRadius = field(default_factory=BlastRadius)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything that may sway a decision at one instant, immutable.

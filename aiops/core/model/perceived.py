@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiops.core.model.names import Instant, PolicyKey
+from aiops.core.model.swift import swift
 
 MOST_EXPONENT = 700.0
 """Of e: whatever is multiplied by more than that is beyond all bounds, and no floating-point number."""
@@ -130,6 +131,7 @@ class Forecast:
         return max(path[:steps], default=math.nan)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nowcast:
     """Demand in the next minutes at two horizons: what cannot be changed any more, and when a pod asked for now serves.
@@ -157,6 +159,7 @@ class Nowcast:
         return near, lead
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What numbers of pods carry within the SLO, as it was learnt: `carried[i]` is the demand that `pods[i]` carry.
@@ -172,6 +175,7 @@ class Capacity:
     learned: bool
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percepts:
     """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key.

@@ -15,6 +15,7 @@ from aiops.core.model.perceived import Capacity, Finding, Forecast, Incident, No
 from aiops.core.model.planned import Errand, Plan, Scaling
 from aiops.core.model.remembered import GroupState, LadderState
 from aiops.core.model.saved import SavingState
+from aiops.core.model.swift import swift
 
 
 class OutcomeKind(StrEnum):
@@ -57,6 +58,7 @@ class Question:
     expires_at: Instant
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetState:
     """What the loop carries for one policy and its target from tick to tick.
@@ -97,6 +99,7 @@ class TargetState:
     decision_id: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
     """What is carried to the next tick. targets: by policy key. effects: by `object.key#attribute`.
@@ -115,6 +118,7 @@ class LoopState:
     orders: Mapping[str, Instant] = field(default_factory=dict)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """What the page's chart shows of one policy at one tick, beside what its verdict says; None is unknown.
@@ -143,6 +147,7 @@ class Judgement:
     plan_id: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What the loop decided for one policy at one tick, a decision to do nothing included.
@@ -176,6 +181,7 @@ class Decision:
         return None if self.judgement is None else self.judgement.word
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """One whole turn of the loop. waiting: what is to be handed back and cannot be now, in sentences.
@@ -195,6 +201,7 @@ class Tick:
     plans: tuple[Plan, ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Everything that one decision was made from, so that it can be made again (replay).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from aiops.core.model import (
@@ -17,6 +17,7 @@ from aiops.core.model import (
     SignalMemory,
     SignalState,
 )
+from aiops.core.model.swift import changed, swift
 from aiops.core.policies import NoTraffic, Reaction, SignalSpec
 
 WHOLE_RATIO = 0.9
@@ -28,6 +29,7 @@ NEW_NORMAL_S = 1800.0
 _ASKED_NOTHING = Failed(error="the source was not asked")
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A signal with what is to be remembered of it."""
@@ -38,13 +40,13 @@ class Reading:
 
 def reading(spec: SignalSpec, answer: Answer | None, memory: SignalMemory, replicas: int, now: Instant) -> Reading:
     """Return the state of one signal at `now`. `replicas` explains a fall in the number of series (S1)."""
-    match answer or _ASKED_NOTHING:
+    match _ASKED_NOTHING if answer is None else answer:
+        case Answered() as answered:
+            return _answered(spec, answered, memory, replicas, now)
         case Failed(error=error):
             return Reading(signal=_missing(spec, SignalState.FAILED, error), memory=memory)
         case NoSeries() as nothing:
             return Reading(signal=_no_series(spec, nothing, memory), memory=memory)
-        case Answered() as answered:
-            return _answered(spec, answered, memory, replicas, now)
         case unknown:
             assert_never(unknown)
 
@@ -73,7 +75,7 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
     name = spec.query.name
     age_s = math.inf if answer.newest_at is None else max(0.0, now - answer.newest_at)
     if not math.isfinite(answer.value):
-        return Reading(signal=_not_a_number(spec, answer, age_s), memory=replace(memory, answered=True))
+        return Reading(signal=_not_a_number(spec, answer, age_s), memory=changed(memory, answered=True))
     if age_s > spec.max_age_s:
         stale = Signal(
             name=name, state=SignalState.STALE, value=answer.value, age_s=age_s, detail=_too_old(spec, age_s)
@@ -121,7 +123,7 @@ def _coverage(coverage: Coverage | None, memory: SignalMemory, replicas: int, no
     if coverage.series < WHOLE_RATIO * expected:
         since = min(memory.partial_since, now)
         if now - since < NEW_NORMAL_S:
-            return f"{coverage.series} of about {expected:.0f} series", replace(memory, partial_since=since)
+            return f"{coverage.series} of about {expected:.0f} series", changed(memory, partial_since=since)
     elif coverage.series == memory.series_high and replicas == memory.series_high_replicas:
         return "", memory
-    return "", replace(memory, series_high=coverage.series, series_high_replicas=replicas, partial_since=math.inf)
+    return "", changed(memory, series_high=coverage.series, series_high_replicas=replicas, partial_since=math.inf)

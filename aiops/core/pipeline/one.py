@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiops.core import act, guard
 from aiops.core.decide.scaling.pricing import terms_of
@@ -30,7 +30,9 @@ from aiops.core.model import (
     Verdict,
     VerdictWord,
     Workload,
+    stricter,
 )
+from aiops.core.model.swift import changed, swift
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
@@ -41,6 +43,7 @@ FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """What came of one policy: its decision, the state to carry on, an action to send, outcomes of older ones."""
@@ -61,7 +64,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     signals, memories = _signals(policy, carried, snapshot)
     env = _environment(policy, inputs, signals, workload)
     silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
-    carried, outcomes = _verified(policy, replace(carried, signals=memories), workload, _Now(now, env, silent))
+    carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _Now(now, env, silent))
     price = snapshot.replica_usd_per_hour.get(policy.target.key)
     if workload is None:
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
@@ -97,6 +100,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
     return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), (*former, *outcomes), workload))
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class _Now:
     """silent: whether what runs could not be read, so that what is not seen may be there all the same."""
@@ -106,6 +110,7 @@ class _Now:
     silent: bool
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class _Made:
     state: TargetState
@@ -125,9 +130,9 @@ def _of_this_object(
     if workload is None or workload.uid == state.uid:
         return state, ()
     if not state.uid:
-        return replace(state, uid=workload.uid), ()
+        return changed(state, uid=workload.uid), ()
     ended = () if state.pending is None else (unseen(state.pending, now),)
-    return replace(FRESH, uid=workload.uid), ended
+    return changed(FRESH, uid=workload.uid), ended
 
 
 def _signals(
@@ -174,11 +179,11 @@ def _verified(
         return state, ()
     if workload is None:
         end = None if now.silent else gone(action, policy.target.kind, now.at)
-        return (state, ()) if end is None else (replace(state, pending=None), (end,))
+        return (state, ()) if end is None else (changed(state, pending=None), (end,))
     level = act.level(action.change, workload)
     if level is None:
         end = lost(action, workload.as_of, now.at)
-        return (state, ()) if end is None else (replace(state, pending=None), (end,))
+        return (state, ()) if end is None else (changed(state, pending=None), (end,))
     git = workload.declaration(act.declared_field(action.change)) if action.by_commit else None
     if level == action.change.after or _committed(action, git):
         # seen to hold, so it was accepted, even if the answer to the request was lost (S6)
@@ -189,7 +194,7 @@ def _verified(
         return state, ()
     # what was ours for less than a look is a person's now: yield to that, too (S4)
     taken = outcome.kind is OutcomeKind.FAILED and level not in (action.change.before, action.change.after)
-    return replace(state, pending=None, owned=state.owned or taken), (outcome,)
+    return changed(state, pending=None, owned=state.owned or taken), (outcome,)
 
 
 def _committed(action: Action, git: Declared | None) -> bool:
@@ -202,11 +207,11 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
     now, state, verdict = inputs.snapshot.at, made.state, made.verdict
     fingerprint = _fingerprint(policy, verdict, made.signals)
     acts = verdict.word is VerdictWord.ALLOW
-    changed = acts or fingerprint != state.fingerprint or bool(made.outcomes)
-    decision_id = ulid(now, policy.key, inputs.tick_id) if changed or not state.decision_id else state.decision_id
+    differs = acts or fingerprint != state.fingerprint or bool(made.outcomes)
+    decision_id = ulid(now, policy.key, inputs.tick_id) if differs or not state.decision_id else state.decision_id
     outcomes, action = made.outcomes, None
     if acts and made.workload is not None:
-        mode = min(policy.reach, inputs.snapshot.scope.ceiling, key=lambda one: one.rank)
+        mode = stricter(policy.reach, inputs.snapshot.scope.ceiling)
         issue = act.Issue(
             tick_id=inputs.tick_id,
             decision_id=decision_id,
@@ -217,7 +222,8 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
         )
         action = act.action(policy, verdict, made.workload, issue)
         state, outcomes = _begun(state, action, made.workload, outcomes)
-    state = replace(state, fingerprint=fingerprint, decision_id=decision_id)
+    if fingerprint != state.fingerprint or decision_id != state.decision_id:
+        state = changed(state, fingerprint=fingerprint, decision_id=decision_id)
     decision = Decision(
         id=decision_id,
         tick_id=inputs.tick_id,
@@ -228,7 +234,7 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
         verdict=verdict,
         signals=made.signals,
         action_id=None if action is None else action.id,
-        changed=changed,
+        changed=differs,
         story=_story(policy, verdict),
         sample=_sample(policy, inputs, made),
         candidate_for=policy.candidate_for,
@@ -246,12 +252,12 @@ def _begun(
 ) -> tuple[TargetState, tuple[Outcome, ...]]:
     """Return the state that knows of the intent. A dry run counts at the decision, a write when it is accepted (S5)."""
     if action.dry_run:
-        return replace(guard.accepted(state, action, action.issued_at), settled=action.change.after), outcomes
+        return changed(guard.accepted(state, action, action.issued_at), settled=action.change.after), outcomes
     if state.pending is not None:
         level = act.level(state.pending.change, workload)
         replaced = superseded(state.pending, level, action.id, action.issued_at)
         outcomes = (*outcomes, replaced)
-    return replace(state, pending=action), outcomes
+    return changed(state, pending=action), outcomes
 
 
 def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Signal]) -> str:

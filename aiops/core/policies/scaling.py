@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef
+from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, stricter
 from aiops.core.policies.asked import SignalSpec
 from aiops.core.protocols import Condition, DayCalendar, Schedule
 from aiops.core.selection import Selection
@@ -163,6 +163,8 @@ class Bounds:
 
     def at(self, now: Instant) -> tuple[int, int, str]:
         """Return (min, max, the name of the window that set either, or '') at `now`; a floor above the ceiling wins."""
+        if not self.windows:
+            return self.min_replicas, max(self.min_replicas, self.max_replicas), ""
         active = [w for w in self.windows if w.schedule.active_until(now) is not None]
         floors = [(w.min_replicas, w.name) for w in active if w.min_replicas is not None]
         ceilings = [(w.max_replicas, w.name) for w in active if w.max_replicas is not None]
@@ -295,4 +297,4 @@ class ScalingPolicy:
     @property
     def reach(self) -> Mode:
         """Return how far it may go: a candidate never acts, whatever its mode says (S4)."""
-        return min(self.mode, Mode.DRY_RUN, key=lambda mode: mode.rank) if self.candidate_for else self.mode
+        return stricter(self.mode, Mode.DRY_RUN) if self.candidate_for else self.mode

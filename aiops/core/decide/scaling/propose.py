@@ -31,6 +31,7 @@ from aiops.core.model import (
     Weighed,
     Workload,
 )
+from aiops.core.model.swift import swift
 from aiops.core.policies import ScalingPolicy
 
 SATURATED_RATIO = 0.85
@@ -51,6 +52,7 @@ LEAD_QUANTILE = 0.95
 _FUZZ = 1e-9
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What a proposal is made from. replica_usd_per_hour: None while the price is unknown. prices: to be weighed."""

@@ -1,0 +1,80 @@
+"""A wish to stay is most wishes: whoever is not asked of it has nothing to say of it, in whatever world."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops.core.guard import CHAIN, Wish
+from aiops.core.guard.chain import OF_CHANGES
+from aiops.core.model import Freeze, Leadership, Mode, OwnerKind, Scope, TargetState
+from aiops.core.policies import Bounds, Guardrail, Lever, Limits, Then, Upstream
+from tests.builders import (
+    NOW,
+    TARGET,
+    action,
+    context,
+    hpa,
+    need,
+    owner,
+    policy,
+    proposal,
+    signal,
+    snapshot,
+    workload,
+)
+from tests.unit.rulings import Says
+
+flags = st.booleans()
+
+
+@st.composite
+def worlds(draw):
+    """Return a world in which as much as can be speaks against a change."""
+    given_policy = policy(
+        lever=draw(st.sampled_from(Lever)),
+        mode=draw(st.sampled_from(Mode)),
+        bounds=Bounds(min_replicas=2, max_replicas=draw(st.sampled_from((3, 40)))),
+        guardrails=(Guardrail(when=Says(draw(st.sampled_from((True, None)))), then=draw(st.sampled_from(Then))),),
+        upstream=Upstream(errors="latency", above=0.0),
+        limits=Limits(cooldown_out_s=900.0, cooldown_in_s=900.0, changes_per_hour=1),
+        scale_in_allowed=False,
+    )
+    there = workload(
+        replicas=draw(st.sampled_from((0, 1, 8))),
+        rollout=draw(flags),
+        opted_in=draw(flags),
+        hpas=(hpa(scaling_active=False),) if draw(flags) else (),
+        owners=(owner(draw(st.sampled_from(OwnerKind))),),
+        pdb_min_available=20,
+    )
+    shot = snapshot(
+        workloads={TARGET.key: there} if draw(flags) else {},
+        leadership=Leadership(leader=draw(flags), epoch=1),
+        scope=Scope(
+            ceiling=draw(st.sampled_from(Mode)), protected_namespaces=frozenset({"shop"} if draw(flags) else ())
+        ),
+        store_ok=draw(flags),
+        freezes=(Freeze(name="f", until=math.inf),),
+    )
+    state = TargetState(
+        uid="u",
+        recommendations=((NOW - 30.0, 1), (NOW - 15.0, 30)),
+        last_out_at=NOW - 1.0,
+        last_in_at=NOW - 1.0,
+        settled=8,
+        owned=True,
+        pending=action(),
+        upstream_since=NOW - 5.0,
+        upstream_from=900.0,
+    )
+    signals = {"demand": signal(), "latency": signal("latency", 9.0)}
+    return context(policy=given_policy, snapshot=shot, state=state, signals=signals)
+
+
+@given(worlds(), st.integers(0, 50), flags)
+def test_who_is_not_asked_of_a_wish_to_stay_says_nothing_of_it(ctx, level, broken):
+    stay = Wish(proposal(level, level, need=need(slo_broken=broken, usage_ratio=1.0)), level)
+    assert {name: guard(stay, ctx) for name, guard in CHAIN if name in OF_CHANGES} == dict.fromkeys(OF_CHANGES)
