@@ -1,12 +1,16 @@
 """Money: cost policies beside static fleets, HPAs, a schedule, and the oracle, over seeds, in scenarios about money.
 
     python benchmarks/bench_cost.py [--scenarios office-hours,spot-storm,...] [--seeds 5] [--first 1]
-                                    [--hours H]
+                                    [--hours H] [--containers 60] [--days 42] [--kill-usd 0.1] [--short-usd 0.236]
 
 One table for each scenario: means over seeds of violating requests, node-hours, USD paid and USD in all (with the SLO
 price of what violated), and by how much each contender costs more in all than `aiops`: the mean of the differences in
-the same world (paired), with its 95 % interval by Student's t. Sizing of requests has its own fleets: VPA and krr stand
-in benchmarks/bench_rightsize.py.
+the same world (paired), with its 95 % interval by Student's t.
+
+`fleet-sizes` is about requests: fleets of containers (bench_rightsize.py tells how they fare otherwise) under the
+shipped estimator, as people requested, under the rules of the VerticalPodAutoscaler and of krr, and under who knows the
+coming day, in USD a month. What violates there are kills for memory and the core-hours that were wanted and not given;
+their prices are arguments, by default ten cents for a kill and ten times a core-hour's price for one that is missing.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -27,8 +31,21 @@ from simulators.scenario import Scenario, policies_for
 from simulators.scenario import load as load_scenario
 from simulators.scorecard import Score
 from simulators.selected import expanded_in
+from simulators.sizing import run as sizing
+from simulators.sizing.fleet import Fleet, fleet
+from simulators.sizing.run import Sizer
+from simulators.sizing.sizers import Krr, Oracle, Ours, Static, Vpa
 
-SCENARIOS = ("office-hours", "oversized-pool", "spot-storm", "spot-share")
+FLEETS = "fleet-sizes"
+SCENARIOS = ("office-hours", "oversized-pool", "spot-storm", "spot-share", FLEETS)
+SIZERS: Mapping[str, Callable[[Fleet], Sizer]] = {
+    "aiops": Ours,
+    "static": lambda _: Static(),
+    "vpa": Vpa,
+    "krr": Krr,
+    "oracle": Oracle,
+}
+MONTH_H = 730.0
 T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 19: 2.093}
 """Student's t, two-sided 95 %, by degrees of freedom."""
 
@@ -86,6 +103,43 @@ def table(name: str, seeds: Sequence[int], cards: Sequence[tuple[Score, ...]]) -
     return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleets:
+    """What fleets are played, and what it costs when containers get too little."""
+
+    containers: int
+    days: int
+    kill_usd: float
+    short_usd: float
+
+    def month(self, score: sizing.Score) -> tuple[float, float]:
+        """Return what a month costs: nodes, and with the price of what violated."""
+        monthly = MONTH_H / 24.0 / (self.days - sizing.WARM_DAYS)
+        violated = score.kills * monthly * self.kill_usd + score.short_cores * MONTH_H * self.short_usd
+        return score.usd_nodes, score.usd_nodes + violated
+
+    def table(self, seeds: Sequence[int]) -> Table:
+        """Return the means over fleets, and the paired differences."""
+        fleets = [fleet(seed, containers=self.containers, days=self.days) for seed in seeds]
+        scores = {name: [sizing.score(one, made(one)) for one in fleets] for name, made in SIZERS.items()}
+        table = Table(title=f"{FLEETS}: seeds {seeds[0]} to {seeds[-1]}, a month")
+        for head in ("contender", "kills", "short", "node-hours", "paid USD", "in all USD", "more than aiops, USD"):
+            table.add_column(head, justify="left" if head == "contender" else "right")
+        best = [self.month(one)[1] for one in scores["aiops"]]
+        for name, every in scores.items():
+            mean, half = interval([self.month(one)[1] - than for one, than in zip(every, best, strict=True)])
+            table.add_row(
+                name,
+                f"{statistics.fmean(one.kills for one in every):,.1f}",
+                f"{statistics.fmean(one.short_ratio for one in every):.3%}",
+                f"{statistics.fmean(one.nodes for one in every) * MONTH_H:,.1f}",
+                f"{statistics.fmean(self.month(one)[0] for one in every):,.2f}",
+                f"{statistics.fmean(self.month(one)[1] for one in every):,.2f}",
+                "" if name == "aiops" else f"{mean:+,.2f} ± {half:,.2f}",
+            )
+        return table
+
+
 def main() -> None:
     """Print one table for each scenario."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,14 +147,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--hours", type=float, default=None, help="end each scenario after so many hours")
+    parser.add_argument("--containers", type=int, default=60, help="of a fleet of fleet-sizes")
+    parser.add_argument("--days", type=int, default=42, help="of a fleet; the first two weeks count for nobody")
+    parser.add_argument("--kill-usd", type=float, default=0.1, help="what a kill for memory costs")
+    short = 10 * sizing.CORE_USD_PER_HOUR
+    parser.add_argument("--short-usd", type=float, default=short, help="what a core-hour costs that is missing")
     args = parser.parse_args()
     seeds = list(range(args.first, args.first + args.seeds))
     console = Console(width=140)
+    fleets = Fleets(containers=args.containers, days=args.days, kill_usd=args.kill_usd, short_usd=args.short_usd)
     for name in args.scenarios.split(","):
+        if name == FLEETS:
+            console.print(fleets.table(seeds))
+            continue
         scenario = load_scenario(name)
         if args.hours is not None:
-            short = min(scenario.spec.duration, args.hours * 3600.0)
-            scenario = replace(scenario, spec=scenario.spec.model_copy(update={"duration": short}))
+            ended = min(scenario.spec.duration, args.hours * 3600.0)
+            scenario = replace(scenario, spec=scenario.spec.model_copy(update={"duration": ended}))
         console.print(table(name, seeds, [run(scenario, seed) for seed in seeds]))
 
 

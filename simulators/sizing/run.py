@@ -17,6 +17,7 @@ from aiops.core.model import F64, Bools, Rows
 from simulators.sizing.fleet import DAY_STEPS, STEP_S, Fleet
 
 NODE_CORES, NODE_BYTES = 16.0, 64.0 * 2**30
+WARM_DAYS = 14
 NODE_USD_PER_HOUR = 0.68
 CORE_USD_PER_HOUR, GIB_USD_PER_HOUR = 0.0236, 0.0047
 """The node's price parted between its cores and its memory, about five to one for a core against a GiB."""
@@ -74,8 +75,9 @@ class Score:
     slack_*: 1 - used / requested, where used is what each pod used in the busiest hour of each day: the mean of the
     cores in it, and the peak of memory; idle_*: the same with the mean of all hours in its place. slack, idle: of both,
     weighed by price. kills: all of them; node_kills: because a node had no more memory. short_ratio: of the cores that
-    were wanted, those that were not given; throttled_ratio: those that a limit took. short_time_ratio: of pods' time,
-    how much went by short. changes: of a container's sizes. nodes: on average. usd: for a month.
+    were wanted, those that were not given (short_cores: how many, on average); throttled_ratio: those that a limit
+    took. short_time_ratio: of pods' time, how much went by short. changes: of a container's sizes. nodes: on average.
+    usd: for a month.
     """
 
     slack_cpu: float
@@ -87,6 +89,7 @@ class Score:
     kills: int
     node_kills: int
     short_ratio: float
+    short_cores: float
     throttled_ratio: float
     short_time_ratio: float
     changes: float
@@ -112,7 +115,7 @@ class _Counted:
     changes: int = 0
 
 
-def score(fleet: Fleet, sizer: Sizer, *, warm_days: int = 14) -> Score:
+def score(fleet: Fleet, sizer: Sizer, *, warm_days: int = WARM_DAYS) -> Score:
     """Return how a fleet fares under a sizer, from the first day after `warm_days`."""
     world = _World(fleet, sizer)
     counted, first = _Counted(), warm_days * DAY_STEPS
@@ -272,6 +275,7 @@ def _scored(counted: _Counted, containers: int) -> Score:
         kills=counted.kills,
         node_kills=counted.node_kills,
         short_ratio=counted.missed / counted.wanted,
+        short_cores=counted.missed / counted.turns,
         throttled_ratio=counted.cut / counted.wanted,
         short_time_ratio=counted.short / counted.pod_steps,
         changes=counted.changes / containers,

@@ -8,6 +8,7 @@ import pytest
 
 from aiops.core.decide.cost.rightsize.scene import amount
 from aiops.core.model import PlanStatus, PriceBook, Priced, Reason, Stage, UnitPrices, Wanted
+from aiops.core.money.chains import brought, layers, now_of
 from aiops.core.money.ledger import SavingKind
 from aiops.core.money.standing import standing
 from aiops.core.pipeline.lane import wanted
@@ -294,8 +295,15 @@ def test_what_is_resized_in_place_alone_is_in_the_ledger_by_the_pods_that_were()
             (amount(before.requests[name]) - amount(value)) * (0.04 if name == "cpu" else 0.005 / 2.0**30)
             for name, value in made.operation.requests.items()
         )
-        assert one.rested[TARGET.key].extra == pytest.approx(1e9 * extra, rel=1e-6)
+        assert taken_off(one, seen, book) == pytest.approx(1e9 * extra, rel=1e-6)
         # a canary alone is a part of the pods
         canary = replace(one.plan, steps=(one.plan.steps[0], replace(made, stage=Stage.BEGUN)))
         (part,) = standing([canary], snapshot(seen, prices=book))
-        assert part.rested[TARGET.key].extra == pytest.approx(1e9 * extra / 4.0, rel=1e-6)
+        assert taken_off(part, seen, book) == pytest.approx(1e9 * extra / 4.0, rel=1e-6)
+
+
+def taken_off(one, seen, book):
+    """Return nano-USD per hour that a plan takes off the price of each of four replicas."""
+    found = brought([("P", one.rested[TARGET.key].links)], now_of(TARGET.key, snapshot(seen, prices=book)))
+    (layer,) = layers(found, book.units(TARGET.key), 4)
+    return layer.extra
