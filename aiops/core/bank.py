@@ -146,7 +146,7 @@ class Bank:
             foreseen.lineage.learn(at, demand.value if demand.whole else math.nan)
         issued = foreseen.issued
         if issued is None or at // STEP_S != issued.issued_at // STEP_S:
-            issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.model, at)
+            issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.lineage, at)
         return issued
 
     @property
@@ -304,8 +304,8 @@ def _incident(fields: Mapping[str, Any]) -> Incident:
     return Incident(**{**fields, "suspects": suspects, "state": state, "series": series})
 
 
-def _forecast(policy: PolicyKey, signal: str, model: Forecaster, at: Instant) -> Forecast:
-    paths = model.paths(at, HORIZON_STEPS)
+def _forecast(policy: PolicyKey, signal: str, lineage: Lineage, at: Instant) -> Forecast:
+    model, paths = lineage.champion, lineage.paths(at, HORIZON_STEPS)
     return Forecast(
         policy=policy,
         signal=signal,

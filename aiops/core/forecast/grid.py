@@ -17,6 +17,7 @@ from aiops.core.model import F64, Rows
 DAY_S = 86_400.0
 _NEAR_STEPS = (1, 2, 3, 4, 6, 8, 12)
 _LADDER_MIN = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 130, 190, 270, 380, 540, 760, 1070, 1440)
+_BETWEEN_KEPT = 16
 _EDGES = (0, 1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288)
 _BAND_ENDS_S = (3600.0, 6 * 3600.0, DAY_S)
 _BAND_LEAST_STEPS = (12, 24, 1)
@@ -109,7 +110,19 @@ class Grid:
         return int((self.knots // self.strides).max()) + 1
 
     def between(self, steps: int) -> F64:
-        """Return float64[knots, steps]: what each knot weighs at each step ahead; linear, the last one holds on."""
-        wanted = np.clip(np.arange(1, steps + 1), 1, self.ahead)
-        weights = [np.interp(wanted, self.knots, row) for row in np.eye(len(self.knots))]
-        return np.asarray(weights, np.float64)
+        """Return float64[knots, steps]: what each knot weighs at each step ahead; linear, the last one holds on.
+
+        Of the few numbers of steps that are asked for each is made once; it is not to be changed.
+        """
+        known = self._between.get(steps)
+        if known is None:
+            wanted = np.clip(np.arange(1, steps + 1), 1, self.ahead)
+            known = np.asarray([np.interp(wanted, self.knots, row) for row in np.eye(len(self.knots))], np.float64)
+            known.flags.writeable = False
+            if len(self._between) < _BETWEEN_KEPT:
+                self._between[steps] = known
+        return known
+
+    @cached_property
+    def _between(self) -> dict[int, F64]:
+        return {}

@@ -46,6 +46,7 @@ class Lineage(Ranks[Forecaster]):
         self._asked: tuple[Instant, ...] = ()
         self._waits = False
         self._wish = ""
+        self._said: tuple[Instant, Forecaster | None, F64] = (-math.inf, None, np.empty((0, 0)))
 
     def _window(self, model: Forecaster, now: Instant) -> tuple[Instant, Instant]:
         fitted = fit_of(model)
@@ -117,7 +118,17 @@ class Lineage(Ranks[Forecaster]):
         if self._shadow and minute % LOOK_EVERY_MIN == 0:
             self._decide(at)
         for number, model in self._models().items():
-            self._records[number].promise(minute, np.array(model.quantiles), model.paths(at, AHEAD[-1]))
+            paths = model.paths(at, AHEAD[-1])
+            self._records[number].promise(minute, np.array(model.quantiles), paths)
+            if model is self.champion:
+                self._said = at, model, paths
+
+    def paths(self, at: Instant, steps: int) -> F64:
+        """Return what the champion foretells at `at` (`Forecaster.paths`); made once if just promised."""
+        said_at, by, paths = self._said
+        if said_at == at and by is self.champion and paths.shape[1] == steps:
+            return paths
+        return self.champion.paths(at, steps)
 
     # -- drift and fits ----------------------------------------------------------------------------------
 
