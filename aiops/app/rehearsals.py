@@ -70,9 +70,10 @@ class Rehearsals:
     def offered(self) -> Plain:
         """Return what can be asked for."""
         from simulators.failover import scenario as sites
+        from simulators.remediation import scenario as remediation
         from simulators.scenario import names
 
-        shipped = [*names(), *sorted(path.stem for path in sites.FOLDER.glob("*.yaml"))]
+        shipped = [*names(), *sites.names(), *remediation.names()]
         tested = sorted(self.given.documents()) if self.given.prometheus is not None else []
         return {"scenarios": shipped, "policies": ["shipped", *(["own"] if self.given.own else [])],
                 "backtests": tested, "days": [*DAYS]}  # fmt: skip

@@ -54,7 +54,10 @@ class _Steps:
 
 def _simulated(job: dict[str, Any]) -> dict[str, Any]:
     from simulators.failover.scenario import is_sites
+    from simulators.remediation.scenario import is_remediation
 
+    if is_remediation(job["scenario"]):
+        return _remediation(job)
     return _sites(job) if is_sites(job["scenario"]) else _world(job)
 
 
@@ -100,6 +103,28 @@ def _sites(job: dict[str, Any]) -> dict[str, Any]:
     contenders = rules(group(POLICY), baselines=True)
     steps = _Steps(len(contenders) * SEEDS, every=1)
     found = [one for who in contenders.items() for one in fared(spec, who, seeds, steps)]
+    return {
+        "columns": list(COLUMNS),
+        "rows": [list(row) for row in rows(found)],
+        "data": {"scenario": spec.name, "right": spec.right.value, "episodes": [one.as_json() for one in found]},
+        "about": f"{spec.about}; right: {spec.right.value}; seeds {first} to {first + SEEDS - 1}",
+    }
+
+
+def _remediation(job: dict[str, Any]) -> dict[str, Any]:
+    """Rehearse remediation, beside Kubernetes alone, thresholds, nothing done, and one that knows the fault."""
+    from simulators.remediation.rehearse import COLUMNS, contenders, fared, policies, rows
+    from simulators.remediation.scenario import POLICIES, load
+
+    spec = load(job["scenario"])
+    first = spec.seed if job["seed"] is None else int(job["seed"])
+    every = contenders(policies([POLICIES]), baselines=True)
+    steps = _Steps(len(every) * SEEDS, every=1)
+    found = []
+    for who in every.items():
+        for seed in range(first, first + SEEDS):
+            found.append(fared(spec, who, seed))
+            steps()
     return {
         "columns": list(COLUMNS),
         "rows": [list(row) for row in rows(found)],
