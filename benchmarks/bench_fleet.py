@@ -43,8 +43,11 @@ def policies() -> PolicySet:
     return PolicySet(digest="bench", watches=(watch,))
 
 
-def tick(rows: int) -> tuple[float, float, float, float]:
-    """Return milliseconds a tick when calm and in trouble, of retargeting, and bytes a series."""
+def tick(rows: int) -> tuple[float, float, float, float, float, float]:
+    """Return milliseconds of processor time a tick: calm, the worst of those, in trouble, young, first; bytes a series.
+
+    The calm ticks are more than a stretch of a season, in which all limits are found anew once.
+    """
     chance = np.random.default_rng(1)
     policy_set = policies()
     bank = Bank(policy_set)
@@ -54,26 +57,27 @@ def tick(rows: int) -> tuple[float, float, float, float]:
     frames = [100.0 + chance.normal(0, 3, rows) for _ in range(16)]
     now = START
 
-    def lead(count: int, step_s: float, *, trouble: bool = False) -> float:
+    def lead(count: int, step_s: float, *, trouble: bool = False) -> np.ndarray:
         nonlocal now
-        spent = 0.0
+        spent = np.zeros(count)
         for number in range(count):
             now += step_s
             values = frames[number % 16] + chance.uniform(0, 1)
             if trouble:
                 values[: max(1, int(rows * ANOMALOUS_SHARE))] += 300.0
             frame = Frame(at=now, index=index, values=values, learn=learn)
-            started = time.perf_counter()
+            started = time.process_time()
             bank.perceive(frame, {}, policy_set)
-            spent += time.perf_counter() - started
-        return spent / count * 1e3
+            spent[number] = (time.process_time() - started) * 1e3
+        return spent
 
-    first = lead(1, TICK_S)
-    lead(90, 60.0)
-    calm = lead(40 if rows > 1000 else 2000, TICK_S)
-    trouble = lead(20 if rows > 1000 else 200, TICK_S, trouble=True)
+    first = float(lead(1, TICK_S)[0])
+    young = float(lead(20, 60.0).mean())
+    lead(70, 60.0)
+    calm = lead(160 if rows > 1000 else 2000, TICK_S)
+    trouble = float(lead(20 if rows > 1000 else 200, TICK_S, trouble=True).mean())
     size = sum(array.nbytes for key, array in bank.arrays().items() if key != "about") / rows
-    return calm, trouble, first, size
+    return float(np.median(calm)), float(calm.max()), trouble, young, first, size
 
 
 def demand() -> tuple[float, float, float]:
@@ -112,6 +116,35 @@ def alarms(budget: float) -> float:
         before = over
         detector.learn(at, values, learn)
     return began / rows
+
+
+def grown(taught: int = 10_000, most: int = 1_000_000) -> None:
+    """Print how the detector's tick and its state grow to a million series: rows that were taught, taken many times."""
+    chance = np.random.default_rng(5)
+    values = 100.0 + chance.normal(0, 3, (16, taught))
+    first, now = DETECTORS["familiar"](usual(taught)), START
+    for step in range(110):
+        now, row = START + step * 60.0, values[step % 16] + chance.uniform(0, 1)
+        first.score(now, row)
+        first.learn(now, row, np.ones(taught, np.bool_))
+    print(f"\n{'series':>8} {'median ms':>10} {'worst ms':>9} {'copy ms':>8} {'MiB':>6}  (calm, the detector alone)")
+    for times in [t for t in (1, 10, 100) if t * taught <= most]:
+        fleet = DETECTORS["familiar"](usual(taught))
+        fleet.restore({name: np.array(array) for name, array in first.arrays().items()})
+        fleet.take(np.tile(np.arange(taught), times))
+        learn, spent = np.ones(taught * times, np.bool_), np.zeros(24)
+        for step in range(len(spent)):
+            at, row = now + (step + 1) * TICK_S, np.tile(values[step % 16] + chance.uniform(0, 1), times)
+            began = time.process_time()
+            fleet.score(at, row)
+            fleet.learn(at, row, learn)
+            spent[step] = (time.process_time() - began) * 1e3
+        began, kept = time.process_time(), np.empty_like(row)
+        for _ in range(20):
+            np.copyto(kept, row)
+        copy_ms, size = (time.process_time() - began) / 20 * 1e3, sum(one.nbytes for one in fleet.arrays().values())
+        told = f"{np.median(spent):>10.1f} {spent.max():>9.1f} {copy_ms:>8.2f} {size / 2**20:>6.0f}"
+        print(f"{taught * times:>8} {told}", flush=True)
 
 
 def beside(rows: int = 100_000, few: int = 200) -> None:
@@ -161,10 +194,13 @@ def beside(rows: int = 100_000, few: int = 200) -> None:
 
 def main() -> None:
     sizes = [int(arg) for arg in sys.argv[1:]] or [3, 1000, 10_000, 100_000]
-    print(f"{'series':>8} {'calm tick ms':>13} {'in trouble ms':>14} {'us a series':>12} {'first ms':>9} {'bytes':>6}")
+    heads = ("calm ms", "worst ms", "trouble ms", "young ms", "first ms")
+    print(f"{'series':>8} {' '.join(f'{head:>10}' for head in heads)} {'us a series':>12} {'bytes':>6}")
     for rows in sizes:
-        calm, trouble, first, size = tick(rows)
-        print(f"{rows:>8} {calm:>13.3f} {trouble:>14.3f} {calm * 1e3 / rows:>12.3f} {first:>9.1f} {size:>6.0f}")
+        *spent, size = tick(rows)
+        told = " ".join(f"{one:>10.3f}" for one in spent)
+        print(f"{rows:>8} {told} {spent[0] * 1e3 / rows:>12.3f} {size:>6.0f}", flush=True)
+    grown()
     beside()
     backfill_ms, learn_us, paths_us = demand()
     print(
