@@ -183,6 +183,14 @@ def test_what_was_broken_off_goes_on_and_is_what_one_call_makes(tmp_path: Path, 
     assert not kept.folder.exists()
 
 
+def test_what_comes_after_pieces_is_asked_for_and_nothing_else(tmp_path: Path) -> None:
+    what = of(POLICIES)
+    record(Counted(), what, Span(start=0.0, end=1.5 * DAY, step_s=15.0), pieces(tmp_path, what))
+    on, later = Counted(), Span(start=0.0, end=1.6 * DAY, step_s=15.0)
+    assert same(record(on, what, later, pieces(tmp_path, what)), record(Counted(), what, later))
+    assert {asked_for for some in on.asked.values() for asked_for in some} == {(1.5 * DAY + 15.0, 1.6 * DAY)}
+
+
 def test_a_damaged_piece_is_asked_for_again_and_pieces_of_other_questions_are_left_alone(tmp_path: Path) -> None:
     what, span = of(POLICIES), Span(start=0.0, end=3 * DAY, step_s=15.0)
     record(Counted(), what, span, pieces(tmp_path, what))

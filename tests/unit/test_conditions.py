@@ -6,9 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from aiops.core.model import Alert, AlertStatus, Finding, FindingKind, Incident, IncidentState, Machine, Suspect
+from aiops.core.model import (
+    Alert,
+    AlertStatus,
+    Allowance,
+    BudgetPeriod,
+    BudgetStanding,
+    Finding,
+    FindingKind,
+    Incident,
+    IncidentState,
+    Machine,
+    Suspect,
+)
 from aiops.core.objects.pools import pooled
-from aiops.core.observe.environment import of_alerts, of_nodes, of_percepts
+from aiops.core.observe.environment import of_alerts, of_budgets, of_nodes, of_percepts
 from aiops.core.protocols import ConditionError
 from aiops.policy.cel import InvalidCondition, condition
 from aiops.policy.variables import MEMBERS, VARIABLES, Sort
@@ -144,6 +156,20 @@ def test_nodes_that_nobody_knows_are_not_none():
     assert condition("pools.exists(p, has(p.usdPerHour) && p.usdPerHour > 0.01)", ()).holds(unpriced)
     with pytest.raises(ConditionError, match="usdPerHour"):
         condition("pools.all(p, p.usdPerHour > 0.01)", ()).holds(unpriced)
+
+
+def test_conditions_read_what_is_left_of_a_budget_and_how_fast_it_goes():
+    start, hour = 1_000_000.0, 3600.0
+    standing = BudgetStanding(
+        budget="CostBudget/shop/a", period=BudgetPeriod.DAY, at=start + 6 * hour, start=start, until=start + 24 * hour,
+        amount=1000.0, spent=300.0, projected=1200.0, chance_over=0.9,
+    )  # fmt: skip
+    env = of_budgets([Allowance(standing=standing)])
+    found = {name: env[f"cost.day.{name}"] for name in ("left", "burn", "chance")}
+    assert found == {"left": 700.0, "burn": pytest.approx(1.2), "chance": 0.9}
+    assert {one.name for one in VARIABLES if one.name.startswith("cost.day.")} >= set(env)
+    begun = of_budgets([Allowance(standing=replace(standing, at=start, chance_over=None))])
+    assert not {"cost.day.burn", "cost.day.chance"} & set(begun)
 
 
 def test_every_variable_says_what_it_means():
