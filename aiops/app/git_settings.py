@@ -15,7 +15,7 @@ from aiops.core.decide.quantities import Duration
 from aiops.core.model import REPLICAS
 
 if TYPE_CHECKING:
-    from aiops.adapters.git import GitRepositories
+    from aiops.adapters.git import GitRepositories, Placement
 
 KUSTOMIZE, HELM, MANIFEST, TFVARS = "kustomize", "helm", "manifest", "tfvars"
 _PART = r"[A-Za-z0-9_][-A-Za-z0-9_+]*(\.[-A-Za-z0-9_+]+)*"
@@ -141,11 +141,36 @@ class GitSettings(Section):
         return self
 
 
+def placements(settings: GitSettings) -> tuple[Placement, ...]:
+    """Return which fields of which targets stand where."""
+    if not settings.targets:
+        return ()
+    from aiops.adapters.git import Format, Placement
+
+    return tuple(
+        Placement(
+            match=one.match,
+            cluster=one.cluster,
+            kind=one.kind,
+            repository=one.repository,
+            file=one.file,
+            format=Format(one.format),
+            field=one.field,
+            path=one.path,
+            object_kind=one.object_kind,
+            object=one.object,
+            low=one.min,
+            high=one.max,
+        )
+        for one in settings.targets
+    )
+
+
 def repositories(settings: GitSettings) -> GitRepositories | None:
     """Return the repositories of the settings, None where there are none; raise ConfigurationError."""
     if not settings.targets:
         return None
-    from aiops.adapters.git import Format, GitRepositories, Placement, Repository, RepositoryOptions
+    from aiops.adapters.git import GitRepositories, Repository, RepositoryOptions
 
     named = {
         name: RepositoryOptions(
@@ -170,23 +195,7 @@ def repositories(settings: GitSettings) -> GitRepositories | None:
         )
         for name, one in settings.repositories.items()
     }
-    placed = [
-        Placement(
-            match=one.match,
-            cluster=one.cluster,
-            kind=one.kind,
-            repository=one.repository,
-            file=one.file,
-            format=Format(one.format),
-            field=one.field,
-            path=one.path,
-            object_kind=one.object_kind,
-            object=one.object,
-            low=one.min,
-            high=one.max,
-        )
-        for one in settings.targets
-    ]
+    placed = placements(settings)
     used = {one.repository for one in placed}
     made = {name: Repository(options, time.time) for name, options in named.items() if name in used}
     return GitRepositories(made, placed)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from aiops.app.settings import Settings
 from aiops.app.surroundings import competes, reads_resources
-from aiops.core.policies import PolicySet
+from aiops.core.model import FLOOR, REPLICAS, Mode
+from aiops.core.policies import Lever, PolicySet, ScalingPolicy
+
+if TYPE_CHECKING:
+    from aiops.adapters.git import Placement
 
 
 def roles(policies: PolicySet, settings: Settings, cluster: str | None) -> list[dict[str, Any]]:
@@ -17,7 +22,9 @@ def roles(policies: PolicySet, settings: Settings, cluster: str | None) -> list[
     lease = settings.lease
     chosen, leads = _of_cluster(policies, cluster, settings)
     leads = leads and competes(settings)
-    objects = rbac(chosen, lease.namespace, lease.name, settings.mode, competes=leads)
+    written, told = _placed(chosen, settings)
+    objects = rbac(written, lease.namespace, lease.name, settings.mode, competes=leads)
+    objects = [_telling(one) if _namespace(one) in told else one for one in objects]
     objects += plan_roles(chosen, lease.namespace, lease.name, settings.mode, cluster)
     if reads_resources(settings) and _reads_here(cluster, settings):
         objects += resource_roles(lease.namespace, lease.name, settings.custom_resources.namespaces)
@@ -41,6 +48,51 @@ def of_cluster(policies: PolicySet, cluster: str | None) -> PolicySet:
     mine = tuple(policy for policy in policies.scaling if policy.target.cluster == cluster)
     chosen = tuple(policy for policy in policies.templates if policy.target.cluster == cluster)
     return replace(policies, scaling=mine, templates=chosen)
+
+
+def _placed(policies: PolicySet, settings: Settings) -> tuple[PolicySet, frozenset[str]]:
+    """Return the policies with those lowered that write to a repository, and the namespaces in which these act.
+
+    What stands in Git needs no `patch`; Events of what is done there are told in the cluster all the same.
+    """
+    from aiops.app.git_settings import placements
+
+    known = placements(settings.git)
+    if not known:
+        return policies, frozenset()
+    lowered, told = [], set()
+    for one in policies.scaling:
+        git = stands(known, one)
+        lowered.append(replace(one, mode=min(one.mode, Mode.DRY_RUN, key=lambda mode: mode.rank)) if git else one)
+        if git and min(one.mode.rank, settings.mode.rank) >= Mode.APPROVE.rank:
+            told.add(one.target.namespace)
+    return replace(policies, scaling=tuple(lowered)), frozenset(told)
+
+
+def stands(known: Sequence[Placement], policy: ScalingPolicy) -> bool:
+    """Return whether what a policy moves stands in a repository."""
+    from aiops.adapters.git import placement
+
+    match policy.lever:
+        case Lever.REPLICAS:
+            return placement(known, policy.target, REPLICAS) is not None
+        case Lever.HPA_FLOOR:
+            return placement(known, policy.target, FLOOR) is not None
+        case Lever.KNATIVE_MIN_SCALE:
+            return False
+        case unknown:
+            assert_never(unknown)
+
+
+def _namespace(granted: dict[str, Any]) -> str:
+    """Return the namespace of the Role of targets, '' of everything else."""
+    ours = str(granted["kind"]) == "Role" and not str(granted["metadata"]["name"]).endswith("-lease")
+    return str(granted["metadata"]["namespace"]) if ours else ""
+
+
+def _telling(role: dict[str, Any]) -> dict[str, Any]:
+    events = {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+    return role if events in role["rules"] else {**role, "rules": [*role["rules"], events]}
 
 
 def _of_cluster(policies: PolicySet, cluster: str | None, settings: Settings) -> tuple[PolicySet, bool]:

@@ -123,6 +123,15 @@ class Cluster:
                 raise AssertionError(f"the {what} does not start: {log.read_text()}")
             time.sleep(0.2)
 
+    def grown(self, folder: Path, cpus: int) -> Process:
+        """Return a new node, once it has joined; it logs into `folder`."""
+        command = [*RAY, f"--address={self.address}", f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+        environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+        log = folder / f"node-{len(self.nodes)}.log"
+        self.nodes.append(Process([*command, "--node-ip-address=127.0.0.1"], log=log, environment=environment))
+        self._until("new node", log)
+        return self.nodes[-1]
+
     def kill(self, node: Process) -> list[int]:
         """Kill every process of a node at once, as a loss of power does, and return their ids."""
         family = descendants(node.pid)

@@ -13,16 +13,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from aiops.adapters.store import Store, StoreVault
 from aiops.app.sharding import means, ray_options
 from aiops.app.wiring import Built
+from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.forecast.fitting import fit
 from aiops.core.model import Leadership
+from aiops.engine.clerk import RayOptions
 from aiops.engine.ray_crew import RayCrew
+from aiops.engine.ray_trainer import RayTrainer
 from aiops.engine.sharded import Sharded, Terms
+from aiops.engine.told import Driver
+from aiops.policy import parse
 from tests.e2e.processes import eventually
 from tests.e2e.ray_nodes import STEP_S, Cluster, World, descendants, past, slain
 from tests.integration.prometheus_server import free_port, running_prometheus
+from tests.unit.test_trainer import became, job, work
 
 ROOT = Path(__file__).parents[2]
 MINUTES = 100.0
@@ -246,6 +255,75 @@ def test_another_version_of_ray_is_a_configuration_error(world, ray, tmp_path):
     code, said, _ = run(world, "old", {"PYTHONPATH": str(tmp_path)}, address=ray.address)
     assert code == 3
     assert "another version" in said
+
+
+# -- what is learnt, where nodes have no folder in common ------------------------------------------------
+
+
+def test_a_shard_on_another_node_goes_on_with_what_the_store_kept_where_nodes_share_no_folder(
+    world, ray, start, postgres, tmp_path
+):
+    store = Store.open(postgres.create("shards"))
+    room = {"shards": 1, "cpus": 1.5}  # more than the other nodes have
+    settings = world.settings(
+        "apart", {"kind": "ray", "address": ray.address, "namespace": "apart", "checkpoints": None, **room}
+    )
+    settings = settings.model_copy(update={"store": settings.store.model_copy(update={"url": store.url})})
+    stands_on, policies = means(settings, "e2e"), parse((world.folder / "policies.yaml").read_text(), "policies.yaml")
+    assert isinstance(stands_on.vault, StoreVault)
+
+    def looked(crew: RayCrew, epoch: int, minutes: tuple[float, float]) -> tuple[Elsewhere, str]:
+        engine = Sharded(crew, Terms(shards=1, deadline_s=90.0), Steady(), f"driver-{epoch}")
+        for step in range(round(minutes[0] * 60.0 / STEP_S), round(minutes[1] * 60.0 / STEP_S)):
+            engine.begin(policies, Leadership(leader=True, epoch=epoch, elected=True), start + STEP_S * step)
+            found = engine.gather(start + STEP_S * step)
+            assert found.unseen == {}
+        return found, engine.seats[0].born
+
+    first = ray.grown(tmp_path, 2)
+    crew = RayCrew(ray_options(settings.engine), stands_on)
+    before, born = looked(crew, 4, (0.0, 74.0))
+    assert int(born.split("/")[1]) in descendants(first.pid)
+    kept = crew.ask(0, "keep", Driver(epoch=4, name="driver-4", elected=True))
+    crew.wait([kept], 60.0)
+    assert crew.answer(kept) > 0.0
+    assert stands_on.vault.names() == ("shard-0-of-1",)
+    crew.close()
+    ray.kill(first)
+    second = ray.grown(tmp_path, 2)
+    crew = RayCrew(ray_options(settings.engine), stands_on)
+    # a driver that knows of nothing, so that what is found was known to the shard alone
+    after, born = looked(crew, 5, (74.0, 74.5))
+    crew.close()
+    store.close()
+    assert int(born.split("/")[1]) in descendants(second.pid)
+    since = {one.series: one.since for one in before.findings}
+    assert len(since) >= 2
+    assert {one.series: one.since for one in after.findings if one.since < start + 60.0 * 74.0} == since
+
+
+class Steady:
+    def elapsed_s(self) -> float:
+        return time.monotonic()
+
+
+def test_models_are_fitted_by_the_nodes_as_they_are_here(ray):
+    options = RayOptions(address=ray.address, namespace="fits", shards=1, cpus=0.1, connect_within_s=120.0)
+    patient, hurried = (RayTrainer(options, limit_s=limit_s, work=work) for limit_s in (90.0, 3.0))
+    jobs = [job(), job("raise"), job(), job("hang")]
+    try:
+        assert [patient.submit(one) for one in jobs[:3]] == ["", "", ""]
+        found = {one.job: one for one in became(patient, 3, 150.0)}
+        assert hurried.submit(jobs[3]) == ""
+        (late,) = became(hurried, 1, 150.0)
+    finally:
+        patient.stop()
+        hurried.stop()
+    assert late.error == "the fit took longer than 3 s and was ended"
+    assert found[jobs[1]].error == "ZeroDivisionError: singular matrix"
+    for name, array in fit(jobs[0].history, jobs[0].members).arrays().items():
+        for one in (jobs[0], jobs[2]):
+            assert np.array_equal(found[one].fitted.arrays()[name], array, equal_nan=True), name
 
 
 # -- work that is spread -------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,53 @@ def test_no_secret_is_in_what_is_said(origin: Origin, host: Host, caplog: pytest
     host.basic = f"bot:{SECRET}"
     at_work.seen()
     assert "your token ... is too old" in at_work.send(11).message
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """Yield the URL of a host that says a little now and then, for as long as it is listened to."""
+    over = threading.Event()
+
+    def drip(link: socket.socket) -> None:
+        try:
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n")
+            link.sendall(b"fff0# serv")  # the beginning of a line of 65,000 bytes
+            while not over.wait(0.05):
+                link.sendall(b"i")
+        except OSError:
+            link.close()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=drip, args=(link,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/deploy.git"
+        over.set()
+
+
+def test_a_host_that_drips_is_given_up_after_the_time_that_all_of_it_may_take(origin: Origin):
+    with dripping() as url:
+        at_work = Desk(origin, more={"url": url, "timeout_s": 60.0, "longest_s": 0.5})
+        reason, why = at_work.seen().held
+    assert reason is Reason.REPOSITORY_UNAVAILABLE
+    assert "did not answer well" in why
+
+
+def test_a_view_that_grows_old_while_a_fetch_does_not_end_is_held(origin: Origin, host: Host):
+    at_work = desk(origin, host, timeout_s=60.0)
+    assert at_work.seen().held is None
+    host.hangs = True
+    at_work.repository.start()
+    at_work.now += 110.0
+    assert at_work.known().held is None
+    at_work.now += 11.0
+    reason, why = at_work.known().held
+    host.let_go.set()
+    assert reason is Reason.REPOSITORY_UNAVAILABLE
+    assert why == "repository deploy was read 121 s ago, and the fetch since has not ended"

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from aiops.adapters.git import Format
-from aiops.app.git_settings import repositories
-from aiops.app.settings import load_settings
+from aiops.app.git_settings import GitSettings, repositories
+from aiops.app.granting import roles
+from aiops.app.settings import Settings, load_settings
 from aiops.core.model import TargetRef
+from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.errors import ConfigurationError
+from tests import builders
 
 GOOD = """\
 prometheus: {url: "http://localhost:9090"}
@@ -110,3 +113,24 @@ def test_a_simulated_world_follows_no_branch(tmp_path: Path):
     with pytest.raises(ConfigurationError) as told:
         loaded(tmp_path, 'prometheus: {url: "http://localhost:9090"}', "simulation: {scenario: steady}")
     assert "nothing follows a branch into a simulated cluster" in str(told.value)
+
+
+def test_what_stands_in_git_needs_no_patch_but_events_of_it_are_told_in_the_cluster_s10():
+    def granted(git: GitSettings, *policies: ScalingPolicy) -> list[tuple[list[str], list[str], list[str] | None]]:
+        settings = Settings(mode="enforce", git=git, prometheus={"url": "http://127.0.0.1:9"})
+        objects = roles(PolicySet(digest="d", scaling=policies), settings, None)
+        role = next(one for one in objects if one["kind"] == "Role" and one["metadata"]["namespace"] == "shop")
+        return [(one["resources"], one["verbs"], one.get("resourceNames")) for one in role["rules"]]
+
+    placed = {"match": "shop/checkout", "repository": "deploy", "file": "v.yaml", "format": "helm", "path": "replicas"}
+    git = GitSettings(repositories={"deploy": {"url": "https://git.example.com/deploy.git"}}, targets=(placed,))
+    checkout, cart = builders.loaded("checkout"), builders.loaded("cart")
+    patch = (["deployments/scale"], ["patch"], ["checkout"])
+    events = (["events"], ["create"], None)
+    assert patch in granted(GitSettings(), checkout)
+    written = granted(git, checkout)
+    assert events in written
+    assert not [one for one in written if "patch" in one[1]]
+    both = granted(git, checkout, cart)
+    assert [one for one in both if "patch" in one[1]] == [(["deployments/scale"], ["patch"], ["cart"])]
+    assert both.count(events) == 1

@@ -49,10 +49,10 @@ def work(one: FitJob) -> Fitted:
     return fit(one.history, one.members)
 
 
-def became(trainer: ProcessTrainer, number: int) -> list[FitResult]:
+def became(trainer: ProcessTrainer, number: int, patience_s: float = PATIENCE_S) -> list[FitResult]:
     """Return the results of so many jobs, in the order in which they came."""
     found: list[FitResult] = []
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience_s
     while len(found) < number and time.monotonic() < until:
         found += trainer.finished()
         time.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,53 @@ class Processes:
         for protocol, timer in self._opened:
             protocol.close()
             timer.cancel()
+
+
+@dataclass(slots=True)
+class Connections:
+    """The connections of a link over HTTP: none of them lasts longer than it may, however the other side drips."""
+
+    longest_s: float
+    _opened: list[Any] = field(default_factory=list)
+    _timer: threading.Timer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._timer = threading.Timer(self.longest_s, self._end)
+        self._timer.daemon = True
+
+    def pool(self, **options: Any) -> Any:
+        """Return a pool whose connections are ended when their time is over."""
+        from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+
+        made = PoolManager(**options)
+        made.pool_classes_by_scheme = {
+            "http": self._watched(HTTPConnectionPool),
+            "https": self._watched(HTTPSConnectionPool),
+        }
+        self._timer.start()
+        return made
+
+    def _watched(self, kind: Any) -> Any:
+        opened = self._opened
+
+        class Connection(kind.ConnectionCls):  # type: ignore[misc]  # urllib3's own, of either scheme
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        return type(kind.__name__, (kind,), {"ConnectionCls": Connection})
+
+    def _end(self) -> None:
+        for one in self._opened:
+            try:
+                # of the connection itself, also where TLS is spoken on it: whoever reads from it sees its end
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+            except OSError:
+                continue  # it has ended by itself
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        self._timer.cancel()
 
 
 def folder(path: str, writes: bool, longest_s: float) -> Link:

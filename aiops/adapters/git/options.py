@@ -13,6 +13,7 @@ from aiops.errors import ConfigurationError
 class RepositoryOptions:
     """One repository. every_s: between two fetches. timeout_s: for one request, and for one push in a turn.
 
+    longest_s: how long all of one exchange over HTTP may take, however often a little of it comes.
     propose: whether changes are offered on branches of their own, which begin with `prefix`, in place of a push to
     `branch`. settle_s: how long whoever follows the branch may take until the cluster shows what it says.
     depth: how many commits are fetched at first; who wrote a value before them is not known.
@@ -34,6 +35,7 @@ class RepositoryOptions:
     email: str = "aiops@localhost"
     every_s: float = 30.0
     timeout_s: float = 10.0
+    longest_s: float = 300.0
     settle_s: float = 600.0
     depth: int = 500
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from aiops.adapters.git.link import Link, folder
+from aiops.adapters.git.link import Connections, Link, folder
 from aiops.adapters.git.options import RepositoryOptions
 from aiops.core.model import Reason
 
@@ -115,7 +115,7 @@ class Remote:
 
     def _over_http(self, path: str) -> Link:
         from dulwich.client import HttpGitClient
-        from urllib3 import PoolManager, Retry, Timeout
+        from urllib3 import Retry, Timeout
 
         options = self.options
         secret = options.secret()
@@ -127,7 +127,8 @@ class Remote:
             tls["ca_certs"] = str(options.ca_file)
         if options.cert_file is not None:
             tls |= {"cert_file": str(options.cert_file), "key_file": str(options.key_file or options.cert_file)}
-        pool = PoolManager(
+        connections = Connections(options.longest_s)
+        pool = connections.pool(
             num_pools=1,
             headers=headers,
             timeout=Timeout(connect=options.timeout_s, read=options.timeout_s),
@@ -143,7 +144,12 @@ class Remote:
             password=secret if basic else None,
             quiet=True,
         )
-        return Link(client, path, pool.clear)
+
+        def end() -> None:
+            connections.close()
+            pool.clear()
+
+        return Link(client, path, end)
 
     def _unreachable(self, err: Exception, sent: bool) -> Unreachable:
         from dulwich.client import HTTPUnauthorized

@@ -29,6 +29,9 @@ AGAIN_S, AGAIN_MOST_S = 60.0, 3600.0
 """How long a repository that took no push is left alone: doubled each time, up to the most."""
 
 FETCH_MOST_S = 300.0
+STALE_S, STALE_FETCHES = 120.0, 4.0
+"""A view counts no longer than that, or so many times as it takes between two fetches, since it was fetched."""
+
 RENEW_S = 3600.0
 """How long at least between two times that everything is fetched anew since a field cannot be read."""
 
@@ -183,6 +186,10 @@ class Repository:
             return view
         if self._failed is not None:
             return replace(view, held=self._failed)
+        old_s = self._clock() - self.numbers.read_at
+        if self._thread.is_alive() and old_s > max(STALE_S, STALE_FETCHES * self.options.every_s):
+            why = f"repository {self.options.name} was read {old_s:.0f} s ago, and the fetch since has not ended"
+            return replace(view, held=(Reason.REPOSITORY_UNAVAILABLE, why))
         if refused is not None and refused[1] > self._clock():
             return replace(view, held=(Reason.PUSH_REFUSED, refused[0]), held_until=refused[1])
         return view
