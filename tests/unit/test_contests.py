@@ -1,0 +1,91 @@
+"""Contests of autoscalers: days and seeds that are judged, intervals over them, and many lanes of ours in one bank."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.contenders import SCENARIOS, entries
+from benchmarks.external import Scaler, Scalers
+from benchmarks.paired import apart, resampled
+from simulators.lab.contest import Entry, contest
+from simulators.lab.lanes import Service, Tables
+from simulators.lab.traces import Part, Trace, hostile
+
+CELLS = {
+    (f"trace-{t}", s, d): 1.0 + 0.1 * t + 0.01 * s + 0.001 * d for t in range(4) for s in range(3) for d in range(2)
+}
+
+
+def short(seed: int) -> Trace:
+    """Return forty minutes of history and four of contest."""
+    whole = hostile("shocks", None, pod_rps=37.5, part=Part(days=0.5, seed=seed))
+    return Trace(name="shocks", history=whole.history[-160:], rps=whole.rps[:16])
+
+
+def test_no_day_and_no_seed_that_is_judged_is_one_that_was_tuned_on():
+    tuning, judged = SCENARIOS["tuning"], SCENARIOS["judged"]
+    assert tuning.first_day + tuning.days <= judged.first_day
+    assert not set(tuning.seeds) & set(judged.seeds)
+
+
+def test_an_interval_holds_the_mean_and_is_as_wide_as_traces_differ():
+    found = resampled(CELLS)
+    assert found.mean == pytest.approx(np.mean(list(CELLS.values())))
+    assert found.low < found.mean < found.high
+    # four traces 0.1 apart: the mean of four draws has a standard deviation of about 0.056
+    assert found.high - found.low == pytest.approx(4 * 0.056, abs=0.03)
+
+
+def test_what_lived_through_the_same_differs_by_less_than_what_it_lived_through():
+    theirs = {cell: value + 0.05 for cell, value in CELLS.items()}
+    gap = apart(CELLS, theirs)
+    assert (gap.mean, gap.low, gap.high) == pytest.approx((0.05, 0.05, 0.05))
+    assert gap.told(2) == "+0.05 [+0.05, +0.05]"
+
+
+def test_cells_that_are_missing_are_an_error_and_not_a_mean_of_fewer():
+    with pytest.raises(ValueError, match="the same seeds and days"):
+        resampled({cell: value for cell, value in CELLS.items() if cell != ("trace-1", 1, 1)})
+
+
+def test_many_lanes_in_one_bank_decide_as_each_would_alone():
+    traces = [short(seed) for seed in range(6)]
+    tables = Tables(Service())
+    together = contest(entries("ours", (0.98, 0.995), traces), tables, 60.0)
+
+    class Alone:
+        name = "ours"
+
+        def __init__(self, objective: float) -> None:
+            self._scaler = Scaler(objective=objective)
+
+        def fit(self, history, step_s, startup_s, slo_p95_s):
+            self._scaler.fit(history, step_s, startup_s, slo_p95_s)
+
+        def decide(self, sample, ready, current):
+            fields = ("t", "rps", "util", "p95", "inflight", "dropped", "backlog", "ready")
+            return self._scaler.decide({name: getattr(sample, name) for name in fields}, ready, current)
+
+    picked = [(0, 0.98), (5, 0.995)]
+    alone = contest([Entry(trace=traces[t], name="ours", autoscaler=Alone(o)) for t, o in picked], tables, 60.0)
+    assert alone == [together[0], together[11]]
+    assert len({score.pod_hours for score in together}) > 3
+
+
+def test_policies_of_many_lanes_stand_in_the_order_of_the_lanes():
+    many = Scalers([0.99] * 12)
+    many.fit([short(1).history] * 12, 15.0, 60.0, 0.25)
+    names = [policy.target.name for policy in many._policies.scaling]
+    assert names == sorted(names)
+    assert len(set(names)) == 12
+
+
+def test_a_score_is_the_sum_of_its_days():
+    trace = hostile("noise", None, pod_rps=37.5, part=Part(days=1.01, seed=3))
+    [score] = contest(entries("hpa", (0.7,), [trace]), Tables(Service()), 60.0)
+    assert len(score.days) == 2
+    assert score.pod_hours == pytest.approx(sum(day.pod_hours for day in score.days))
+    offered = sum(day.offered for day in score.days)
+    assert offered == pytest.approx(trace.rps.sum() * 15.0)
+    assert score.violating_ratio == pytest.approx(sum(day.violating for day in score.days) / offered)
