@@ -24,6 +24,7 @@ from aiops.core.model import (
 from aiops.core.money.metering import Turned
 from aiops.core.pipeline import (
     Decisions,
+    Read,
     Settled,
     Turn,
     decide,
@@ -31,6 +32,7 @@ from aiops.core.pipeline import (
     demand_of,
     plans_answered,
     plans_followed,
+    read_of,
     settled,
     wanted,
 )
@@ -70,6 +72,8 @@ class ControlLoop:
         self._sender = Sender(ports=ports, leadership=self._observer.leadership, present=self._present)
         self._reign = Reign(ports, self._sender)
         self._store_ok = True
+        self._lanes: tuple[PolicySet, PolicySet, PolicySet] | None = None
+        self._reads: dict[PolicyKey, Read] = {}
         self._answers: tuple[StepResult, ...] = ()
         self._ends: tuple[Outcome, ...] = ()
         self._began = (0.0, 0.0)
@@ -149,11 +153,12 @@ class ControlLoop:
         telemetry.stage("perceive", perceived - observed)
         if leadership.elected and not leadership.leader:
             return self._stand_by(self._turn_with(policies, elsewhere, snapshot, percepts))
-        snapshot = self._led(policies, replace(snapshot, store_ok=snapshot.store_ok and self._store_ok))
+        snapshot = self._led(policies, self._journalled(snapshot))
         in_time = self.timekeeper.decided(policies, self.state, ports.clock.elapsed_s() - started)
-        turn = self._turn_with(in_time, elsewhere, snapshot, percepts)
+        turn = replace(self._turn_with(in_time, elsewhere, snapshot, percepts), reads=self._reads)
         made = decide(self.state, turn)
-        made = replace(made, tick=self.timekeeper.telling(made.tick))
+        if self.timekeeper.news:
+            made = replace(made, tick=self.timekeeper.telling(made.tick))
         decided = ports.clock.elapsed_s()
         self._record_and_act(made, snapshot)
         self._report(made.tick)
@@ -175,7 +180,7 @@ class ControlLoop:
         if leadership.elected and not leadership.leader:
             return self._stand_by(self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
         snapshot = self._begun(policies, snapshot)
-        snapshot = replace(snapshot, store_ok=snapshot.store_ok and self._store_ok)
+        snapshot = self._journalled(snapshot)
         snapshot = self._reign.fenced(policies, self.state, snapshot)
         made = decide_plans(self.state, self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
         self._record_and_act(made, snapshot)
@@ -183,8 +188,17 @@ class ControlLoop:
         self.ports.telemetry.stage("plans", self.ports.clock.elapsed_s() - started)
         return spoken(made.tick)
 
+    def _journalled(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot that knows whether the last turn could be written down."""
+        return snapshot if self._store_ok or not snapshot.store_ok else replace(snapshot, store_ok=False)
+
     def _split(self, policies: PolicySet) -> tuple[PolicySet, PolicySet]:
-        """Return what is judged in the ordinary turn, and what in the fast one."""
+        """Return what is judged in the ordinary turn, and what in the fast one; as long as policies are the same."""
+        if self._lanes is None or self._lanes[0] is not policies:
+            self._lanes = (policies, *self._lanes_of(policies))
+        return self._lanes[1:]
+
+    def _lanes_of(self, policies: PolicySet) -> tuple[PolicySet, PolicySet]:
         fast = tuple(one for one in policies.plans if self.setup.lane_s and one.every_s)
         slow = tuple(one for one in policies.plans if one not in fast)
         alone = replace(policies, scaling=(), watches=(), plans=fast, step_s=self.setup.lane_s or policies.step_s)
@@ -216,9 +230,12 @@ class ControlLoop:
 
     def _perceive(self, policies: PolicySet, snapshot: Snapshot, frame: Frame) -> Percepts:
         demands = {}
+        self._reads = {}
         for policy in policies.scaling:
             try:
-                demands[policy.key] = demand_of(policy, self.state.targets.get(policy.key, _FRESH), snapshot)
+                state = self.state.targets.get(policy.key, _FRESH)
+                read = self._reads[policy.key] = read_of(policy, state, snapshot)
+                demands[policy.key] = demand_of(policy, state, snapshot, read)
             except Exception:  # its decision meets the same bug, and says so; the others go on (S10)
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
         overruns = self.ports.books.overruns(policies, snapshot.budgets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops.core.guard import CHAIN, Wish
@@ -74,6 +74,7 @@ def worlds(draw):
     return context(policy=given_policy, snapshot=shot, state=state, signals=signals)
 
 
+@settings(deadline=None)
 @given(worlds(), st.integers(0, 50), flags)
 def test_who_is_not_asked_of_a_wish_to_stay_says_nothing_of_it(ctx, level, broken):
     stay = Wish(proposal(level, level, need=need(slo_broken=broken, usage_ratio=1.0)), level)

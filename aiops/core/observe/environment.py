@@ -40,11 +40,16 @@ def of_policy(policy: ScalingPolicy, signals: Mapping[str, Signal], now: Instant
     env: dict[str, object] = {f"signals.{name}": signal.value for name, signal in signals.items() if signal.usable}
     if policy.objective.slo is not None:
         env["slo.atMost"] = policy.objective.slo.at_most
-    local = datetime.fromtimestamp(now, UTC).astimezone(_zone(policy.time_zone))
-    env["time.hour"] = float(local.hour)
-    env["time.minute"] = float(local.minute)
-    env["time.weekday"] = float(local.weekday())
+    env.update(_clock(now, policy.time_zone))
     return env
+
+
+@lru_cache(maxsize=64)
+def _clock(now: Instant, zone: str) -> Mapping[str, float]:
+    """Return what the clock says somewhere, for all policies of a turn that ask for it there."""
+    local = datetime.fromtimestamp(now, UTC).astimezone(_zone(zone))
+    hour, minute, weekday = float(local.hour), float(local.minute), float(local.weekday())
+    return {"time.hour": hour, "time.minute": minute, "time.weekday": weekday}
 
 
 def of_workload(workload: Workload | None, usd_per_hour: float | None) -> dict[str, object]:

@@ -7,7 +7,7 @@ decision call.
 from aiops.core.pipeline.answers import Settled, settled
 from aiops.core.pipeline.effects import plan_stamps, stamps
 from aiops.core.pipeline.lane import wanted
-from aiops.core.pipeline.one import Decided, decide_one, demand_of
+from aiops.core.pipeline.one import Decided, Read, decide_one, demand_of, read_of
 from aiops.core.pipeline.planning import judge_again, plans_answered
 from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over, with_followed
 from aiops.core.pipeline.turn import Decisions, Turn, decide, decide_plans, plans_followed
@@ -16,6 +16,7 @@ from aiops.core.plans.guards import touched
 __all__ = [
     "Decided",
     "Decisions",
+    "Read",
     "Recovered",
     "Settled",
     "Turn",
@@ -29,6 +30,7 @@ __all__ = [
     "plan_stamps",
     "plans_answered",
     "plans_followed",
+    "read_of",
     "recovered",
     "resumed",
     "settled",

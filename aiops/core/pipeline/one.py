@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiops.core import act, guard
 from aiops.core.decide.scaling.pricing import terms_of
@@ -13,6 +14,7 @@ from aiops.core.ids import ulid
 from aiops.core.lookahead import Demand
 from aiops.core.model import (
     Action,
+    Answer,
     Decision,
     Declared,
     Forecast,
@@ -55,13 +57,33 @@ class Decided:
     outcomes: tuple[Outcome, ...] = ()
 
 
-def decide_one(policy: ScalingPolicy, inputs: Inputs) -> Decided:
-    """Return the decision for one policy from its inputs and nothing else."""
+class Read(NamedTuple):
+    """The signals of a policy with what is to be remembered of them, and what they were read from.
+
+    Whoever reads the same signals again in the same turn takes them from here; see `read_of`.
+    """
+
+    at: Instant
+    replicas: int
+    answers: Mapping[str, Answer] | None
+    before: Mapping[str, SignalMemory]
+    signals: dict[str, Signal]
+    after: dict[str, SignalMemory]
+
+    def holds(self, at: Instant, replicas: int, answers: object, before: object) -> bool:
+        """Return whether nothing else would be read from these."""
+        same = self.answers is answers and answers is not None and self.before is before
+        return same and self.at == at and self.replicas == replicas
+
+
+def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None) -> Decided:
+    """Return the decision for one policy from its inputs and nothing else. known: its signals, if they were read."""
     snapshot, now = inputs.snapshot, inputs.snapshot.at
     workload = snapshot.workloads.get(policy.target.key)
     carried, former = _of_this_object(inputs.state, workload, now)
     carried = guard.in_time(carried, now)
-    signals, memories = _signals(policy, carried, snapshot)
+    read = read_of(policy, carried, snapshot, known)
+    signals, memories = read.signals, read.after
     env = _environment(policy, inputs, signals, workload)
     silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
     carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _Now(now, env, silent))
@@ -135,18 +157,21 @@ def _of_this_object(
     return changed(FRESH, uid=workload.uid), ended
 
 
-def _signals(
-    policy: ScalingPolicy, state: TargetState, snapshot: Snapshot
-) -> tuple[dict[str, Signal], dict[str, SignalMemory]]:
-    answers = snapshot.answers.get(policy.key, {})
+def read_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot, known: Read | None = None) -> Read:
+    """Return the signals of a policy; what is known already is returned where it was read from the very same."""
+    answers = snapshot.answers.get(policy.key)
     workload = snapshot.workloads.get(policy.target.key)
     replicas = 0 if workload is None else workload.replicas
+    before, now = state.signals, snapshot.at
+    if known is not None and known.holds(now, replicas, answers, before):
+        return known
     signals: dict[str, Signal] = {}
-    memories: dict[str, SignalMemory] = {}
+    after: dict[str, SignalMemory] = {}
     for name, spec in policy.signals.items():
-        read = reading(spec, answers.get(name), state.signals.get(name, _NEVER_SEEN), replicas, snapshot.at)
-        signals[name], memories[name] = read.signal, read.memory
-    return signals, memories
+        answer = None if answers is None else answers.get(name)
+        read = reading(spec, answer, before.get(name, _NEVER_SEEN), replicas, now)
+        signals[name], after[name] = read.signal, read.memory
+    return Read(now, replicas, answers, before, signals, after)
 
 
 def _environment(
@@ -296,9 +321,9 @@ def _ahead(forecast: Forecast | None, quantile: float, until: Instant | None) ->
     return value if math.isfinite(value) else None
 
 
-def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot) -> Demand:
+def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot, known: Read | None = None) -> Demand:
     """Return what was seen of a policy's demand; what is partial or censored is not to be learnt from (S1)."""
-    signals, _ = _signals(policy, state, snapshot)
+    signals = read_of(policy, state, snapshot, known).signals
     objective, workload = policy.objective, snapshot.workloads.get(policy.target.key)
     demand, slo = signals[objective.demand], objective.slo
     latency = signals[slo.signal] if slo is not None else None

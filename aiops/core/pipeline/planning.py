@@ -31,6 +31,7 @@ from aiops.core.model import (
     TargetState,
     VerdictWord,
 )
+from aiops.core.model.swift import changed
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
@@ -191,10 +192,10 @@ def plans_judged(state: LoopState, lane: Lane) -> LoopState:
 
 
 def _planned(state: LoopState, made: _Made, errands: tuple[Errand, ...], snapshot: Snapshot) -> Planned:
-    changed = tuple(plan for key, plan in made.plans.items() if state.plans.get(key) is not plan)
+    moved = tuple(plan for key, plan in made.plans.items() if state.plans.get(key) is not plan)
     kept = {key: plan for key, plan in made.plans.items() if not to_forget(plan, snapshot)}
-    after = replace(made.state, plans=kept, targets=state.targets, effects=state.effects, ticks=state.ticks)
-    return Planned(state=after, decisions=tuple(made.decisions), seen=made.seen, errands=errands, plans=changed)
+    after = changed(made.state, plans=kept, targets=state.targets, effects=state.effects, ticks=state.ticks)
+    return Planned(state=after, decisions=tuple(made.decisions), seen=made.seen, errands=errands, plans=moved)
 
 
 def _in_force(orders: Mapping[str, Instant], now: Instant) -> dict[str, Instant]:

@@ -20,15 +20,17 @@ from aiops.core.model import (
     PolicyKey,
     PriceBook,
     Snapshot,
+    TargetRef,
     TargetState,
     Tick,
 )
+from aiops.core.model.swift import changed
 from aiops.core.money.metering import labels_of
 from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
 from aiops.core.pipeline.effects import reconciled, to_hand_back
 from aiops.core.pipeline.lane import Lane
-from aiops.core.pipeline.one import FRESH, Decided, decide_one
+from aiops.core.pipeline.one import FRESH, Decided, Read, decide_one
 from aiops.core.pipeline.planning import Planned, plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy, Whose
 from aiops.core.versions import beside, is_version, template_key
@@ -40,7 +42,8 @@ _NOTHING: frozenset[str] = frozenset()
 class Turn:
     """What one tick is decided with, beside the state. code and platform: see `Inputs`.
 
-    elsewhere: the policies of plans that are judged in another lane, and so are not among `policies`.
+    elsewhere: the policies of plans that are judged in another lane, and so are not among `policies`. reads: signals
+    that were read already in this turn, by policy key.
     """
 
     snapshot: Snapshot
@@ -49,6 +52,7 @@ class Turn:
     code: str
     platform: str
     elsewhere: frozenset[PolicyKey] = frozenset()
+    reads: Mapping[PolicyKey, Read] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +73,13 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     now = turn.snapshot.at
     tick_id = ulid(now, "tick", str(state.ticks))
     effects, voided = reconciled(state.effects, turn.snapshot, turn.policies)
-    state = replace(state, effects=effects)
-    made = [_contained(policy, _inputs(policy, state, turn, tick_id)) for policy in turn.policies.scaling]
+    state = changed(state, effects=effects)
+    world = _World(state, turn, tick_id, _by_target(effects))
+    made = [_contained(policy, world) for policy in turn.policies.scaling]
     returned, waiting = _hand_back(effects, turn, tick_id)
     states = {**state.targets, **{one.decision.policy: one.state for one in made}}
     planned = plan_turn(state, _lane(turn, tick_id, states))
-    made = _after_safety(made, planned, state, turn)
+    made = _after_safety(made, planned, world)
     actions = (*(one.action for one in made if one.action is not None), *returned)
     tick = Tick(
         id=tick_id,
@@ -92,18 +97,37 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     # of a version that runs beside no more, nothing is
     kept = {key: one for key, one in state.targets.items() if not is_version(key)}
     targets = {**kept, **{one.decision.policy: one.state for one in made}}
-    after = replace(planned.state, targets=targets, effects=effects, ticks=state.ticks + 1)
+    after = changed(planned.state, targets=targets, effects=effects, ticks=state.ticks + 1)
     seen = {**{d.decision.policy: d.inputs for d in made}, **planned.seen}
-    changed = {one.id: seen[one.policy] for one in tick.decisions if one.changed}
-    return Decisions(tick=tick, state=after, inputs=changed, seen=seen)
+    inputs = {one.id: seen[one.policy] for one in tick.decisions if one.changed}
+    return Decisions(tick=tick, state=after, inputs=inputs, seen=seen)
 
 
-def _after_safety(made: list[Decided], planned: Planned, state: LoopState, turn: Turn) -> list[Decided]:
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What every policy of a turn is decided in. effects: those of the state, by the target that they stand on."""
+
+    state: LoopState
+    turn: Turn
+    tick_id: str
+    effects: Mapping[TargetRef, Mapping[str, Effect]]
+
+
+def _by_target(effects: Mapping[str, Effect]) -> dict[TargetRef, dict[str, Effect]]:
+    found: dict[TargetRef, dict[str, Effect]] = {}
+    for key, one in effects.items():
+        found.setdefault(one.target, {})[key] = one
+    return found
+
+
+def _after_safety(made: list[Decided], planned: Planned, world: _World) -> list[Decided]:
     """Decide again where a plan of safety changes at this tick what a ScalingPolicy would change: safety goes first."""
-    after = replace(state, plans=planned.state.plans)
-    by_key = {policy.key: policy for policy in turn.policies.scaling}
+    if not planned.errands:
+        return made
+    after = replace(world, state=changed(world.state, plans=planned.state.plans))
+    by_key = {policy.key: policy for policy in world.turn.policies.scaling}
     return [
-        _contained(by_key[one.decision.policy], _inputs(by_key[one.decision.policy], after, turn, one.inputs.tick_id))
+        _contained(by_key[one.decision.policy], after)
         if displaced(one.action, planned.errands, planned.state.plans)
         else one
         for one in made
@@ -125,9 +149,9 @@ def decide_plans(state: LoopState, turn: Turn) -> Decisions:
         errands=planned.errands,
         plans=planned.plans,
     )
-    changed = {one.id: planned.seen[one.policy] for one in tick.decisions if one.changed}
-    after = replace(planned.state, ticks=state.ticks + 1)
-    return Decisions(tick=tick, state=after, inputs=changed, seen=planned.seen)
+    inputs = {one.id: planned.seen[one.policy] for one in tick.decisions if one.changed}
+    after = changed(planned.state, ticks=state.ticks + 1)
+    return Decisions(tick=tick, state=after, inputs=inputs, seen=planned.seen)
 
 
 def plans_followed(state: LoopState, turn: Turn) -> LoopState:
@@ -159,8 +183,9 @@ def _prices(policy: ScalingPolicy, seen: frozenset[str], book: PriceBook) -> Pri
     return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
 
 
-def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -> Inputs:
+def _inputs(policy: ScalingPolicy, world: _World) -> Inputs:
     key, target = policy.key, policy.target.key
+    state, turn = world.state, world.turn
     snapshot, percepts = turn.snapshot, turn.percepts
     workload = snapshot.workloads.get(target)
     price = snapshot.replica_usd_per_hour.get(target)
@@ -170,7 +195,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
     seen = policy.seen if asks else _NOTHING
     pools = snapshot.pools if asks_nodes(seen) else ()
     return Inputs(
-        tick_id=tick_id,
+        tick_id=world.tick_id,
         tick_s=turn.policies.step_s,
         policy=key,
         policy_digest=policy.digest,
@@ -194,7 +219,7 @@ def _inputs(policy: ScalingPolicy, state: LoopState, turn: Turn, tick_id: str) -
             pools=tuple(one for one in pools if one.cluster == policy.target.cluster),
         ),
         state=_carried(policy, state),
-        effects={k: e for k, e in state.effects.items() if e.target == policy.target},
+        effects=world.effects.get(policy.target, {}) if world.effects else {},
         forecast=percepts.forecasts.get(key),
         nowcast=percepts.nowcasts.get(key),
         capacity=percepts.capacities.get(key),
@@ -224,9 +249,10 @@ def _carried(policy: ScalingPolicy, state: LoopState) -> TargetState:
     return beside(own, state.targets.get(policy.candidate_for, FRESH)) if policy.candidate_for else own
 
 
-def _contained(policy: ScalingPolicy, inputs: Inputs) -> Decided:
+def _contained(policy: ScalingPolicy, world: _World) -> Decided:
+    inputs = _inputs(policy, world)
     try:
-        return decide_one(policy, inputs)
+        return decide_one(policy, inputs, world.turn.reads.get(policy.key))
     except Exception:  # a bug in one policy's path holds that policy alone (S10); docs/decisions says why here
         return Decided(inputs=inputs, decision=_broken(policy, inputs, traceback.format_exc()), state=inputs.state)
 
