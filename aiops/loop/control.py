@@ -109,7 +109,11 @@ class ControlLoop:
         FatalError is the caller's.
         """
         sentence = self._held_or(now, self._turn)
-        self.timekeeper.end(self.ports.clock.elapsed_s() - self._began[1], self._observer.index)
+        try:
+            self.timekeeper.end(self.ports.clock.elapsed_s() - self._began[1], self._observer.index)
+        except Exception:  # what was decided and sent is told all the same
+            _LOG.exception("timekeeping_failed", extra={"at": now})
+            self.ports.telemetry.failure("bug")
         return sentence
 
     def run_plans(self, now: Instant) -> str:

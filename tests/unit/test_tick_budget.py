@@ -119,6 +119,22 @@ def test_it_is_told_in_the_record_and_counted(store):
     assert loop.timekeeper.times[Rank.WATCH] == 2
 
 
+def test_a_bug_in_keeping_time_takes_nothing_from_a_turn_that_was_decided(store):
+    class Stopped:
+        """A clock by which the time after a turn cannot be told."""
+
+        def elapsed_s(self):
+            if loop.turns:
+                raise RuntimeError("a bug")
+            return 0.0
+
+    loop = loop_over(store, SlowWorld(), everything(), Budget.of(15.0))
+    loop.ports = replace(loop.ports, clock=Stopped())
+    sentence = loop.run_once(NOW)
+    assert KEY in {decision.policy for decision in loop.last.decisions}
+    assert "held" not in sentence
+
+
 def test_what_was_left_out_is_taken_up_again_when_there_is_room_and_that_is_told(store):
     world = SlowWorld(each_s=6.0)
     loop = loop_over(store, world, everything(), Budget.of(15.0))
