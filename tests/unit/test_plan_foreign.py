@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiops.core.model import Health, Otherwise, PlanStatus, PlanStep, Stage
-from aiops.core.plans.changes import rolling_back
+from aiops.core.plans.changes import resumed, rolling_back
 from tests.plan_world import ROUTE, route, shift
 from tests.unit.test_plan_machine import NORTH, drive
 
@@ -81,3 +81,16 @@ def test_the_undo_goes_back_to_what_a_person_wrote_between_the_proposal_and_the_
     one.plan = rolling_back(one.plan, one.now, "a person said so")
     one.turn(3)
     assert one.weights == first
+
+
+def test_a_step_that_is_begun_anew_after_a_question_still_knows_what_was_there_before_it_s7():
+    step = PlanStep(name="all north", operation=shift(0, 100), checks=(NORTH,), within_s=20.0, otherwise=Otherwise.ASK)
+    one = drive(step)
+    one.health = Health.INCONCLUSIVE
+    one.turn(6)
+    assert (one.weights, one.plan.status) == ((0, 100), PlanStatus.ASKING)
+    one.plan = resumed(one.plan, one.now, "ada")
+    one.turn(2)
+    one.plan = rolling_back(one.plan, one.now, "a person said so")
+    one.turn(3)
+    assert (one.weights, one.plan.status) == ((100, 0), PlanStatus.ROLLED_BACK)

@@ -235,6 +235,14 @@ def test_the_order_of_a_person_is_that_persons_yes_and_a_second_one_may_be_neede
     assert confirmed(two, bounds).status is PlanStatus.RUNNING
 
 
+def test_an_order_that_a_second_person_confirms_in_a_dry_run_is_told_and_stands_in_nobody_s_way_s6():
+    two = entering(plan(by="ada", needed=2), policy(Mode.DRY_RUN), world()).plans["01PLAN"]
+    bounds = Bounds(policy=policy(Mode.DRY_RUN), snapshot=world(approvals=(approval("bob"), approval("eve"))), plans=())
+    told = confirmed(two, bounds)
+    assert (told.status, told.dry_run) == (PlanStatus.REHEARSED, True)
+    assert told.notes[-2].text.startswith("would 1. send")
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "after"),
     [

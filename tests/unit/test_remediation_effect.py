@@ -59,6 +59,19 @@ def test_s7_harm_is_taken_back_and_not_done_again():
     assert plan.status is PlanStatus.ROLLED_BACK
 
 
+def test_s7_a_restart_that_did_harm_is_not_done_again_though_that_is_known_only_later():
+    restarts = VERIFIED.replace("{do: rollback, within: 3m}", "{do: restart, within: 3m}")
+    world = World(policy=a_policy(restarts))
+    world.crashing = lambda _revision, _node: world.now - START > 300.0
+    for _ in range(100):
+        world.values = {"errors": 0.9 if world.did() else 0.2, "load": CALM_LOAD}
+        world.turn()
+    assert world.plans[0].effectiveness.word is Helped.HARMED
+    (subject,) = world.state.ladders[world.policy.key].subjects.values()
+    assert subject.harmful == (0,)
+    assert len(world.did()) == 1
+
+
 def test_s7_worse_while_load_rose_further_is_no_harm():
     world = remedied(after=0.9, load=500.0)
     (plan,) = world.plans

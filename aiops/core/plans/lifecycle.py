@@ -138,18 +138,20 @@ def _ruled(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Pl
 
 
 def _begun(plan: Plan, judgement: Judgement, bounds: Bounds, plans: dict[str, Plan]) -> Entered:
-    if bounds.mode is Mode.DRY_RUN:
-        for number, step in enumerate(plan.steps, 1):
-            says = verbs(step.operation).says(step.operation)
-            plan = noted(plan, bounds.now, f"would {number}. {says}")
-        plan = ended(replace(plan, dry_run=True), PlanStatus.REHEARSED, bounds.now, "dry-run: nothing was sent")
-        detail = f"{plan.reason} (dry-run: not begun)"
-    else:
-        plan = begun(plan, bounds.now, plan.reason)
-        detail = plan.reason
+    plan = _started(plan, bounds, plan.reason)
+    detail = f"{plan.reason} (dry-run: not begun)" if plan.dry_run else plan.reason
     plans[plan.id] = plan
     said = replace(judgement, word=VerdictWord.ALLOW, reason=None, detail=detail, plan_id=plan.id)
     return Entered(plans=plans, judgement=said)
+
+
+def _started(plan: Plan, bounds: Bounds, why: str) -> Plan:
+    """Return the plan that runs; in a dry run it ends at once, and says what it would have done."""
+    if bounds.mode is not Mode.DRY_RUN:
+        return begun(plan, bounds.now, why)
+    for number, step in enumerate(plan.steps, 1):
+        plan = noted(plan, bounds.now, f"would {number}. {verbs(step.operation).says(step.operation)}")
+    return ended(replace(plan, dry_run=True), PlanStatus.REHEARSED, bounds.now, "dry-run: nothing was sent")
 
 
 def _said(judgement: Judgement, word: VerdictWord, reason: Reason, detail: str) -> Judgement:
@@ -250,7 +252,7 @@ def confirmed(plan: Plan, bounds: Bounds) -> Plan:
         return plan
     plan = answered_by_people(plan, bounds.snapshot)
     if plan.status is PlanStatus.PROPOSED and ruling(plan, bounds) is None:
-        return begun(plan, bounds.now, f"{', '.join(plan.approvals)} said yes")
+        return _started(plan, bounds, f"{', '.join(plan.approvals)} said yes")
     return plan
 
 

@@ -117,6 +117,8 @@ class _Turn:
             self._yield(at, step)
             return
         undo = does.undo(step.operation, looked) if step.undoable else ()
+        if step.sent and step.undo and stands(step.operation, looked) is not False:
+            undo = step.undo  # it is begun anew, and what was there before its first request is known from then
         if undo is None:
             self._wait(at, step, "waits: how to take it back is not known")
             return

@@ -54,6 +54,7 @@ def climbed(
     )
     for plan in own:
         state = _counted(policy, state, plan)
+    state = _harmed(policy, subject, state, plans)
     if subject.node is not None and not subject.node.cordoned:
         state = replace(state, cordoned=False)
     return _seen(policy, subject, state, now)
@@ -73,6 +74,18 @@ def _forgotten(policy: RemediationPolicy, state: SubjectState, now: Instant) -> 
     return now - state.calm_since > least_s
 
 
+def _harmed(policy: RemediationPolicy, subject: Subject, state: SubjectState, plans: Iterable[Plan]) -> SubjectState:
+    """Return the state that knows which rungs did harm: that is judged a while after their plans were counted."""
+    found = {
+        number
+        for plan in plans
+        if plan.policy == policy.key and plan.subject == subject.ref.key
+        if plan.effectiveness is not None and plan.effectiveness.word is Helped.HARMED
+        if (number := rung_of(policy, plan)) is not None
+    }
+    return state if found <= set(state.harmful) else replace(state, harmful=tuple(sorted({*state.harmful, *found})))
+
+
 def _counted(policy: RemediationPolicy, state: SubjectState, plan: Plan) -> SubjectState:
     """Return the state that knows of a plan which has ended: the next rung, and not too soon."""
     state = replace(state, counted_at=plan.ended_at)
@@ -90,8 +103,6 @@ def _counted(policy: RemediationPolicy, state: SubjectState, plan: Plan) -> Subj
     number = rung_of(policy, plan)
     if number is None:
         return state
-    if plan.effectiveness is not None and plan.effectiveness.word is Helped.HARMED:
-        state = replace(state, harmful=tuple(sorted({*state.harmful, number})))
     first, state = state.rung == 0, replace(state, rung=max(state.rung, number + 1))
     if tells(plan):
         return state
