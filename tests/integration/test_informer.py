@@ -105,7 +105,7 @@ class Told:
         self.lists: list[int] = []
         self.asked: list[str] = []
 
-    def get(self, path: str, **query: str) -> dict:
+    def get(self, path: str, patience_s: float = 0.0, /, **query: str) -> dict:
         version = 100 * (len(self.lists) + 1)
         self.lists.append(version)
         return {"items": [thing("a", version)], "metadata": {"resourceVersion": str(version)}}
