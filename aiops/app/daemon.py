@@ -89,11 +89,13 @@ class Daemon:
 
     def _start(self) -> None:
         from aiops.adapters.metrics import TelemetryServer
-        from aiops.app.standing import SelfWatch
+        from aiops.app.standing import HAND_BACK, SelfWatch, left_behind
 
         built, settings = self._built, self._built.settings
         self._watch = SelfWatch(built)
         self._watch.register(built.metrics)
+        if left := left_behind(settings.mode, built.loop.state.effects.values()):
+            _LOG.warning("effects_stand", extra={"mode": settings.mode.value, "left": left, "hint": HAND_BACK})
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from aiops.adapters.metrics import (
     StandingCollector,
 )
 from aiops.app.auditing import checked, known_keys
-from aiops.core.model import LoopState
+from aiops.core.model import Effect, LoopState, Mode
 from aiops.core.policies import ScalingPolicy
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("aiops.audit")
 AUDIT_CHECK_S = 86_400.0
+HAND_BACK = "stop it, run `aiops handback` with mode enforce and the roles of that mode, and start it again"
 
 
 @dataclass(slots=True)
@@ -88,3 +90,10 @@ class SelfWatch:
 def _mode(policy: object) -> str:
     """Return how far a policy may go, '' for a kind that never acts."""
     return policy.reach.value if isinstance(policy, ScalingPolicy) else str(getattr(policy, "mode", ""))
+
+
+def left_behind(mode: Mode, effects: Iterable[Effect]) -> list[str]:
+    """Return what stands of ours in the clusters where the daemon may write nothing any more, so that it stays (S9)."""
+    if mode.rank >= Mode.APPROVE.rank:
+        return []
+    return [f"{one.object} {one.attribute} {one.written} (was {one.original})" for one in effects]

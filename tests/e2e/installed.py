@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,17 +135,22 @@ class Site:
 
     def hooks(self) -> list[dict[str, Any]]:
         """Return what Helm does before it removes anything, in its order."""
-        text = self.helm("get", "hooks", "aiops", "-n", self.release, kubeconfig=self.plane.kubeconfig())
-        found = [one for one in yaml.safe_load_all(text) if one]
-        return sorted(found, key=lambda one: int(one["metadata"]["annotations"]["helm.sh/hook-weight"]))
+        return _in_order(self.helm("get", "hooks", "aiops", "-n", self.release, kubeconfig=self.plane.kubeconfig()))
 
-    def run_hooks(self) -> list[tuple[str, int, str]]:
+    def hooks_of_upgrade(self, *words: str) -> list[dict[str, Any]]:
+        """Return what Helm does before it upgrades to values that are changed by these words, in its order."""
+        command = ("upgrade", "aiops", str(CHART), "-n", self.release, "--reuse-values", "--dry-run=server", *words)
+        text = self.helm(*command, kubeconfig=self.plane.kubeconfig())
+        hooks = _in_order(text.partition("\nHOOKS:\n")[2].partition("\nMANIFEST:\n")[0])
+        return [one for one in hooks if one["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"]
+
+    def run_hooks(self, hooks: Sequence[Mapping[str, Any]] | None = None) -> list[tuple[str, int, str]]:
         """Do what Helm and the kubelets do: make each hook's objects, and run its Job to its end before the next.
 
         Return name, exit code and output of each Job; one that fails ends it.
         """
         ended = []
-        for hook in self.hooks():
+        for hook in self.hooks() if hooks is None else hooks:
             self.plane.apply(hook)
             if hook["kind"] != "Job":
                 continue
@@ -173,6 +178,11 @@ class Site:
     def stop(self) -> None:
         for one in self.running:
             one.process.end()
+
+
+def _in_order(text: str) -> list[dict[str, Any]]:
+    found = [one for one in yaml.safe_load_all(text) if one]
+    return sorted(found, key=lambda one: int(one["metadata"]["annotations"]["helm.sh/hook-weight"]))
 
 
 @contextmanager

@@ -217,10 +217,14 @@ def test_what_cannot_be_handed_back_stops_the_uninstall_and_is_named_s9(site: Si
     assert [code for _, code, _ in ended] == [0, 1]
     assert f"Deployment {site.target}/web" in ended[1][2].partition("LEFT")[2], ended[1][2]
     assert site.plane.api("GET", path)["spec"]["replicas"] == 0
-    # nothing is lost: with the right given back, the same Job does it
+    # nothing is lost: with the right given back it is done, here by what goes before a switch back to dryRun
     site.plane.patch(role, {"rules": whole})
-    assert [code for _, code, _ in site.run_hooks()] == [0, 0]
+    assert site.hooks_of_upgrade() == []
+    ended = site.run_hooks(site.hooks_of_upgrade("--set", "dryRun=true"))
+    assert [(name, code) for name, code, _ in ended] == [("aiops-handback-halt", 0), ("aiops-handback", 0)], ended
     assert site.plane.api("GET", path)["spec"]["replicas"] == 3
+    site.install(site.values(sleeping(site.target)))
+    assert site.hooks_of_upgrade("--set", "dryRun=true") == []
 
 
 # -- several replicas --------------------------------------------------------------------------------------------
