@@ -16,9 +16,13 @@ import pytest
 
 from aiops.adapters.mlflow import MlflowOptions, Outbox, Publisher, Tracking
 from aiops.adapters.mlflow.runs import ID_TAG, run_of
+from aiops.app.engine_settings import ModelsSettings
+from aiops.app.tracking import options, versions
 from aiops.core.lineage.version import Role, Scores, Version
+from aiops.core.model import Leadership
 from aiops.errors import ConfigurationError, SourceUnavailable
 from tests.loopback import serving
+from tests.unit.test_lineage import lineage, live, refitted
 
 KEY = "ScalingPolicy/shop/web"
 MADE = 1_800_000_000.0
@@ -266,6 +270,53 @@ def test_the_token_is_read_anew_from_its_file_and_no_secret_stays_in_the_address
     assert "secret" not in repr(known)
     with pytest.raises(ConfigurationError, match=r"models\.mlflow\.ca_file: there is no file"):
         MlflowOptions(url=server.url, ca_file=tmp_path / "gone")
+
+
+@dataclass
+class Running:
+    """What of a daemon is asked for its versions."""
+
+    lineages: dict
+    leadership: Leadership | None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def loop(self) -> Running:
+        return self
+
+    @property
+    def bank(self) -> Running:
+        return self
+
+
+def test_who_leads_tells_every_version_with_what_it_has_shown_until_now_and_nobody_else_does():
+    lived = lineage()
+    now = live(lived, 100)
+    refitted(lived, now)
+    running = Running({KEY: lived}, Leadership(leader=True, epoch=1))
+    told = {one.number: one for one in versions(running)[KEY]}
+    current = lived.current
+    assert set(told) == {one.number for one in lived.versions}
+    assert told[current.number].scores == lived.scores()[current.number]
+    assert told[current.number].scores.judged > current.scores.judged
+    assert versions(Running({KEY: lived}, Leadership(leader=False, epoch=1))) == {}
+    assert versions(Running({KEY: lived}, None)) == {}
+
+
+def test_the_settings_name_a_server_or_none_and_a_wrong_one_is_an_error():
+    settings = ModelsSettings.model_validate({"mlflow": {"url": "https://mlflow.example", "bearer_token": "s3"}})
+    made = options(settings.mlflow)
+    assert (made.url, made.experiment, made.bearer_token, made.timeout_s) == (
+        "https://mlflow.example",
+        "aiops",
+        "s3",
+        10,
+    )
+    assert ModelsSettings().mlflow is None
+    with pytest.raises(ValueError, match="url"):
+        ModelsSettings.model_validate({"mlflow": {"url": "mlflow.example"}})
+    with pytest.raises(ValueError, match="Extra inputs"):
+        ModelsSettings.model_validate({"mlflow": {"url": "https://mlflow.example", "tracking": True}})
 
 
 def test_more_than_can_wait_lets_the_oldest_go_and_counts_them():
