@@ -232,7 +232,7 @@ class Cluster(FakeApi):
 class Daemon:
     """A process that judges and acts. `state` is what it holds in memory, `journal` what is written down.
 
-    lags: it is shown what it was shown the last time, as of then.
+    lags: it is shown what it was shown the last time, as of then. beside: policies that are judged after the one.
     """
 
     cluster: Cluster
@@ -252,6 +252,7 @@ class Daemon:
     ahead: float = 0.0
     replayed: bool = True
     lags: bool = False
+    beside: tuple[SavingPolicy, ...] = ()
     _looked: Looked | None = None
 
     @property
@@ -264,12 +265,16 @@ class Daemon:
         self.state = LoopState() if without_store else from_text(to_text(self.journal), LoopState)
         self.journal = self.state
 
+    @property
+    def policies(self) -> tuple[SavingPolicy, ...]:
+        return (*(() if self.policy is None else (self.policy,)), *self.beside)
+
     def lane(self) -> Lane:
         answers = {
             name: Answered(value=value, newest_at=self.now) if isinstance(value, float) else Failed(error=value)
             for name, value in self.values.items()
         }
-        policies = () if self.policy is None else (self.policy,)
+        policies = self.policies
         snapshot = Snapshot(
             at=self.now,
             answers={} if self.policy is None else {self.policy.key: answers},
@@ -297,8 +302,9 @@ class Daemon:
         for decision in made.decisions:
             assert not decision.bug, decision.bug
             self.decision = decision
-            if self.replayed and self.policy is not None:
-                again = judge_again(self.policy, made.seen[self.policy.key])
+            if self.replayed:
+                policy = next(one for one in self.policies if one.key == decision.policy)
+                again = judge_again(policy, made.seen[policy.key])
                 assert again.judgement == decision.judgement
         if dies("decided"):
             return self.restart()
