@@ -13,7 +13,8 @@ import sys
 import time
 from collections import Counter
 
-from tests.sleeping_lives import Lost, lived
+from tests.sleeping_lives import lived
+from tests.sleeping_oracle import Lost
 
 MOMENTS = 20
 """How much happens in a life; the tests live 30."""

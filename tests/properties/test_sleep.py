@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sleeping_lives import Life, Lost, lived
+from tests.sleeping_lives import Life, lived
+from tests.sleeping_oracle import Lost
 from tests.unit.rested import WEB
 
 BATCH, BATCHES = 20, 6
