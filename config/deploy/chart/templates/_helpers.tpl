@@ -98,6 +98,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- range .Values.clusters -}}
 {{- $one := dict "kubeconfig" (printf "/etc/aiops/clusters/%s/kubeconfig" .name) -}}
 {{- if .context }}{{ $_ := set $one "context" .context }}{{ end -}}
+{{- if hasKey . "qps" }}{{ $_ := set $one "qps" .qps }}{{ end -}}
+{{- if hasKey . "burst" }}{{ $_ := set $one "burst" .burst }}{{ end -}}
 {{- $_ := set $clusters .name $one -}}
 {{- end -}}
 {{- $prometheus := dict "url" .Values.prometheus.url -}}
