@@ -132,11 +132,14 @@ class _Turn:
 
     def _changed_since(self, at: int, step: PlanStep) -> bool:
         """Return whether somebody changed what an earlier step of this plan had written where this one writes (S4)."""
-        mine = arbiter.claim(step.operation)
+        mine, kind = arbiter.claim(step.operation), type(step.operation)
+        if not steers(step.operation):
+            return False
         before = [
             one
             for one in self._plan.steps[:at]
-            if one.sent and steers(one.operation) and one.stage is Stage.DONE and arbiter.claim(one.operation) == mine
+            if one.sent and one.stage is Stage.DONE and isinstance(one.operation, kind)
+            if arbiter.claim(one.operation) == mine
         ]
         return bool(before) and stands(before[-1].operation, self._world.snapshot.looked) is False
 

@@ -78,8 +78,8 @@ def mended(operation: Operation, looked: Looked) -> tuple[Operation, ...]:
     return rest.mended(operation, looked) if isinstance(operation, Sleep) else ()
 
 
-_STEERS = (ShiftTraffic, SetResources, RollBack, Cordon, SuspendCronJob)
-_ONE_WRITE = (*_STEERS, ScaleTo, RaiseNodeLimits)
+_STEERS = (ShiftTraffic, SetResources, RollBack, SuspendCronJob)
+_ONE_WRITE = (*_STEERS, Cordon, ScaleTo, RaiseNodeLimits)
 
 
 def steers(operation: Operation) -> bool:
