@@ -118,6 +118,24 @@ def test_infinities_and_warnings_do_not_come_out_of_odd_numbers(name: str) -> No
     assert np.isfinite(scores.expected[[0, 3]]).all()
 
 
+@pytest.mark.parametrize("far", [[1e308, 1e308], [1e308, -1e308], [-1e308, 5e-324]])
+def test_what_is_said_of_the_greatest_numbers_is_finite_or_without_a_bound_and_never_unknown(
+    name: str, far: list[float]
+) -> None:
+    detector, one = a_detector(name, 1), np.ones(1, np.bool_)
+    values = [*(100.0 + np.random.default_rng(3).normal(0, 3, 70)), *far * 60, 100.0, far[0]]
+    with np.errstate(over="raise", invalid="raise"):
+        for minute, value in enumerate(values):
+            at, row = START + minute * STEP_S, np.array([value])
+            told = detector.score(at, row)
+            if told.learned[0]:
+                p_value = detector.p_values(told, row, np.zeros(1, np.intp))[0]
+                assert np.isfinite(told.expected[0])
+                assert 0.0 <= p_value <= 1.0
+                assert not np.isnan([told.score[0], told.lower[0], told.upper[0]]).any()
+            detector.learn(at, row, one)
+
+
 def test_the_bands_hold_what_is_expected_and_p_values_fall_with_distance(name: str) -> None:
     times, values = some_days(3, 1.5)
     detector = taught(name, times, values)

@@ -91,16 +91,17 @@ class Novelty:
             seen = self._looked[row] = _seen(value, near, record)
             if learned[row]:
                 score[row] = 2.0 ** (seen.surprise - float(limits[row]))
-        score = self._ruled(values, expected, score)
-        self._reconcile(values, score, expected, (lower, upper))
+        with np.errstate(over="ignore", invalid="ignore"):  # the greatest numbers have no span
+            score = self._ruled(values, expected, score)
+            self._reconcile(values, score, expected, (lower, upper))
         return Scores(score=score, expected=expected, lower=lower, upper=upper, learned=learned)
 
     def p_values(self, scores: Scores, values: F64, rows: Rows) -> F64:
         """Return P(a sample deviates at least so far) for some rows: exponential, through the edge of the band."""
-        away = values[rows] - scores.expected[rows]
-        edge = np.where(
-            away > 0, scores.upper[rows] - scores.expected[rows], scores.expected[rows] - scores.lower[rows]
-        )
+        # halves, since the span of the greatest numbers is itself none
+        middle = scores.expected[rows] / 2
+        away = values[rows] / 2 - middle
+        edge = np.where(away > 0, scores.upper[rows] / 2 - middle, middle - scores.lower[rows] / 2)
         edge = np.where(np.isfinite(edge), np.maximum(edge, 1e-300), math.inf)
         budget = np.minimum(self.rules.false_alarms_per_week[rows] * self._step_s / WEEK_S, 0.5)
         with np.errstate(over="ignore"):
@@ -234,4 +235,5 @@ def _joined(surprises: F64) -> float:
 def _band(record: Record, near: Near, limit: float) -> tuple[float, float, float]:
     """Return the median of what is usual, and how far beyond all of it a value alone would spend the budget."""
     reach, usual = float(record.reach(limit)[0]), near.usual
-    return float(np.median(usual)), float(usual.min()) - reach, float(usual.max()) + reach
+    middle = 2.0 * float(np.median(usual / 2.0))  # the greatest numbers have no sum
+    return middle, float(usual.min()) - reach, float(usual.max()) + reach
