@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiops.app.pasts import PastReader
 from aiops.core.decide.cost.rightsize.past import Block, Pods, joined, lived
 from aiops.core.decide.cost.rightsize.scene import Container, Scene
 from aiops.core.decide.cost.rightsize.uses import fresh, packed, taken, throttled
@@ -169,12 +171,15 @@ def looks(world, pasts, history):
     """Turn once, and read what there was before."""
     world.pasts = pasts.take((world.policy,))
     world.turn()
-    shot = world.lane().snapshot
-    inputs = Inputs(
-        tick_id="", tick_s=HOUR_S, policy=world.policy.key, policy_digest="", code="", platform="", snapshot=shot,
-        state=TargetState(), findings=(), incidents=(),
+    pasts.read((world.policy,), ({world.policy.key: seen_by(world)}, world.state), history, world.now)
+
+
+def seen_by(world):
+    """Return the inputs of the next decision."""
+    return Inputs(
+        tick_id="", tick_s=HOUR_S, policy=world.policy.key, policy_digest="", code="", platform="",
+        snapshot=world.lane().snapshot, state=TargetState(), findings=(), incidents=(),
     )  # fmt: skip
-    pasts.read((world.policy,), ({world.policy.key: inputs}, world.state), history, world.now)
 
 
 def observing(every_s=HOUR_S):
@@ -269,3 +274,22 @@ def test_an_object_that_was_made_just_now_has_no_past():
 
 
 TARGET_OF_WORLD = TargetRef(namespace="shop", name="checkout")
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_a_daemon_reads_beside_its_turns_and_of_a_virtual_world_nothing(virtual):
+    world = observing()
+    history = Past(world)
+    pasts = UsePasts()
+    world.turn()
+    inputs = seen_by(world)
+    loop = SimpleNamespace(pasts=pasts, seen={world.policy.key: inputs}, state=world.state)
+    there = SimpleNamespace(virtual=virtual, history=history, present=lambda: world.now)
+    policies = SimpleNamespace(current=lambda: SimpleNamespace(plans=(world.policy,)))
+    reader = PastReader(SimpleNamespace(loop=loop, world=there, policies=policies))
+    reader.begin()
+    if not virtual:
+        reader._thread.join(30.0)
+    found = pasts.take((world.policy,))
+    assert set(found) == (set() if virtual else {world.policy.key})
+    assert (history.asked > 0) is not virtual
