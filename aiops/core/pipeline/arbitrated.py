@@ -17,10 +17,11 @@ def scalings(
     found = []
     for policy in policies:
         state = states.get(policy.key)
-        if state is None or policy.candidate_for or not acts(policy, snapshot):
+        if state is None:
             continue
         pending = state.pending is not None and not state.pending.dry_run
-        if pending or _lately(max(state.last_out_at, state.last_in_at), snapshot.at):
+        moves = pending or _lately(max(state.last_out_at, state.last_in_at), snapshot.at)
+        if moves and not policy.candidate_for and acts(policy, snapshot):
             out = state.pending is not None and state.pending.change.after > state.pending.change.before
             found.append(
                 Scaling(

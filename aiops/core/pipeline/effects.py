@@ -41,8 +41,12 @@ def reconciled(
     down what it did. An effect of which the object shows nothing any more is void: somebody else took it.
     """
     found = dict(effects)
-    acting = {policy.key for policy in policies.scaling if acts(policy, snapshot)}
-    for workload in snapshot.workloads.values():
+    # records stand on autoscalers, which most workloads have none of
+    floors = [one for one in snapshot.workloads.values() if one.hpas or one.beside or one.left]
+    if not floors and not found:
+        return effects, ()
+    acting = {policy.key for policy in policies.scaling if floors and acts(policy, snapshot)}
+    for workload in floors:
         for one in act.recorded_effects(workload, snapshot.at):
             if one.policy in acting:
                 found.setdefault(act.effect_key(one), one)
