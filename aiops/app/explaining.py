@@ -56,12 +56,15 @@ def in_record(store: Store, series: str, at: Instant | None) -> dict[str, Any]:
 
 def now(bank: Bank, series: str, opened: Iterable[Finding]) -> dict[str, Any] | None:
     """Return what is said of a series now, flagged or not, None when no series that is watched has that in its name."""
+    opened = tuple(opened)
     keys = [sight.index.keys[place] for sight in bank.sights for place in sight.places.tolist()]
     matching = [key for key in keys if series in key]
-    if not matching:
-        return None
+    if not matching:  # what is found of several series together is watched under no key of a row
+        together = [one.series for one in opened if series in one.series]
+        return _told(None, _only(series, together), opened) if together else None
     key = series if series in matching else _only(series, matching)
-    return _told(bank.look(key), key, opened)
+    excused = next((one for one in bank.excused if one.series == key), None)
+    return _told(bank.look(key), key, opened, excused)
 
 
 def elsewhere(look: Callable[[str], Look | None], series: str, opened: Iterable[Finding]) -> dict[str, Any] | None:
@@ -74,11 +77,19 @@ def elsewhere(look: Callable[[str], Look | None], series: str, opened: Iterable[
     return _told(look(key), key, found)
 
 
-def _told(look: Look | None, key: str, opened: Iterable[Finding]) -> dict[str, Any] | None:
+def _told(
+    look: Look | None, key: str, opened: Iterable[Finding], excused: Finding | None = None
+) -> dict[str, Any] | None:
+    every = [one for one in opened if one.series == key]
     if look is None:
-        return None
-    finding = next((one for one in opened if one.series == key), None)
+        return _answer(every[0], every[0].at, ()) if every else None
+    finding = max(every, key=lambda one: one.score, default=None)
     lines = [*_head(look, finding), *(_numbers(look, look.evidence) if look.learned else ())]
+    if excused is not None and finding is None:
+        lines.insert(1, f"excused    {excused.kind.value}: {excused.reason}")
+    for one in every:
+        if one is not finding:
+            lines += ["", f"also       {one.kind.value} since {moment(one.since)}: {one.reason}"]
     return {
         "series": key,
         "labels": dict(look.labels),

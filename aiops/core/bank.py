@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.detect.fleet import Fleet, Learnt, expect, under
 from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
+from aiops.core.detect.settling import Settling
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Pair
@@ -92,6 +93,8 @@ class Bank:
         self._demands: dict[PolicyKey, _Foreseen] = {}
         self._lookahead = Lookahead(code, follows_drift=elsewhere)
         self._findings: tuple[Finding, ...] = ()
+        self._excused: tuple[Finding, ...] = ()
+        self._settling = Settling()
         self._incidents: tuple[Incident, ...] = ()
         self._dependencies = dependencies or Dependencies()
         self._follow_policies(policies)
@@ -112,6 +115,11 @@ class Bank:
         if policies is not self._policies and policies.digest != self._policies.digest:
             self._follow_policies(policies)
         found = [*beside.findings, *self._fleet.find(frame)]
+        waits = {one.key: one.rollouts.settle_s for one in policies.watches if one.rollouts is not None}
+        if waits:
+            self._settling.note(frame.at, beside.changed, max(waits.values()))
+            found, excused = self._settling.parted(found, waits, frame.at)
+            self._excused = tuple(excused)
         self._findings, told = tuple(found), self._together(found, frame.at, beside.per_s)
         forecasts = {}
         for key, foreseen in self._demands.items():
@@ -119,6 +127,7 @@ class Bank:
         soon = self._lookahead.look(frame.at, demands)
         return Percepts(
             findings=self._findings,
+            excused=self._excused if waits else (),
             incidents=told,
             forecasts=forecasts,
             nowcasts=soon.nowcasts,
@@ -148,6 +157,11 @@ class Bank:
         if issued is None or at // STEP_S != issued.issued_at // STEP_S:
             issued = foreseen.issued = _forecast(key, foreseen.signal, foreseen.lineage, at)
         return issued
+
+    @property
+    def excused(self) -> tuple[Finding, ...]:
+        """Return the findings of the last tick that do not count, as something is changed on purpose."""
+        return self._excused
 
     @property
     def sights(self) -> tuple[Sight, ...]:
@@ -247,6 +261,7 @@ class Bank:
             **self._fleet.about(),
             "demands": {key: [one.asked, one.model.version] for key, one in self._demands.items()},
             "incidents": [asdict(one) for one in self._incidents],
+            "settling": self._settling.about(),
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         out |= self._fleet.arrays()
@@ -276,6 +291,10 @@ class Bank:
             self._incidents = tuple(_incident(fields) for fields in about["incidents"])
         except (KeyError, TypeError, ValueError) as err:
             refused.append(f"incidents: {err!r}")
+        try:
+            self._settling.restore(about.get("settling", {"changes": (), "untold": {}}))
+        except (KeyError, TypeError, ValueError) as err:
+            refused.append(f"changes on purpose: {err!r}")
         return tuple(refused)
 
 

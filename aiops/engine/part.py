@@ -33,9 +33,10 @@ def whole(policy: WatchPolicy) -> str:
 def parted_by(policy: WatchPolicy, preferred: str) -> str:
     """Return the label by which a policy's series go to shards, '' when they all go to one.
 
-    A budget for all series of a policy is spent by looking at them together, so these stay together.
+    A budget for all series of a policy is spent by looking at them together, so these stay together; so do series whose
+    joint behaviour or distribution is watched.
     """
-    if policy.budget_per_week is not None:
+    if policy.budget_per_week is not None or policy.joint is not None or policy.distribution is not None:
         return ""
     return label_of(policy.query.expr, policy.query.identity, preferred)
 

@@ -17,9 +17,17 @@ from aiops.core.model import Finding, FindingKind, Instant, PolicyKey
 from aiops.core.policies import WatchPolicy
 
 _NUMBERS = ("at", "since", "score", "p_value", "value", "expected", "lower", "upper")
-_ENDS = frozenset({FindingKind.EXHAUSTION, FindingKind.SATURATION})
+_AFTER = {
+    FindingKind.EXHAUSTION: 1,
+    FindingKind.SATURATION: 1,
+    FindingKind.TREND: 2,
+    FindingKind.VARIANCE: 3,
+    FindingKind.DRIFT: 4,
+    FindingKind.JOINT: 5,
+}
+"""What is looked for beside the score comes after what the score says, in this order."""
 
-Order: TypeAlias = tuple[str, bool, int, str]
+Order: TypeAlias = tuple[str, int, int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,6 +135,6 @@ def in_order(findings: Iterable[Finding], watches: Iterable[WatchPolicy]) -> tup
 
     def order(one: Finding) -> Order:
         group, place = places.get(one.policy, ("", 0))
-        return group, one.kind in _ENDS, place, one.series
+        return group, _AFTER.get(one.kind, 0), place, one.series
 
     return tuple(sorted(findings, key=order))

@@ -42,6 +42,7 @@ from aiops.core.record.codec import to_text
 from aiops.core.record.story import clock
 from aiops.errors import FatalError, Fenced, PortError, StoreUnavailable
 from aiops.loop.announcing import announce
+from aiops.loop.changed import changed
 from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
@@ -221,6 +222,7 @@ class ControlLoop:
     def _asked(self, policies: PolicySet) -> Asked:
         targets = [policy.target for policy in policies.scaling]
         targets += [ref for policy in policies.plans for ref in policy.workloads]
+        targets += [ref for policy in policies.watches if policy.rollouts for ref in policy.rollouts.of]
         if policies.scaling or not policies.plans:
             targets += [effect.target for effect in self.state.effects.values()]
             targets += [action.target for action in self._reign.left]
@@ -245,7 +247,8 @@ class ControlLoop:
         overruns = self.ports.books.overruns(policies, snapshot.budgets)
         found = self.ports.engine.gather(snapshot.at)
         unseen = {**found.unseen, **self.timekeeper.unseen()}
-        beside = replace(found, findings=(*overruns, *found.findings), unseen=unseen)
+        purposely = changed(policies, snapshot, self.last)
+        beside = replace(found, findings=(*overruns, *found.findings), unseen=unseen, changed=purposely)
         percepts = self.bank.perceive(frame, demands, policies, beside)
         train(self.bank, self.ports.trainer, snapshot.at)
         self.lookout.look(

@@ -112,9 +112,10 @@ class GivenBank(Bank):
         )
 
     def _findings_at(self, at: Instant) -> tuple[Finding, ...]:
+        namespace = self._case.policy.key.split("/")[1]
         return tuple(
             Finding(
-                policy="WatchPolicy/given/by-the-test",
+                policy=f"WatchPolicy/{namespace}/{one.watch}" if one.watch else "WatchPolicy/given/by-the-test",
                 series=one.series,
                 labels=one.labels,
                 kind=one.kind,

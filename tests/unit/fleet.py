@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.lookahead import Demand
 from aiops.core.model import Frame, Mode, Percepts, SeriesIndex, TargetRef
@@ -123,11 +124,18 @@ class Days:
         values = 100.0 + self.chance.normal(0, 2, (len(self.index), len(times)))
         self.bank.backfill_watch(times, values, self.index)
 
-    def tick(self, values: Sequence[float] | None = None, *, learn: bool = True, demand: float = 100.0) -> Percepts:
+    def tick(
+        self,
+        values: Sequence[float] | None = None,
+        *,
+        learn: bool = True,
+        demand: float = 100.0,
+        beside: Elsewhere | None = None,
+    ) -> Percepts:
         self.now += self.step_s
         frame = a_frame(self.now, self.index, self.usual() if values is None else values, learn=learn)
         demands = {policy.key: Demand(demand, whole=True) for policy in self.policies.scaling}
-        return self.bank.perceive(frame, demands, self.policies)
+        return self.bank.perceive(frame, demands, self.policies, beside or Elsewhere())
 
     def ticks(self, count: int, values: Sequence[float] | None = None) -> list[Percepts]:
         return [self.tick(values) for _ in range(count)]

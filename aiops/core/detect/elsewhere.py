@@ -14,10 +14,12 @@ class Elsewhere:
     """What was found elsewhere than in the loop's own frame: in shards of the fleet, or of budgets.
 
     per_s: how often chance opens findings there, by label. live: by WatchPolicy, how many of its
-    series have a value now. unseen: WatchPolicies of which not everything is known now, and why.
+    series have a value now. unseen: WatchPolicies of which not everything is known now, and why. changed: workloads
+    that are being changed on purpose, by namespace and name, and how.
     """
 
     findings: tuple[Finding, ...] = ()
     per_s: Mapping[Pair, float] = field(default_factory=dict)
     live: Mapping[PolicyKey, int] = field(default_factory=dict)
     unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
+    changed: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from aiops.core.detect.asked import Asked
 from aiops.core.detect.exhaustion import Exhausted, Exhaustion
+from aiops.core.detect.kinds import Kinds, Odd, Scene
 from aiops.core.detect.rest import Rest
-from aiops.core.detect.rules import RowRules, RuledDetector, of_policies
+from aiops.core.detect.rules import DAY_S, RowRules, RuledDetector, of_policies
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.tracker import Tracker
 from aiops.core.detect.wording import named, sentence
@@ -22,6 +24,7 @@ PARK_S = 86_400.0
 """What was learnt of a series is kept for a day after it has left the frame: it may come back."""
 
 _ENDS = frozenset({FindingKind.EXHAUSTION, FindingKind.SATURATION})
+_BESIDE = frozenset({FindingKind.TREND, FindingKind.VARIANCE, FindingKind.DRIFT, FindingKind.JOINT})
 
 PARKED_MOST = 1000
 """How many more rows than there are in the frame may be kept so."""
@@ -45,6 +48,7 @@ class WatchGroup:
         self.tracker = Tracker(0, self.detector.open_hits)
         self.rest = Rest(0)
         self.exhaustion = Exhaustion(0)
+        self.kinds = Kinds(policies[0].season_s if policies else DAY_S)
         self._asked = Asked((), np.zeros(0, np.intp))
         self._sight: Sight | None = None
 
@@ -57,8 +61,11 @@ class WatchGroup:
         values, learn = self._rows_of(frame)
         learn = self._asked.learns(frame.at, learn)
         scores = self._asked.judged(frame.at, values, self.detector.score(frame.at, values))
+        scores = _unsaid(scores, self.kinds.silent)
         self._sight = Sight(at=frame.at, index=frame.index, places=self._places, values=values, scores=scores)
         rows = self._asked.speaks(frame.at, self.tracker.track(frame.at, values, learn, scores))
+        if len(self.kinds.silent):
+            rows = np.setdiff1d(rows, self.kinds.silent)
         found: list[Finding] = []
         if len(rows):
             rows = rows[rows < len(self._places)]
@@ -71,6 +78,11 @@ class WatchGroup:
         for one in self.exhaustion.look(frame.at, values, learn):
             if one.row < len(self._places):
                 found.append(self._ends(one, frame))
+        if self.kinds.asked:
+            found += self._beside(Scene(
+                at=frame.at, values=values, learn=learn, scores=scores, live=len(self._places), odd=rows,
+                labels=lambda row: frame.index.labels[int(self._places[row])],
+            ))  # fmt: skip
         self.detector.learn(frame.at, values, learn)
         return found
 
@@ -115,6 +127,7 @@ class WatchGroup:
         source = np.arange(len(self.keys))
         source[rows[~known]] = -1
         self._take(source)
+        self._rule()
         frame, own = nothing.copy(), values[there]
         for column, at in enumerate(times.tolist()):
             frame[rows] = own[:, column]
@@ -123,6 +136,7 @@ class WatchGroup:
             finite = np.isfinite(frame)
             self.detector.learn(at, frame, finite)
             self.tracker.note(at, frame, finite, whole=False)
+            self.kinds.past(at, frame, finite)
 
     # -- following the frame ---------------------------------------------------------------------------
 
@@ -153,7 +167,7 @@ class WatchGroup:
         kept = [row for row in kept if other.keys[row].split("#", 1)[0] in self.policies]
         self.keys = tuple(other.keys[row] for row in kept)
         self.detector, self.tracker, self.rest = other.detector, other.tracker, other.rest
-        self.exhaustion = other.exhaustion
+        self.exhaustion, self.kinds = other.exhaustion, other.kinds
         self._left_at = other._left_at[kept]
         self._places, self._whole = np.zeros(0, np.intp), False
         self._take(np.array(kept, np.intp))
@@ -177,7 +191,8 @@ class WatchGroup:
         detector = {f"detector/{name}": array for name, array in self.detector.arrays().items()}
         tracker = {f"tracker/{name}": array for name, array in self.tracker.arrays().items()}
         ends = {f"exhaustion/{name}": array for name, array in self.exhaustion.arrays().items()}
-        return detector | tracker | ends | {f"rest/{name}": array for name, array in self.rest.arrays().items()}
+        kinds = {f"kinds/{name}": array for name, array in self.kinds.arrays(len(self.keys)).items()}
+        return detector | tracker | ends | kinds | {f"rest/{name}": array for name, array in self.rest.arrays().items()}
 
     def restore(self, arrays: Arrays, keys: Sequence[str], at: Instant) -> None:
         """Take a checkpoint of `keys`, all out of the frame since `at`; raise ValueError when it does not fit."""
@@ -190,7 +205,10 @@ class WatchGroup:
         rest.restore(_under(arrays, "rest/"))
         exhaustion = Exhaustion(len(rows))
         exhaustion.restore(_under(arrays, "exhaustion/"))
-        self.exhaustion = exhaustion
+        kinds = Kinds(self._specs[0].season_s if self._specs else DAY_S)
+        kinds.follow(self._specs, owner, keys, detector.rules)
+        kinds.restore(_under(arrays, "kinds/"), len(rows))
+        self.exhaustion, self.kinds = exhaustion, kinds
         self.keys, self.detector, self.tracker, self.rest = tuple(keys), detector, tracker, rest
         self._left_at = np.full(len(keys), at)
         self._places, self._whole = np.zeros(0, np.intp), False
@@ -204,6 +222,8 @@ class WatchGroup:
         scratch = WatchGroup(self._make, self._specs)
         scratch.restore(arrays, keys, made)
         scratch._take(rows)
+        scratch.keys = tuple(keys[row] for row in rows.tolist())
+        scratch._rule()
         if now > made:
             scratch.detector.learn(now, np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_))
         return scratch.arrays()
@@ -211,13 +231,16 @@ class WatchGroup:
     def state_of(self, rows: int) -> Arrays:
         """Return the state of so many new rows, as `arrays` has it."""
         fresh = WatchGroup(self._make, self._specs)
-        fresh.park([f"{next(iter(self.policies), '')}#{row}" for row in range(rows)], 0.0)
+        # of the policy that asks for most: what a row keeps for another is a part of that
+        asks = max(self._specs, key=lambda one: (one.ways, one.distribution is not None, one.exhaustion is not None))
+        fresh.park([f"{asks.key}#{row}" for row in range(rows)], 0.0)
+        fresh._rule()
         return fresh.arrays()
 
     def stand(self, findings: Sequence[Finding]) -> None:
         """Let these findings of its rows be open, and no others; alarms that were raised are not raised again."""
         place = {key: row for row, key in enumerate(self.keys)}
-        known = {place[one.series]: one for one in findings if one.series in place and one.kind not in _ENDS}
+        known = {place[one.series]: one for one in findings if one.series in place and one.kind not in _ENDS | _BESIDE}
         self.tracker.stand(known)
         self.exhaustion.since[:] = np.nan
         for one in findings:
@@ -245,12 +268,40 @@ class WatchGroup:
         self.tracker.take(rows)
         self.rest.take(rows)
         self.exhaustion.take(rows)
+        self.kinds.take(rows)
 
     def _rule(self) -> None:
         owner = np.array([self.policies[key.split("#", 1)[0]] for key in self.keys], np.intp)
         self.detector.follow(of_policies(self._specs, owner, len(self._places) or None))
         self.exhaustion.follow(self._specs, owner)
+        self.kinds.follow(self._specs, owner, self.keys, self.detector.rules)
         self._asked = Asked(self._specs, owner)
+
+    def _beside(self, scene: Scene) -> list[Finding]:
+        """Return the findings of what is looked for beside the score, of rows of which anything may be found now."""
+        odd = self.kinds.look(scene)
+        spoken = set(self._asked.speaks(scene.at, np.array([one.row for one in odd], np.intp)).tolist())
+        return [self._odd(one, scene) for one in odd if one.row in spoken]
+
+    def _odd(self, one: Odd, scene: Scene) -> Finding:
+        budget = float(self.detector.rules.false_alarms_per_week[one.row])
+        return Finding(
+            policy=self.keys[one.row].split("#", 1)[0],
+            series=one.series or self.keys[one.row],
+            labels=one.labels if one.series else scene.labels(one.row),
+            kind=one.kind,
+            at=scene.at,
+            since=one.since,
+            score=round(one.score, 6),
+            p_value=one.p_value,
+            value=one.value,
+            lower=one.band[0],
+            expected=one.band[1],
+            upper=one.band[2],
+            reason=one.reason,
+            alarm=one.alarm,
+            evidence={**one.evidence, "budget_per_week": budget},
+        )
 
     def _ends(self, one: Exhausted, frame: Frame) -> Finding:
         """Return the finding of a row that reaches its bound."""
@@ -278,6 +329,10 @@ class WatchGroup:
         place = int(self._places[row])
         labels: Mapping[str, str] = frame.index.labels[place]
         kind, since, score = self.tracker.finding(row, frame.at, scores)
+        told = self._evidence(row)
+        if kind is FindingKind.POINT and told.get("surprise_context", 0.0) > max(1.0, told.get("surprise_shape", 0.0)):
+            # one that is calm among all values, and odd at this time
+            kind = FindingKind.CONTEXTUAL if told.get("surprise_value", math.inf) < 1.0 else kind
         value = float(frame.values[place])
         lower, expected, upper = (float(array[row]) for array in (scores.lower, scores.expected, scores.upper))
         return Finding(
@@ -294,7 +349,7 @@ class WatchGroup:
             lower=lower,
             upper=upper,
             reason=sentence(named(labels), kind, value, (lower, expected, upper), frame.at - since),
-            evidence=self._evidence(row),
+            evidence=told,
         )
 
     def _evidence(self, row: int) -> dict[str, float]:
@@ -302,6 +357,15 @@ class WatchGroup:
         budget = float(self.detector.rules.false_alarms_per_week[row])
         own = {"budget_per_week": budget, "step_s": self.detector.step_s}
         return {**self.detector.evidence(row), **own, **self.rest.evidence(row)}
+
+
+def _unsaid(scores: Scores, rows: Rows) -> Scores:
+    """Return scores where nothing is said of some rows."""
+    if not len(rows):
+        return scores
+    score = scores.score.copy()
+    score[rows] = np.nan
+    return replace(scores, score=score)
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

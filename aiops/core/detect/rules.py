@@ -92,6 +92,7 @@ def of_policies(policies: Sequence[WatchPolicy], owner: Rows, seen: int | None =
     rows = np.maximum(np.bincount(owner[:seen], minlength=len(policies)), 1)
     shares = [p.budget_per_week / n if p.budget_per_week else np.inf for p, n in zip(policies, rows, strict=True)]
     budgets = np.minimum([p.false_alarms_per_week for p in policies], shares)
+    budgets = budgets / np.array([p.ways for p in policies])  # what is looked for besides has its part of it
     return RowRules(
         season_s=seasons.pop() if seasons else DAY_S,
         false_alarms_per_week=np.asarray(budgets, np.float64)[owner],

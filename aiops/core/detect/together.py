@@ -30,7 +30,7 @@ THINGS = (
 )
 """Labels that name one thing, the widest first; each within its namespace, but for nodes and hosts."""
 
-_WIDE = frozenset({"node", "host"})
+WIDE = frozenset({"node", "host"})
 
 ASPECTS = frozenset(
     {"__name__", "job", "instance", "le", "quantile", "code", "status", "method", "verb", "reason", "container"}
@@ -82,7 +82,7 @@ def things(policy: PolicyKey, labels: Mapping[str, str]) -> Iterator[Pair]:
     for label in THINGS:
         value = labels.get(label)
         if value:
-            yield label, value, "" if label in _WIDE else namespace(policy, labels)
+            yield label, value, "" if label in WIDE else namespace(policy, labels)
 
 
 def shared(policy: PolicyKey, labels: Mapping[str, str]) -> Iterator[Pair]:

@@ -47,6 +47,8 @@ def sentence(name: str, kind: FindingKind, value: float, band: tuple[float, floa
     usual = _usual(lower, upper)
     if lower <= value <= upper:
         return f"{name} {value:.3g} is back within the usual {usual} (expected {expected:.3g})"
+    if kind is FindingKind.CONTEXTUAL:
+        return f"{name} {value:.3g} is usual, but not at this time of the season: {usual} is (expected {expected:.3g})"
     side = "above" if value > upper else "below"
     lasting = f" for {span(for_s)}" if kind is FindingKind.LEVEL_SHIFT else ""
     return f"{name} {value:.3g} is {side} the usual {usual}{lasting} (expected {expected:.3g})"

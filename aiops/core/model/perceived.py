@@ -17,17 +17,25 @@ MOST_EXPONENT = 700.0
 class FindingKind(StrEnum):
     """What kind of abnormality a finding is.
 
-    point: an odd sample. level-shift: one that has stood. flatline: a row does not move any more. absence: it is gone.
+    point: an odd sample. contextual: one that is usual at other times. level-shift: one that has stood.
+    flatline: a row does not move any more. absence: it is gone. trend: it rises or falls otherwise than it did.
+    variance: it moves more or less than it did. drift: what was learnt fits it no more, or its distribution is another.
+    joint: series that do not go with each other as they did.
     saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when.
     overrun: what a budget is for will have cost more than it allows.
     """
 
     POINT = "point"
+    CONTEXTUAL = "contextual"
     LEVEL_SHIFT = "level-shift"
     FLATLINE = "flatline"
     ABSENCE = "absence"
     SATURATION = "saturation"
     EXHAUSTION = "exhaustion"
+    TREND = "trend"
+    VARIANCE = "variance"
+    DRIFT = "drift"
+    JOINT = "joint"
     OVERRUN = "overrun"
 
 
@@ -180,10 +188,12 @@ class Capacity:
 class Percepts:
     """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key.
 
-    unseen: WatchPolicies of which not everything is known now, and why.
+    unseen: WatchPolicies of which not everything is known now, and why. excused: findings of what is changed on
+    purpose: nobody is called for them, and nothing is decided by them.
     """
 
     findings: tuple[Finding, ...] = ()
+    excused: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
     forecasts: Mapping[PolicyKey, Forecast] = field(default_factory=dict)
     nowcasts: Mapping[PolicyKey, Nowcast] = field(default_factory=dict)

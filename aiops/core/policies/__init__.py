@@ -32,17 +32,19 @@ from aiops.core.policies.scaling import (
     Upstream,
     Verification,
 )
-from aiops.core.policies.watch import Bound, Side, WatchPolicy
+from aiops.core.policies.watch import Beside, Bound, Distribution, Rollouts, Side, WatchPolicy
 
 __all__ = [
     "AnyPolicy",
     "Backlog",
+    "Beside",
     "Bound",
     "Bounds",
     "BoundsWindow",
     "BudgetScope",
     "CalendarFreeze",
     "CostBudget",
+    "Distribution",
     "Fallback",
     "ForecastSpec",
     "Guardrail",
@@ -57,6 +59,7 @@ __all__ = [
     "RatePolicy",
     "RateUnit",
     "Reaction",
+    "Rollouts",
     "ScalingPolicy",
     "ScalingRules",
     "Select",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aiops.core.model import PolicyKey
+from aiops.core.model import PolicyKey, TargetRef
 from aiops.core.policies.asked import WatchQuery
 from aiops.core.policies.scaling import CalendarFreeze
 
@@ -27,12 +28,44 @@ class Bound:
     within_s: float
 
 
+class Beside(StrEnum):
+    """Kinds of findings that are looked for beside the score of each sample, where a policy asks for them."""
+
+    TREND = "trend"
+    VARIANCE = "variance"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """The series are buckets of histograms, and their distributions are watched. psi: the index that is allowed.
+
+    reference: labels of the buckets that the others are held against; none: what was usual in the last weeks.
+    """
+
+    psi: float
+    reference: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollouts:
+    """What is changed on purpose is not found. settle_s: for so long after a change has ended.
+
+    of: the workloads whose rollouts are looked at, besides those of other policies.
+    """
+
+    settle_s: float
+    of: tuple[TargetRef, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchPolicy:
     """A compiled WatchPolicy: every series of `query` is watched for anomalies.
 
     budget_per_week: of false alarms over all series together, None for none. ignore_below: neither seen nor expected
-    beyond it is no anomaly. maintenance: when nothing is learnt and nothing is found.
+    beyond it is no anomaly. maintenance: when nothing is learnt and nothing is found. beside: what else is looked for.
+    joint: labels by which series are looked at together, None for not at all. rollouts: whether changes on purpose
+    are waited for.
     """
 
     key: PolicyKey
@@ -51,3 +84,12 @@ class WatchPolicy:
     ignore_below: float = -math.inf
     maintenance: tuple[CalendarFreeze, ...] = ()
     exhaustion: Bound | None = None
+    beside: tuple[Beside, ...] = ()
+    joint: tuple[str, ...] | None = None
+    distribution: Distribution | None = None
+    rollouts: Rollouts | None = None
+
+    @property
+    def ways(self) -> int:
+        """Return in how many ways a series may be found odd: they share its budget of false alarms."""
+        return 1 + len(self.beside) + (self.joint is not None)

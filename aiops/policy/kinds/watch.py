@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from aiops.core.decide.watch.spec import WatchSpec
+from aiops.core.decide.watch.spec import RolloutsSpec, WatchSpec
 from aiops.core.detect import TIERS
 from aiops.core.ids import digest
-from aiops.core.policies import Bound, WatchPolicy, WatchQuery
+from aiops.core.model import TargetRef
+from aiops.core.policies import Bound, Distribution, Rollouts, WatchPolicy, WatchQuery
 from aiops.policy import freezes, promql
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.resource import AGE, COUNT, EVERY, VALID, WHY, Column, Resource
@@ -21,7 +22,7 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
     spans = [freezes.freeze(number, one, problems, "maintenance") for number, one in enumerate(spec.maintenance)]
     if problems.fatal:
         return None
-    ends = spec.exhaustion
+    ends, bent = spec.exhaustion, spec.distribution
     return WatchPolicy(
         key=envelope.key,
         digest=digest(document),
@@ -45,7 +46,21 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
         ignore_below=-math.inf if spec.ignore_below is None else spec.ignore_below,
         maintenance=tuple(one for one in spans if one is not None),
         exhaustion=None if ends is None else Bound(bound=ends.at, within_s=ends.within),
+        beside=tuple(sorted(set(spec.kinds))),
+        joint=None if spec.joint is None else tuple(sorted(set(spec.joint.by))),
+        distribution=None if bent is None else Distribution(psi=bent.psi, reference=bent.reference),
+        rollouts=None if spec.rollouts is None else _rollouts(envelope, spec.rollouts),
     )
+
+
+def _rollouts(envelope: Envelope, spec: RolloutsSpec) -> Rollouts:
+    of = (
+        TargetRef(
+            api_version="apps/v1", kind=one.kind, namespace=envelope.namespace, name=one.name, cluster=one.cluster
+        )
+        for one in spec.of
+    )
+    return Rollouts(settle_s=spec.settle, of=tuple(of))
 
 
 STATUS: Mapping[str, Schema] = {

@@ -105,6 +105,7 @@ class FindingSpec(Span):
     """A series that is not normal, as a WatchPolicy would find it."""
 
     kind: FindingKind = FindingKind.POINT
+    watch: str = Field("", description="the WatchPolicy of the namespace that found it, for triggers that name one")
     series: str = Field("a series", description="its name, as it is shown")
     score: float = Field(2.0, ge=0, description="how unusual: 1 is the threshold of an alarm")
     labels: dict[str, str] = Field(default_factory=dict, description="of the series: service: checkout")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from aiops.core.decide.quantities import Duration, NumberOrNone, Quantity, Ratio, Whole
 from aiops.core.decide.scaling.spec import FreezeSpec
-from aiops.core.decide.spec import Spec
+from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.detect import DETECTORS, TIERS, Tier
-from aiops.core.policies import Side
+from aiops.core.policies import Beside, Side
 
 
 class ExhaustionSpec(Spec):
@@ -20,6 +22,38 @@ class ExhaustionSpec(Spec):
 
 class MaintenanceSpec(FreezeSpec):
     """Times that do not count: what series do in them is not found, and not learnt as usual."""
+
+
+class JointSpec(Spec):
+    """Series that are looked at together: a combination can be odd of which no part is."""
+
+    by: tuple[str, ...] = Field((), description="labels that signals of one thing share; none: all series are one")
+
+
+class DistributionSpec(Spec):
+    """The series are buckets (`le`) of histograms whose distributions are watched, and not each bucket for itself."""
+
+    psi: Quantity = Field(0.2, gt=0, description="population stability index that is allowed: 0.1 is little, 0.25 much")
+    reference: dict[str, str] = Field(
+        {}, description="labels of the buckets that the others are held against; none: what was usual for two weeks"
+    )
+
+
+class ChangedSpec(Spec):
+    """A workload whose rollouts are looked at."""
+
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field("Deployment", description="its kind")
+    name: str = Field(min_length=1, description="its name, in the policy's namespace")
+    cluster: str = Field("default", description="a cluster's name in the settings")
+
+
+class RolloutsSpec(Spec):
+    """What is changed on purpose, by a rollout or by the loop itself, is marked and calls nobody."""
+
+    settle: Duration = Field(
+        5400.0, ge=0, le=86400, description="for so long after a change; a new level is learnt in an hour and a half"
+    )
+    of: tuple[ChangedSpec, ...] = Field((), max_length=20, description="besides the targets of other policies")
 
 
 class WatchSpec(Spec):
@@ -44,6 +78,10 @@ class WatchSpec(Spec):
         None, description="where neither the value nor what was expected reaches it, nothing is an anomaly"
     )
     exhaustion: ExhaustionSpec | None = Field(None, description="says when a bound will be reached")
+    kinds: tuple[Beside, ...] = Field((), description="what is looked for beside odd samples; shares the budget")
+    joint: JointSpec | None = Field(None, description="whether signals go with each other; shares the budget")
+    distribution: DistributionSpec | None = Field(None, description="whether distributions drift")
+    rollouts: RolloutsSpec | None = Field(None, description="whether changes on purpose are waited for")
     maintenance: tuple[MaintenanceSpec, ...] = Field(
         (), description="times in which nothing is learnt and nothing is found"
     )
@@ -59,6 +97,16 @@ class WatchSpec(Spec):
         if value is not None and value not in DETECTORS:
             raise ValueError(f"unknown detector {value!r}; known: {', '.join(sorted(DETECTORS))}")
         return value
+
+    @model_validator(mode="after")
+    @in_schema({"not": {"required": ["distribution"], "anyOf": [{"required": ["kinds"]}, {"required": ["joint"]}]}})
+    def a_distribution_alone(self) -> WatchSpec:
+        """Refuse to look at buckets as at signals."""
+        if self.distribution is not None and (self.kinds or self.joint is not None):
+            raise ValueError(
+                "distribution watches buckets, which are no signals: kinds and joint go into another policy"
+            )
+        return self
 
     def model_post_init(self, context: object) -> None:
         """Fill in what the tier does where nothing else is said, so that it is shown and hashed."""

@@ -1,0 +1,183 @@
+"""What is looked for beside odd samples: changes of trend and movement, drift, signals together, each by its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aiops.core.bank import Bank
+from aiops.core.detect.changes import TESTS, ChangeWatch
+from aiops.core.detect.group import WatchGroup
+from aiops.core.detect.joint import JointWatch
+from aiops.core.detect.rejoined import joined
+from aiops.core.detect.rules import of_policies
+from aiops.core.detect.windows import Windows
+from aiops.core.model import F64, Bools, FindingKind
+from aiops.core.policies import Beside, WatchPolicy
+from tests.unit.fleet import START, Days, a_set, a_watch, services
+
+STEP_S, DAY_S = 600.0, 86_400.0
+ROWS, DAYS, CHANGED = 12, 12, 9
+
+
+def a_past(change: F64 | float = 0.0, louder: float = 1.0) -> F64:
+    """Return float64[rows, samples] with a season and noise of 5; then comes `change`, and noise grows."""
+    chance, count = np.random.default_rng(4), round(DAYS * DAY_S / STEP_S)
+    times = np.arange(count) * STEP_S
+    after = times >= CHANGED * DAY_S
+    noise = 5.0 * chance.normal(size=(ROWS, count)) * np.where(after, louder, 1.0)
+    return 100.0 + 40.0 * np.sin(2 * np.pi * times / DAY_S) + noise + np.where(after, change, 0.0)
+
+
+def hours_to(values: F64, name: str) -> tuple[F64, Bools]:
+    """Return the hours from the change to the finding of each row, inf for never; and which were found before."""
+    watch, first = ChangeWatch(ROWS, DAY_S), np.full(ROWS, np.inf)
+    before, limit = np.zeros(ROWS, np.bool_), np.log10(TESTS * 7.0 / 0.25)
+    for column in range(values.shape[1]):
+        found = watch.look(START + column * STEP_S, values[:, column], np.ones(ROWS, np.bool_))
+        if found is None:
+            continue
+        odd, after = getattr(found, name).surprise > limit, column * STEP_S / 3600.0 - CHANGED * 24.0
+        before |= odd & (after < 0)
+        first = np.where(odd & (after >= 0), np.fmin(first, after), first)
+    return first, before
+
+
+def ramp(per_hour: float) -> F64:
+    hours = np.arange(round(DAYS * DAY_S / STEP_S)) * STEP_S / 3600.0 - CHANGED * 24.0
+    return per_hour * np.maximum(hours, 0.0)
+
+
+def test_a_slow_rise_is_found_as_a_change_of_trend_within_six_hours_whatever_the_season_does() -> None:
+    first, before = hours_to(a_past(ramp(7.5)), "trend")
+    assert not before.any()
+    assert first.max() <= 6.0
+
+
+def test_a_new_level_is_no_change_of_trend() -> None:
+    assert (hours_to(a_past(100.0), "trend")[0] > 12.0).all()
+
+
+def test_three_times_the_noise_is_found_as_a_change_of_movement_and_as_no_trend() -> None:
+    first, before = hours_to(a_past(louder=4.0), "variance")
+    assert not before.any()
+    assert first.max() <= 8.0
+    assert np.isinf(hours_to(a_past(louder=4.0), "trend")[0]).all()
+
+
+@pytest.mark.parametrize("change", [ramp(7.5), 100.0], ids=["a slope", "a step"])
+def test_neither_a_slope_nor_a_step_is_a_change_of_movement(change: F64 | float) -> None:
+    assert (hours_to(a_past(change), "variance")[0] > 12.0).sum() >= ROWS - 1
+
+
+def test_a_row_that_hardly_ever_moves_has_no_trend() -> None:
+    watch = ChangeWatch(1, DAY_S)
+    for column in range(1500):
+        found = watch.look(START + column * STEP_S, np.array([5.0 * (column % 97 == 0)]), np.ones(1, np.bool_))
+        assert found is None or np.isnan(found.trend.surprise).all()
+
+
+def test_windows_are_cut_where_river_cuts_them() -> None:
+    adwin = pytest.importorskip("river.drift").ADWIN
+    chance, rows = np.random.default_rng(0), 6
+    ours, cut = Windows(rows), np.full(rows, -1)
+    theirs, other = [adwin(delta=0.002, clock=1) for _ in range(rows)], np.full(rows, -1)
+    for number in range(420):
+        values = np.clip(chance.normal(0.2 if number < 300 else 0.5, 0.15, rows), 0.0, 1.0)
+        now = ours.add(np.arange(rows), values, np.full(rows, 0.002))
+        cut = np.where(now & (cut < 0), number, cut)
+        for row, one in enumerate(theirs):
+            one.update(float(values[row]))
+            other[row] = number if one.drift_detected and other[row] < 0 else other[row]
+    assert (cut > 300).all()
+    assert cut.tolist() == other.tolist()
+
+
+def test_signals_that_part_from_each_other_are_found_though_each_is_as_usual() -> None:
+    chance, count = np.random.default_rng(2), 1700
+    times = np.arange(count) * 300.0
+    load, other = (
+        100.0 + 40.0 * np.sin(2 * np.pi * times / DAY_S) + 15.0 * chance.normal(size=count) for _ in range(2)
+    )
+    parted = np.where(np.arange(count) < 1500, load, other)
+    values = np.stack([parted, 2.0 * load, 0.5 * load]) + chance.normal(size=(3, count))
+    watch = JointWatch(3, DAY_S)
+    watch.group([np.arange(3)])
+    seen = [watch.look(START + t, values[:, n], np.ones(3, np.bool_)) for n, t in enumerate(times.tolist())]
+    odd = np.array([float(one.surprise[0]) for one in seen])
+    assert np.nanmax(odd[1000:1500]) < 3.5
+    worst = int(np.nanargmax(odd[1500:])) + 1500
+    assert odd[worst] > 4.0
+    assert int(np.argmax(np.abs(seen[worst].pull[0]))) == 0
+
+
+def everything(**more: object) -> WatchPolicy:
+    return replace(a_watch(), beside=tuple(Beside), joint=(), **more)
+
+
+def test_what_is_looked_for_shares_the_budget_of_a_series() -> None:
+    alone, rows = a_watch(), np.zeros(4, np.intp)
+    assert of_policies((alone,), rows).false_alarms_per_week.tolist() == [1.0] * 4
+    assert of_policies((everything(),), rows).false_alarms_per_week.tolist() == [0.2] * 4
+    assert of_policies((everything(budget_per_week=2.0),), rows).false_alarms_per_week.tolist() == [0.1] * 4
+
+
+def led(days: Days, values: F64) -> dict[str, set[FindingKind]]:
+    """Return the kinds of findings by series."""
+    found: dict[str, set[FindingKind]] = {}
+    for column in range(values.shape[1]):
+        for one in days.tick(list(values[:, column])).findings:
+            found.setdefault(one.series, set()).add(one.kind)
+    return found
+
+
+def test_findings_say_their_kind_and_policies_that_ask_for_none_have_none() -> None:
+    values = a_past(ramp(7.5))[:2]
+    asked = led(Days(a_set(everything()), services("a", "b"), step_s=STEP_S), values)
+    assert all(FindingKind.TREND in asked[name] for name in asked if name.endswith(("=a", "=b")))
+    plain = led(Days(a_set(a_watch()), services("a", "b"), step_s=STEP_S), values)
+    beside = {FindingKind.TREND, FindingKind.VARIANCE, FindingKind.DRIFT, FindingKind.JOINT}
+    assert not beside & set().union(*plain.values())
+
+
+def test_what_is_known_of_changes_outlives_a_restart() -> None:
+    policies, values = a_set(everything()), a_past(ramp(7.5))[:2]
+    half = round((CHANGED + 0.05) * DAY_S / STEP_S)
+    before = Days(policies, services("a", "b"), step_s=STEP_S)
+    led(before, values[:, :half])
+    kept, then = {name: array.copy() for name, array in before.bank.arrays().items()}, before.now
+    whole = led(before, values[:, half:])
+    after = Days(policies, services("a", "b"), step_s=STEP_S)
+    after.bank, after.now = Bank(policies), then
+    assert after.bank.restore(kept) == ()
+    assert {name: FindingKind.TREND in kinds for name, kinds in led(after, values[:, half:]).items()} == {
+        name: FindingKind.TREND in kinds for name, kinds in whole.items()
+    }
+
+
+def test_rows_take_what_is_known_of_them_to_another_process() -> None:
+    policies = (everything(),)
+    days = Days(a_set(*policies), services("a", "b", "c"), step_s=STEP_S)
+    led(days, a_past()[:3, :300])
+    (group,) = days.bank._fleet.groups.values()
+    arrays, keys = group.arrays(), group.keys
+    made = joined([arrays, arrays], group.state_of)
+    other = WatchGroup(group._make, policies)
+    other.restore(made, [*keys, *(f"{key}x" for key in keys)], START)
+    for name in ("kinds/changes/residuals", "kinds/drifts/usual"):
+        assert np.isfinite(arrays[name]).any()
+        assert np.array_equal(other.arrays()[name], np.concatenate([arrays[name]] * 2), equal_nan=True)
+
+
+def test_a_series_costs_less_than_a_kibibyte_for_changes_and_for_drift() -> None:
+    sizes = {}
+    for beside in Beside:
+        policies = a_set(replace(a_watch(), beside=(beside,)))
+        for count in (1, 2):
+            days = Days(policies, services(*"ab"[:count]), step_s=STEP_S)
+            led(days, a_past()[:count, :5])
+            (group,) = days.bank._fleet.groups.values()
+            sizes[beside, count] = sum(one.nbytes for one in group.kinds.arrays(count).values())
+    assert all(0 < sizes[beside, 2] - sizes[beside, 1] <= 1024 for beside in Beside)
