@@ -24,7 +24,7 @@ from aiops.core.model import (
     TargetRef,
     Tick,
 )
-from aiops.core.money.chains import brought, layers, now_of, under_way
+from aiops.core.money.chains import Link, brought, layers, now_of, under_way
 from aiops.core.money.ledger import Ledger
 from aiops.core.money.spend import Meter, Reference, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
@@ -113,11 +113,12 @@ def metered(turned: Turned, references: References, ledger: Ledger) -> Metered:
             taken.add(target)
             meters[subject_of(target, key, turned.policies)] = _priced(target, replicas, turned.snapshot)
     references.forget({policy.key for policy in turned.policies.scaling})
+    chains = _Chains.of(turned, ledger, plans)
     for subject, one in list(meters.items()):
         rested = by_target.get(subject.target)
         if one is not None:
             compared = one if rested is None else _against(one, rested)
-            meters[subject] = _layered(compared, subject, plans, (turned, ledger))
+            meters[subject] = chains.layered(compared, subject)
     return Metered(meters=meters, subjects=subjects, standing=plans)
 
 
@@ -134,25 +135,42 @@ def rested_by_target(plans: Sequence[Standing]) -> dict[str, Rested]:
     return found
 
 
-def _layered(meter: Meter, subject: Subject, plans: Sequence[Standing], around: tuple[Turned, Ledger]) -> Meter:
-    """Return the meter with who brought its price down by smaller requests, and what it was before all of them."""
-    turned, ledger = around
-    names = {f"{one.plan.id}/{subject.target}"[:64]: one for one in plans if subject.target in one.rested}
-    linked = {name: (one.since, one.rested[subject.target].links) for name, one in names.items()}
-    # a plan that is forgotten was not taken back: what it changed may stand below what came after
-    known = {one.id for one in turned.state.plans.values()}
-    for entry in ledger.of(subject):
-        if entry.links and entry.id not in linked and entry.id.partition("/")[0] not in known:
-            linked[entry.id] = (entry.opened_at, entry.links)
-    chain = [(name, links) for name, (_, links) in sorted(linked.items(), key=lambda one: (one[1][0], one[0])) if links]
-    if not chain or meter.price is None:
-        return meter
-    chain.append(("", under_way(turned.state.plans.values(), subject.target)))
-    found = brought(chain, now_of(subject.target, turned.snapshot))
-    made = layers(found, turned.snapshot.prices.units(subject.target), meter.replicas)
-    was = (meter.price if meter.was_price is None else meter.was_price) + sum(one.extra for one in made)
-    same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
-    return replace(meter, was_price=was, reference=same, layers=made)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chains:
+    """Who changed requests. by_target: the entry, since when and what, of plans that stand; known: plans by id."""
+
+    turned: Turned
+    ledger: Ledger
+    by_target: Mapping[str, Mapping[str, tuple[Instant, tuple[Link, ...]]]]
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, turned: Turned, ledger: Ledger, plans: Sequence[Standing]) -> _Chains:
+        """Return those of the plans that stand."""
+        made: dict[str, dict[str, tuple[Instant, tuple[Link, ...]]]] = {}
+        for one in plans:
+            for target, rested in one.rested.items():
+                if rested.links:
+                    made.setdefault(target, {})[f"{one.plan.id}/{target}"[:64]] = (one.since, rested.links)
+        return cls(turned=turned, ledger=ledger, by_target=made, known=frozenset(turned.state.plans))
+
+    def layered(self, meter: Meter, subject: Subject) -> Meter:
+        """Return the meter with who brought its price down by smaller requests, and what it was before all of them."""
+        linked = dict(self.by_target.get(subject.target, {}))
+        # a plan that is forgotten was not taken back: what it changed may stand below what came after
+        for entry in self.ledger.of(subject):
+            if entry.links and entry.id not in linked and entry.id.partition("/")[0] not in self.known:
+                linked[entry.id] = (entry.opened_at, entry.links)
+        if not linked or meter.price is None:
+            return meter
+        snapshot = self.turned.snapshot
+        chain = [(name, links) for name, (_, links) in sorted(linked.items(), key=lambda one: (one[1][0], one[0]))]
+        chain.append(("", under_way(self.turned.state.plans.values(), subject.target)))
+        found = brought(chain, now_of(subject.target, snapshot))
+        made = layers(found, snapshot.prices.units(subject.target), meter.replicas)
+        was = (meter.price if meter.was_price is None else meter.was_price) + sum(one.extra for one in made)
+        same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
+        return replace(meter, was_price=was, reference=same, layers=made)
 
 
 def subject_of(target: str, key: PolicyKey, policies: PolicySet) -> Subject:
