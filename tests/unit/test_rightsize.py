@@ -8,7 +8,7 @@ import pytest
 
 from aiops.core.decide.cost.rightsize.scene import amount
 from aiops.core.model import PlanStatus, PriceBook, Priced, Reason, Stage, UnitPrices, Wanted
-from aiops.core.money.chains import brought, layers, now_of
+from aiops.core.money.chains import Sight, brought, layers
 from aiops.core.money.ledger import SavingKind
 from aiops.core.money.standing import standing
 from aiops.core.pipeline.lane import wanted
@@ -304,6 +304,7 @@ def test_what_is_resized_in_place_alone_is_in_the_ledger_by_the_pods_that_were()
 
 def taken_off(one, seen, book):
     """Return nano-USD per hour that a plan takes off the price of each of four replicas."""
-    found = brought([("P", one.rested[TARGET.key].links)], now_of(TARGET.key, snapshot(seen, prices=book)))
+    links = one.rested[TARGET.key].links
+    found = brought([("P", links)], Sight.of(snapshot(seen, prices=book)).now(TARGET.key, links))
     (layer,) = layers(found, book.units(TARGET.key), 4)
     return layer.extra

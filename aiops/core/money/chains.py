@@ -13,7 +13,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiops.core.model import Plan, PlanStep, ResizePods, SetResources, Snapshot, Stage, TargetRef, UnitPrices
+from aiops.core.model import (
+    Plan,
+    PlanStep,
+    ResizePods,
+    SeenObject,
+    SetResources,
+    Snapshot,
+    Stage,
+    TargetRef,
+    UnitPrices,
+)
 from aiops.core.money.spend import Layer, nano
 from aiops.core.objects.bodies import at, listed, name_of, strings
 
@@ -126,22 +136,37 @@ class Now:
         return self.requests.get(link.key, -1.0 if link.of_pod else 0.0)
 
 
-def now_of(target: str, snapshot: Snapshot) -> Now:
-    """Return what a workload's template requests, and what its namespace's pods do. target: its key."""
-    looked = snapshot.looked
-    requests: dict[tuple[str, str], float] = {}
-    seen = looked.objects.get(target)
-    if seen is None:
-        every = (one for some in looked.selections.values() for one in some)
-        seen = next((one for one in every if one.ref.key == target), None)
-    if seen is not None:
-        requests.update(_requests("", at(seen.body, "spec", "template", "spec", "containers")))
-    pods = [one for some in looked.selections.values() for one in some if one.ref.kind == "Pod"]
-    cluster, namespace = target.split("/", 2)[:2]
-    mine = [one for one in pods if (one.ref.cluster, one.ref.namespace) == (cluster, namespace)]
-    for one in mine:
-        requests.update(_requests(f"{one.ref.name}/", at(one.body, "spec", "containers")))
-    return Now(requests=requests, template=seen is not None, pods=bool(mine))
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one turn shows. every: by key, all that was looked at; pods: by cluster and namespace, then by name."""
+
+    every: Mapping[str, SeenObject]
+    pods: Mapping[tuple[str, str], Mapping[str, SeenObject]]
+
+    @staticmethod
+    def of(snapshot: Snapshot) -> Sight:
+        """Return what a snapshot shows."""
+        looked = snapshot.looked
+        some = [one for found in looked.selections.values() for one in found]
+        pods: dict[tuple[str, str], dict[str, SeenObject]] = {}
+        for one in some:
+            if one.ref.kind == "Pod":
+                pods.setdefault((one.ref.cluster, one.ref.namespace), {})[one.ref.name] = one
+        every = {one.ref.key: one for one in some if one.ref.kind != "Pod"}
+        return Sight({**every, **looked.objects}, pods)
+
+    def now(self, target: str, links: Iterable[Link]) -> Now:
+        """Return what a workload's template requests, and those of its pods that links are about. target: its key."""
+        requests: dict[tuple[str, str], float] = {}
+        seen = self.every.get(target)
+        if seen is not None:
+            requests.update(_requests("", at(seen.body, "spec", "template", "spec", "containers")))
+        cluster, namespace = target.split("/", 2)[:2]
+        pods = self.pods.get((cluster, namespace), {})
+        for name in {one.place.partition("/")[0] for one in links if one.of_pod}:
+            if name in pods:
+                requests.update(_requests(f"{name}/", at(pods[name].body, "spec", "containers")))
+        return Now(requests=requests, template=seen is not None, pods=bool(pods))
 
 
 def _requests(prefix: str, containers: object) -> Iterable[tuple[tuple[str, str], float]]:

@@ -24,7 +24,7 @@ from aiops.core.model import (
     TargetRef,
     Tick,
 )
-from aiops.core.money.chains import Link, brought, layers, now_of, under_way
+from aiops.core.money.chains import Link, Sight, brought, layers, under_way
 from aiops.core.money.ledger import Ledger
 from aiops.core.money.spend import Meter, Reference, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
@@ -114,11 +114,13 @@ def metered(turned: Turned, references: References, ledger: Ledger) -> Metered:
             meters[subject_of(target, key, turned.policies)] = _priced(target, replicas, turned.snapshot)
     references.forget({policy.key for policy in turned.policies.scaling})
     chains = _Chains.of(turned, ledger, plans)
+    linked = bool(chains.by_target) or any(one.links for one in ledger.standing.values())
+    sight = Sight.of(turned.snapshot) if linked else Sight({}, {})
     for subject, one in list(meters.items()):
         rested = by_target.get(subject.target)
         if one is not None:
             compared = one if rested is None else _against(one, rested)
-            meters[subject] = chains.layered(compared, subject)
+            meters[subject] = chains.layered(compared, subject, sight)
     return Metered(meters=meters, subjects=subjects, standing=plans)
 
 
@@ -154,7 +156,7 @@ class _Chains:
                     made.setdefault(target, {})[f"{one.plan.id}/{target}"[:64]] = (one.since, rested.links)
         return cls(turned=turned, ledger=ledger, by_target=made, known=frozenset(turned.state.plans))
 
-    def layered(self, meter: Meter, subject: Subject) -> Meter:
+    def layered(self, meter: Meter, subject: Subject, sight: Sight) -> Meter:
         """Return the meter with who brought its price down by smaller requests, and what it was before all of them."""
         linked = dict(self.by_target.get(subject.target, {}))
         # a plan that is forgotten was not taken back: what it changed may stand below what came after
@@ -166,7 +168,7 @@ class _Chains:
         snapshot = self.turned.snapshot
         chain = [(name, links) for name, (_, links) in sorted(linked.items(), key=lambda one: (one[1][0], one[0]))]
         chain.append(("", under_way(self.turned.state.plans.values(), subject.target)))
-        found = brought(chain, now_of(subject.target, snapshot))
+        found = brought(chain, sight.now(subject.target, (link for _, links in chain for link in links)))
         made = layers(found, snapshot.prices.units(subject.target), meter.replicas)
         was = (meter.price if meter.was_price is None else meter.was_price) + sum(one.extra for one in made)
         same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
