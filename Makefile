@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover bench-scale docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
+.PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover bench-remediation bench-scale docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench-pricing: $(STAMP) ## scaling by price against scaling by SLO (a quarter of
 
 bench-failover: $(STAMP) ## failover of two sites by two daemons and by other rules (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_sites.py $(ARGS)
+
+bench-remediation: $(STAMP) ## remediation by policies and by other rules (a quarter of an hour)
+	@PYTHONPATH=. $(PY) benchmarks/bench_remediation.py $(ARGS)
 
 bench-scale: $(STAMP) ## how far one daemon goes: series, policies, clusters, beside the bare download (a quarter of an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_scale.py $(ARGS)
