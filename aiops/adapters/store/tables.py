@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration: what this version of the program needs."""
 
 FENCE = "fence"
