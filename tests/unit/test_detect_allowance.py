@@ -25,10 +25,10 @@ def led(
     below: float = COMMON,
     step_s: float = STEP_S,
 ) -> float:
-    """By how many decades the limit of a row has moved that was surprised so often by so much for four weeks."""
+    """By how many decades the limit of a row has moved that was surprised so often by so much for three weeks."""
     allowance, bare, row = Allowance(1), float(bare_limits(ONE, step_s)[0]), np.zeros(1, np.intp)
     events = alarms = 0.0
-    for step in range(round(4 * WEEK_S / step_s)):
+    for step in range(round(3 * WEEK_S / step_s)):
         events, alarms = events + events_a_week * step_s / WEEK_S, alarms + alarms_a_week * step_s / WEEK_S
         surprise = bare + 0.01 if alarms >= 1.0 else bare - below if events >= 1.0 else 0.1
         events, alarms = events - (surprise == bare - below), alarms - (surprise > bare)

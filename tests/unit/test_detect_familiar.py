@@ -107,10 +107,10 @@ def test_a_value_between_levels_that_a_row_has_is_found() -> None:
 
 
 def test_limits_are_found_anew_within_a_stretch_of_the_season_and_never_of_all_rows_in_one_tick() -> None:
-    rows = 200
+    rows = 100
     detector = Familiar(usual(rows))
-    led(detector, 100.0 + np.random.default_rng(10).normal(0, 2, (300, rows)))
-    start, stretch_s, calm = START + 300 * STEP_S, DAY_S / 40, np.full(rows, 100.0)
+    led(detector, 100.0 + np.random.default_rng(10).normal(0, 2, (150, rows)))
+    start, stretch_s, calm = START + 150 * STEP_S, DAY_S / 40, np.full(rows, 100.0)
     detector.learn(start, calm, np.ones(rows, np.bool_))
     settled, at_once = np.zeros(rows, np.bool_), 0
     for second in np.arange(15.0, stretch_s + 15.0, 15.0):
