@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops.adapters.prometheus.asking import Reply
-from aiops.adapters.prometheus.batches import AGAIN_TICKS, LABEL, SIZE, WORTH, Batches
+from aiops.adapters.prometheus.batches import AGAIN_TICKS, LABEL, MOST_CHARACTERS, SIZE, WORTH, Batches, joined
 from aiops.errors import SourceUnavailable, TooMuch
 
 AT = 1_772_450_000.0
@@ -98,3 +98,41 @@ def test_a_branch_that_is_slow_sends_its_group_alone_and_no_other():
     answerer.asked.clear()
     asked(batches, answerer, exprs)
     assert len(answerer.asked) == 4 + SIZE
+
+
+def test_no_request_is_longer_than_a_source_takes_and_what_is_too_long_goes_alone():
+    exprs = [f"q{number:0900}" for number in range(WORTH + 1)] + ["q" * (MOST_CHARACTERS + 1)]
+    groups = Batches().planned(exprs)
+    assert [expr for group in groups for expr in group] == exprs
+    assert groups[-1] == (exprs[-1],)
+    assert all(len(joined(group)) < 16_384 for group in groups[:-1])
+    assert max(map(len, groups)) == 13
+
+
+class Labels(dict):
+    """Labels that count how often they are read."""
+
+    read = 0
+
+    def get(self, name, default=None):
+        Labels.read += 1
+        return super().get(name, default)
+
+
+def test_series_that_are_the_same_objects_are_told_apart_once():
+    exprs, batches = [f"q{number}" for number in range(WORTH + 1)], Batches()
+    metrics = {
+        size: tuple(Labels({LABEL: str(place)}) for place in range(size)) for size in (SIZE, WORTH + 1 - 2 * SIZE)
+    }
+
+    class Steady:
+        def instant(self, expr: str, at: float, *, many: bool = False) -> Reply:
+            known = metrics.get(expr.count(LABEL), ({},))
+            return Reply(metrics=known, values=np.arange(float(len(known))) + at)
+
+    first = asked(batches, Steady(), exprs)
+    counted = Labels.read
+    again = asked(batches, Steady(), exprs)
+    assert counted == Labels.read == 2 * SIZE
+    assert {expr: said(one) for expr, one in again.items()} == {expr: said(one) for expr, one in first.items()}
+    assert said(first["q7"]) == ([{}], [AT + 7.0])
