@@ -292,7 +292,7 @@ class Bank:
         except (KeyError, TypeError, ValueError) as err:
             refused.append(f"incidents: {err!r}")
         try:
-            self._settling.restore(about.get("settling", {"changes": (), "untold": {}}))
+            self._settling.restore(about.get("settling", {"changes": (), "held": {}}))
         except (KeyError, TypeError, ValueError) as err:
             refused.append(f"changes on purpose: {err!r}")
         return tuple(refused)

@@ -7,6 +7,7 @@ still odd then was not excused for good: people are called for it then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -35,11 +36,11 @@ class _Change:
 
 
 class Settling:
-    """Which workloads were changed lately, and of which findings people were not told because of that."""
+    """Which workloads were changed lately, which findings are excused, and of which of them people were not told."""
 
     def __init__(self) -> None:
         self._changes: dict[Thing, _Change] = {}
-        self._untold: dict[str, Instant] = {}
+        self._held: dict[str, tuple[Instant, bool]] = {}
 
     def note(self, at: Instant, changed: Mapping[Thing, str], longest_s: float) -> None:
         """Take what is being changed now, by namespace and name, with the reason.
@@ -60,19 +61,19 @@ class Settling:
         """Return the findings that count, and those that are excused. settle_s: by policy that waits for changes."""
         count: list[Finding] = []
         excused: list[Finding] = []
-        untold: dict[str, Instant] = {}
+        held: dict[str, tuple[Instant, bool]] = {}
         for one in findings:
             why = self._excuse(one, settle_s.get(one.policy), at)
-            held = self._untold.get(one.series) == one.since
+            since, untold = self._held.get(one.series, (math.nan, False))
+            untold = (untold and since == one.since) or one.alarm
+            if not why and since == one.since and one.score <= 1.0:
+                why = "it has settled, and is about to close"
             if why:
                 excused.append(replace(one, alarm=False, reason=f"{one.reason}; {why}"))
-                if held or one.alarm:
-                    untold[one.series] = one.since
+                held[one.series] = (one.since, untold)
             else:
-                count.append(replace(one, alarm=True) if held and one.score > 1.0 else one)
-                if held and not one.score > 1.0:
-                    untold[one.series] = one.since
-        self._untold = untold
+                count.append(replace(one, alarm=True) if untold else one)
+        self._held = held
         return count, excused
 
     def _excuse(self, one: Finding, settle_s: float | None, at: Instant) -> str:
@@ -91,7 +92,7 @@ class Settling:
     def about(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, as JSON can hold it."""
         changes = [[*thing, one.began, one.seen_at, one.why] for thing, one in self._changes.items()]
-        return {"changes": changes, "untold": self._untold}
+        return {"changes": changes, "held": {series: list(one) for series, one in self._held.items()}}
 
     def restore(self, about: Mapping[str, Any]) -> None:
         """Take what a checkpoint kept; raise ValueError, KeyError or TypeError when it is none."""
@@ -100,7 +101,7 @@ class Settling:
             for where, name, began, seen_at, why in about["changes"]
         }
         self._changes = changes
-        self._untold = {str(series): float(since) for series, since in about["untold"].items()}
+        self._held = {str(series): (float(since), bool(untold)) for series, (since, untold) in about["held"].items()}
 
 
 def _of(one: Finding) -> Iterator[Thing]:
