@@ -141,7 +141,7 @@ class Site:
         """Return what Helm does before it upgrades to values that are changed by these words, in its order."""
         command = ("upgrade", "aiops", str(CHART), "-n", self.release, "--reuse-values", "--dry-run=server", *words)
         text = self.helm(*command, kubeconfig=self.plane.kubeconfig())
-        hooks = _in_order(text.partition("\nHOOKS:\n")[2].partition("\nMANIFEST:\n")[0])
+        hooks = _in_order(text.partition("\nHOOKS:\n")[2].partition("MANIFEST:\n")[0])
         return [one for one in hooks if one["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"]
 
     def run_hooks(self, hooks: Sequence[Mapping[str, Any]] | None = None) -> list[tuple[str, int, str]]:
