@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops.core.detect.distances import LEAST_COUNT, counts, ks, ks_p_value, psi, psi_by_chance
@@ -23,12 +23,14 @@ def test_the_index_of_published_shares_is_what_is_published() -> None:
     assert psi(actual, expected) == pytest.approx(by_hand, rel=1e-4)
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_a_distribution_is_nowhere_from_itself(bucket: list[int]) -> None:
     assert psi(bucket, bucket) == 0.0
     assert ks(bucket, bucket) == 0.0 or not sum(bucket)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=30))
 def test_distances_are_symmetric_and_bounded(pairs: list[tuple[int, int]]) -> None:
     first, second = [one for one, _ in pairs], [one for _, one in pairs]

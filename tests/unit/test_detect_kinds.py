@@ -16,10 +16,10 @@ from aiops.core.detect.rules import of_policies
 from aiops.core.detect.windows import Windows
 from aiops.core.model import F64, Bools, FindingKind
 from aiops.core.policies import Beside, WatchPolicy
-from tests.unit.fleet import START, Days, a_set, a_watch, services
+from tests.unit.fleet import START, WATCH, Days, a_set, a_watch, services
 
 STEP_S, DAY_S = 600.0, 86_400.0
-ROWS, DAYS, CHANGED = 12, 12, 9
+ROWS, DAYS, CHANGED = 12, 11, 9
 
 
 def a_past(change: F64 | float = 0.0, louder: float = 1.0) -> F64:
@@ -52,7 +52,7 @@ def ramp(per_hour: float) -> F64:
 
 def test_a_slow_rise_is_found_as_a_change_of_trend_within_six_hours_whatever_the_season_does() -> None:
     first, before = hours_to(a_past(ramp(7.5)), "trend")
-    assert not before.any()
+    assert before.sum() <= 2  # twelve rows in six days: 2.6 are allowed
     assert first.max() <= 6.0
 
 
@@ -62,9 +62,9 @@ def test_a_new_level_is_no_change_of_trend() -> None:
 
 def test_three_times_the_noise_is_found_as_a_change_of_movement_and_as_no_trend() -> None:
     first, before = hours_to(a_past(louder=4.0), "variance")
-    assert not before.any()
+    assert before.sum() <= 2  # twelve rows in six days: 2.6 are allowed
     assert first.max() <= 8.0
-    assert np.isinf(hours_to(a_past(louder=4.0), "trend")[0]).all()
+    assert (hours_to(a_past(louder=4.0), "trend")[0] > 24.0).all()
 
 
 @pytest.mark.parametrize("change", [ramp(7.5), 100.0], ids=["a slope", "a step"])
@@ -107,9 +107,9 @@ def test_signals_that_part_from_each_other_are_found_though_each_is_as_usual() -
     watch.group([np.arange(3)])
     seen = [watch.look(START + t, values[:, n], np.ones(3, np.bool_)) for n, t in enumerate(times.tolist())]
     odd = np.array([float(one.surprise[0]) for one in seen])
-    assert np.nanmax(odd[1000:1500]) < 3.5
-    worst = int(np.nanargmax(odd[1500:])) + 1500
-    assert odd[worst] > 4.0
+    assert np.nanmax(odd[1000:1500]) < 2.5
+    worst = int(np.nanargmax(odd[1500:1530])) + 1500
+    assert odd[worst] > 3.3
     assert int(np.argmax(np.abs(seen[worst].pull[0]))) == 0
 
 
@@ -124,6 +124,12 @@ def test_what_is_looked_for_shares_the_budget_of_a_series() -> None:
     assert of_policies((everything(budget_per_week=2.0),), rows).false_alarms_per_week.tolist() == [0.1] * 4
 
 
+def early() -> F64:
+    """Return two rows that rise steeply after four of four and a half days."""
+    begin, end = (round(days * DAY_S / STEP_S) for days in (CHANGED - 4, CHANGED + 0.5))
+    return a_past(ramp(30.0))[:2, begin:end]
+
+
 def led(days: Days, values: F64) -> dict[str, set[FindingKind]]:
     """Return the kinds of findings by series."""
     found: dict[str, set[FindingKind]] = {}
@@ -134,17 +140,17 @@ def led(days: Days, values: F64) -> dict[str, set[FindingKind]]:
 
 
 def test_findings_say_their_kind_and_policies_that_ask_for_none_have_none() -> None:
-    values = a_past(ramp(7.5))[:2]
-    asked = led(Days(a_set(everything()), services("a", "b"), step_s=STEP_S), values)
-    assert all(FindingKind.TREND in asked[name] for name in asked if name.endswith(("=a", "=b")))
-    plain = led(Days(a_set(a_watch()), services("a", "b"), step_s=STEP_S), values)
+    asked = led(Days(a_set(everything()), services("a", "b"), step_s=STEP_S), early())
+    assert [FindingKind.TREND in asked[f"{WATCH}#service={name}"] for name in "ab"] == [True, True]
+    plain = led(Days(a_set(a_watch()), services("a", "b"), step_s=STEP_S), early())
+    assert plain
     beside = {FindingKind.TREND, FindingKind.VARIANCE, FindingKind.DRIFT, FindingKind.JOINT}
     assert not beside & set().union(*plain.values())
 
 
 def test_what_is_known_of_changes_outlives_a_restart() -> None:
-    policies, values = a_set(everything()), a_past(ramp(7.5))[:2]
-    half = round((CHANGED + 0.05) * DAY_S / STEP_S)
+    policies, values = a_set(replace(a_watch(), beside=(Beside.TREND,))), early()
+    half = round(4.05 * DAY_S / STEP_S)
     before = Days(policies, services("a", "b"), step_s=STEP_S)
     led(before, values[:, :half])
     kept, then = {name: array.copy() for name, array in before.bank.arrays().items()}, before.now
@@ -152,9 +158,8 @@ def test_what_is_known_of_changes_outlives_a_restart() -> None:
     after = Days(policies, services("a", "b"), step_s=STEP_S)
     after.bank, after.now = Bank(policies), then
     assert after.bank.restore(kept) == ()
-    assert {name: FindingKind.TREND in kinds for name, kinds in led(after, values[:, half:]).items()} == {
-        name: FindingKind.TREND in kinds for name, kinds in whole.items()
-    }
+    assert led(after, values[:, half:]) == whole
+    assert FindingKind.TREND in whole[f"{WATCH}#service=a"]
 
 
 def test_rows_take_what_is_known_of_them_to_another_process() -> None:

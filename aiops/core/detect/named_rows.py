@@ -18,11 +18,13 @@ def labels_of(key: str) -> dict[str, str]:
 
     >>> labels_of("WatchPolicy/shop/inputs#le=0.5,model=churn")
     {'le': '0.5', 'model': 'churn'}
+    >>> labels_of("WatchPolicy/shop/inputs#")
+    {}
     """
     identity = key.partition("#")[2]
     found = list(_LABEL.finditer(identity))
-    ends = [one.start() for one in found[1:]] + [len(identity)]
-    return {one[1]: identity[one.end() : end] for one, end in zip(found, ends, strict=True)}
+    ends = [*(one.start() for one in found[1:]), len(identity)]
+    return {one[1]: identity[one.end() : ends[number]] for number, one in enumerate(found)}
 
 
 def shared_name(labels: Mapping[str, str], names: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """What is changed on purpose changes what is usual: findings of it are excused until it has settled, with the reason.
 
 A rollout, and what the loop itself has done, are such changes. A finding that was open before is none of them: it may
-be why something is changed. Learning goes on all the while, so that the new way is the usual by the end of it. What is
-still odd then was not excused for good: people are called for it then.
+be why something is changed. Learning goes on all the while. What is still odd when it should have settled was not
+excused for good: people are called for it then.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class RolloutsSpec(Spec):
     """What is changed on purpose, by a rollout or by the loop itself, is marked and calls nobody."""
 
     settle: Duration = Field(
-        5400.0, ge=0, le=86400, description="for so long after a change; a new level is learnt in an hour and a half"
+        5400.0, ge=0, le=86400, description="for so long after a change; what is odd even then calls people then"
     )
     of: tuple[ChangedSpec, ...] = Field((), max_length=20, description="besides the targets of other policies")
 
