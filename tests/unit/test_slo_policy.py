@@ -113,10 +113,23 @@ def test_what_all_of_them_carry_is_not_recorded_as_nothing_while_it_is_not_learn
 
 def test_once_it_is_learnt_demand_is_divided_by_what_so_many_carry():
     for demand, wanted in ((390.0, 8), (800.0, 16), (30.0, 2), (200.0, 4), (1700.0, 32)):
-        need = decided(seen(demand=demand, use=0.99), BLIND, carries()).verdict.proposal.need
+        need = decided(seen(demand=demand, use=0.1), BLIND, carries()).verdict.proposal.need
         assert max(need.reactive, 2) == wanted
         assert need.capacity_learned
     assert need.capacity == pytest.approx(850.0 / 16)
+
+
+def test_without_a_forecast_utilisation_asks_for_room_above_what_they_carry_at_the_edge():
+    found = decided(seen(demand=390.0, use=0.9), BLIND, carries())
+    assert found.verdict.change.after == 12
+    assert "90% of 8 ready are used, and no forecast may be acted on" in found.verdict.proposal.reason
+    assert (
+        decided(seen(demand=390.0, use=0.9), None, carries(), policy=steered(forecast=None)).verdict.change.after == 12
+    )
+    assert decided(seen(demand=800.0, use=0.1), BLIND, carries()).verdict.change.after == 16
+    assert decided(seen(demand=390.0, use=0.9), soon(380.0, 385.0), carries()).verdict.change.after < 12
+    given = steered(objective=replace(OBJECTIVE, per_replica=100.0))
+    assert decided(seen(demand=390.0, use=0.9), BLIND, carries(), policy=given).verdict.proposal.need.reactive == 4
 
 
 def test_a_capacity_that_is_written_down_is_not_overruled():
@@ -244,7 +257,7 @@ def wished(policy: ScalingPolicy, demands: list[float], *, step_s: float = TICK_
     """Return the levels that were allowed at each tick, carried out at once."""
     state, level, levels = LoopState(), 8, []
     for tick, demand in enumerate(demands):
-        shot = seen(demand=demand, at=NOW + tick * step_s, replicas=level, ready=level)
+        shot = seen(demand=demand, use=0.1, at=NOW + tick * step_s, replicas=level, ready=level)
         turn = made(shot, BLIND, carries(), policy=policy, state=state)
         state, level = replace(turn.state, effects={}), turn.tick.decisions[0].verdict.change.after
         target = replace(state.targets[KEY], pending=None, owned=False)
@@ -269,10 +282,10 @@ def test_a_loop_that_stood_for_an_ordinary_window_drops_nothing_s5():
     slow = steered(down=rules(60.0, single_step_s=600.0))
     state = made(seen(), BLIND, carries(), policy=slow).state
     for back_s in (200.0, 215.0, 230.0, 245.0):
-        turn = made(seen(demand=100.0, at=NOW + back_s), BLIND, carries(), policy=slow, state=state)
+        turn = made(seen(demand=100.0, use=0.1, at=NOW + back_s), BLIND, carries(), policy=slow, state=state)
         state = turn.state
         assert turn.tick.decisions[0].verdict.change.after == 8, back_s
-    turn = made(seen(demand=100.0, at=NOW + 260.0), BLIND, carries(), policy=slow, state=state)
+    turn = made(seen(demand=100.0, use=0.1, at=NOW + 260.0), BLIND, carries(), policy=slow, state=state)
     assert turn.tick.decisions[0].verdict.change.after < 8
 
 
@@ -293,7 +306,7 @@ def test_without_demand_and_nothing_learnt_utilisation_may_raise_and_not_lower_s
 
 @pytest.mark.parametrize("missing", ["use", "latency"])
 def test_once_learnt_a_missing_signal_holds_scale_in_and_no_scale_out_s2(missing):
-    blind = {missing: math.nan}
+    blind = {"use": 0.1, missing: math.nan}
     assert decided(seen(demand=800.0, **blind), BLIND, carries()).verdict.change.after == 16
     held = decided(seen(demand=100.0, **blind), BLIND, carries()).verdict
     assert bound(held) == (VerdictWord.WAIT, Reason.ABSENT_SIGNAL, 8)

@@ -141,7 +141,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     if followed is not None:
         ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
-    by_demand = _reactive(policy, seen, demand, carried)
+    by_demand = _reactive(policy, seen, demand, carried, foreseen=ahead is not None)
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
     peak = _peak(demand, ahead, draining)
@@ -213,10 +213,24 @@ def _peak(demand: float | None, ahead: float | None, draining: Drain | None) -> 
     return max(known, default=None)
 
 
-def _reactive(policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None) -> int | None:
-    """Return what demand now needs; by utilisation, as an HPA does, while the capacity is not known."""
-    if carried is not None:
-        return None if demand is None else carried.replicas_for(demand)
+def _reactive(
+    policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None, *, foreseen: bool
+) -> int | None:
+    """Return what demand now needs; by utilisation, as an HPA does, while the capacity is not known.
+
+    A learnt capacity is what replicas carry at the edge of the SLO. Room above that is the forecast's to add, so that
+    without one (foreseen: whether there is) utilisation asks for room as well.
+    """
+    if carried is None:
+        return _by_use(policy, seen)
+    by_demand = None if demand is None else carried.replicas_for(demand)
+    if by_demand is None or foreseen or policy.objective.per_replica is not None:
+        return by_demand
+    return max(by_demand, _by_use(policy, seen) or 0)
+
+
+def _by_use(policy: ScalingPolicy, seen: Situation) -> int | None:
+    """Return what an HPA on utilisation would have, None while that is not known."""
     use = seen.signals.get(policy.objective.utilisation or "")
     if use is None or not use.usable or seen.workload.ready == 0:
         return None
@@ -287,6 +301,10 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
     if need.capacity <= 0.0:
         use = seen.signals[policy.objective.utilisation or demand].value
         told = f"{use:.0%} of {seen.workload.ready} ready are used, what one carries is not learnt yet"
+        return need.reactive, f"{told}: needs {need.reactive}"
+    if need.capacity_learned and need.forecast is None and need.reactive == _by_use(policy, seen):
+        use = seen.signals[policy.objective.utilisation or demand].value
+        told = f"{use:.0%} of {seen.workload.ready} ready are used, and no forecast may be acted on"
         return need.reactive, f"{told}: needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
 
