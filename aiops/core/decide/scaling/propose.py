@@ -43,8 +43,8 @@ OVERLOAD_STEP_RATIO = 0.25
 UNEXPLAINED_TICKS = 2
 """An SLO that stays broken for so many ticks, and no forecast says why, is answered as an overload."""
 
-UNLEARNT_USE_RATIO = 0.6
-"""How much of the ready replicas may be used while it is not known what they carry."""
+UNLEARNT_USE_RATIO, UNLEARNT_TOLERANCE_RATIO = 0.6, 0.1
+"""What an HPA on utilisation aims at, and by how much more it lets be (autoscaling/v2 has a tolerance of 10 %)."""
 
 LEAD_QUANTILE = 0.95
 """Capacity must be there for nearly every start-up, not for the average one."""
@@ -141,7 +141,8 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     if followed is not None:
         ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
-    by_demand = _reactive(policy, seen, demand, carried, foreseen=ahead is not None)
+    room = _room(policy, seen) if carried is None or (ahead is None and policy.objective.per_replica is None) else None
+    by_demand = _reactive(demand, carried, room)
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
     peak = _peak(demand, ahead, draining)
@@ -213,28 +214,30 @@ def _peak(demand: float | None, ahead: float | None, draining: Drain | None) -> 
     return max(known, default=None)
 
 
-def _reactive(
-    policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None, *, foreseen: bool
-) -> int | None:
+def _reactive(demand: float | None, carried: Carrying | None, room: float | None) -> int | None:
     """Return what demand now needs; by utilisation, as an HPA does, while the capacity is not known.
 
     A learnt capacity is what replicas carry at the edge of the SLO. Room above that is the forecast's to add, so that
-    without one (foreseen: whether there is) utilisation asks for room as well.
+    without one utilisation asks for it (room: how many replicas it wants, None where it is not asked or not known).
     """
+    by_use = None if room is None else math.ceil(room - _FUZZ)
     if carried is None:
-        return _by_use(policy, seen)
-    by_demand = None if demand is None else carried.replicas_for(demand)
-    if by_demand is None or foreseen or policy.objective.per_replica is not None:
-        return by_demand
-    return max(by_demand, _by_use(policy, seen) or 0)
+        return by_use
+    return None if demand is None else max(carried.replicas_for(demand), by_use or 0)
 
 
-def _by_use(policy: ScalingPolicy, seen: Situation) -> int | None:
-    """Return what an HPA on utilisation would have, None while that is not known."""
+def _room(policy: ScalingPolicy, seen: Situation) -> float | None:
+    """Return the replicas, with their fraction, that an HPA on utilisation would have; None while that is not known.
+
+    Use that is above its aim by no more than the tolerance asks for no more than there are, as there.
+    """
     use = seen.signals.get(policy.objective.utilisation or "")
     if use is None or not use.usable or seen.workload.ready == 0:
         return None
-    return math.ceil(min(seen.workload.ready * max(use.value, 0.0) / UNLEARNT_USE_RATIO, MOST) - _FUZZ)
+    ratio = max(use.value, 0.0) / UNLEARNT_USE_RATIO
+    if 1.0 < ratio <= 1.0 + UNLEARNT_TOLERANCE_RATIO:
+        return float(seen.workload.replicas)
+    return min(seen.workload.ready * ratio, MOST)
 
 
 def _followed(policy: ScalingPolicy, seen: Situation) -> Nowcast | None:
@@ -298,14 +301,11 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
-    if need.capacity <= 0.0:
+    room = _room(policy, seen) if need.capacity_learned and need.forecast is None else None
+    if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
-        told = f"{use:.0%} of {seen.workload.ready} ready are used, what one carries is not learnt yet"
-        return need.reactive, f"{told}: needs {need.reactive}"
-    if need.capacity_learned and need.forecast is None and need.reactive == _by_use(policy, seen):
-        use = seen.signals[policy.objective.utilisation or demand].value
-        told = f"{use:.0%} of {seen.workload.ready} ready are used, and no forecast may be acted on"
-        return need.reactive, f"{told}: needs {need.reactive}"
+        why = "what one carries is not learnt yet" if room is None else "and no forecast may be acted on"
+        return need.reactive, f"{use:.0%} of {seen.workload.ready} ready are used, {why}: needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
 
 
