@@ -137,7 +137,7 @@ def test_a_channel_and_an_endpoint_are_tried_by_command(receiver, settings, got,
             }
         )
     )
-    for name, code in (("siem", 0), ("gone", 4), ("nobody", 1)):
+    for name, code in (("siem", 0), ("gone", 4), ("nobody", 2)):
         found = aiops(tmp_path, "notify", "test", name)
         assert found.returncode == code, found.stderr
     assert "there are: gone, ops, siem" in found.stderr

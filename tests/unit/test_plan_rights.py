@@ -101,7 +101,7 @@ def test_each_operation_is_granted_what_it_sends_and_nothing_else_s10(name):
 
 def test_the_command_says_which_cluster_it_needs_to_know_and_prints_its_roles():
     several = aiops("rbac", str(SHIPPED), "--mode", "enforce")
-    assert (several.returncode, "edge, north, west: --cluster says whose" in several.stderr) == (1, True)
+    assert (several.returncode, "edge, north, west: --cluster says whose" in several.stderr) == (2, True)
     printed = aiops("rbac", str(SHIPPED), "--mode", "enforce", "--cluster", "edge")
     roles = [one for one in yaml.safe_load_all(printed.stdout) if one["kind"] == "Role"]
     assert ("edge", "aiops:plans") in {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in roles}
