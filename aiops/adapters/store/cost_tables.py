@@ -78,5 +78,7 @@ SAVINGS = Table(
     Column("links", Text, nullable=False, server_default="[]"),
     Index("savings_by_time", "until"),
 )
-"""The ledger. promised: billionths of a USD per hour, as estimated before; saved: what came of it. links: as JSON, which requests were
-changed: place, resource, before, after."""
+"""The ledger. promised: billionths of a USD per hour, as estimated before; saved: what came of it.
+
+links: as JSON, which requests were changed: place, resource, before, after.
+"""
