@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from simulators.policy_tests import run_case
 from simulators.policy_tests.files import suite
+from simulators.policy_tests.jobs import run_cases
 
 POLICY = Path(__file__).parents[1] / "policies" / "checkout.yaml"
 TEST = """\
@@ -40,12 +41,16 @@ def main(tests: int) -> None:
         sys.exit("\n".join(map(str, found.problems)))
     run_case(found.cases[0])
     gc.collect()
+    begun = time.perf_counter()
+    results = run_cases(found.cases, time.perf_counter)
+    together_s = time.perf_counter() - begun
     begun, worked = time.perf_counter(), time.process_time()
     results = [run_case(case) for case in found.cases]
     wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - worked
-    ticks = sum(len(one.run.moments) for one in results)
+    ticks = sum(one.decisions for one in results)
     failed = sum(not one.passed for one in results)
     print(f"{tests} tests, {ticks} decisions, {failed} failed; read and compiled in {read_s:.2f} s")
+    print(f"all cores {together_s:.2f} s  {tests / together_s:.0f} tests/s by the clock: aiops policy test")
     print(f"clock     {wall_s:.2f} s  {tests / wall_s:.0f} tests/s  {1e3 * wall_s / ticks:.3f} ms a decision")
     print(f"processor {cpu_s:.2f} s  {tests / cpu_s:.0f} tests/s  {1e3 * cpu_s / ticks:.3f} ms a decision")
 

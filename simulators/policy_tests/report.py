@@ -30,7 +30,7 @@ def text(results: Sequence[Result], *, fail_only: bool) -> str:
 def summary(results: Sequence[Result]) -> str:
     """Return how many failed and passed, and how long it took."""
     failed = sum(not one.passed for one in results)
-    ticks = sum(len(one.run.moments) for one in results)
+    ticks = sum(one.decisions for one in results)
     seconds = sum(one.elapsed_s for one in results)
     return f"{failed} failed, {len(results) - failed} passed, {ticks} decisions in {seconds:.2f} s"
 
@@ -53,11 +53,11 @@ def data(results: Sequence[Result], coverages: Sequence[Coverage] | None, untest
     tests = [
         {
             "name": one.case.spec.name,
-            "policy": one.run.policy.key,
+            "policy": one.case.policy.key,
             "file": one.case.file,
             "line": one.case.place(())[0],
             "passed": one.passed,
-            "decisions": len(one.run.moments),
+            "decisions": one.decisions,
             "seconds": round(one.elapsed_s, 6),
             "failures": [
                 {key: value for key, value in asdict(failure).items() if key != "path"}
@@ -95,7 +95,7 @@ def junit(results: Sequence[Result]) -> str:
         for one in mine:
             attributes = {
                 "name": _clean(one.case.spec.name),
-                "classname": one.run.policy.key,
+                "classname": one.case.policy.key,
                 "file": _clean(file),
                 "line": str(one.case.place(())[0]),
                 "time": f"{one.elapsed_s:.6f}",

@@ -25,12 +25,13 @@ _FRESH = TargetState()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of a test. run: what happened, tick by tick."""
+    """What became of a test. decisions: turns that were run; run: what happened in them, None of another process."""
 
     case: Case
     failures: tuple[Failure, ...]
-    run: Run
+    decisions: int
     elapsed_s: float = 0.0
+    run: Run | None = None
 
     @property
     def passed(self) -> bool:
@@ -57,7 +58,7 @@ def run_case(case: Case, *, whole: bool = False) -> Result:
     if found and needed < case.ticks:
         run = record(case, case.ticks)
         found = failures(run, spec.expect, spec.never, case.start)
-    return Result(case=case, failures=tuple(found), run=run)
+    return Result(case=case, failures=tuple(found), decisions=len(run.moments), run=run)
 
 
 def _needed(case: Case) -> int:

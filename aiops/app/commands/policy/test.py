@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +49,7 @@ def policy_tests(
     record: Annotated[
         Path | None, typer.Option(help="Note in this file what passed for which spec: evidence for `policy promote`.")
     ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes at most; as many as cores without it.")] = None,
     output: Annotated[Written | None, typer.Option("-o", "--output", help="How the result is written.")] = None,
 ) -> None:
     """Run the unit tests of policies (*.test.yaml) on virtual time, against the very decision core."""
@@ -63,6 +64,7 @@ def policy_tests(
     if record is not None and run:
         raise typer.BadParameter("a part of the tests is no evidence: leave --run out", param_hint="--record")
     how = _How(paths, wanted, require_tests, fail_only, coverage, output is Written.JUNIT)
+    how.jobs = jobs
     if not watch:
         code = how.once()
         _noted(record, how.results)
@@ -77,6 +79,7 @@ class _How:
         self, paths: list[Path], wanted: re.Pattern[str], require: bool, fail_only: bool, coverage: bool, junit: bool
     ) -> None:
         self.paths, self.wanted = paths, wanted
+        self.jobs: int | None = None
         self.require, self.fail_only, self.coverage, self.junit = require, fail_only, coverage, junit
         self.sources: tuple[Path, ...] = ()
         self.results: Sequence[Result] = ()
@@ -100,17 +103,13 @@ class _How:
         return self._verdict(found, results)
 
     def _run(self, found: Suite, gathered: Gathered) -> list[Result]:
-        from simulators.policy_tests.run import run_case
+        from simulators.policy_tests.jobs import run_cases
 
-        results = []
-        for case in found.cases:
-            if self.wanted.search(case.spec.name) is None:
-                continue
-            started = time.perf_counter()
-            result = run_case(case, whole=self.coverage)
-            results.append(replace(result, elapsed_s=time.perf_counter() - started))
-            if self.coverage:
-                gathered.note(result.run)
+        cases = [case for case in found.cases if self.wanted.search(case.spec.name) is not None]
+        results = run_cases(cases, time.perf_counter, whole=self.coverage, jobs=self.jobs)
+        for one in results:
+            if self.coverage and one.run is not None:
+                gathered.note(one.run)
         return results
 
     def _show(self, found: Suite, results: Sequence[Result], gathered: Gathered) -> None:
