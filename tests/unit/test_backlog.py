@@ -13,7 +13,7 @@ from aiops.core.decide.scaling.backlog import NONE, Queue, drain, shared, sharin
 from aiops.core.decide.scaling.carrying import replicas_for
 from aiops.core.decide.scaling.propose import Situation, proposal
 from aiops.core.guard.memory import in_time
-from aiops.core.model import LoopState, Need, Nowcast, Percepts, SignalState, TargetState
+from aiops.core.model import Capacity, LoopState, Need, Nowcast, Percepts, SignalState, TargetState
 from aiops.core.pipeline import Decisions, Turn, decide
 from aiops.core.policies import Backlog, Objective, PolicySet
 from aiops.core.record.codec import from_text, to_text
@@ -116,6 +116,22 @@ def test_what_waits_asks_for_more_than_what_arrives():
 def test_an_empty_queue_asks_for_nothing():
     wish = proposal(policy(), seen(0.0))
     assert (wish.change.after, wish.need.backlog, wish.need.drain_by) == (8, 0, math.inf)
+
+
+@pytest.mark.parametrize(("queued", "wanted"), [(60_000.0, [11, 8, 8]), (0.0, [8, 8, 8])])
+def test_workers_in_full_use_while_they_drain_are_as_many_as_the_date_asks_for(queued, wanted):
+    objective = Objective(demand="demand", per_replica=None, utilisation="use", backlog=MAILS)
+    signals = {name: make.spec(name) for name in ("demand", "waiting", "partitions", "use")}
+    pods = (1.0, 8.0, 64.0, 512.0)
+    learnt = Capacity(pods=pods, carried=tuple(50.0 * one for one in pods), busy=50.0, doubt_ratio=0.02, learned=True)
+    asked = []
+    for ready in (8, 24, 40):
+        running = make.workload(replicas=ready, ready=ready)
+        full = replace(seen(queued, use=make.signal("use", 1.0)), workload=running, capacity=learnt)
+        wish = proposal(make.policy(objective=objective, signals=signals), full)
+        asked.append(wish.change.after)
+        assert "no forecast" not in wish.reason
+    assert asked == wanted
 
 
 def test_more_consumers_than_partitions_would_be_idle():

@@ -141,7 +141,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     if followed is not None:
         ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
-    room = _room(policy, seen) if carried is None or (ahead is None and policy.objective.per_replica is None) else None
+    room = _room(policy, seen) if carried is None or (ahead is None and _tops_up(policy)) else None
     by_demand = _reactive(demand, carried, room)
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
@@ -226,6 +226,11 @@ def _reactive(demand: float | None, carried: Carrying | None, room: float | None
     return None if demand is None else max(carried.replicas_for(demand), by_use or 0)
 
 
+def _tops_up(policy: ScalingPolicy) -> bool:
+    """Return whether utilisation asks for more than was learnt to be enough: who drains a backlog is in full use."""
+    return policy.objective.per_replica is None and policy.objective.backlog is None
+
+
 def _room(policy: ScalingPolicy, seen: Situation) -> float | None:
     """Return the replicas, with their fraction, that an HPA on utilisation would have; None while that is not known.
 
@@ -301,7 +306,7 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
-    room = _room(policy, seen) if need.capacity_learned and need.forecast is None else None
+    room = _room(policy, seen) if need.capacity_learned and need.forecast is None and _tops_up(policy) else None
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
         why = "what one carries is not learnt yet" if room is None else "and no forecast may be acted on"
