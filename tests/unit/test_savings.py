@@ -9,6 +9,7 @@ import pytest
 from aiops.app.costing.summed import together
 from aiops.core.model import (
     Capacity,
+    Drain,
     Looked,
     LoopState,
     Mode,
@@ -197,6 +198,23 @@ def test_nodes_of_which_no_price_is_known_realise_nothing():
     assert row(books).realised == 0
 
 
+def test_a_node_that_a_plan_let_go_of_is_realised_in_the_plans_entry():
+    node = TargetRef(api_version="v1", kind="Node", namespace="", name="ip-10-0-0-1.eu-central-1.compute.internal")
+    key = f"{node.cluster}/{node.name}"
+    step = PlanStep(name="drain", operation=Drain(node=node), undo=(), stage=Stage.DONE, since=start(), sent=1)
+    plan = Plan(
+        id="01J00000000000000000000000", kind=PlanKind.SAVING, policy="CostPolicy/shop/fleet", subject=node.key,
+        reason="pack", created_at=start(), steps=(step,), status=PlanStatus.DONE,
+    )  # fmt: skip
+    books, state = Books(), LoopState(plans={plan.id: plan})
+    for minute in range(121):
+        nodes = {key: 0.4, **NODES} if minute < 60 else NODES
+        books.note(turned(start() + 60.0 * minute, 8, 0.1, need=8, nodes=nodes, state=state))
+    (entry,) = books.ledger.standing.values()
+    assert dollars(entry.realised) == pytest.approx(0.4, abs=0.011), "an hour without a node of 0.40 an hour"
+    assert len(entry.id) <= 64, "the store has no room for more"
+
+
 # -- plans ------------------------------------------------------------------------------------------------
 
 SLEEP = Sleep(
@@ -321,3 +339,25 @@ def test_of_what_cannot_be_read_nothing_is_known():
     selection = policies.plans[0].wanted.selections[0]
     assert costed(policies, Looked(errors={selection.key: (Reason.NO_PERMISSION, "no")})) == {}
     assert costed(policies, Looked()) == {}
+
+
+def test_targets_of_one_plan_whose_names_begin_alike_have_an_entry_each():
+    refs = [TargetRef(cluster="production-eu-1", namespace="payments-frontend", name=name) for name in ("web", "db")]
+    steps = tuple(
+        PlanStep(
+            name=one.name, undo=(), stage=Stage.DONE, since=start(), sent=1,
+            operation=Sleep(
+                target=one, object=one, uid="u", lever=RestLever.REPLICAS, seen="4", original="4", to="0", mark="P"
+            ),
+        )
+        for one in refs
+    )  # fmt: skip
+    plan = Plan(
+        id="01J00000000000000000000000", kind=PlanKind.SAVING, policy="CostPolicy/shop/fleet", subject="night",
+        reason="night", created_at=start(), steps=steps, status=PlanStatus.DONE,
+    )  # fmt: skip
+    books = Books()
+    books.note(turned(start(), 8, 0.1, need=8, state=LoopState(plans={plan.id: plan})))
+    found = books.ledger.standing.values()
+    assert sorted(one.subject.target for one in found) == sorted(one.key for one in refs)
+    assert all(len(one.id) <= 64 for one in found)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.ids import digest
 from aiops.core.model import Action, BudgetStanding, Finding, Instant, PolicyKey, Priced, Scale, SetFloor
 from aiops.core.money import budget as budgets
 from aiops.core.money.currency import usd_per
 from aiops.core.money.history import History
-from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind, saved_rate
+from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind, name_in, saved_rate
 from aiops.core.money.metering import Metered, References, Turned, labels_of, metered
 from aiops.core.money.released import Pools, ratio
 from aiops.core.money.spend import HOUR_S, NODES, Accounts, Meter, Reference, Row, Subject, nano
@@ -104,7 +103,7 @@ class Books:
         for one in made.standing:
             for node in one.nodes:
                 cluster = node.partition("/")[0]
-                entry = self.ledger.standing.get(f"{one.plan.id}/{digest(node)}")
+                entry = self.ledger.standing.get(name_in(one.plan.id, node))
                 pool = self.pools.known.get(cluster)
                 if entry is None or pool is None or node in turned.snapshot.prices.nodes:
                     continue
@@ -190,7 +189,7 @@ class Books:
         for target, rested in one.rested.items():
             subject = by_target.get(target, replace(whose, target=target))
             meter = meters.get(subject)
-            name = f"{plan.id}/{target}"[:64]
+            name = name_in(plan.id, target)
             promise = _of_layer(meter, name) if rested.links else _promised(meter)
             yield replace(frame, id=name, subject=subject, promise=promise, links=rested.links)
         for node in one.nodes:
@@ -198,7 +197,7 @@ class Books:
             cost = nano(quote.usd_per_hour) if isinstance(quote, Priced) else None
             promise = None if cost is None else Promise(middle=cost, low=0, high=cost)
             yield replace(
-                frame, id=f"{plan.id}/{node}", subject=replace(whose, target=f"{NODES}{node}"), promise=promise
+                frame, id=name_in(plan.id, node), subject=replace(whose, target=f"{NODES}{node}"), promise=promise
             )
 
     # -- budgets -----------------------------------------------------------------------------------------

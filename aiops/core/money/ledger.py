@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from aiops.core.ids import digest
 from aiops.core.model import Instant, PolicyKey
 from aiops.core.money.chains import MOST_GONE, Link, folded
 from aiops.core.money.spend import Meter, Reference, Row, Subject, per_hour
 
 MOST_NOTED = 2000
+LONGEST_ID = 64
+"""Characters, as the store has them."""
 
 
 class SavingKind(StrEnum):
@@ -102,6 +105,16 @@ class Entry:
     def promised(self) -> int | None:
         """Return the nano-USD that the promised rate comes to over the time for which it was seen to stand."""
         return None if self.promise is None else per_hour(self.promise.middle * self.seen_ms)
+
+
+def name_in(plan: str, what: str) -> str:
+    """Return what names one part of a plan: by a target or a node, or by its hash where that would be too long.
+
+    >>> name_in("P1", "default/n0"), name_in("P1", "n" * 80)
+    ('P1/default/n0', 'P1/218e89c3ba575968')
+    """
+    name = f"{plan}/{what}"
+    return name if len(name) <= LONGEST_ID else f"{plan}/{digest(what)}"
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from aiops.core.model import (
     Tick,
 )
 from aiops.core.money.chains import Link, Sight, brought, layers, under_way
-from aiops.core.money.ledger import Ledger
+from aiops.core.money.ledger import Ledger, name_in
 from aiops.core.money.spend import Meter, Reference, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -153,7 +153,7 @@ class _Chains:
         for one in plans:
             for target, rested in one.rested.items():
                 if rested.links:
-                    made.setdefault(target, {})[f"{one.plan.id}/{target}"[:64]] = (one.since, rested.links)
+                    made.setdefault(target, {})[name_in(one.plan.id, target)] = (one.since, rested.links)
         return cls(turned=turned, ledger=ledger, by_target=made, known=frozenset(turned.state.plans))
 
     def layered(self, meter: Meter, subject: Subject, sight: Sight) -> Meter:
