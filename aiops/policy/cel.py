@@ -18,7 +18,9 @@ from aiops.policy.variables import LISTS, MEMBERS, NUMBERS, known_variables
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
 _NO_FIELD = re.compile(rf"undefined field '(\w+)' not found in struct '{PACKAGE}\.({'|'.join(LISTS)})'")
-_COUNTED = re.compile(r"\bsize\([^()]*\)\s*[<>=!]=?\s*$")
+_COMPARES = re.compile(r"\)\s*[<>=!]=?\s*$")
+_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_SIZE = re.compile(r"\bsize\s*$")
 _WORDS = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -100,8 +102,21 @@ _short = lru_cache(maxsize=256)(_condition)
 
 def _as_double(match: re.Match[str]) -> str:
     """Return an integer literal as a double, but for one that a size is compared with."""
-    counted = _COUNTED.search(match.string[: match.start()])
-    return f"{match[1]}.0" if match[1] and counted is None else match[0]
+    return f"{match[1]}.0" if match[1] and not _counted(match.string[: match.start()]) else match[0]
+
+
+def _counted(before: str) -> bool:
+    """Return whether what stands before a literal compares it with a size, whatever that is the size of."""
+    compares = _COMPARES.search(before)
+    if compares is None:
+        return False
+    # parentheses in texts are none
+    plain, depth = _TEXTS.sub(lambda one: "_" * len(one[0]), before), 0
+    for place in range(compares.start(), -1, -1):
+        depth += {")": 1, "(": -1}.get(plain[place], 0)
+        if depth == 0:
+            return _SIZE.search(plain[:place]) is not None
+    return False
 
 
 def _compiled(env: Any, text: str) -> tuple[str, Any]:

@@ -107,6 +107,9 @@ def test_a_mistake_is_at_its_place_in_the_text_as_it_was_written(text, word):
         'incidents.exists(i, i.kind == "i.knd" && i.score > 2)',
         'findings.exists(f, f.labels.zone == "a" && f.policy.startsWith("WatchPolicy/shop/"))',
         "findings.size() > 2 || signals.demand > 3",
+        "size(findings.filter(f, f.score > 5)) > 1",
+        "size(findings.filter(f, f.kind == ')')) >= 1 && signals.demand > 5",
+        "(signals.demand) > 5 && size((findings)) < 3",
     ],
 )
 def test_fields_that_entries_have_are_taken(text):
