@@ -85,6 +85,18 @@ def test_a_restart_forgets_neither_changes_nor_whom_people_were_not_told_of() ->
     assert after.parted([later], WAITS, 2900.0)[0][0].alarm
 
 
+def test_what_people_were_not_told_of_is_remembered_beside_another_finding_of_the_same_series() -> None:
+    settling, one = Settling(), a_finding(1060.0, alarm=True)
+    later, other = replace(one, alarm=False), replace(a_finding(1090.0), kind=FindingKind.TREND)
+    settling.note(1000.0, ROLLOUT, 1800.0)
+    for at, findings in ((1060.0, [one]), (1090.0, [later, other]), (1100.0, [later, other])):
+        assert settling.parted(findings, WAITS, at)[0] == []
+    restarted = Settling()
+    restarted.restore(settling.about())
+    told = [(found.kind, found.alarm) for found in restarted.parted([later, other], WAITS, 2900.0)[0]]
+    assert told == [(FindingKind.POINT, True), (FindingKind.TREND, False)]
+
+
 def test_a_new_level_after_a_rollout_is_excused_while_it_settles_and_then_calls_people_once() -> None:
     policy = replace(a_watch(), rollouts=Rollouts(settle_s=5400.0))
     days = Days(a_set(policy), services("web"), step_s=300.0)

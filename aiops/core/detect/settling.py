@@ -7,7 +7,6 @@ excused for good: people are called for it then.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -40,7 +39,7 @@ class Settling:
 
     def __init__(self) -> None:
         self._changes: dict[Thing, _Change] = {}
-        self._held: dict[str, tuple[Instant, bool]] = {}
+        self._held: dict[tuple[str, Instant], bool] = {}
 
     def note(self, at: Instant, changed: Mapping[Thing, str], longest_s: float) -> None:
         """Take what is being changed now, by namespace and name, with the reason.
@@ -61,16 +60,17 @@ class Settling:
         """Return the findings that count, and those that are excused. settle_s: by policy that waits for changes."""
         count: list[Finding] = []
         excused: list[Finding] = []
-        held: dict[str, tuple[Instant, bool]] = {}
+        held: dict[tuple[str, Instant], bool] = {}
         for one in findings:
             why = self._excuse(one, settle_s.get(one.policy), at)
-            since, untold = self._held.get(one.series, (math.nan, False))
-            untold = (untold and since == one.since) or one.alarm
-            if not why and since == one.since and one.score <= 1.0:
+            # one series may have several: of different kinds, which began at other times
+            name = one.series, one.since
+            untold = self._held.get(name, False) or one.alarm
+            if not why and name in self._held and one.score <= 1.0:
                 why = "it has settled, and is about to close"
             if why:
                 excused.append(replace(one, alarm=False, reason=f"{one.reason}; {why}"))
-                held[one.series] = (one.since, untold)
+                held[name] = held.get(name, False) or untold
             else:
                 count.append(replace(one, alarm=True) if untold else one)
         self._held = held
@@ -92,7 +92,7 @@ class Settling:
     def about(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, as JSON can hold it."""
         changes = [[*thing, one.began, one.seen_at, one.why] for thing, one in self._changes.items()]
-        return {"changes": changes, "held": {series: list(one) for series, one in self._held.items()}}
+        return {"changes": changes, "held": [[*name, untold] for name, untold in self._held.items()]}
 
     def restore(self, about: Mapping[str, Any]) -> None:
         """Take what a checkpoint kept; raise ValueError, KeyError or TypeError when it is none."""
@@ -101,7 +101,7 @@ class Settling:
             for where, name, began, seen_at, why in about["changes"]
         }
         self._changes = changes
-        self._held = {str(series): (float(since), bool(untold)) for series, (since, untold) in about["held"].items()}
+        self._held = {(str(series), float(since)): bool(untold) for series, since, untold in about["held"]}
 
 
 def _of(one: Finding) -> Iterator[Thing]:
