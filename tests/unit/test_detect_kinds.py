@@ -9,13 +9,14 @@ import pytest
 
 from aiops.core.bank import Bank
 from aiops.core.detect.changes import TESTS, ChangeWatch
+from aiops.core.detect.distributions import HOURLY, histograms
 from aiops.core.detect.group import WatchGroup
 from aiops.core.detect.joint import JointWatch
 from aiops.core.detect.rejoined import joined
 from aiops.core.detect.rules import of_policies
 from aiops.core.detect.windows import Windows
 from aiops.core.model import F64, Bools, FindingKind
-from aiops.core.policies import Beside, WatchPolicy
+from aiops.core.policies import Beside, Distribution, WatchPolicy
 from tests.unit.fleet import START, WATCH, Days, a_set, a_watch, services
 
 STEP_S, DAY_S = 600.0, 86_400.0
@@ -70,6 +71,29 @@ def test_three_times_the_noise_is_found_as_a_change_of_movement_and_as_no_trend(
 @pytest.mark.parametrize("change", [ramp(7.5), 100.0], ids=["a slope", "a step"])
 def test_neither_a_slope_nor_a_step_is_a_change_of_movement(change: F64 | float) -> None:
     assert (hours_to(a_past(change), "variance")[0] > 12.0).sum() >= ROWS - 1
+
+
+def test_what_was_said_of_a_row_is_so_yet_when_other_rows_come() -> None:
+    watch, values = ChangeWatch(ROWS, DAY_S), a_past(ramp(7.5))
+    for column in range(values.shape[1]):
+        watch.look(START + column * STEP_S, values[:, column], np.ones(ROWS, np.bool_))
+    before = watch.last
+    watch.take(np.array([3, -1, 0]))
+    assert before is not None
+    assert watch.last is not None
+    for name in ("trend", "variance"):
+        was, now = getattr(before, name), getattr(watch.last, name)
+        for field in ("surprise", "much", "deviation", "usual"):
+            np.testing.assert_array_equal(getattr(now, field)[[0, 2]], getattr(was, field)[[3, 0]])
+            assert np.isnan(getattr(now, field)[1])
+
+
+def test_distributions_share_the_budget_that_a_policy_has_for_all_of_them() -> None:
+    keys = [f"{WATCH}#le={le},model=m{number}" for number in range(20) for le in ("1", "2", "+Inf")]
+    asks = Distribution(psi=0.25, reference={})
+    for budget, each in (((7.0, 1.0), 0.05), ((7.0, np.inf), 7.0), ((0.01, 1.0), 0.01)):
+        found = histograms(keys, np.arange(60), asks, budget)
+        assert [one.allowed * HOURLY for one in found] == pytest.approx([each] * 20)
 
 
 def test_a_row_that_hardly_ever_moves_has_no_trend() -> None:

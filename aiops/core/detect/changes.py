@@ -73,6 +73,13 @@ class Change:
     deviation: F64
     usual: F64
 
+    def of(self, rows: Rows) -> Change:
+        """Return it of other rows; nothing is known of -1."""
+        fresh = np.full((4, len(rows)), np.nan)
+        old = rows >= 0
+        fresh[:, old] = np.stack([self.surprise, self.much, self.deviation, self.usual])[:, rows[old]]
+        return Change(surprise=fresh[0], much=fresh[1], deviation=fresh[2], usual=fresh[3])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Changes:
@@ -171,7 +178,9 @@ class ChangeWatch:
         """Become other rows; -1 starts afresh."""
         for part in self._parts().values():
             part.take(rows)
-        old, self.last = rows >= 0, None
+        old = rows >= 0
+        if self.last is not None:  # what was found goes on when other series come and go
+            self.last = Changes(trend=self.last.trend.of(rows), variance=self.last.variance.of(rows))
         for name in _RINGS:
             array = getattr(self, name)
             fresh = np.full((len(rows), *array.shape[1:]), np.nan, np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,8 +80,8 @@ class Apart:
         )
 
 
-def histograms(keys: Sequence[str], rows: Rows, asks: Distribution, per_week: float) -> list[Histogram]:
-    """Return the distributions that some rows of one policy are buckets of; per_week: false alarms of each."""
+def histograms(keys: Sequence[str], rows: Rows, asks: Distribution, budget: tuple[float, float]) -> list[Histogram]:
+    """Return the distributions that some rows of one policy are buckets of; budget: false alarms of each, of all."""
     policy = keys[rows[0]].partition("#")[0] if len(rows) else ""
     found: dict[str, tuple[dict[float, int], dict[float, int]]] = {}
     for row in rows.tolist():
@@ -103,10 +103,12 @@ def histograms(keys: Sequence[str], rows: Rows, asks: Distribution, per_week: fl
                     reference=np.array([before[one] for one in bounds] if asks.reference else [], np.intp),
                     bounds=bounds,
                     asks=asks,
-                    allowed=per_week / HOURLY,
+                    allowed=0.0,
                 )
             )
-    return made
+    each, together = budget
+    allowed = min(each, together / max(len(made), 1)) / HOURLY
+    return [replace(one, allowed=allowed) for one in made]
 
 
 class DistributionWatch:

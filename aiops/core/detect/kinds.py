@@ -106,8 +106,8 @@ class Kinds:
                 self._groups += [(f"{one.key}#{name}", rows) for name, rows in found if 2 <= len(rows) <= MOST_SIGNALS]
             if one.distribution is not None:
                 silent.append(mine)
-                per_week = min(one.false_alarms_per_week, one.budget_per_week or math.inf)
-                self._histograms += histograms(keys, mine, one.distribution, per_week / one.ways)
+                budget = one.false_alarms_per_week / one.ways, (one.budget_per_week or math.inf) / one.ways
+                self._histograms += histograms(keys, mine, one.distribution, budget)
         self.silent = np.sort(np.concatenate([*silent, np.zeros(0, np.intp)]))
         joint = np.sort(np.concatenate([*(rows for _, rows in self._groups), np.zeros(0, np.intp)]))
         self.joint.seat(joint, kept=any(one.joint is not None for one in policies))
