@@ -60,7 +60,7 @@ class ClusterSettings(Section):
     """One Kubernetes API server. namespaced: nothing of the whole cluster is read, neither nodes nor namespaces.
 
     source: which of `sources` signals of policies for its workloads are asked of, where they name none. qps, burst: how
-    often its API server is asked in a second, and at once, as of client-go in a controller; 0 qps for no limit.
+    often its API server is asked in a second, and at once (plans look at each object by itself); 0 qps for no limit.
     """
 
     kubeconfig: Path | None = None
@@ -68,8 +68,8 @@ class ClusterSettings(Section):
     in_cluster: bool = False
     namespaced: bool = False
     source: str = ""
-    qps: float = Field(20.0, ge=0, le=10_000)
-    burst: int = Field(30, ge=1, le=10_000)
+    qps: float = Field(200.0, ge=0, le=10_000)
+    burst: int = Field(400, ge=1, le=10_000)
 
     def reached(self) -> dict[str, Any]:
         """Return how it is reached: what the adapter's options are made of."""

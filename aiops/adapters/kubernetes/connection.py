@@ -32,8 +32,8 @@ class KubernetesOptions:
     context: str | None = None
     in_cluster: bool = False
     namespaced: bool = False
-    qps: float = 20.0
-    burst: int = 30
+    qps: float = 200.0
+    burst: int = 400
 
 
 def api_client(options: KubernetesOptions) -> ApiClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -77,7 +77,7 @@ class Http:
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
-        self._wait_for(call)
+        call = self._in_turn(call)
         headers = {"Accept": "application/json", "User-Agent": call.user_agent}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
@@ -98,12 +98,17 @@ class Http:
             raise
         return answer
 
-    def _wait_for(self, call: Call) -> None:
+    def _in_turn(self, call: Call) -> Call:
+        """Return the call when its turn has come; a write that waited for it has so much less time left (S6)."""
         bucket = self._bucket
-        if bucket is None or bucket.take(call.patience_s, write=call.method != "GET"):
-            return
-        limit = f"{bucket.per_s:g} requests a second, {bucket.burst} at once"
-        raise Throttled(f"{self._host}: not sent, {limit} are its limit here (clusters.NAME.qps, burst)")
+        if bucket is None:
+            return call
+        began, write = bucket.clock(), call.method != "GET"
+        patience_s = min(call.patience_s, call.timeout_s / 2.0) if write else call.patience_s
+        if not bucket.take(patience_s, write=write):
+            limit = f"{bucket.per_s:g} requests a second, {bucket.burst} at once"
+            raise Throttled(f"{self._host}: not sent, {limit} are its limit here (clusters.NAME.qps, burst)")
+        return replace(call, timeout_s=call.timeout_s - (bucket.clock() - began)) if write else call
 
     def _authorize(self, headers: dict[str, str], call: Call) -> None:
         from kubernetes import config as loaders

@@ -43,6 +43,7 @@ class Objects:
     look_s: float = LOOK_S
     _pool: ThreadPoolExecutor = field(init=False)
     _asked: dict[str, Future[_Found]] = field(init=False, default_factory=dict)
+    _missed: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"look-{self.cluster}")
@@ -50,11 +51,14 @@ class Objects:
     def look(self, wanted: Wanted, at: Instant) -> Looked:
         """Return what is there; what cannot be read in time is an error that is told with it."""
         began = time.monotonic()
-        futures = {ref.key: self._ask(ref.key, partial(self._one, ref, at)) for ref in wanted.objects}
+        # who waited longest for an answer is asked first: a slow cluster must not starve the same ones for ever
+        first = sorted(wanted.objects, key=lambda ref: -self._missed.get(ref.key, 0))
+        futures = {ref.key: self._ask(ref.key, partial(self._one, ref, at)) for ref in first}
         futures |= {one.key: self._ask(one.key, partial(self._several, one, at)) for one in wanted.selections}
         fresh = [future for future in futures.values() if future is not None]
         wait(fresh, timeout=max(0.0, began + self.look_s - time.monotonic()))
         found = {key: self._settled(future) for key, future in futures.items()}
+        self._missed = {key: self._missed.get(key, 0) + 1 for key, one in found.items() if _is_error(one)}
         selections = {one.key for one in wanted.selections}
         return Looked(
             objects={key: one for key, one in found.items() if isinstance(one, SeenObject)},
