@@ -198,6 +198,21 @@ def test_what_a_server_that_is_away_was_not_told_waits_even_when_it_is_seen_no_m
     assert {one["tags"]["aiops.version"] for one in server.runs.values()} == {"7", "8"}
 
 
+def test_what_waits_is_not_told_by_who_leads_no_more(server):
+    seen = {KEY: (ONE,)}
+    told = publisher(server, seen)
+    server.down = 503
+    assert told.round() == 0
+    seen.clear()  # another replica leads, and tells what became of the version
+    server.down = 0
+    assert publisher(server, {KEY: (replace(ONE, role=Role.RETIRED, since=MADE + 9.0),)}).round() == 1
+    assert told.round() == 0
+    assert [one["tags"]["aiops.state"] for one in server.runs.values()] == ["retired"]
+    seen[KEY] = (replace(ONE, role=Role.RETIRED, since=MADE + 9.0),)
+    assert told.round() == 1
+    assert len(server.runs) == 1
+
+
 def test_a_version_that_the_server_will_not_have_keeps_no_other_from_being_told(server, caplog):
     told = publisher(server, {KEY: (replace(ONE, why="not to be had"), replace(ONE, number=8))})
     assert told.round() == 1

@@ -36,7 +36,13 @@ class Outbox:
     _waiting: dict[str, Waiting] = field(default_factory=dict)
 
     def note(self, seen: Mapping[PolicyKey, Sequence[Version]]) -> None:
-        """Take the versions as they are now. One that is seen no more, and was not told yet, still waits."""
+        """Take the versions as they are now. One that is seen no more, and was not told yet, still waits.
+
+        Where none are seen they are somebody else's to tell: what waited is old by now, and must not be told over it.
+        """
+        if not seen:
+            self._told, self._waiting, self.run_ids = {}, {}, {}
+            return
         there = set()
         for policy, versions in seen.items():
             for one in versions:
