@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from aiops.adapters.kubernetes.http import Call, Http, Throttled
 from aiops.adapters.kubernetes.rate import Bucket
 
 
@@ -64,3 +67,31 @@ def test_a_bucket_holds_no_more_than_a_burst_however_long_nobody_asks():
 def test_no_rate_is_no_limit():
     bucket = a_bucket(Time(), per_s=0.0, burst=1)
     assert all(bucket.take(0.0, write=True) for _ in range(100))
+
+
+class _Server:
+    """Takes every request, and notes when it came and how long it may take."""
+
+    def __init__(self, time: Time) -> None:
+        self.time, self.came = time, []
+        self.configuration, self.rest_client = SimpleNamespace(host="https://api"), SimpleNamespace(pool_manager=self)
+
+    def update_params_for_auth(self, *_: object) -> None:
+        """Authorize nobody."""
+
+    def request(self, method: str, url: str, **options: Any) -> SimpleNamespace:
+        self.came.append((self.time.now - 100.0, options["timeout"].read_timeout))
+        return SimpleNamespace(status=200, data=b"{}")
+
+
+def test_no_write_that_waits_for_its_turn_outlives_the_time_that_it_had_s6():
+    time = Time()
+    server, bucket = _Server(time), a_bucket(time, per_s=0.8, burst=1)
+    http = Http(cast(Any, server), bucket)
+    write = Call(method="PATCH", path="/x", timeout_s=4.0)
+    http.send(write)
+    http.send(write)
+    assert server.came == [(0.0, 4.0), (pytest.approx(1.25), pytest.approx(2.75))]
+    with pytest.raises(Throttled):
+        http.send(replace(write, timeout_s=1.0))  # half of it would be over before it is sent
+    assert len(server.came) == 2
