@@ -63,6 +63,19 @@ def test_what_a_person_writes_between_two_steps_is_not_written_over_s4():
     assert (one.weights, one.plan.status) == ((100, 0), PlanStatus.ASKING)
 
 
+def test_a_person_who_lets_it_go_on_is_asked_once_and_obeyed_s9():
+    one = drive(PlanStep(name="half north", operation=shift(50, 50)), ALL)
+    one.health = Health.INCONCLUSIVE
+    one.turn(3)
+    one.cluster.put(ROUTE, route(100, 0))
+    one.health = Health.WELL
+    one.turn(3)
+    assert one.plan.status is PlanStatus.ASKING
+    one.plan = resumed(one.plan, one.now, "a person said so")
+    one.turn(3)
+    assert (one.weights, one.plan.status) == ((0, 100), PlanStatus.DONE)
+
+
 def test_what_is_taken_back_is_not_sent_on_over_what_a_person_writes_meanwhile_s7():
     one = drive(HALF, ALL)
     one.turn(3)

@@ -28,6 +28,7 @@ from aiops.core.plans.changes import ended, noted, rolling_back, with_step
 from aiops.core.plans.operations import Origin, Requests, mended, others, stands, steers, verbs
 from aiops.core.plans.world import World, all_seen
 
+CHANGED = "somebody changed it after us"
 SEND_TICKS, SEND_LEAST_S = 2.0, 30.0
 """A request is sent within two ticks, or not at all."""
 
@@ -113,8 +114,8 @@ class _Turn:
             why = required.detail if refusal is None else refusal[1]
             self._wait(at, step, f"waits: {why}")
             return
-        if self._changed_since(at, step):
-            self._yield(at, step)
+        if step.detail != CHANGED and self._changed_since(at, step):
+            self._yield(at, step)  # once: whoever lets it go on has been told
             return
         undo = does.undo(step.operation, looked) if step.undoable else ()
         if step.sent and step.undo and stands(step.operation, looked) is not False:
@@ -145,9 +146,8 @@ class _Turn:
 
     def _yield(self, at: int, step: PlanStep) -> None:
         """Ask a person how it goes on: somebody else wrote after us, and is not overruled (S4)."""
-        why = "somebody changed it after us"
-        self._put(at, replace(step, stage=Stage.FAILED, detail=why))
-        self._ask(f"step {at + 1} ({step.name}): {why}")
+        self._put(at, replace(step, stage=Stage.FAILED, detail=CHANGED))
+        self._ask(f"step {at + 1} ({step.name}): {CHANGED}")
 
     def _shown(self, at: int, step: PlanStep) -> PlanStep | None:
         """Return the step that knows whether what it wrote was seen; None where it was, and is not any more."""
