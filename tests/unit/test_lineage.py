@@ -346,6 +346,18 @@ def test_intervals_that_cover_too_little_for_hours_are_drift_and_a_short_miss_is
 # -- checkpoints ---------------------------------------------------------------------------------------
 
 
+def test_what_was_judged_before_a_restart_counts_after_it():
+    one = lineage()
+    now = live(one, 300)
+    again = lineage()
+    again.restore(one.arrays(), one.champion.arrays())
+    judged = one.scores()[one.current.number].judged
+    assert judged > 200
+    for minute in range(1, 4):
+        again.learn(now + 60.0 * minute, 100.0)
+    assert again.scores()[again.current.number].judged == pytest.approx(judged, abs=4)
+
+
 def test_a_lineage_goes_on_where_it_was_after_a_restart():
     one = lineage()
     now = live(one, 100)

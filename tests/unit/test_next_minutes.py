@@ -165,6 +165,18 @@ def test_a_checkpoint_keeps_versions_records_and_rows_in_the_shadow():
     assert mine.scores()[2].ratio == pytest.approx(theirs.scores()[2].ratio, rel=0.05)
 
 
+def test_minutes_that_a_restart_missed_are_not_those_of_the_day_before():
+    one = live(lived(), 4 * KEPT, begin=120)
+    back = Lookahead("aiops test")
+    back.follow(policies())
+    back.restore({name: np.array(array) for name, array in one.arrays().items()})
+    assert back.lineages[NAME].records()[1].judged == KEPT
+    begin = 120 + 4 * (KEPT + 600)  # ten hours later
+    for each in (one, back):
+        live(each, 8, begin=begin)
+        assert each.lineages[NAME].records()[1].judged == pytest.approx(KEPT - 600, abs=2)
+
+
 def test_a_policy_that_is_gone_takes_its_versions_along_and_others_keep_theirs():
     one = lived(others=("cart",))
     one.lineages[NAME].refit("asked")

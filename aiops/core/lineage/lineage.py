@@ -225,6 +225,7 @@ class Lineage(Ranks[Forecaster]):
             "shadow": {number: [model.name, model.version] for number, model in self._shadow.items()},
             "asked": list(self._asked),
             "size": self._size,
+            "minute": self._minute,
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for number, model in self._shadow.items():
@@ -245,7 +246,7 @@ class Lineage(Ranks[Forecaster]):
             about = json.loads(bytes(arrays["about"].astype(np.uint8)))
             versions = tuple(version_of(fields) for fields in about["versions"])
             size, asked = float(about["size"]), tuple(float(one) for one in about["asked"])
-            name, number = about["champion"]
+            minute, (name, number) = int(about.get("minute", -1)), about["champion"]
             model = self.champion if self.champion.name == name else self._make(name)
         except (KeyError, TypeError, ValueError, AttributeError) as err:
             raise ValueError(f"the versions of a model cannot be read: {err!r}") from err
@@ -254,6 +255,7 @@ class Lineage(Ranks[Forecaster]):
         model.restore(champion)
         self.champion, self.versions, self._size, self._asked = model, versions, size, asked
         self._shadow, self._records, self._called = {}, {}, ()
+        self._minute = minute  # without it all that was judged would be forgotten with the first minute
         for one in versions:
             if one.role is Role.CHAMPION or one.role.in_shadow:
                 self._resume(one, arrays, about["shadow"].get(str(one.number)))

@@ -168,7 +168,8 @@ class NextMinutes(Ranks[Row]):
 
     def state(self) -> dict[str, Any]:
         """Return the versions for a checkpoint, as JSON has them."""
-        return {"versions": [asdict(one) for one in self.versions], "made_at": _known(self._made_at)}
+        versions = [asdict(one) for one in self.versions]
+        return {"versions": versions, "made_at": _known(self._made_at), "minute": self._minute}
 
     def records(self) -> Mapping[int, Record]:
         """Return the records of who acts or is judged, by version."""
@@ -178,10 +179,11 @@ class NextMinutes(Ranks[Row]):
         """Take the state of a checkpoint; a version whose row is not there any more is retired. ValueError: misfit."""
         try:
             versions = tuple(version_of(fields) for fields in state["versions"])
-            made_at = state["made_at"]
+            made_at, minute = state["made_at"], int(state.get("minute", -1))
         except (KeyError, TypeError, ValueError) as err:
             raise ValueError(f"the versions of {self.policy} cannot be read: {err!r}") from err
         self.versions, self._made_at = versions, -math.inf if made_at is None else float(made_at)
+        self._minute = minute  # what was missed since is known to be missing
         self._shadow, self._records = {}, {}
         for one in versions:
             if one.role.in_shadow and Seat(self._owner, one.number) not in self._about.shadows.seats:
