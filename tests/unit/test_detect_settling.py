@@ -65,6 +65,13 @@ def test_what_is_still_odd_when_the_rollout_has_settled_calls_people_then_and_on
     assert [found.alarm for found in settling.parted([later], WAITS, 2960.0)[0]] == [False]
 
 
+def test_drift_that_stands_calls_people_though_errors_are_no_larger_than_they_were() -> None:
+    settling, one = Settling(), replace(a_finding(1060.0, alarm=True), kind=FindingKind.DRIFT, score=1.0)
+    settling.note(1000.0, ROLLOUT, 1800.0)
+    settling.parted([one], WAITS, 1060.0)
+    assert [found.alarm for found in settling.parted([replace(one, alarm=False)], WAITS, 2900.0)[0]] == [True]
+
+
 def test_one_change_after_another_excuses_nothing_for_ever() -> None:
     settling, one = Settling(), a_finding(1060.0)
     counted = []

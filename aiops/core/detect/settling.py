@@ -66,7 +66,7 @@ class Settling:
             # one series may have several: of different kinds, which began at other times
             name = one.series, one.since
             untold = self._held.get(name, False) or one.alarm
-            if not why and name in self._held and one.score <= 1.0:
+            if not why and name in self._held and one.score < 1.0:
                 why = "it has settled, and is about to close"
             if why:
                 excused.append(replace(one, alarm=False, reason=f"{one.reason}; {why}"))
