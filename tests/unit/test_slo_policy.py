@@ -128,6 +128,9 @@ def test_without_a_forecast_utilisation_asks_for_room_above_what_they_carry_at_t
     )
     assert decided(seen(demand=390.0, use=0.65), BLIND, carries()).verdict.change.after == 8, "within the tolerance"
     assert decided(seen(demand=390.0, use=0.67), BLIND, carries()).verdict.change.after == 9
+    assert decided(seen(demand=390.0, use=0.7, ready=4), BLIND, carries()).verdict.change.after == 8, "never fewer"
+    tolerant = steered(up=rules(0.0, tolerance=0.1))
+    assert decided(seen(demand=398.0, use=0.95), BLIND, carries(), policy=tolerant).verdict.change.after == 13
     assert decided(seen(demand=800.0, use=0.1), BLIND, carries()).verdict.change.after == 16
     assert decided(seen(demand=390.0, use=0.9), soon(380.0, 385.0), carries()).verdict.change.after < 12
     given = steered(objective=replace(OBJECTIVE, per_replica=100.0))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
-from aiops.core.decide.scaling.need import MOST
 from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
+from aiops.core.decide.scaling.room import room_of, tops_up
 from aiops.core.model import (
     Capacity,
     Change,
@@ -42,9 +42,6 @@ OVERLOAD_STEP_RATIO = 0.25
 
 UNEXPLAINED_TICKS = 2
 """An SLO that stays broken for so many ticks, and no forecast says why, is answered as an overload."""
-
-UNLEARNT_USE_RATIO, UNLEARNT_TOLERANCE_RATIO = 0.6, 0.1
-"""What an HPA on utilisation aims at, and by how much more it lets be (autoscaling/v2 has a tolerance of 10 %)."""
 
 LEAD_QUANTILE = 0.95
 """Capacity must be there for nearly every start-up, not for the average one."""
@@ -141,7 +138,9 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     if followed is not None:
         ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
-    room = _room(policy, seen) if carried is None or (ahead is None and _tops_up(policy)) else None
+    room = (
+        room_of(policy, seen.signals, seen.workload) if carried is None or (ahead is None and tops_up(policy)) else None
+    )
     by_demand = _reactive(demand, carried, room)
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
@@ -160,7 +159,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         capacity=0.0 if carried is None else carried.each(max(before, reactive or 1)),
         lead_s=lead_s,
         lead_measured=measured,
-        usage_ratio=None if peak is None or before == 0 or carried is None else carried.used_ratio(peak, before),
+        usage_ratio=_usage_ratio(peak, carried, room, before),
         slo_broken=slo_broken,
         capacity_learned=policy.objective.per_replica is None and carried is not None,
         foreseen=followed,
@@ -226,23 +225,11 @@ def _reactive(demand: float | None, carried: Carrying | None, room: float | None
     return None if demand is None else max(carried.replicas_for(demand), by_use or 0)
 
 
-def _tops_up(policy: ScalingPolicy) -> bool:
-    """Return whether utilisation asks for more than was learnt to be enough: who drains a backlog is in full use."""
-    return policy.objective.per_replica is None and policy.objective.backlog is None
-
-
-def _room(policy: ScalingPolicy, seen: Situation) -> float | None:
-    """Return the replicas, with their fraction, that an HPA on utilisation would have; None while that is not known.
-
-    Use that is above its aim by no more than the tolerance asks for no more than there are, as there.
-    """
-    use = seen.signals.get(policy.objective.utilisation or "")
-    if use is None or not use.usable or seen.workload.ready == 0:
+def _usage_ratio(peak: float | None, carried: Carrying | None, room: float | None, before: int) -> float | None:
+    """Return what is wanted over what there is, None while what replicas carry is not known."""
+    if peak is None or carried is None or before == 0:
         return None
-    ratio = max(use.value, 0.0) / UNLEARNT_USE_RATIO
-    if 1.0 < ratio <= 1.0 + UNLEARNT_TOLERANCE_RATIO:
-        return float(seen.workload.replicas)
-    return min(seen.workload.ready * ratio, MOST)
+    return max(carried.used_ratio(peak, before), (room or 0.0) / before)
 
 
 def _followed(policy: ScalingPolicy, seen: Situation) -> Nowcast | None:
@@ -306,7 +293,11 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
-    room = _room(policy, seen) if need.capacity_learned and need.forecast is None and _tops_up(policy) else None
+    room = (
+        room_of(policy, seen.signals, seen.workload)
+        if need.capacity_learned and need.forecast is None and tops_up(policy)
+        else None
+    )
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
         why = "what one carries is not learnt yet" if room is None else "and no forecast may be acted on"
