@@ -143,7 +143,10 @@ def load(name: str) -> Scenario:
     """Return a scenario by the name of a shipped one or by a path; raise NotFound or InvalidInput."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise NotFound(f"there is no scenario {name!r}; there are {', '.join(names())}, or give a file")
+        raise NotFound(
+            f"there is no scenario {name!r}, and no such file; of scaling and cost there are {', '.join(names())} "
+            "(those of failover: docs/failover-rehearsal.md, of remediation: docs/remediation-rehearsal.md)"
+        )
     found, problems = documents(path.read_text(encoding="utf-8"), str(path))
     if problems or len(found) != 1:
         raise InvalidContent("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
