@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from aiops.core.decide.quantities import Duration, duration_s, quantity, ratio
 from aiops.core.decide.spec import Spec
-from aiops.errors import InvalidContent
-from aiops.policy.document import documents
 from simulators.failover.daemon import LANE_S
 from simulators.failover.world import LENGTH_S, Fault, Kind
+from simulators.shelf import Shelf
 
 FOLDER = Path(__file__).parent / "scenarios"
 POLICY = Path(__file__).parent / "policies" / "storefront.yaml"
@@ -123,30 +122,5 @@ class SitesSpec(Spec):
         return [fault for one in self.faults for fault in one.drawn(dice)]
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the shipped scenarios of sites."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-
-
-def is_sites(name: str) -> bool:
-    """Return whether a name or a file is that of a scenario of sites."""
-    if name in names():
-        return True
-    path = Path(name)
-    if not name.endswith((".yaml", ".yml")) or not path.is_file():
-        return False
-    found, _ = documents(path.read_text(encoding="utf-8"), str(path))
-    return any(isinstance(one.data, dict) and one.data.get("kind") == "sites" for one in found)
-
-
-def load(name: str) -> SitesSpec:
-    """Return a scenario by the name of a shipped one or by a path; raise InvalidInput."""
-    path = FOLDER / f"{name}.yaml" if name in names() else Path(name)
-    found, problems = documents(path.read_text(encoding="utf-8"), str(path))
-    if problems or len(found) != 1:
-        raise InvalidContent("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
-    try:
-        return SitesSpec.model_validate(found[0].data)
-    except ValidationError as err:
-        lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
-        raise InvalidContent("\n".join(lines)) from err
+SHELF = Shelf(name="sites", folder=FOLDER, spec=SitesSpec)
+names, is_sites, load = SHELF.names, SHELF.has, SHELF.load

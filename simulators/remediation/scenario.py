@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from aiops.core.decide.quantities import Duration
 from aiops.core.decide.spec import Spec
-from aiops.errors import InvalidInput
-from aiops.policy.document import documents
 from simulators.failover.scenario import Durations, Shares
 from simulators.remediation.world import Fault, Kind
+from simulators.shelf import Shelf
 
 FOLDER = Path(__file__).parent / "scenarios"
 POLICIES = Path(__file__).parent / "policies"
@@ -83,30 +82,5 @@ class RemediationScenario(Spec):
         return [one.drawn(dice) for one in self.faults]
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the shipped scenarios of remediation."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-
-
-def is_remediation(name: str) -> bool:
-    """Return whether a name or a file is that of a scenario of remediation."""
-    if name in names():
-        return True
-    path = Path(name)
-    if not name.endswith((".yaml", ".yml")) or not path.is_file():
-        return False
-    found, _ = documents(path.read_text(encoding="utf-8"), str(path))
-    return any(isinstance(one.data, dict) and one.data.get("kind") == "remediation" for one in found)
-
-
-def load(name: str) -> RemediationScenario:
-    """Return a scenario by the name of a shipped one or by a path; raise InvalidInput."""
-    path = FOLDER / f"{name}.yaml" if name in names() else Path(name)
-    found, problems = documents(path.read_text(encoding="utf-8"), str(path))
-    if problems or len(found) != 1:
-        raise InvalidInput("\n".join(map(str, problems)) or f"{path}:1:1: a scenario is one document")
-    try:
-        return RemediationScenario.model_validate(found[0].data)
-    except ValidationError as err:
-        lines = [str(found[0].problem(tuple(e["loc"]), e["msg"])) for e in err.errors(include_url=False)]
-        raise InvalidInput("\n".join(lines)) from err
+SHELF = Shelf(name="remediation", folder=FOLDER, spec=RemediationScenario)
+names, is_remediation, load = SHELF.names, SHELF.has, SHELF.load
