@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 ROUNDS = 15
 VIEWS = 7
 ASSETS = (
-    "/static/style.css", "/static/first.js", "/static/saying.js", "/static/charts.js", "/static/page.js",
-    "/static/vendor/htmx.min.js", "/static/vendor/idiomorph-ext.min.js", "/static/vendor/uPlot.iife.min.js",
-    "/static/vendor/uPlot.min.css",
+    "/static/saying.js", "/static/charts.js", "/static/page.js", "/static/vendor/htmx.min.js",
+    "/static/vendor/idiomorph-ext.min.js", "/static/vendor/uPlot.iife.min.js",
 )  # fmt: skip
 KEY = "ScalingPolicy/team-07/service-0007"
 PATHS = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from base64 import b64encode
 from contextlib import contextmanager
 
 import httpx
@@ -46,9 +49,21 @@ def client(service):
 def test_the_page_is_served_with_a_strict_content_policy(client):
     page = client.get("/")
     assert "<title>Overview · aiops</title>" in page.text
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    for tag, source in (("script", "script-src"), ("style", "style-src")):
+        (text,) = re.findall(rf"(?s)<{tag}[^>]*>(.*?)</{tag}>", page.text)
+        digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{source} 'self' 'sha256-{digest}';" in policy, "what stands in the page is what the policy names"
     for name in ("page.js", "style.css", "icon.svg"):
         assert client.get(f"/static/{name}").status_code == 200
+
+
+def test_a_page_that_asks_for_its_parts_gets_no_style_again(client):
+    assert "<style>" in client.get("/").text
+    parts = client.get("/", headers={"HX-Request": "true"}).text
+    assert "<style>" not in parts
+    assert 'id="live"' in parts
 
 
 def test_decisions_are_listed_and_told(client):

@@ -6,9 +6,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
@@ -95,8 +95,9 @@ class Server:
 
 
 @contextmanager
-def tracking_server() -> Iterator[Server]:
-    told = Server()
+def tracking_servers() -> Iterator[Callable[[], Server]]:
+    """Yield what puts a new server in the place of the last; what was asked of the last is answered by the last."""
+    current = [Server()]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -106,7 +107,7 @@ def tracking_server() -> Iterator[Server]:
             self._say(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _say(self, said: dict) -> None:
-            path = urlsplit(self.path).path
+            told, path = current[0], urlsplit(self.path).path
             told.asked.append(path.removeprefix("/api/2.0/mlflow/"))
             told.tokens.append(self.headers.get("Authorization", ""))
             if told.held is not None:
@@ -122,22 +123,23 @@ def tracking_server() -> Iterator[Server]:
             """Say nothing."""
 
     with serving(Handler) as url:
-        told.url = url
-        yield told
+
+        def fresh() -> Server:
+            current[0] = Server(url=url)
+            return current[0]
+
+        yield fresh
 
 
 @pytest.fixture(scope="module")
-def one_server() -> Iterator[Server]:
-    with tracking_server() as told:
-        yield told
+def fresh_server() -> Iterator[Callable[[], Server]]:
+    with tracking_servers() as fresh:
+        yield fresh
 
 
 @pytest.fixture
-def server(one_server: Server) -> Server:
-    fresh = Server(url=one_server.url)
-    for each in fields(Server):
-        setattr(one_server, each.name, getattr(fresh, each.name))
-    return one_server
+def server(fresh_server: Callable[[], Server]) -> Server:
+    return fresh_server()
 
 
 def publisher(server: Server, seen: dict, timeout_s: float = 5.0) -> Publisher:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from sqlalchemy import create_engine, event, insert, inspect, make_url, text
+from sqlalchemy import Select, create_engine, event, insert, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -197,6 +197,13 @@ def _pragmas(connection: object, _: object) -> None:
 
 
 # -- errors, and the lock of the one writer -----------------------------------------------------------------
+
+
+def rows_of(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    """Return the rows that a query finds by the names of their columns, at half the price of mappings()."""
+    found = connection.execute(query)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 
 from aiops.adapters.store.audit import head_in, start_in
-from aiops.adapters.store.database import insert_absent, translated, writing
+from aiops.adapters.store.database import insert_absent, rows_of, translated, writing
 from aiops.adapters.store.tables import CURSORS, NOTICES
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Notices:
         """Return what waits, and what stands of which people were told, in order."""
         query = select(NOTICES).order_by(NOTICES.c.seq, NOTICES.c.route)
         with translated("the notices cannot be read"), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return rows_of(connection, query)
 
     def lost(self) -> Mapping[str, int]:
         """Return how much each follower and route has lost that nobody was told of."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from aiops.adapters.store.database import translated
+from aiops.adapters.store.database import rows_of, translated
 from aiops.adapters.store.rows import unpacked
 from aiops.adapters.store.tables import (
     ACTIONS,
@@ -205,7 +205,7 @@ class Reader:
         """Return incidents, the suspects and labels of which an older program did not keep."""
         with translated("the incidents cannot be read"), self._engine.connect() as connection:
             newest = connection.execute(select(func.max(TICKS.c.at))).scalar()
-            rows = [dict(row) for row in connection.execute(query).mappings()]
+            rows = rows_of(connection, query)
         for row in rows:
             body = row.pop("body")
             said = {} if body is None else json.loads(unpacked(body))
@@ -257,7 +257,7 @@ class Reader:
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with translated("the store cannot be read"), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return rows_of(connection, query)
 
     def _first(self, query: Select[Any]) -> Any:
         with translated("the store cannot be read"), self._engine.connect() as connection:

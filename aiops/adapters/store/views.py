@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from aiops.adapters.store.carried import GROUP
-from aiops.adapters.store.database import translated
+from aiops.adapters.store.database import rows_of, translated
 from aiops.adapters.store.rows import unpacked
 from aiops.adapters.store.tables import ACTIONS, DECISIONS, DOCUMENTS, FINDINGS, MEMORIES, OUTCOMES, SAMPLES, STATE
 from aiops.core.model import GroupState, Instant, TargetState
@@ -129,7 +129,7 @@ class Views:
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with translated("the store cannot be read"), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return rows_of(connection, query)
 
 
 def _escaped(text: str) -> str:

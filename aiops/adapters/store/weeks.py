@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, select
 
 from aiops.adapters.store.audit import LOOP
-from aiops.adapters.store.database import translated
+from aiops.adapters.store.database import rows_of, translated
 from aiops.adapters.store.tables import ACTIONS, AUDIT, DECISIONS, INCIDENTS, OUTCOMES, SAMPLES, TICKS
 from aiops.core.model import Instant
 from aiops.core.versions import MARK
@@ -106,4 +106,4 @@ class Weeks:
 
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with translated("the record cannot be read"), self._engine.connect() as connection:
-            return [dict(one) for one in connection.execute(query).mappings()]
+            return rows_of(connection, query)

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from aiops.errors import AiopsError, InvalidInput, NotFound, PortError
 from aiops.web.contract import Answers, Plain
+from aiops.web.inlined import first_script, style
 from aiops.web.locks.roles import How
 from aiops.web.pages.words import FILTERS
 
@@ -117,7 +118,7 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
-    made.globals["stamp"] = _stamp()
+    made.globals.update(stamp=_stamp(), style=style(), first_script=first_script())
     for name in made.list_templates():
         made.get_template(name)
     return made
@@ -129,6 +130,7 @@ def _around(request: Request, status: Plain) -> dict[str, Any]:
     principal = getattr(state, "principal", None)
     known = principal is not None and principal.how is not How.LOOPBACK
     return {
+        "whole": "HX-Request" not in request.headers,  # a page that asks for its parts has the style already
         "path": request.url.path,
         "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "params": request.query_params,
