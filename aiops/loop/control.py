@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from aiops.core.bank import Bank
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.model import (
     Frame,
     Inputs,
@@ -43,6 +45,7 @@ from aiops.core.record.story import clock
 from aiops.errors import FatalError, Fenced, PortError, StoreUnavailable
 from aiops.loop.announcing import announce
 from aiops.loop.changed import changed
+from aiops.loop.contained import contained
 from aiops.loop.costed import costed
 from aiops.loop.learning import train
 from aiops.loop.lookout import Lookout, Seen
@@ -57,6 +60,8 @@ from aiops.loop.timekeeping import Timekeeper
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
 _NO_PERCEPTS = Percepts()
+_SHARDS_UNKNOWN = "what shards have found is not known: a bug, see the log"
+_CHANGES_UNKNOWN = "what is changed on purpose is not known: a bug, see the log"
 
 
 class ControlLoop:
@@ -110,11 +115,7 @@ class ControlLoop:
         FatalError is the caller's.
         """
         sentence = self._held_or(now, self._turn)
-        try:
-            self.timekeeper.end(self.ports.clock.elapsed_s() - self._began[1], self._observer.index)
-        except Exception:  # what was decided and sent is told all the same
-            _LOG.exception("timekeeping_failed", extra={"at": now})
-            self.ports.telemetry.failure("bug")
+        contained(self.ports.telemetry, "timekeeping_failed", self._ended)
         return sentence
 
     def run_plans(self, now: Instant) -> str:
@@ -173,6 +174,9 @@ class ControlLoop:
         telemetry.tick(made.tick, self.state)
         self.last, self.seen = made.tick, made.seen
         return spoken(made.tick)
+
+    def _ended(self) -> None:
+        self.timekeeper.end(self.ports.clock.elapsed_s() - self._began[1], self._observer.index)
 
     def _turn_of_plans(self, now: Instant) -> str:
         started = self.ports.clock.elapsed_s()
@@ -244,24 +248,36 @@ class ControlLoop:
                 demands[policy.key] = demand_of(policy, state, snapshot, read)
             except Exception:  # its decision meets the same bug, and says so; the others go on (S10)
                 _LOG.exception("demand_failed", extra={"policy": policy.key})
-        overruns = self.ports.books.overruns(policies, snapshot.budgets)
-        found = self.ports.engine.gather(snapshot.at)
-        unseen = {**found.unseen, **self.timekeeper.unseen()}
-        purposely = changed(policies, snapshot, self.last)
-        beside = replace(found, findings=(*overruns, *found.findings), unseen=unseen, changed=purposely)
-        percepts = self.bank.perceive(frame, demands, policies, beside)
-        train(self.bank, self.ports.trainer, snapshot.at)
-        self.lookout.look(
-            Seen(
-                policies=policies,
-                snapshot=snapshot,
-                frame=frame,
-                demands=demands,
-                percepts=percepts,
-                live=found.live,
-            )
+        found = self._beside(policies, snapshot)
+        percepts = self.bank.perceive(frame, demands, policies, found)
+        telemetry = self.ports.telemetry
+        contained(telemetry, "learning_failed", lambda: train(self.bank, self.ports.trainer, snapshot.at))
+        seen = Seen(
+            policies=policies,
+            snapshot=snapshot,
+            frame=frame,
+            demands=demands,
+            percepts=percepts,
+            live=found.live,
         )
+        contained(telemetry, "outlook_failed", lambda: self.lookout.look(seen))
         return percepts
+
+    def _beside(self, policies: PolicySet, snapshot: Snapshot) -> Elsewhere:
+        """Return what is found elsewhere than in the frame; while a part has a bug, what it hides is not seen (S1)."""
+        ports, watches, at = self.ports, policies.watches, snapshot.at
+        overruns = partial(ports.books.overruns, policies, snapshot.budgets)
+        purposely = contained(ports.telemetry, "changes_failed", partial(changed, policies, snapshot, self.last))
+        found = contained(ports.telemetry, "engine_failed", partial(ports.engine.gather, at))
+        if found is None:
+            found = Elsewhere(unseen=dict.fromkeys((one.key for one in watches), _SHARDS_UNKNOWN))
+        unsure = (one.key for one in watches if purposely is None and one.rollouts is not None)
+        return replace(
+            found,
+            findings=(*(contained(ports.telemetry, "overruns_failed", overruns) or ()), *found.findings),
+            unseen={**found.unseen, **self.timekeeper.unseen(), **dict.fromkeys(unsure, _CHANGES_UNKNOWN)},
+            changed=purposely or {},
+        )
 
     # -- leading ---------------------------------------------------------------------------------------
 
@@ -320,7 +336,8 @@ class ControlLoop:
             # what cannot be written down now is written down by a later turn
             journal.settle(self._answers, self._ends, self.state)
             self._answers, self._ends = (), ()
-        announce(self.ports.cluster, made.tick, after.outcomes)
+        tell = partial(announce, self.ports.cluster, made.tick, after.outcomes)
+        contained(self.ports.telemetry, "announcing_failed", tell)
 
     def _wake(self, made: Decisions) -> None:
         """Wake what is to be woken though that cannot be written down: the object itself says what is done (S2)."""
@@ -332,21 +349,21 @@ class ControlLoop:
 
     def _count(self, turn: Turn, tick: Tick) -> None:
         """Let the books count what the turn saw and did; what goes wrong there holds nothing up (S10)."""
-        turned = Turned(
-            snapshot=turn.snapshot,
-            tick=tick,
-            policies=turn.policies,
-            state=self.state,
-            capacities=turn.percepts.capacities,
-            costed={
-                key: (one.policy, one.replicas) for key, one in costed(turn.policies, turn.snapshot.looked).items()
-            },
-        )
-        try:
-            self.ports.books.note(turned)
-        except Exception:
-            self.ports.telemetry.failure("bug")
-            _LOG.exception("books_failed")
+
+        def note() -> None:
+            costs = costed(turn.policies, turn.snapshot.looked)
+            self.ports.books.note(
+                Turned(
+                    snapshot=turn.snapshot,
+                    tick=tick,
+                    policies=turn.policies,
+                    state=self.state,
+                    capacities=turn.percepts.capacities,
+                    costed={key: (one.policy, one.replicas) for key, one in costs.items()},
+                )
+            )
+
+        contained(self.ports.telemetry, "books_failed", note)
 
     def _report(self, tick: Tick) -> None:
         for decision in tick.decisions:

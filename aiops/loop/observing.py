@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from aiops.core.observe.environment import asks_nodes
 from aiops.core.policies import PolicySet, WatchQuery
 from aiops.errors import PortError
 from aiops.loop import tables
+from aiops.loop.contained import contained
 from aiops.loop.costed import costed, with_templates
 from aiops.loop.pasts import UsePasts
 from aiops.loop.seams import Ports
@@ -141,12 +143,8 @@ class Observer:
 
     def _budgets(self, policies: PolicySet, now: Instant) -> Mapping[PolicyKey, BudgetStanding]:
         """Return how budgets stand: nothing where the books have a bug, which holds nothing up (S10)."""
-        try:
-            return self.ports.books.standings(policies, now)
-        except Exception:
-            self.ports.telemetry.failure("bug")
-            _LOG.exception("budgets_failed")
-            return {}
+        standings = partial(self.ports.books.standings, policies, now)
+        return contained(self.ports.telemetry, "budgets_failed", standings) or {}
 
     def leadership(self, now: Instant) -> Leadership:
         """Return who may write; unsure is nobody."""
