@@ -20,7 +20,7 @@ from aiops.core.detect.cover import RESOLUTION, Cover
 from aiops.core.detect.envelopes import Envelopes
 from aiops.core.detect.episodes import Episodes
 from aiops.core.detect.habits import Habits, Surprised
-from aiops.core.detect.records import Records, Tails
+from aiops.core.detect.records import BINS, Records, Tails
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
@@ -246,6 +246,9 @@ class Familiar:
         inside = (values >= home[0]) & (values <= home[1])
         inside &= ((values >= low - calm) & (values <= high + calm)) | (low > high)
         rows = np.flatnonzero(np.isfinite(values) & ~inside)
+        if not len(rows):
+            self._looked = _calm(at, values, rows)
+            return self._looked
         sample, low, high = np.clip(values[rows], -_MOST, _MOST), low[rows], high[rows]
         delay_s = max(DELAY_S, DELAY_SAMPLES * step_s) * 0.99
         away = self._cover.distances(rows, at, sample, delay_s)
@@ -343,6 +346,14 @@ def _joined(surprises: F64) -> F64:
     known = np.isfinite(surprises)
     square = np.where(known, surprises * surprises, 0.0).sum(axis=1)
     return np.asarray(np.sqrt(square / np.maximum(known.sum(axis=1), 1)), np.float64)
+
+
+def _calm(at: Instant, values: F64, rows: Rows) -> _Looked:
+    """Return what was found where every sample is calm: nothing, of no row."""
+    two, bins = np.zeros((0, 2)), np.zeros((BINS, 0, 2))
+    tails = Tails(seen=bins, beyond=bins, total=two, base=two, top=two, u=two, peaks=two, tail=two)
+    found = np.zeros(0)
+    return _Looked(at=at, values=values.copy(), rows=rows, distances=two, tails=tails, each=two, surprises=found)
 
 
 def _phases(values: F64) -> NDArray[np.uint8]:

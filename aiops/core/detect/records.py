@@ -38,6 +38,11 @@ _LOWEST, _HIGHEST = -240, 240
 _UNBORN = -(2**15)
 _FADES_S = 86_400.0
 _PLACES = np.arange(BINS)
+_BINS_FIRST = _PLACES[:, None, None]
+_MIDDLES = WIDTH * (_BINS_FIRST + 0.5)
+_FEW = 64
+"""Of so few rows the calls cost, not the numbers: all bins at once. Sums are taken in the same order either way."""
+
 _ROWS = ("weights", "total", "base", "calm")
 
 
@@ -104,9 +109,7 @@ class Records:
         seen = np.ascontiguousarray(self.weights[rows].transpose(2, 0, 1), np.float64)
         total = self.total[:, rows].T.astype(np.float64)
         base = np.where(self.base[rows] == _UNBORN, 0, self.base[rows]) * WIDTH
-        beyond, most = seen.copy(), TAIL_SHARE * total
-        for place in range(BINS - 2, -1, -1):
-            beyond[place] += beyond[place + 1]
+        beyond, most = _from_each_on(seen), TAIL_SHARE * total
         first = np.maximum((beyond >= most).sum(axis=0) - 1, 0)
         held = _at(seen, first)
         below = np.where(first > 0, _at(seen, np.maximum(first - 1, 0)), 0.0)
@@ -114,11 +117,8 @@ class Records:
         bare = beyond[0] < most
         atoms = (held > np.maximum(most, LEAST_ATOM)) & (below < ATOM_EDGE * held) & ~bare
         first = np.minimum(first + atoms, BINS - 1)
-        peaks, least, excess = _at(beyond, first), first.copy(), np.zeros(first.shape)
-        for place in range(BINS - 1, -1, -1):
-            there = np.where(first <= place, seen[place], 0.0)
-            least = np.where(there > _TRACE, place, least)
-            excess += there * (WIDTH * (place + 0.5))
+        peaks = _at(beyond, first)
+        least, excess = _tail(seen, first)
         u = base + WIDTH * np.where(peaks > 0.5, least, first)
         excess += peaks * (base - u)
         tail = (excess + PRIOR_PEAKS * PRIOR_TAIL) / (peaks + PRIOR_PEAKS)
@@ -199,3 +199,28 @@ class Records:
 def _at(bins: F64, places: Rows) -> F64:
     """Return of float64[20, m, kinds] one bin each."""
     return np.asarray(np.take_along_axis(bins, places[None], 0)[0], np.float64)
+
+
+def _from_each_on(seen: F64) -> F64:
+    """Return float64[20, m, kinds], the weight from each bin on."""
+    if seen.shape[1] <= _FEW:
+        return np.asarray(np.add.accumulate(seen[::-1], axis=0)[::-1])
+    beyond = seen.copy()
+    for place in range(BINS - 2, -1, -1):
+        beyond[place] += beyond[place + 1]
+    return beyond
+
+
+def _tail(seen: F64, first: Rows) -> tuple[Rows, F64]:
+    """Return of the bins from `first` on the lowest that holds anything, and their weighted middles, summed."""
+    if seen.shape[1] <= _FEW:
+        there = np.where(first <= _BINS_FIRST, seen, 0.0)
+        held = there > _TRACE
+        least = np.where(held.any(axis=0), held.argmax(axis=0), first)
+        return least, np.asarray(np.add.accumulate((there * _MIDDLES)[::-1], axis=0)[-1])
+    least, excess = first.copy(), np.zeros(first.shape)
+    for place in range(BINS - 1, -1, -1):
+        there = np.where(first <= place, seen[place], 0.0)
+        least = np.where(there > _TRACE, place, least)
+        excess += there * (WIDTH * (place + 0.5))
+    return least, excess
