@@ -29,17 +29,17 @@ class Asked:
 
     def learns(self, at: Instant, learn: Bools) -> Bools:
         """Return which rows may be learnt from: none in its policy's maintenance."""
-        off = self._off(at)
+        off = self.quiet(at)
         return learn if off is None else learn & ~off
 
     def speaks(self, at: Instant, rows: Rows) -> Rows:
         """Return those of some rows of which anything may be found now."""
-        off = self._off(at)
+        off = self.quiet(at)
         return rows if off is None else rows[~off[rows]]
 
     def judged(self, at: Instant, values: F64, scores: Scores) -> Scores:
         """Return scores as the policies want them; what they say of a row in maintenance is nothing (NaN)."""
-        score, off = scores.score, self._off(at)
+        score, off = scores.score, self.quiet(at)
         if off is not None:
             score = np.where(off, np.nan, score)
         if self._least is not None:
@@ -49,7 +49,8 @@ class Asked:
             score = _stepped_up(score, rows)
         return scores if score is scores.score else replace(scores, score=score)
 
-    def _off(self, at: Instant) -> Bools | None:
+    def quiet(self, at: Instant) -> Bools | None:
+        """Return which rows are in maintenance, None where there is none."""
         off = [number for number, spans in self._quiet if any(one.schedule.active_until(at) for one in spans)]
         return np.isin(self._owner, off) if off else None
 

@@ -41,6 +41,9 @@ BETTER = 0.8
 TESTS = BINS / LATELY * 3.5
 """Independent looks in a season; measured on noise: two to three neighbouring ones are alarmed by the same samples."""
 
+NEWER = frozenset({"last"})
+"""What checkpoints did not keep once: what was said when the last block ended."""
+
 _RINGS = ("residuals", "moves", "moving")
 _STEPS = range(3, WINDOW)
 _FLAT_SHARE = 1.0 / BINS
@@ -75,10 +78,24 @@ class Change:
 
     def of(self, rows: Rows) -> Change:
         """Return it of other rows; nothing is known of -1."""
-        fresh = np.full((4, len(rows)), np.nan)
-        old = rows >= 0
-        fresh[:, old] = np.stack([self.surprise, self.much, self.deviation, self.usual])[:, rows[old]]
-        return Change(surprise=fresh[0], much=fresh[1], deviation=fresh[2], usual=fresh[3])
+        fresh, old = np.full((4, len(rows)), np.nan), rows >= 0
+        fresh[:, old] = self.numbers()[:, rows[old]]
+        return Change.told(fresh)
+
+    @classmethod
+    def unknown(cls, rows: int) -> Change:
+        """Return what is said of rows that were not looked at yet."""
+        return cls.told(np.full((4, rows), np.nan))
+
+    @classmethod
+    def told(cls, numbers: F64) -> Change:
+        """Return it out of what `numbers` made of it."""
+        surprise, much, deviation, usual = numbers
+        return cls(surprise=surprise, much=much, deviation=deviation, usual=usual)
+
+    def numbers(self) -> F64:
+        """Return it as one array, float64[4, n]."""
+        return np.stack([self.surprise, self.much, self.deviation, self.usual])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +117,7 @@ class ChangeWatch:
         self.moves = np.full((rows, LATELY), np.nan, np.float32)
         self.moving = np.full(rows, np.nan, np.float32)
         self.standing = {name: Standing(rows) for name in ("trend", "variance")}
-        self.last: Changes | None = None
+        self.last = Changes(trend=Change.unknown(rows), variance=Change.unknown(rows))
 
     def look(self, at: Instant, values: F64, taken: Bools) -> Changes | None:
         """Take values in; return what is said of the rows when a block has ended, None in between."""
@@ -179,8 +196,8 @@ class ChangeWatch:
         for part in self._parts().values():
             part.take(rows)
         old = rows >= 0
-        if self.last is not None:  # what was found goes on when other series come and go
-            self.last = Changes(trend=self.last.trend.of(rows), variance=self.last.variance.of(rows))
+        # what was found goes on when other series come and go
+        self.last = Changes(trend=self.last.trend.of(rows), variance=self.last.variance.of(rows))
         for name in _RINGS:
             array = getattr(self, name)
             fresh = np.full((len(rows), *array.shape[1:]), np.nan, np.float32)
@@ -190,7 +207,8 @@ class ChangeWatch:
     def arrays(self) -> Arrays:
         """Return the state for a checkpoint."""
         nested = {f"{name}/{key}": one for name, part in self._parts().items() for key, one in part.arrays().items()}
-        return nested | {name: getattr(self, name) for name in _RINGS}
+        last = np.concatenate([self.last.trend.numbers(), self.last.variance.numbers()])
+        return nested | {name: getattr(self, name) for name in _RINGS} | {"last": last}
 
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint whose shapes were checked."""
@@ -198,6 +216,8 @@ class ChangeWatch:
             part.restore({key: arrays[f"{name}/{key}"] for key in part.arrays()})
         for name in _RINGS:
             setattr(self, name, np.array(arrays[name], np.float32))
+        last = np.array(arrays["last"], np.float64)
+        self.last = Changes(trend=Change.told(last[:4]), variance=Change.told(last[4:]))
 
 
 def _filled(window: F64) -> F64:

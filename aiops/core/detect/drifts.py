@@ -71,6 +71,9 @@ class DriftWatch:
         if number != self.number:
             if np.isfinite(self.number):
                 self._judge(at, delta)
+                # a series that has no value any more drifts no longer either; one that cannot be read is as it was
+                gone = taken & ~np.isfinite(values) & (self.sums[2] == 0)
+                self.left[gone] = np.maximum(self.left[gone] - 1.0, 0.0)
             self.sums[:] = 0.0
             self.number = number
         with np.errstate(invalid="ignore", over="ignore"):

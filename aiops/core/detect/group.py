@@ -81,7 +81,7 @@ class WatchGroup:
         if self.kinds.asked:
             found += self._beside(Scene(
                 at=frame.at, values=values, learn=learn, scores=scores, live=len(self._places), odd=rows,
-                labels=lambda row: frame.index.labels[int(self._places[row])],
+                labels=lambda row: frame.index.labels[int(self._places[row])], quiet=self._asked.quiet(frame.at),
             ))  # fmt: skip
         self.detector.learn(frame.at, values, learn)
         return found
@@ -279,9 +279,7 @@ class WatchGroup:
 
     def _beside(self, scene: Scene) -> list[Finding]:
         """Return the findings of what is looked for beside the score, of rows of which anything may be found now."""
-        odd = self.kinds.look(scene)
-        spoken = set(self._asked.speaks(scene.at, np.array([one.row for one in odd], np.intp)).tolist())
-        return [self._odd(one, scene) for one in odd if one.row in spoken]
+        return [self._odd(one, scene) for one in self.kinds.look(scene)]
 
     def _odd(self, one: Odd, scene: Scene) -> Finding:
         budget = float(self.detector.rules.false_alarms_per_week[one.row])

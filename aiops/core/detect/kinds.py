@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from aiops.core.detect.changes import LATELY, Change, ChangeWatch
+from aiops.core.detect.changes import LATELY, NEWER, Change, ChangeWatch
 from aiops.core.detect.changes import TESTS as LOOKS_FOR_CHANGES
 from aiops.core.detect.distributions import Apart, DistributionWatch, Histogram, evidence, histograms
 from aiops.core.detect.drifts import TESTS as LOOKS_FOR_DRIFT
@@ -40,7 +40,8 @@ _PARTS = ("changes", "drifts", "joint", "spread")
 class Scene:
     """What there is to see of all rows at one instant. live: how many of them are in the frame: the first ones.
 
-    odd: rows whose own detector has a finding open. labels: of a row that is in the frame.
+    odd: rows whose own detector has a finding open. labels: of a row that is in the frame. quiet: rows of which
+    nothing may be found now.
     """
 
     at: Instant
@@ -50,6 +51,15 @@ class Scene:
     live: int
     odd: Rows
     labels: Callable[[int], Mapping[str, str]]
+    quiet: Bools | None = None
+
+    def speaks(self, row: int) -> bool:
+        """Return whether a finding of a row may be told, and people be called for it."""
+        return row < self.live and (self.quiet is None or not self.quiet[row])
+
+    def unread(self, rows: Rows) -> Bools:
+        """Return which rows could not be read: what is open of them stays so."""
+        return np.asarray(~self.learn[rows] & ~np.isfinite(self.values[rows]) & (rows < self.live))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +85,7 @@ class Kinds:
 
     def __init__(self, season_s: float) -> None:
         self._season_s = season_s
-        self.changes = Seats(lambda rows: ChangeWatch(rows, season_s))
+        self.changes = Seats(lambda rows: ChangeWatch(rows, season_s), NEWER)
         self.drifts = Seats(lambda rows: DriftWatch(rows, season_s))
         self.joint = Seats(lambda rows: JointWatch(rows, season_s))
         self.spread = Seats(DistributionWatch)
@@ -164,8 +174,6 @@ class Kinds:
         if ended is not None:
             self._note("trend", ended.trend, self._trending[rows], scene)
             self._note("variance", ended.variance, self._varying[rows], scene)
-        if watch.last is None:
-            return []
         found = [self._change_of(place, scene, trend=True) for place in watch.standing["trend"].rows.tolist()]
         found += [self._change_of(place, scene, trend=False) for place in watch.standing["variance"].rows.tolist()]
         return [one for one in found if one is not None]
@@ -180,7 +188,8 @@ class Kinds:
         score = np.exp2(np.minimum(np.nan_to_num(change.surprise) - self._allowed(rows, LOOKS_FOR_CHANGES), 9.0))
         counts = asked & np.isfinite(change.surprise) & self._matters(name, change, scene)
         over, near = counts & (score > 1.0), counts & (score > STAYS)
-        self.changes.watch.standing[name].note(scene.at, over, near, opens=1, closes=2)
+        unread = scene.unread(rows)
+        self.changes.watch.standing[name].note(scene.at, over, near, runs=(1, 2), unread=unread)
 
     def _matters(self, name: str, change: Change, scene: Scene) -> Bools:
         """Return which changes are on a side that counts, large enough, and of values that are not too small."""
@@ -197,7 +206,7 @@ class Kinds:
 
     def _change_of(self, place: int, scene: Scene, *, trend: bool) -> Odd | None:
         watch, row = self.changes.watch, int(self.changes.rows[place])
-        if row >= scene.live or watch.last is None:
+        if not scene.speaks(row):
             return None
         one = watch.last.trend if trend else watch.last.variance
         standing = watch.standing["trend" if trend else "variance"]
@@ -206,6 +215,8 @@ class Kinds:
         if not math.isfinite(surprise) or not math.isfinite(much):
             return None
         value, name = float(scene.values[row]), named(scene.labels(row))
+        if not math.isfinite(value):  # a gap: what was seen last
+            value = float(watch.blocks.last[0, place])
         if trend:
             far = 3.0 * deviation * LATELY * watch.blocks.block_s
             band = (usual - far, usual, usual + far)
@@ -244,13 +255,14 @@ class Kinds:
             learned=scene.scores.learned[rows],
         )
         delta = 10.0 ** -self._allowed(rows, LOOKS_FOR_DRIFT)
-        seen = watch.look(scene.at, scene.values[rows], scene.learn[rows], scores, delta)
+        read = scene.learn[rows] | (rows >= scene.live)
+        seen = watch.look(scene.at, scene.values[rows], read, scores, delta)
         there = np.isfinite(seen.since)
-        watch.standing.note(scene.at, there, there, opens=1, closes=1)
+        watch.standing.note(scene.at, there, there, runs=(1, 1))
         out = []
         for place in watch.standing.rows.tolist():
             row = int(rows[place])
-            if row >= scene.live:
+            if not scene.speaks(row):
                 continue
             error, wide = float(seen.errors[0, place]), float(seen.errors[1, place])
             was, narrow = float(seen.before[0, place]), float(seen.before[1, place])
@@ -289,13 +301,16 @@ class Kinds:
         first = watch.members[:, 0]
         over, near = (np.zeros(len(rows), np.bool_) for _ in range(2))
         over[first], near[first] = (score > 1.0) & ~alone, score > STAYS
-        watch.standing.note(scene.at, over, near, opens=2, closes=4)
+        unread = np.zeros(len(rows), np.bool_)
+        unread[first] = [scene.unread(mine).any() for _, mine in self._groups]
+        watch.standing.note(scene.at, over, near, runs=(2, 4), unread=unread)
         out = []
         for number, (name, mine) in enumerate(self._groups):
             place = int(first[number])
-            if np.isfinite(watch.standing.since[place]) and (mine < scene.live).all():
-                told = (float(seen.surprise[number]), float(score[number]), float(allowed[number]))
-                out.append(self._joint_of(place, (name, mine), told, (scene, seen.pull[number])))
+            told = np.isfinite(watch.standing.since[place]) and np.isfinite(scene.values[mine]).any()
+            if told and all(scene.speaks(row) for row in mine.tolist()):
+                numbers = (float(seen.surprise[number]), float(score[number]), float(allowed[number]))
+                out.append(self._joint_of(place, (name, mine), numbers, (scene, seen.pull[number])))
         return out
 
     def _joint_of(
@@ -303,7 +318,7 @@ class Kinds:
     ) -> Odd:
         watch, (name, mine), (scene, pull) = self.joint.watch, group, seen
         surprise, score, allowed = told
-        worst = int(np.argmax(np.abs(pull[: len(mine)])))
+        worst = int(np.argmax(np.where(np.isfinite(scene.values[mine]), np.abs(pull[: len(mine)]), -1.0)))
         row, value = int(mine[worst]), float(scene.values[mine[worst]])
         wanted, scale = watch.expected(int(watch.members[self._groups.index(group), worst]), float(pull[worst]), value)
         every = [scene.labels(int(one)) for one in mine]
@@ -345,14 +360,14 @@ class Kinds:
         for one in found:
             over[one.one.row] = one.drifted
             near[one.one.row] = one.drifted or one.psi > STAYS * one.one.asks.psi + one.by_chance
-        watch.standing.note(scene.at, over, near, opens=3, closes=4)
+        watch.standing.note(scene.at, over, near, runs=(3, 4), unread=scene.unread(seats.rows))
         out = [self._spread_of(one, scene) for one in found if np.isfinite(watch.standing.since[one.one.row])]
         return [one for one in out if one is not None]
 
     def _spread_of(self, one: Apart, scene: Scene) -> Odd | None:
         place = one.one.row
         row = int(self.spread.rows[place])
-        if row >= scene.live:
+        if not scene.speaks(row):
             return None
         labels = {name: value for name, value in scene.labels(row).items() if name != "le"}
         standing = self.spread.watch.standing

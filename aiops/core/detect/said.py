@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 _TOLD = 4
 
@@ -51,7 +52,8 @@ def joint_said(shared: str, signals: Sequence[tuple[str, float]], worst: int, wa
     '{service=web}: cpu 0.2 does not go with requests 900: 1.8 was expected with that'
     """
     name, value = signals[worst]
-    others = [f"{one} {number:.3g}" for place, (one, number) in enumerate(signals) if place != worst]
+    there = [(one, number) for place, (one, number) in enumerate(signals) if place != worst and isfinite(number)]
+    others = [f"{one} {number:.3g}" for one, number in there]
     more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
     with_what = "that" if len(others) == 1 else "those"
     return (

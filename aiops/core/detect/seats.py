@@ -35,10 +35,11 @@ class Seats(Generic[W]):
     """A watch of some of all rows. rows: intp[m], which they are, rising; row `rows[i]` is row i of the watch.
 
     kept: whether its state is a part of checkpoints: some policy asks for it, though it may have no rows now.
+    newer: arrays of the state that older checkpoints do not have: there they begin as those of new rows.
     """
 
-    def __init__(self, make: Callable[[int], W]) -> None:
-        self._make, self.watch = make, make(0)
+    def __init__(self, make: Callable[[int], W], newer: frozenset[str] = frozenset()) -> None:
+        self._make, self._newer, self.watch = make, newer, make(0)
         self.rows, self.kept = np.zeros(0, np.intp), False
 
     def __len__(self) -> int:
@@ -71,6 +72,7 @@ class Seats(Generic[W]):
         if not arrays:
             return
         whole = self._make(rows)
+        arrays = {name: fresh for name, fresh in whole.arrays().items() if name in self._newer} | dict(arrays)
         for name, fresh in whole.arrays().items():
             if name not in arrays or arrays[name].shape != fresh.shape:
                 raise ValueError(f"the checkpoint's {name} does not fit")

@@ -19,13 +19,18 @@ class Standing:
         self.since, self.called = np.full(rows, np.nan), np.full(rows, -1e18)
         self.calm, self.odd = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
 
-    def note(self, at: Instant, over: Bools, near: Bools, *, opens: int, closes: int) -> None:
-        """Take one look. over: what is odd. near: what is odd enough to stay open.
+    def note(
+        self, at: Instant, over: Bools, near: Bools, *, runs: tuple[int, int], unread: Bools | None = None
+    ) -> None:
+        """Take one look. over: what is odd. near: what is odd enough to stay open. unread: what could not be looked at.
 
-        It opens after so many looks at which it was odd, and closes after so many at which it was not even near.
+        runs: it opens after so many looks at which it was odd, and closes after so many at which it was not even near.
         """
-        self.odd = np.where(over, self.odd + 1.0, 0.0).astype(np.float32)
-        self.calm = np.where(near, 0.0, self.calm + 1.0).astype(np.float32)
+        opens, closes = runs
+        odd, calm = np.where(over, self.odd + 1.0, 0.0), np.where(near, 0.0, self.calm + 1.0)
+        if unread is not None:
+            odd, calm = np.where(unread, self.odd, odd), np.where(unread, self.calm, calm)
+        self.odd, self.calm = odd.astype(np.float32), calm.astype(np.float32)
         self.since = np.where(np.isfinite(self.since), self.since, np.where(self.odd >= opens, at, np.nan))
         self.since = np.where(self.calm >= closes, np.nan, self.since)
 
@@ -35,8 +40,11 @@ class Standing:
         return np.flatnonzero(np.isfinite(self.since))
 
     def calls(self, row: int, at: Instant) -> bool:
-        """Return whether people are to be called for an open one now, and note that they are: once, then they rest."""
-        if self.since[row] < at or at - self.called[row] <= REST_S:
+        """Return whether people are to be called for an open one now, and note that they are: once, then they rest.
+
+        Not only when it opens: nobody may have been asked then, as it was in maintenance.
+        """
+        if self.called[row] >= self.since[row] or at - self.called[row] <= REST_S:
             return False
         self.called[row] = at
         return True
