@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.nowcast.regression import NAMES, REFIT_STEPS, TAUS_STEPS, Levels, Mix, features
-from aiops.core.nowcast.season import SEASONS, Seasons
-from aiops.core.nowcast.spread import Spread
+from aiops.core.nowcast.season import KEPT, SEASONS, Seasons
+from aiops.core.nowcast.spread import Spans, Spread
 from aiops.core.protocols import Arrays
 
 STEP_S = 15.0
@@ -47,6 +47,9 @@ GATE = 0.05
 """Skill below minus this closes the gate, above 0 opens it again."""
 
 LEARNED_STEPS = 240.0
+_RING = MOST_STEPS + 1
+_BASE, _SAID, _SCALE = range(3)
+_SIDES = np.arange(2)[:, None]
 _AXIS = dict.fromkeys(("steps", "seen", "base", "said", "scales", "rivals", "errors", "off"), 1)
 _LAG = tuple(1.0 / (1.0 - math.exp(-1.0 / tau)) - 1.0 for tau in TAUS_STEPS)
 """By how many steps each level lags behind a straight line."""
@@ -89,25 +92,40 @@ class Nowcasts:
         self.season = Seasons(
             (season_s / MINUTE_S).astype(np.int64), minutes, around=AROUND_MINUTES, ahead=AHEAD_MINUTES, weights=SEASONS
         )
-        self.mixes = (Mix(rows), Mix(rows))
-        self.spreads = (Spread(season_s, history_s), Spread(season_s, history_s))
+        # near and lead are rows of one array, so that a step is half as many calls; `mixes` and `spreads` see each
+        self._mix, self._spread = Mix(2 * rows), Spread(np.tile(season_s, 2), history_s)
         self.usual = np.full(rows, np.nan)
         self.steps = np.stack([np.full(rows, NEAR_STEPS), np.full(rows, NEAR_STEPS)])
         self.slot = -1
         self.last = np.full(rows, np.nan)
         self.quiet = np.zeros(rows)
         # what was seen and foretold at past slots, to be judged when its time has come
-        self._seen = np.full((2, rows, MOST_STEPS + 1, len(NAMES)), np.nan, np.float32)
-        self._base = np.full((2, rows, MOST_STEPS + 1), np.nan)
-        self._said = np.full((2, rows, MOST_STEPS + 1), np.nan)
-        self._scales = np.full((2, rows, MOST_STEPS + 1), np.nan)
-        self._rivals = np.full((2, rows, MOST_STEPS + 1), np.nan)
+        self._seen = np.full((2, rows, _RING, len(NAMES)), np.nan, np.float32)
+        self._told = np.full((3, 2, rows, _RING), np.nan)
+        self._rivals = np.full((2, rows, _RING), np.nan)
         self.scaled_errors = np.full((2, rows), np.nan)
         self.judged = np.full(rows, np.nan), np.ones(rows)
         self.off = np.zeros((3, rows))
         self.surge = np.zeros(rows)
         self._beyond = np.zeros(rows, np.bool_)
         self._open = np.ones(rows, np.bool_)
+
+    @property
+    def mixes(self) -> tuple[Mix, Mix]:
+        """Return the mixes of near and lead; what is changed in them is changed here."""
+        near, lead = self._halves
+        return self._mix.part(near), self._mix.part(lead)
+
+    @property
+    def spreads(self) -> tuple[Spans, Spans]:
+        """Return the errors of near and lead."""
+        near, lead = self._halves
+        return self._spread.part(near), self._spread.part(lead)
+
+    @property
+    def _halves(self) -> tuple[slice, slice]:
+        rows = len(self._rows)
+        return slice(0, rows), slice(rows, 2 * rows)
 
     def learn(self, at: Instant, demand: F64, whole: Bools, lead_s: F64) -> None:
         """Take one sample of each row (NaN: none) and foretell; more in one slot are let be.
@@ -119,7 +137,8 @@ class Nowcasts:
         gap = slot - self.slot if self.slot >= 0 else 1
         if gap <= 0:
             return
-        self._aim(np.where(np.isfinite(lead_s), lead_steps(np.nan_to_num(lead_s)), self.steps[1]))
+        given = np.isfinite(lead_s)
+        self._aim(np.where(given, lead_steps(np.where(given, lead_s, 0.0)), self.steps[1]))
         before = self.last
         if 1 < gap <= LONG_GAP_STEPS:
             for missing in range(1, gap):
@@ -138,7 +157,7 @@ class Nowcasts:
         moved = np.abs(steps - self.steps[1]) > np.maximum(STEADY_RATIO * self.steps[1], 1.0)
         if moved.any():
             self.steps[1] = np.where(moved, steps, self.steps[1])
-            self._seen[1, moved], self._said[1, moved] = np.nan, np.nan
+            self._seen[1, moved], self._told[_SAID, 1, moved] = np.nan, np.nan
 
     def _step(self, slot: int, demand: F64, whole: Bools) -> None:
         at = slot * STEP_S
@@ -147,8 +166,10 @@ class Nowcasts:
         usual = np.where(started, self.usual + _USUAL * (known - self.usual), known)
         self.usual = np.where(np.isfinite(usual), usual, self.usual)
         log_demand = self._log(known)
-        self._watch_surge(slot, log_demand)
-        self._judge(slot, np.where(whole, log_demand, np.nan))
+        then = (slot - self.steps) % _RING
+        told = self._told[:, _SIDES, self._rows, then]
+        self._watch_surge(log_demand, told[:, 0])
+        self._judge(slot, np.where(whole, log_demand, np.nan), then, told)
         self._hush(known)
         self.levels.follow(log_demand)
         self.season.add(int(at // MINUTE_S), np.where(whole, known, np.nan))
@@ -156,20 +177,21 @@ class Nowcasts:
         self.slot = slot
         self._promise(slot, at)
         if slot % REFIT_STEPS == 0:
-            for mix in self.mixes:
-                mix.refit()
+            self._mix.refit()
 
     def _hush(self, known: F64) -> None:
         """Forget the levels of rows that were silent for a long gap."""
         gone = self.quiet >= LONG_GAP_STEPS
-        self.levels.values[gone], self.last[gone] = np.nan, np.nan
+        if gone.any():
+            self.levels.values[gone], self.last[gone] = np.nan, np.nan
         self.quiet = np.where(np.isfinite(known), 0.0, self.quiet + 1.0)
 
-    def _watch_surge(self, slot: int, log_demand: F64) -> None:
-        """Note rows that have left behind what was foretold for them, and keep at it: no mix has learnt such a rise."""
-        then = (slot - self.steps[0]) % (MOST_STEPS + 1)
-        errors = (log_demand - self._said[0, self._rows, then]) / self._scales[0, self._rows, then]
-        beyond = np.nan_to_num(errors) > SURGE_SCALES
+    def _watch_surge(self, log_demand: F64, told: F64) -> None:
+        """Note rows that have left behind what was foretold for them, and keep at it: no mix has learnt such a rise.
+
+        told: float64[3, n], what was told of the near horizon.
+        """
+        beyond = (log_demand - told[_SAID]) / told[_SCALE] > SURGE_SCALES
         self.surge = np.where(beyond & self._beyond, SURGE_STEPS, np.maximum(self.surge - 1.0, 0.0))
         self._beyond = beyond
 
@@ -182,10 +204,10 @@ class Nowcasts:
 
     def ahead(self) -> Views:
         """Return what is ahead of the last slot."""
-        place = self.slot % (MOST_STEPS + 1)
+        told = self._told[:, :, :, self.slot % _RING]
         return Views(
-            log_demand=self._surging(self._said[:, :, place]),
-            scale=self._scales[:, :, place].copy(),
+            log_demand=self._surging(told[_SAID]),
+            scale=told[_SCALE].copy(),
             skill=self.skill,
             acts=self.acts,
         )
@@ -202,25 +224,27 @@ class Nowcasts:
     def _log(self, demand: F64) -> F64:
         return np.log(np.maximum(demand, np.maximum(FLOOR_RATIO * self.usual, 1e-9)))
 
-    def _judge(self, slot: int, log_demand: F64) -> None:
-        """Compare what came with what was foretold for it, and learn from both."""
-        for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
-            then = (slot - self.steps[side]) % (MOST_STEPS + 1)
-            errors = log_demand - self._said[side, self._rows, then]
-            scales = self._scales[side, self._rows, then]
-            self.scaled_errors[side] = errors / scales
-            spread.follow(slot * STEP_S, errors)
-            seen = self._seen[side, self._rows, then].astype(np.float64)
-            mix.learn(seen, log_demand - self._base[side, self._rows, then])
-        self.judged = errors, scales
-        self._compare(log_demand, then)
+    def _judge(self, slot: int, log_demand: F64, then: Rows, told: F64) -> None:
+        """Compare what came with what was foretold for it, and learn from both.
 
-    def _compare(self, log_demand: F64, then: Rows) -> None:
+        then: int64[2, n], where that stands. told: float64[3, 2, n], of it the level, the forecast and its scale.
+        """
+        errors, scales = log_demand - told[_SAID], told[_SCALE]
+        self.scaled_errors[:] = errors / scales
+        self._spread.follow(slot * STEP_S, errors.ravel())
+        seen = self._seen[_SIDES, self._rows, then].astype(np.float64).reshape(-1, len(NAMES))
+        self._mix.learn(seen, (log_demand - told[_BASE]).ravel())
+        self.judged = errors[1], scales[1]
+        self._compare(log_demand, then[1], told[_SAID, 1])
+
+    def _compare(self, log_demand: F64, then: Rows, said: F64) -> None:
         """Follow how far the lead's forecast and its rivals were off, and open or close the gate (hysteresis)."""
-        made = np.stack([self._said[1, self._rows, then], *self._rivals[:, self._rows, then]])
-        off = np.abs(log_demand - made)
+        off = np.empty((3, len(said)))
+        off[0], off[1:] = said, self._rivals[:, self._rows, then]
+        off = np.abs(log_demand - off)
         known = np.isfinite(off[:2]).all(axis=0)
-        gain = np.where(known, np.maximum(_USUAL, 1.0 / (self.spreads[1].count + 1.0)), 0.0)
+        count = self._spread.count[len(self._rows) :]
+        gain = np.where(known, np.maximum(_USUAL, 1.0 / (count + 1.0)), 0.0)
         off[2] = np.where(np.isfinite(off[2]), off[2], off[1])
         self.off += gain * (np.where(known, off, 0.0) - self.off)
         skill = self.skill
@@ -233,27 +257,22 @@ class Nowcasts:
         return np.asarray(1.0 - np.divide(self.off[0], best, out=np.ones_like(best), where=best > 0))
 
     def _promise(self, slot: int, at: Instant) -> None:
-        place = slot % (MOST_STEPS + 1)
-        levels = self.levels.values
-        minute = np.full(len(self.last), at / MINUTE_S - 0.5)
-        season_now = self._log_season(minute)
-        last = self._log(self.last)
-        for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
-            ahead_s = self.steps[side] * STEP_S
-            season_then = self._log_season(minute + ahead_s / MINUTE_S)
-            seen = features(last, levels, season_now, season_then)
-            self._seen[side, :, place] = seen
-            self._base[side, :, place] = levels[:, 1]
-            self._said[side, :, place] = levels[:, 1] + mix.ahead(seen)
-            self._scales[side, :, place] = spread.scale(at + ahead_s)
-        self._rivals[0, :, place] = last
-        self._rivals[1, :, place] = season_then
-
-    def _log_season(self, minutes: F64) -> F64:
-        return self._log(self.season.at(minutes))
+        place, rows = slot % _RING, len(self.last)
+        levels, ahead_s = self.levels.values, self.steps * STEP_S
+        minutes = np.full((3, rows), at / MINUTE_S - 0.5)
+        minutes[1:] += ahead_s / MINUTE_S
+        usual = np.empty((4, rows))
+        usual[0], usual[1:] = self.last, self.season.at(minutes)
+        usual = self._log(usual)
+        seen = features(usual[0], levels, usual[1], usual[2:])
+        self._seen[:, :, place] = seen
+        told, moves = self._told[:, :, :, place], self._mix.ahead(seen.reshape(2 * rows, len(NAMES)))
+        told[_BASE], told[_SAID] = levels[:, 1], levels[:, 1] + moves.reshape(2, rows)
+        told[_SCALE] = self._spread.scale((at + ahead_s).ravel()).reshape(2, rows)
+        self._rivals[0, :, place], self._rivals[1, :, place] = usual[0], usual[3]
 
     def _forget_promises(self) -> None:
-        for array in (self._seen, self._base, self._said, self._scales, self._rivals):
+        for array in (self._seen, self._told, self._rivals):
             array.fill(np.nan)
 
     # -- checkpoints and new rows ------------------------------------------------------------------------
@@ -267,8 +286,9 @@ class Nowcasts:
         parts: dict[str, NDArray[np.generic]] = {"clock": np.array([self.slot])}
         for name, array in self._own():
             parts[name] = array
-        for name, seasons in self._seasons():
-            parts |= {f"{name}.{key}": array for key, array in seasons.arrays().items()}
+        for name, seasons, first in self._seasons():
+            own = seasons.arrays(slice(first, first + len(self._rows)))
+            parts |= {f"{name}.{key}": array for key, array in own.items()}
         return parts
 
     def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
@@ -282,8 +302,8 @@ class Nowcasts:
                 array[:, mine] = other[:, theirs]
             else:
                 array[mine] = other[theirs]
-        for name, seasons in self._seasons():
-            seasons.take({key: arrays[f"{name}.{key}"] for key in seasons.arrays()}, mine, theirs)
+        for name, seasons, first in self._seasons():
+            seasons.take({key: arrays[f"{name}.{key}"] for key in KEPT}, mine + first, theirs)
         self.slot = int(arrays["clock"][0])
 
     def _own(self) -> list[tuple[str, NDArray[Any]]]:
@@ -294,9 +314,9 @@ class Nowcasts:
             ("quiet", self.quiet),
             ("steps", self.steps),
             ("seen", self._seen),
-            ("base", self._base),
-            ("said", self._said),
-            ("scales", self._scales),
+            ("base", self._told[_BASE]),
+            ("said", self._told[_SAID]),
+            ("scales", self._told[_SCALE]),
             ("rivals", self._rivals),
             ("errors", self.scaled_errors),
             ("off", self.off),
@@ -309,5 +329,7 @@ class Nowcasts:
             named += [(f"spread{side}.{key}", getattr(spread, key)) for key in ("hour", "day", "count")]
         return named
 
-    def _seasons(self) -> list[tuple[str, Seasons]]:
-        return [("season", self.season), *((f"errors{side}", one.season) for side, one in enumerate(self.spreads))]
+    def _seasons(self) -> list[tuple[str, Seasons, int]]:
+        """Return where seasons are kept: by what name, in which rings, and from which row on."""
+        errors = self._spread.season
+        return [("season", self.season, 0), ("errors0", errors, 0), ("errors1", errors, len(self._rows))]

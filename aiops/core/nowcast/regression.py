@@ -44,15 +44,17 @@ class Levels:
 
 
 def features(last: F64, levels: F64, season_now: F64, season_then: F64) -> F64:
-    """Return float64[n, 7] for a horizon. last, season_*: float64[n] logarithms; an unknown season counts as none."""
-    move = season_then - season_now
-    offset = season_then - levels[:, 2]
-    out = np.empty((len(last), len(NAMES)))
-    out[:, 0] = last - levels[:, 0]
-    out[:, 1:4] = levels[:, :3] - levels[:, 1:]
-    out[:, 4] = np.where(np.isfinite(move), move, 0.0)
-    out[:, 5] = np.where(np.isfinite(offset), offset, 0.0)
-    out[:, 6] = 1.0
+    """Return float64[h, n, 7] for h horizons. last, season_now: float64[n], season_then: float64[h, n], logarithms.
+
+    An unknown season counts as none.
+    """
+    beside = np.empty((2, *season_then.shape))
+    beside[0], beside[1] = season_then - season_now, season_then - levels[:, 2]
+    out = np.empty((*season_then.shape, len(NAMES)))
+    out[..., 0] = last - levels[:, 0]
+    out[..., 1:4] = levels[:, :3] - levels[:, 1:]
+    out[..., 4], out[..., 5] = np.where(np.isfinite(beside), beside, 0.0)
+    out[..., 6] = 1.0
     return out
 
 
@@ -68,19 +70,25 @@ class Mix:
         self.gram = np.zeros((rows, size, size))
         self.moment = np.zeros((rows, size))
 
+    def part(self, rows: slice) -> Mix:
+        """Return some of the rows: what is changed in either is changed in both."""
+        part = Mix(0)
+        part.weights, part.gram, part.moment = self.weights[rows], self.gram[rows], self.moment[rows]
+        return part
+
     def learn(self, x: F64, target: F64) -> None:
         """Learn what came: x: float64[n, 7] of when it was foretold, target: float64[n], NaN teaches nothing."""
         known = np.isfinite(target) & np.isfinite(x).all(axis=1)
         seen = np.where(known[:, None], x, 0.0)
         guess = np.einsum("np,np->n", seen, self.weights)
-        error = np.clip(np.where(known, target, 0.0) - guess, -CLIP, CLIP)
+        error = np.minimum(np.maximum(np.where(known, target, 0.0) - guess, -CLIP), CLIP)
         self.gram += seen[:, :, None] * seen[:, None, :]
         self.moment += seen * (guess + error)[:, None]
 
     def refit(self) -> None:
         """Solve for the mixes, and let what was learnt fade."""
         ridge = RIDGE * np.eye(len(NAMES))
-        self.weights = np.linalg.solve(self.gram + ridge, (self.moment + RIDGE * PRIOR)[:, :, None])[:, :, 0]
+        self.weights[:] = np.linalg.solve(self.gram + ridge, (self.moment + RIDGE * PRIOR)[:, :, None])[:, :, 0]
         self.gram *= KEEP
         self.moment *= KEEP
 

@@ -13,6 +13,9 @@ from aiops.core.protocols import Arrays
 SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
 """How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
 
+KEPT = ("values", "usual", "open", "bin")
+"""What of rings is in a checkpoint."""
+
 EVEN_SEASONS = ((1, 1.0), (2, 1.0), (3, 1.0), (7, 1.0))
 _BEHIND = 3
 
@@ -30,7 +33,12 @@ class Seasons:
         rows = len(season_bins)
         self.season_bins = season_bins
         self.values = np.full((rows, bins), np.nan, np.float32)
-        self._rows, self._weights, self._around, self._ahead = np.arange(rows), weights, around, ahead
+        self._rows, self._ahead = np.arange(rows), ahead
+        shifts = np.arange(-around, around + 1)
+        self._weights = np.repeat([weight for _, weight in weights], len(shifts))[:, None]
+        seasons = np.repeat([number for number, _ in weights], len(shifts))[:, None]
+        # int64[k, n]: how many bins before a bin its k-th example lies
+        self._back = seasons * season_bins - np.tile(shifts, len(weights))[:, None]
         self._usual = np.full((rows, ahead + _BEHIND + 1), np.nan)
         self._sums, self._counts = np.zeros(rows), np.zeros(rows)
         self.bin = -1
@@ -73,33 +81,30 @@ class Seasons:
             self._usual[:, later % ready] = self._mean(later)
 
     def at(self, bins: F64) -> F64:
-        """Return float64[n], what past seasons had at `bins` (float64[n], linear in between); NaN where unknown."""
-        low = np.clip(np.floor(bins).astype(np.int64), self.bin - _BEHIND, self.bin + self._ahead - 1)
+        """Return float64[..., n], what past seasons had at `bins` (float64[..., n], linear between); NaN: unknown."""
+        low = np.floor(bins).astype(np.int64)
+        low = np.minimum(np.maximum(low, self.bin - _BEHIND), self.bin + self._ahead - 1)
         ready = self._usual.shape[1]
         before, after = self._usual[self._rows, low % ready], self._usual[self._rows, (low + 1) % ready]
-        mixed = before + (after - before) * np.clip(bins - low, 0.0, 1.0)
-        return np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(before), before, after))
+        mixed = before + (after - before) * np.minimum(np.maximum(bins - low, 0.0), 1.0)
+        known = np.isfinite(mixed)
+        return mixed if known.all() else np.where(known, mixed, np.where(np.isfinite(before), before, after))
 
     def _mean(self, number: int) -> F64:
-        size = self.values.shape[1]
-        total, weights = np.zeros(len(self._rows)), np.zeros(len(self._rows))
-        for seasons, weight in self._weights:
-            middle = number - seasons * self.season_bins
-            for shift in range(-self._around, self._around + 1):
-                place = middle + shift
-                kept = (place < self.bin) & (place > self.bin - size) & (place >= 0)
-                cell = np.where(kept, self.values[self._rows, place % size], np.nan)
-                there = np.isfinite(cell)
-                total += np.where(there, weight * cell, 0.0)
-                weights += weight * there
+        size, place = self.values.shape[1], number - self._back
+        cells = self.values[self._rows, place % size]
+        there = (place < self.bin) & (place > max(self.bin - size, -1)) & np.isfinite(cells)
+        # one after the other, as they would be added up by hand: for one row as for many
+        total = np.add.accumulate(np.where(there, self._weights * cells, 0.0), axis=0)[-1]
+        weights = np.add.accumulate(self._weights * there, axis=0)[-1]
         return np.asarray(np.divide(total, weights, out=np.full(len(total), np.nan), where=weights > 0))
 
-    def arrays(self) -> Arrays:
-        """Return the state for a checkpoint."""
+    def arrays(self, rows: slice = slice(None)) -> Arrays:
+        """Return the state of some rows for a checkpoint."""
         return {
-            "values": self.values,
-            "usual": self._usual,
-            "open": np.stack([self._sums, self._counts]),
+            "values": self.values[rows],
+            "usual": self._usual[rows],
+            "open": np.stack([self._sums[rows], self._counts[rows]]),
             "bin": np.array([self.bin]),
         }
 

@@ -10,6 +10,7 @@ errors do, the share that exceeds it tends to what was asked.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,8 +30,17 @@ START_VARIANCE = 0.05**2
 _HOUR, _DAY = 1.0 - math.exp(-1.0 / HOUR_STEPS), 1.0 - math.exp(-1.0 / DAY_STEPS)
 
 
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """What a row's errors are: their variance over the last hour and day, and how many were seen; float64[n] each."""
+
+    hour: F64
+    day: F64
+    count: F64
+
+
 class Spread:
-    """Scales of the errors of one horizon, float64[n] each. Changed in place."""
+    """Scales of the errors of rows that look so far ahead, float64[n] each. Changed in place."""
 
     def __init__(self, season_s: F64, history_s: float) -> None:
         rows = len(season_s)
@@ -42,16 +52,19 @@ class Spread:
             (season_s / BIN_S).astype(np.int64), bins, around=AROUND, ahead=AHEAD, weights=EVEN_SEASONS
         )
 
+    def part(self, rows: slice) -> Spans:
+        """Return some of the rows: what is changed in either is changed in both."""
+        return Spans(self.hour[rows], self.day[rows], self.count[rows])
+
     def follow(self, at: Instant, errors: F64) -> None:
         """Take the errors that were seen at `at`; NaN is none."""
-        squared = np.clip(errors, -CLIP, CLIP) ** 2
+        squared = np.minimum(np.maximum(errors, -CLIP), CLIP) ** 2
         known = np.isfinite(squared)
         self.count += known
         # a row that has seen little averages what it has, so that the start's guess is soon outweighed
-        quick = np.maximum(_HOUR, 1.0 / (self.count + 20.0))
-        slow = np.maximum(_DAY, 1.0 / (self.count + 20.0))
-        self.hour += np.where(known, quick * (squared - self.hour), 0.0)
-        self.day += np.where(known, slow * (squared - self.day), 0.0)
+        mean = 1.0 / (self.count + 20.0)
+        self.hour += np.where(known, np.maximum(_HOUR, mean) * (squared - self.hour), 0.0)
+        self.day += np.where(known, np.maximum(_DAY, mean) * (squared - self.day), 0.0)
         self.season.add(int(at // BIN_S), squared)
 
     def scale(self, then: F64) -> F64:
