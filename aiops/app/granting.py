@@ -38,7 +38,8 @@ def named_clusters(policies: PolicySet) -> list[str]:
     from aiops.adapters.kubernetes import clusters_of
 
     scaled = {policy.target.cluster for policy in (*policies.scaling, *policies.templates)}
-    return sorted(scaled.union(*map(clusters_of, policies.plans)))
+    waited = {ref.cluster for ref in policies.waited_for}
+    return sorted(scaled.union(waited, *map(clusters_of, policies.plans)))
 
 
 def of_cluster(policies: PolicySet, cluster: str | None) -> PolicySet:

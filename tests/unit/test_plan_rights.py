@@ -10,10 +10,12 @@ import yaml
 
 from aiops.adapters.kubernetes import clusters_of, plan_roles
 from aiops.adapters.kubernetes.plan_rights import PlanRights
-from aiops.core.model import Mode
-from aiops.core.policies import PolicySet
+from aiops.app.granting import named_clusters
+from aiops.core.model import Mode, TargetRef
+from aiops.core.policies import PolicySet, Rollouts
 from aiops.policy import check
 from tests.commands import aiops
+from tests.unit.fleet import a_watch
 from tests.unit.operated import api, operations
 from tests.unit.test_rbac import WRITES, granted
 
@@ -59,6 +61,20 @@ def test_below_approve_a_plan_is_granted_no_write_s10(policies, mode):
     quiet = replace(policies, plans=tuple(replace(one, mode=mode) for one in policies.plans))
     assert writes(plan_roles(quiet)) == writes(plan_roles(policies, ceiling=mode)) == set()
     assert granted(plan_roles(policies, ceiling=mode)) != set()
+
+
+def test_a_workload_whose_rollouts_are_waited_for_may_be_looked_at_where_it_is_and_not_written_s10():
+    ref = TargetRef(cluster="west", namespace="ml", api_version="apps/v1", kind="StatefulSet", name="model")
+    waiting = PolicySet(digest="d", watches=(a_watch(rollouts=Rollouts(settle_s=600.0, of=(ref,))), a_watch("other")))
+    found = granted(plan_roles(waiting, cluster="west"))
+    assert {one for one in found if one[2] == "apps/statefulsets"} == {
+        ("ml", "list", "apps/statefulsets", ""),
+        ("ml", "watch", "apps/statefulsets", ""),
+    }
+    assert ("ml", "list", "/pods", "") in found
+    assert {one for one in found if one[1] in WRITES} == set()
+    assert plan_roles(waiting, cluster="edge") == []
+    assert named_clusters(waiting) == ["west"]
 
 
 def test_without_such_policies_nothing_is_granted_s10():

@@ -50,12 +50,13 @@ def plan_roles(
     ceiling: Mode = Mode.ENFORCE,
     cluster: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the roles that policies of plans need, beside those of scaling: nothing without such policies.
+    """Return the roles that policies of plans need, and WatchPolicies that wait for rollouts, beside those of scaling.
 
     cluster: whose roles, where plans reach into several; without it all that is named is taken for one cluster's.
     """
     rights = PlanRights(cluster)
     rights.add(policies.plans, ceiling)
+    rights.look_at(policies.waited_for)
     name = f"{instance_of(service_namespace, lease)}:plans"
     objects: list[dict[str, Any]] = []
     for namespace, rules in sorted(rights.rules.items()):
@@ -84,6 +85,11 @@ class PlanRights:
                     self._tells(operation)
             for ref in policy.workloads:
                 self._watches(ref)
+
+    def look_at(self, refs: Iterable[TargetRef]) -> None:
+        """Grant what it takes to see whether workloads are being rolled out."""
+        for ref in refs:
+            self._watches(ref)
 
     def allow(self, operation: Operation, *, acts: bool) -> None:
         """Grant what one operation looks at, and what it sends where it acts."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from aiops.core.model import PolicyKey
+from aiops.core.model import PolicyKey, TargetRef
 from aiops.core.policies.asked import NoTraffic, Reaction, SignalQuery, SignalSpec, WatchQuery
 from aiops.core.policies.budget import BudgetScope, CostBudget, Priority, Whose
 from aiops.core.policies.plans import PlanPolicy
@@ -102,6 +102,12 @@ class PolicySet:
     def asking(self) -> tuple[ScalingPolicy | PlanPolicy, ...]:
         """Return the policies that have signals of their own."""
         return (*self.scaling, *self.plans)
+
+    @property
+    def waited_for(self) -> tuple[TargetRef, ...]:
+        """Return the workloads whose rollouts WatchPolicies wait for, besides the targets of other policies."""
+        asks = (one.rollouts.of for one in self.watches if one.rollouts is not None)
+        return tuple(dict.fromkeys(ref for refs in asks for ref in refs))
 
     @property
     def tested(self) -> tuple[Tested, ...]:
