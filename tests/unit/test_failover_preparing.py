@@ -52,7 +52,10 @@ def test_a_standby_that_is_too_small_grows_before_it_is_known_that_users_fail():
     found = group.run(30.0)
     (made,) = found.plans
     assert (made.kind, made.subject) == (PlanKind.PREPARE, f"{ENFORCED.key}#north")
-    assert made.steps[0].operation == ScaleTo(target=ENFORCED.sites[1].target, replicas=4, only_up=True, lent=True)
+    idle = ENFORCED.traffic.shift((("storefront-west", 100), ("storefront-north", 0)))
+    assert made.steps[0].operation == ScaleTo(
+        target=ENFORCED.sites[1].target, replicas=4, only_up=True, lent=True, idle=idle
+    )
     assert found.judgement.word is VerdictWord.WAIT  # of the users nothing is known for sure
     since = group.now
     done(group, made)

@@ -37,8 +37,8 @@ class ScaleTo:
     """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8).
 
     Where an HPA steers them, only_up raises its floor instead (S4). floor: set the floor of that HPA and nothing else,
-    which is how such a raise is taken back. lent: such a raise is taken back while nobody
-    changed it.
+    which is how such a raise is taken back. lent: such a raise is taken back while nobody changed it. idle: fewer are
+    set only while the object of this shift sends nobody to the backends to which the shift does not.
     """
 
     target: TargetRef
@@ -46,6 +46,7 @@ class ScaleTo:
     only_up: bool = False
     floor: bool = False
     lent: bool = False
+    idle: ShiftTraffic | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

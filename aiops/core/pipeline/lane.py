@@ -17,6 +17,7 @@ from aiops.core.model import (
     Order,
     OrderKind,
     Plan,
+    PlanKind,
     PolicyKey,
     PriceBook,
     Scaling,
@@ -153,6 +154,8 @@ def _counts(plan: Plan, now: Instant) -> bool:
     """
     if not plan.status.ended or now - plan.ended_at < budget.HOUR_S:
         return True
+    if plan.kind is PlanKind.PREPARE and plan.touches_back:
+        return True  # a standby is still lent what it was given
     begun = max((step.since for step in plan.steps if math.isfinite(step.since)), default=-math.inf)
     return now - begun < budget.HOUR_S or any(isinstance(step.operation, Cordon) for step in plan.steps)
 

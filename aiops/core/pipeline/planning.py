@@ -41,7 +41,7 @@ from aiops.core.planning import Judged, Situation, arbiter
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans.changes import answered, held
 from aiops.core.plans.guards import Bounds
-from aiops.core.plans.handing_back import handed_back
+from aiops.core.plans.handing_back import handed_back, leaned_on
 from aiops.core.plans.lifecycle import (
     Entered,
     confirmed,
@@ -145,6 +145,7 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
     errands: list[Errand] = []
     taken: set[arbiter.Claim] = set()
     claimed = arbiter.by_claim(made.plans.values())
+    leaning = leaned_on(lane.policies, made.groups)
     for plan in sorted(made.plans.values(), key=lambda one: (arbiter.rank(one), one.id)):
         if plan.policy in lane.elsewhere:
             continue
@@ -154,6 +155,7 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
             plans=tuple(made.plans.values()),
             scalings=lane.scalings,
             rivals=tuple(made.plans[name] for one in arbiter.claims(plan) for name in claimed[one]),
+            leaning=leaning,
         )
         still = kept_still(confirmed(expired(handed_back(plan, bounds), snapshot.at), bounds), bounds)
         advanced = _alone(still, advance(still, world, lane.tick_s), taken, lane)

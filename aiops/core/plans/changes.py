@@ -119,3 +119,12 @@ def _refused(step: PlanStep, last: StepResult, errand: Errand) -> PlanStep:
 def with_step(steps: tuple[PlanStep, ...], number: int, step: PlanStep) -> tuple[PlanStep, ...]:
     """Return the steps with another one in the place of `number`."""
     return (*steps[:number], step, *steps[number + 1 :])
+
+
+def same(one: Plan, other: Plan) -> bool:
+    """Return whether two plans would do the same to the same subject."""
+    return one.subject == other.subject and one.kind is other.kind and _does(one) == _does(other)
+
+
+def _does(plan: Plan) -> list[str]:
+    return [verbs(step.operation).says(step.operation) for step in plan.steps]

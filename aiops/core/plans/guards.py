@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,6 +31,7 @@ from aiops.core.model import (
 )
 from aiops.core.planning import arbiter
 from aiops.core.plans import budget
+from aiops.core.plans.changes import same
 from aiops.core.plans.operations import verbs
 from aiops.core.plans.operations.nodes import leaving
 from aiops.core.policies import PlanPolicy
@@ -52,7 +53,7 @@ class Bounds:
     """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is.
 
     scalings: what ScalingPolicies have under way. incidents: those that are open. rivals: of the plans those that claim
-    a field that the one in question claims, None for all of them.
+    a field that the one in question claims, None for all of them. leaning: the workloads that failover groups lean on.
     """
 
     policy: PlanPolicy | None
@@ -61,6 +62,7 @@ class Bounds:
     scalings: tuple[Scaling, ...] = ()
     incidents: tuple[Incident, ...] = ()
     rivals: tuple[Plan, ...] | None = None
+    leaning: frozenset[str] = frozenset()
 
     @property
     def now(self) -> Instant:
@@ -91,8 +93,9 @@ def ruling(plan: Plan, bounds: Bounds) -> Held | None:
 def stopped(plan: Plan, bounds: Bounds) -> str:
     """Return why a plan that has begun must stand still now, '' when it may go on (S9: frozen between steps)."""
     restoring = (_leader, _unfenced, _paused, _crossed)
+    lent = (_leader, _store, _unfenced, _paused, _allowed, _crossed)
     every = (_observing, _leader, _store, _unfenced, _paused, _frozen, _allowed, _crossed)
-    for guard in restoring if gives_back(plan) else every:
+    for guard in restoring if gives_back(plan) else lent if lends_back(plan) else every:
         said = guard(plan, bounds)
         if said is not None:
             return said.detail
@@ -102,6 +105,11 @@ def stopped(plan: Plan, bounds: Bounds) -> str:
 def gives_back(plan: Plan) -> bool:
     """Return whether a plan gives back what a saving took: whoever leads does so, unless a person holds it (S2, S9)."""
     return plan.kind is PlanKind.RESTORE or (plan.kind is PlanKind.SAVING and plan.status is PlanStatus.ROLLING_BACK)
+
+
+def lends_back(plan: Plan) -> bool:
+    """Return whether a standby is given back what it was lent: in every mode, as handing back goes on (S9)."""
+    return plan.kind is PlanKind.PREPARE and plan.status is PlanStatus.ROLLING_BACK
 
 
 def touched(plan: Plan) -> tuple[TargetRef, ...]:
@@ -155,12 +163,19 @@ def _shared(plan: Plan, bounds: Bounds) -> Held | None:
     """Hold what would change an object that a plan of another subject is changing (S4)."""
     mine = {ref.key for ref in touched(plan)}
     for other in bounds.plans:
-        if other.id == plan.id or not _stands(other) or _passed_by(plan, other) or arbiter.prepares(other, plan):
+        at_work = _stands(other) or _lent(plan, other)
+        if other.id == plan.id or not at_work or _passed_by(plan, other) or arbiter.prepares(other, plan):
             continue
         both = next((ref for ref in touched(other) if ref.key in mine), None)
         if both is not None:
             return Wait(reason=Reason.IN_FLIGHT, detail=f"plan {other.id} of {other.policy} is changing {both}")
     return None
+
+
+def _lent(plan: Plan, other: Plan) -> bool:
+    """Return whether a standby is still lent what another preparation gave it: two would not know whose is whose."""
+    both = plan.kind is other.kind is PlanKind.PREPARE
+    return both and other.status is PlanStatus.DONE and other.touches_back and not other.dry_run
 
 
 def _passed_by(plan: Plan, other: Plan) -> bool:
@@ -196,7 +211,7 @@ def _paused(plan: Plan, bounds: Bounds) -> Held | None:
     handed = restores or plan.status is PlanStatus.ROLLING_BACK
     binding = {
         Direction.ALL,
-        *([Direction.OUT] if restores else [Direction.IN] if plan.kind is PlanKind.SAVING else []),
+        *([Direction.OUT] if restores else [Direction.IN] if plan.kind is PlanKind.SAVING or lends_back(plan) else []),
     }
     for pause in bounds.snapshot.pauses:
         if pause.direction not in binding or (handed and pause.release):
@@ -370,18 +385,6 @@ def _returns(operation: Operation) -> bool:
             return after < before
         case _:
             return False
-
-
-# -- two plans ---------------------------------------------------------------------------------------
-
-
-def same(one: Plan, other: Plan) -> bool:
-    """Return whether two plans would do the same to the same subject."""
-    return one.subject == other.subject and one.kind is other.kind and _does(one) == _does(other)
-
-
-def _does(plan: Plan) -> Iterable[str]:
-    return [verbs(step.operation).says(step.operation) for step in plan.steps]
 
 
 def _stands(plan: Plan) -> bool:

@@ -30,8 +30,9 @@ from aiops.core.model import (
 )
 from aiops.core.planning import arbiter
 from aiops.core.plans import effectiveness
-from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back
-from aiops.core.plans.guards import Bounds, gives_back, ruling, same, stopped
+from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back, same
+from aiops.core.plans.guards import Bounds, gives_back, lends_back, ruling, stopped
+from aiops.core.plans.handing_back import needed
 from aiops.core.plans.operations import mended, stands, verbs
 
 KEPT_S = 3600.0
@@ -280,24 +281,16 @@ def kept_still(plan: Plan, bounds: Bounds) -> Plan:
     """Return a plan that has begun, held while something stands against it going on (S9)."""
     if plan.status not in (PlanStatus.RUNNING, PlanStatus.ROLLING_BACK):
         return unanswered(replace(plan, held="") if plan.held else plan, bounds)
-    if _needed(plan, bounds):
+    if lends_back(plan) and needed(plan, bounds):
         steps = tuple(replace(one, stage=Stage.DONE) if one.stage is Stage.UNDOING else one for one in plan.steps)
         return ended(replace(plan, steps=steps), PlanStatus.DONE, bounds.now, "it is needed, and kept")
     if gives_back(plan):
         return held(plan, stopped(plan, bounds), bounds.now)
     if bounds.policy is None and plan.status is PlanStatus.RUNNING:
         return held(plan, f"{plan.policy} is not in force any more; it can be rolled back", bounds.now)
-    if bounds.mode.rank < Mode.APPROVE.rank and not plan.dry_run:
+    if bounds.mode.rank < Mode.APPROVE.rank and not plan.dry_run and not lends_back(plan):
         return held(plan, f"mode {bounds.mode.value} sends nothing", bounds.now)
     return held(plan, stopped(plan, bounds), bounds.now)
-
-
-def _needed(plan: Plan, bounds: Bounds) -> bool:
-    """Return whether a standby that is given back is wanted again: it never shrinks under a failover (S7)."""
-    if plan.kind is not PlanKind.PREPARE or plan.status is not PlanStatus.ROLLING_BACK:
-        return False
-    others = (one for one in bounds.plans if one.policy == plan.policy and one.kind is not PlanKind.PREPARE)
-    return any(one.status in arbiter.AT_WORK for one in others)
 
 
 def watched(plan: Plan, value: float | None, now: Instant, load: float | None = None) -> Plan:

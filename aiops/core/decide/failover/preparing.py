@@ -12,6 +12,7 @@ from aiops.core.decide.failover.scene import Scene, Way
 from aiops.core.ids import ulid
 from aiops.core.model import Aim, Health, Mode, Otherwise, Plan, PlanKind, PlanStatus, PlanStep, ScaleTo
 from aiops.core.planning.failover import LEAST_APART_S, LEAST_WELL_S, Site
+from aiops.core.planning.weights import shifted
 
 RAISED_WITHIN_S = 60.0
 
@@ -69,9 +70,10 @@ def _subject(scene: Scene, site: Site) -> str:
 
 def _plan(scene: Scene, site: Site, active: str) -> Plan:
     policy = scene.policy
+    idle = policy.traffic.shift(shifted(scene.weights, site.backend, 0))
     step = PlanStep(
         name=f"ready {site.name}",
-        operation=ScaleTo(target=site.target, replicas=site.standby_replicas, only_up=True, lent=True),
+        operation=ScaleTo(target=site.target, replicas=site.standby_replicas, only_up=True, lent=True, idle=idle),
         checks=(Aim(),),
         within_s=RAISED_WITHIN_S,
         otherwise=Otherwise.GO_ON,

@@ -17,6 +17,7 @@ from aiops.core.objects.bodies import (
     strings,
 )
 from aiops.core.objects.steering import HPAS, hpas_of
+from aiops.core.planning.weights import counted
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 KEDA = "scaledobject.keda.sh/name"
@@ -28,7 +29,8 @@ class _ScaleTo:
     again_s: float = 10.0
 
     def wanted(self, operation: ScaleTo) -> Wanted:
-        return Wanted(objects=(operation.target,), selections=(around(operation.target, *HPAS),))
+        steering = () if operation.idle is None else (operation.idle.object,)
+        return Wanted(objects=(operation.target, *steering), selections=(around(operation.target, *HPAS),))
 
     def requests(self, operation: ScaleTo, looked: Looked, origin: Origin) -> Requests:
         seen, hpas = found(looked, operation.target), hpas_of(operation.target, looked)
@@ -68,7 +70,7 @@ class _ScaleTo:
         if hpas:
             held = _floored(operation, hpas[0])
             # a floor takes nothing away that the load needs, so it is given back
-            given = replace(operation, replicas=_floor(hpas[0]), only_up=False, floor=True, lent=False)
+            given = replace(operation, replicas=_floor(hpas[0]), only_up=False, floor=True, lent=False, idle=None)
             return () if held else (given,)
         if operation.floor or (operation.only_up and not operation.lent):
             return ()  # more than is needed harms nobody, and taking it away while it serves would (S7)
@@ -92,7 +94,7 @@ class _ScaleTo:
             return _of_hpas(operation, hpas)
         if _replicas(seen) == 0 and not operation.only_up:
             return Reason.SWITCHED_OFF, f"{seen.ref.kind} {seen.ref} has no replicas: somebody switched it off"
-        return gitops(seen)
+        return _in_use(operation, looked) or gitops(seen)
 
     def touches(self, operation: ScaleTo) -> tuple[TargetRef, ...]:
         return (operation.target,)
@@ -119,6 +121,24 @@ def stands(operation: ScaleTo, looked: Looked) -> bool | None:
         reached = VERBS.reached(operation, looked)
         return _replicas(seen) == operation.replicas if reached and operation.lent and seen is not None else reached
     return _floor(hpas[0]) == operation.replicas
+
+
+def idle(operation: ScaleTo, looked: Looked) -> bool:
+    """Return whether it is seen that nobody is sent there; so it is where nothing is said of how that is seen."""
+    if operation.idle is None:
+        return True
+    seen = found(looked, operation.idle.object)
+    now = None if seen is None else counted(operation.idle, seen)
+    spared = {name for name, weight in operation.idle.weights if not weight}
+    return now is not None and all(not weight for name, weight in now if name in spared)
+
+
+def _in_use(operation: ScaleTo, looked: Looked) -> tuple[Reason, str] | None:
+    """Return why nothing is taken away there: users are sent there, or whether they are cannot be seen (S7)."""
+    if operation.only_up or idle(operation, looked):
+        return None
+    target = operation.target
+    return Reason.INCONCLUSIVE, f"it is not seen that nobody is sent to {target.kind} {target} in {target.cluster}"
 
 
 def _floored(operation: ScaleTo, hpa: SeenObject) -> bool:
