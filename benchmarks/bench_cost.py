@@ -11,6 +11,9 @@ the same world (paired), with its 95 % interval by Student's t.
 shipped estimator, as people requested, under the rules of the VerticalPodAutoscaler and of krr, and under who knows the
 coming day, in USD a month. What violates there are kills for memory and the core-hours that were wanted and not given;
 their prices are arguments, by default ten cents for a kill and ten times a core-hour's price for one that is missing.
+
+`batch-...` are about work that can wait: begun by `defer`, at once, at a fixed hour of the night, and at the cheapest
+turn within the deadline by whoever knows the curve and how long each Job takes. What violates there is done late.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from rich.table import Table
 
 from aiops.adapters.store import Store
 from aiops.policy import load
+from simulators.batch import rehearse as batch
+from simulators.batch import scenario as batches
 from simulators.run import Rehearsal, simulate
 from simulators.scenario import Scenario, policies_for
 from simulators.scenario import load as load_scenario
@@ -37,7 +42,7 @@ from simulators.sizing.run import Sizer
 from simulators.sizing.sizers import Krr, Oracle, Ours, Static, Vpa
 
 FLEETS = "fleet-sizes"
-SCENARIOS = ("office-hours", "oversized-pool", "spot-storm", "spot-share", FLEETS)
+SCENARIOS = ("office-hours", "oversized-pool", "spot-storm", "spot-share", FLEETS, *batches.names())
 SIZERS: Mapping[str, Callable[[Fleet], Sizer]] = {
     "aiops": Ours,
     "static": lambda _: Static(),
@@ -140,6 +145,32 @@ class Fleets:
         return table
 
 
+def batch_table(name: str, seeds: Sequence[int]) -> Table:
+    """Return how work that can wait fares: means over seeds, and the paired differences."""
+    spec = batches.load(name)
+    tasks = batch.seeded(spec, batch.contenders(batch.policy(spec, ()), baselines=True), seeds)
+    found = [batch.fared_once(one) for one in tasks]
+    ours = {one.seed: one.total_usd for one in found if one.rule == batch.OURS}
+    made = Table(title=f"{name}: seeds {seeds[0]} to {seeds[-1]}, {spec.lasts / 3600.0:g} h")
+    heads = ("contender", "Jobs", "late", "waited h", "kg CO2", "paid USD", "in all USD", "more than aiops, USD")
+    for head in heads:
+        made.add_column(head, justify="left" if head == "contender" else "right")
+    for rule in dict.fromkeys(one.rule for one in found):
+        mine = [one for one in found if one.rule == rule]
+        mean, half = interval([one.total_usd - ours[one.seed] for one in mine])
+        made.add_row(
+            rule,
+            f"{statistics.fmean(one.jobs for one in mine):,.0f}",
+            f"{statistics.fmean(one.late for one in mine):,.1f}",
+            f"{statistics.fmean(one.waited_s for one in mine) / 3600.0:,.1f}",
+            f"{statistics.fmean(one.grams for one in mine) / 1000.0:,.2f}",
+            f"{statistics.fmean(one.usd for one in mine):,.2f}",
+            f"{statistics.fmean(one.total_usd for one in mine):,.2f}",
+            "" if rule == batch.OURS else f"{mean:+,.2f} ± {half:,.2f}",
+        )
+    return made
+
+
 def main() -> None:
     """Print one table for each scenario."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -159,6 +190,9 @@ def main() -> None:
     for name in args.scenarios.split(","):
         if name == FLEETS:
             console.print(fleets.table(seeds))
+            continue
+        if batches.is_batch(name):
+            console.print(batch_table(name, seeds))
             continue
         scenario = load_scenario(name)
         if args.hours is not None:

@@ -145,7 +145,8 @@ def load(name: str) -> Scenario:
     if not path.is_file():
         raise NotFound(
             f"there is no scenario {name!r}, and no such file; of scaling and cost there are {', '.join(names())} "
-            "(those of failover: docs/failover-rehearsal.md, of remediation: docs/remediation-rehearsal.md)"
+            "(those of failover: docs/failover-rehearsal.md, of remediation: docs/remediation-rehearsal.md, "
+            "of batch work: docs/batch-rehearsal.md)"
         )
     found, problems = documents(path.read_text(encoding="utf-8"), str(path))
     if problems or len(found) != 1:

@@ -69,11 +69,12 @@ class Rehearsals:
 
     def offered(self) -> Plain:
         """Return what can be asked for."""
+        from simulators.batch import scenario as batch
         from simulators.failover import scenario as sites
         from simulators.remediation import scenario as remediation
         from simulators.scenario import names
 
-        shipped = [*names(), *sites.names(), *remediation.names()]
+        shipped = [*names(), *sites.names(), *remediation.names(), *batch.names()]
         tested = sorted(self.given.documents()) if self.given.prometheus is not None else []
         return {"scenarios": shipped, "policies": ["shipped", *(["own"] if self.given.own else [])],
                 "backtests": tested, "days": [*DAYS]}  # fmt: skip

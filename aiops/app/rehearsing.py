@@ -53,9 +53,12 @@ class _Steps:
 
 
 def _simulated(job: dict[str, Any]) -> dict[str, Any]:
+    from simulators.batch.scenario import is_batch
     from simulators.failover.scenario import is_sites
     from simulators.remediation.scenario import is_remediation
 
+    if is_batch(job["scenario"]):
+        return _batch(job)
     if is_remediation(job["scenario"]):
         return _remediation(job)
     return _sites(job) if is_sites(job["scenario"]) else _world(job)
@@ -130,6 +133,27 @@ def _remediation(job: dict[str, Any]) -> dict[str, Any]:
         "rows": [list(row) for row in rows(found)],
         "data": {"scenario": spec.name, "right": spec.right.value, "episodes": [one.as_json() for one in found]},
         "about": f"{spec.about}; right: {spec.right.value}; seeds {first} to {first + SEEDS - 1}",
+    }
+
+
+def _batch(job: dict[str, Any]) -> dict[str, Any]:
+    """Rehearse batch work that can wait, beside work at once, at a fixed hour, and by who knows it all."""
+    from simulators.batch.rehearse import COLUMNS, contenders, fared_once, policy, rows, seeded
+    from simulators.batch.scenario import load
+
+    spec = load(job["scenario"])
+    first = spec.seed if job["seed"] is None else int(job["seed"])
+    tasks = seeded(spec, contenders(policy(spec, []), baselines=True), range(first, first + SEEDS))
+    steps = _Steps(len(tasks), every=1)
+    found = []
+    for task in tasks:
+        found.append(fared_once(task))
+        steps()
+    return {
+        "columns": list(COLUMNS),
+        "rows": [list(row) for row in rows(found)],
+        "data": {"scenario": spec.name, "episodes": [one.as_json() for one in found]},
+        "about": f"{spec.about}; seeds {first} to {first + SEEDS - 1}",
     }
 
 

@@ -37,11 +37,13 @@ def simulate(
     lane: Annotated[str | None, typer.Option(help="How often the daemons of a scenario of sites turn.")] = None,
 ) -> None:
     """Rehearse policies in virtual time, beside a fleet for the peak and an HPA in the same world."""
+    from simulators.batch.scenario import is_batch
     from simulators.failover.scenario import is_sites
     from simulators.remediation.scenario import is_remediation
 
     seeded = rehearse_seeds.sites if is_sites(scenario) else None
     seeded = rehearse_seeds.remediation if is_remediation(scenario) else seeded
+    seeded = rehearse_seeds.batch if is_batch(scenario) else seeded
     if seeded is not None:
         if journal is not None:
             why = (

@@ -1,4 +1,4 @@
-"""Rehearsing scenarios of which many seeds are played: of two sites, and of remediation."""
+"""Rehearsing scenarios of which many seeds are played: of two sites, of remediation, and of batch work."""
 
 from __future__ import annotations
 
@@ -78,8 +78,24 @@ def remediation(scenario: str, wish: Wish) -> None:
     )
 
 
+def batch(scenario: str, wish: Wish) -> None:
+    """Rehearse a CostPolicy with defer, beside work that begins at once, at a fixed hour, and by who knows it all."""
+    from simulators.batch.rehearse import COLUMNS, contenders, fared_once, policy, rows, seeded
+    from simulators.batch.scenario import load
+
+    if wish.lane_s is not None:
+        raise typer.BadParameter("only daemons of a scenario of sites have a lane", param_hint="--lane")
+    spec = load(scenario)
+    seeds = _seeds(spec.seed, wish)
+    tasks = seeded(spec, contenders(policy(spec, wish.policies), baselines=wish.baselines), seeds)
+    found, lost = _done(fared_once, tasks, [f"{one.name}, seed {one.seed}" for one in tasks], (spec.name, wish))
+    _show(_Told(spec.name, spec.about, "", COLUMNS), rows(found), [one.as_json() for one in found], (seeds, lost, wish))
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
+    """What is told of a scenario. right: what would be right to do, '' where it is told in money."""
+
     name: str
     about: str
     right: str
@@ -120,9 +136,11 @@ def _show(
     from simulators.seeds_report import SeedsReport, write
 
     seeds, lost, wish = how
-    data: dict[str, Any] = {"scenario": told.name, "right": told.right, "episodes": list(episodes)}
+    data: dict[str, Any] = {"scenario": told.name, "episodes": list(episodes)}
+    data |= {"right": told.right} if told.right else {}
     data |= {"lost": dict(lost)} if lost else {}
-    lines = (f"{told.name}: {told.about}", f"right: {told.right}; seeds {seeds[0]} to {seeds[-1]}")
+    right = f"right: {told.right}; " if told.right else ""
+    lines = (f"{told.name}: {told.about}", f"{right}seeds {seeds[0]} to {seeds[-1]}")
     report = SeedsReport(name=told.name, lines=lines, columns=told.columns, rows=rows, data=data)
     written = write(wish.report, report)
     also = [f"LOST: {name}: {why}" for name, why in lost.items()]

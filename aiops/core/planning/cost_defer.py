@@ -45,11 +45,13 @@ class DeferPolicy(SavingPolicy):
     """A compiled CostPolicy with `defer`. tariff: prices by the clock; else `signal` says what it costs now.
 
     duration_s: how long work takes until that was seen. within_s: how long after it was made work must be done, where
-    it says nothing itself. at_once: how many may run at a time; a deadline asks nobody.
+    it says nothing itself. late_runs: being late is as bad as so many runs cost. at_once: how many may run at a time;
+    a deadline asks nobody.
     """
 
     tariff: Tariff | None = None
     signal: str = ""
     duration_s: float = 1800.0
     within_s: float = 43_200.0
+    late_runs: float = 20.0
     at_once: int = 5

@@ -30,6 +30,7 @@ def _own(spec: DeferSpec) -> dict[str, object]:
         "signal": spec.signal or "",
         "duration_s": spec.duration,
         "within_s": spec.within,
+        "late_runs": spec.late_runs,
         "at_once": spec.at_once,
     }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate
 
-from aiops.core.model import DeferState, Instant, Signal
+import numpy as np
+
+from aiops.core.decide.cost.defer.lengths import Length
+from aiops.core.model import F64, DeferState, Instant, Signal
 from aiops.core.planning.cost_defer import SLOT_S, DeferPolicy
 
 DAYS = 7
@@ -79,33 +81,52 @@ def cost_of(policy: DeferPolicy, memory: DeferState, signal: Signal | None, now:
     return cost
 
 
-def cheapest(cost: Cost, now: Instant, latest: Instant, usual_s: float) -> Best | None:
-    """Return the cheapest time to begin from now to `latest`, the first of several; None while nothing is known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """By when work is to be done, how long it takes, and how many runs' cost it is worth to be in time."""
+
+    deadline: Instant
+    length: Length
+    runs: float = 20.0
+
+    def chances(self, starts: F64) -> F64:
+        """Return float64[n]: how probable it is that what begins then is done after the deadline."""
+        return self.length.beyond(self.deadline - starts)
+
+
+def cheapest(cost: Cost, now: Instant, latest: Instant, usual_s: float, late: Late | None = None) -> Best | None:
+    """Return the best time to begin from now to `latest`, the first of several; None while nothing is known.
 
     Costs are looked at in slots; the whole of a run counts, so that one that is longer than a cheap hour does not begin
-    at its end.
+    at its end. late: being late costs as much as so many runs, so that what may take long begins sooner, the less
+    there is to be saved by waiting.
     """
     slots = max(1, math.ceil(min(usual_s, LONGEST_S) / SLOT_S))
     starts = max(1, math.floor(min(max(0.0, latest - now), HORIZON_S) / SLOT_S) + 1)
-    costs = [cost(now + number * SLOT_S) for number in range(starts + slots)]
-    known = [math.nan if one is None else one for one in costs]
-    means = _means(known, slots)[:starts]
+    known = np.array([cost(now + number * SLOT_S) for number in range(starts + slots)], np.float64)
     if math.isnan(known[0]):
         return None
-    best, here = 0, means[0] if not math.isnan(means[0]) else known[0]
-    least = here
-    for number, mean in enumerate(means):
-        if mean < least - SAME * max(1.0, abs(least)):
-            best, least = number, mean
-    return Best(at=now + best * SLOT_S, cost=least, now=here)
+    means = _means(known, slots)[:starts]
+    if math.isnan(means[0]):
+        means[0] = known[0]
+    whole = means
+    if late is not None:
+        price = late.runs * float(np.nanmean(np.abs(means)))
+        begins = now + SLOT_S * np.arange(len(means), dtype=np.float64)
+        whole = np.asarray(means + price * late.chances(begins), np.float64)
+    # what is hardly cheaper is not waited for
+    enough = float(np.nanmin(whole)) + SAME * max(1.0, abs(float(whole[0])))
+    best = int(np.argmax(whole <= enough))
+    return Best(at=now + best * SLOT_S, cost=float(means[best]), now=float(means[0]))
 
 
-def _means(known: Sequence[float], slots: int) -> list[float]:
+def _means(known: F64, slots: int) -> F64:
     """Return the mean over so many slots from each one on, NaN where one of them is not known."""
-    sums = list(accumulate((0.0 if math.isnan(one) else one for one in known), initial=0.0))
-    blind = list(accumulate((math.isnan(one) for one in known), initial=0))
-    ends = range(slots, len(sums))
-    return [math.nan if blind[end] - blind[end - slots] else (sums[end] - sums[end - slots]) / slots for end in ends]
+    blind = np.isnan(known)
+    sums = np.concatenate(([0.0], np.cumsum(np.where(blind, 0.0, known))))
+    blinds = np.concatenate(([0], np.cumsum(blind)))
+    means = (sums[slots:] - sums[:-slots]) / slots
+    return np.asarray(np.where(blinds[slots:] > blinds[:-slots], np.nan, means), np.float64)
 
 
 def cached(cost: Cost) -> Cost:

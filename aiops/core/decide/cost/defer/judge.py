@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from aiops.core.decide.cost.defer.costs import Best, Cost, cached, cheapest, cost_of, remembered
+from aiops.core.decide.cost.defer.costs import Best, Cost, Late, cached, cheapest, cost_of, remembered
 from aiops.core.decide.cost.defer.work import Waiting, Wrong, learnt, runs, waiting, waits
 from aiops.core.ids import ulid
 from aiops.core.model import (
@@ -57,7 +57,7 @@ def judged(policy: DeferPolicy, situation: Situation, memory: DeferState) -> Jud
     work = [waiting(policy, one, memory.runs) for one in jobs if waits(one)]
     cost = cached(cost_of(policy, memory, signal, now))
     blind_s = 0.0 if math.isinf(memory.blind_since) else now - memory.blind_since
-    looks = [_look(one, cost, now, blind_s) for one in work]
+    looks = [_look(one, cost, (now, blind_s, policy.late_runs)) for one in work]
     room = policy.at_once - sum(runs(one) for one in jobs)
     chosen = list(_chosen([one for one in looks if isinstance(one, _Begun)], room))
     asks = min(policy.reach, situation.snapshot.scope.ceiling, key=lambda mode: mode.rank) is Mode.APPROVE
@@ -98,14 +98,16 @@ class _Later:
     best: Best
 
 
-def _look(work: Waiting | Wrong, cost: Cost, now: Instant, blind_s: float) -> _Begun | _Later | Wrong:
+def _look(work: Waiting | Wrong, cost: Cost, what: tuple[Instant, float, float]) -> _Begun | _Later | Wrong:
+    now, blind_s, late_runs = what
     if isinstance(work, Wrong):
         return work
     if now >= work.latest:
         left_s = work.deadline - now
-        why = f"it takes {work.takes_s:.0f} s and must be done in {left_s:.0f} s"
+        why = f"it takes {work.length.most_s:.0f} s and must be done in {left_s:.0f} s"
         return _Begun(work=work, why=why, urgent=True)
-    best = cheapest(cost, now, work.latest, work.usual_s)
+    late = Late(deadline=work.deadline, length=work.length, runs=late_runs)
+    best = cheapest(cost, now, work.latest, work.length.usual_s, late)
     if best is None:
         if blind_s < BLIND_S:
             return _Later(work=work, best=Best(at=now + BLIND_S - blind_s, cost=math.nan, now=math.nan))

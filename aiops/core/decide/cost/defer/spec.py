@@ -33,6 +33,12 @@ class DeferSpec(Spec):
     within: Duration = Field(
         43200.0, gt=0, le=7 * 86400, description="done so long after it was made, where a Job says nothing itself"
     )
+    late_runs: Quantity = Field(
+        20.0,
+        ge=0,
+        le=1e6,
+        description="a Job that is late is as bad as so many runs of it cost; 0: only its deadline counts",
+    )
     at_once: Whole = Field(5, ge=1, le=500, description="how many run at a time; a deadline does not wait for it")
 
     @model_validator(mode="after")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from aiops.core.decide.cost.defer.lengths import Length, unseen
+from aiops.core.decide.cost.defer.lengths import seen as length_of
 from aiops.core.model import Instant, Reason, SeenObject
 from aiops.core.objects.bodies import at, instant, listed, strings
 from aiops.core.planning.cost_defer import DeferPolicy
@@ -23,24 +24,22 @@ SORT = "policy.aiops/batch"
 """On a Job: which sort of work it is; by its CronJob where it does not say."""
 
 RUNS = 20
-QUANTILE = 0.95
 
 Runs = Mapping[str, tuple[tuple[Instant, float], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A Job that waits. takes_s: how long such work takes at most, 19 times of 20; usual_s: half of the times."""
+    """A Job that waits. length: how long such work takes."""
 
     seen: SeenObject
     deadline: Instant
-    takes_s: float
-    usual_s: float
+    length: Length
 
     @property
     def latest(self) -> Instant:
-        """Return when it must begin."""
-        return self.deadline - self.takes_s
+        """Return when it must begin: as long before its deadline as such work takes at most, 19 times of 20."""
+        return self.deadline - self.length.most_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +72,8 @@ def ended(seen: SeenObject) -> bool:
 def waiting(policy: DeferPolicy, seen: SeenObject, known: Runs) -> Waiting | Wrong:
     """Return a Job that waits with its deadline, or why that is not known."""
     notes = strings(at(seen.body, "metadata", "annotations"))
-    took = sorted(seconds for _, seconds in known.get(sort_of(seen), ()))
-    takes_s = took[min(len(took) - 1, math.ceil(QUANTILE * len(took)) - 1)] if took else policy.duration_s
-    usual_s = took[len(took) // 2] if took else policy.duration_s
+    took = [seconds for _, seconds in known.get(sort_of(seen), ())]
+    length = length_of(took) if took else unseen(policy.duration_s)
     made = _instant(at(seen.body, "metadata", "creationTimestamp"))
     if made is None:
         return Wrong(seen=seen, reason=Reason.INCONCLUSIVE, why="when it was made cannot be read")
@@ -91,7 +89,7 @@ def waiting(policy: DeferPolicy, seen: SeenObject, known: Runs) -> Waiting | Wro
             why = f"{WITHIN}: {notes[WITHIN][:60]!r} is no duration such as 8h"
             return Wrong(seen=seen, reason=Reason.INCONCLUSIVE, why=why)
         deadline = made + within_s
-    return Waiting(seen=seen, deadline=deadline or made, takes_s=takes_s, usual_s=usual_s)
+    return Waiting(seen=seen, deadline=deadline or made, length=length)
 
 
 def learnt(before: Runs, jobs: Iterable[SeenObject]) -> Runs:
