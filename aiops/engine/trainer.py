@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from aiops.core.forecast.fitting import Fitted, fit
+from aiops.core.forecast.fitted import Fitted
+from aiops.core.forecast.fitting import fit
 from aiops.core.lineage.version import FitJob, FitResult
 
 Fit = Callable[[FitJob], Fitted]

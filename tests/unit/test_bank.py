@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
 from aiops.core.detect.fleet import budgets
+from aiops.core.forecast.fitting import fit
+from aiops.core.lineage.version import FitResult, Role
 from aiops.core.lookahead import Demand
-from aiops.core.model import FindingKind, IncidentState
+from aiops.core.model import FindingKind, Forecast, IncidentState
+from aiops.core.policies import PolicySet
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
 
 CHECKOUT = f"{WATCH}#service=checkout"
@@ -399,3 +403,80 @@ def test_chance_among_series_that_share_a_budget_is_what_they_share() -> None:
         policies = a_set(a_watch(**rules))
         joined = min(rules["false_alarms_per_week"], rules.get("budget_per_week", math.inf) / 50)
         assert budgets(policies.watches, index) == {WATCH: joined}
+
+
+# -- forecasts of many policies ------------------------------------------------------------------------
+
+
+def many(*numbers: int, model: str = "combined") -> PolicySet:
+    """Return policies that share the kind of their model, with a season of an hour."""
+    made = [a_scaling(f"{SCALING}-{number}", expr=f"rate{number}") for number in numbers]
+    spec = replace(made[0].forecast, model=model, season_s=3600.0, history_s=4 * 3600.0)
+    return a_set(*(replace(one, forecast=spec) for one in made))
+
+
+def demand_at(key: str, at: float) -> float:
+    number = int(key.rpartition("-")[2])
+    chance = np.random.default_rng([number, int(at)])
+    return 100.0 * (number + 1) * (1.2 + math.sin(2 * math.pi * at / 3600.0)) + float(chance.normal(0.0, 2.0))
+
+
+def lead(bank: Bank, policies: PolicySet, steps: range) -> list[dict[str, Forecast]]:
+    """Return the forecasts of each turn of 30 s; the demand of one policy is the same whoever is beside it."""
+    told = []
+    for step in steps:
+        at = START + step * 30.0
+        demands = {one.key: Demand(demand_at(one.key, at), whole=step % 50 != 7) for one in policies.scaling}
+        told.append(dict(bank.perceive(a_frame(at, an_index([]), []), demands, policies).forecasts))
+    return told
+
+
+def learned_bank(policies: PolicySet) -> Bank:
+    bank = Bank(policies, elsewhere=True)
+    times = START - np.arange(300, 0, -1) * 60.0
+    for one in policies.scaling:
+        bank.backfill_demand(one.key, times, np.array([demand_at(one.key, at) for at in times]))
+    return bank
+
+
+def test_a_policy_among_many_is_foretold_and_judged_as_if_it_were_alone() -> None:
+    policies = many(*range(4))
+    bank = learned_bank(policies)
+    together = lead(bank, policies, range(100))
+    for number in (0, 3):
+        single = many(number)
+        alone = learned_bank(single)
+        key = single.scaling[0].key
+        assert [turn[key] for turn in together] == [turn[key] for turn in lead(alone, single, range(100))]
+        assert repr(bank.lineages[key].scores()) == repr(alone.lineages[key].scores())
+        assert bank.lineages[key].scores()[1].judged > 10
+
+
+def test_policies_that_come_and_go_change_no_other_ones_forecast() -> None:
+    before, after = many(0, 1, 2), many(2, 7, 0)
+    bank, calm = learned_bank(before), learned_bank(many(0, 2))
+    told = lead(bank, before, range(60)) + lead(bank, after, range(60, 120))
+    untouched = lead(calm, many(0, 2), range(120))
+    for one in many(0, 2).scaling:
+        assert [turn[one.key] for turn in told] == [turn[one.key] for turn in untouched]
+    assert set(told[-1]) == {one.key for one in after.scaling}
+
+
+def test_a_fit_from_elsewhere_goes_into_a_row_of_its_own_and_a_restart_changes_nothing() -> None:
+    policies = many(0, 1, 2)
+    bank, calm = learned_bank(policies), learned_bank(many(0, 2))
+    lead(bank, policies, range(80))
+    asked, now = policies.scaling[1].key, START + 80 * 30.0
+    bank.lineages[asked].refit("asked")
+    (job,) = (one for one in bank.jobs(now) if one.policy == asked)
+    bank.take(FitResult(job=job, fitted=fit(job.history, job.members)), now)
+    assert [one.role for one in bank.lineages[asked].versions] == [Role.CHAMPION, Role.CHALLENGER]
+    again = Bank(policies, elsewhere=True)
+    assert again.restore(bank.arrays()) == ()
+    for one in (bank, again):
+        one.lineages[asked].promote(2, "ada: I looked at it", now)
+    later = lead(bank, policies, range(80, 120))
+    assert lead(again, policies, range(80, 120)) == later
+    untouched = lead(calm, many(0, 2), range(120))[80:]
+    for one in many(0, 2).scaling:
+        assert [turn[one.key] for turn in later] == [turn[one.key] for turn in untouched]

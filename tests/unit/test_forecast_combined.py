@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from aiops.core.forecast.combined import Combined
-from aiops.core.forecast.fitting import CHUNK, Fitted, fit
+from aiops.core.forecast.fitted import Fitted
+from aiops.core.forecast.fitting import CHUNK, fit
 from aiops.core.forecast.fleet import OFF, ON, Fleet
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS, Coefficients, Limits, OutOfTime, signal_members
@@ -329,7 +330,7 @@ def test_a_signal_is_refitted_as_it_grows_unless_somebody_else_fits() -> None:
         left.learn(at, value)
     assert np.isfinite(taught.paths(float(minutes[-1]), 5)).all()
     assert np.isnan(left.paths(float(minutes[-1]), 5)).all()
-    left.adopt(fit(left.fleet.history()))
+    left.adopt(fit(left.history()))
     np.testing.assert_allclose(
         left.paths(float(minutes[-1]), 5)[MEDIAN], taught.paths(float(minutes[-1]), 5)[MEDIAN], rtol=0.02
     )

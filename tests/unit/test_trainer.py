@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
-from aiops.core.forecast.fitting import Fitted, fit
+from aiops.core.forecast.fitted import Fitted
+from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS
 from aiops.core.forecast.past import History
@@ -121,7 +122,7 @@ def test_a_fit_that_hangs_delays_no_turn(trainer):
     assert bank.jobs(at) == ()  # it is asked for, and not twice
     (hung,) = became(trainer, 1)
     bank.take(hung, at)
-    assert bank.lineages[policy.key].champion.fleet.fitted is None
+    assert bank.lineages[policy.key].champion.fitted is None
 
 
 def test_what_nobody_fits_is_told_and_asked_for_again_when_history_has_grown():

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiops.core.forecast import standing as st
+from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS, Coefficients, Member
 from aiops.core.forecast.past import History, Norms, Past, past_of
 from aiops.core.forecast.standing import Standing
 from aiops.core.model import F64, Bools, Rows
-from aiops.core.protocols import Arrays
 
 BACKTEST_SEASONS = 7
 BACKTEST_SHARE = 0.6
@@ -30,69 +29,6 @@ CHUNK = 16
 STIR_POWER = 0.33
 _BLOCK = 4
 _EPS = 1e-12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fitted:
-    """What was learnt of n series, from the steps `first_step` to `last_step` (exclusive).
-
-    coefficients: by member. start: how members and intervals stood at the end. left_out: why members were not heard.
-    """
-
-    grid: Grid
-    first_step: int
-    last_step: int
-    norms: Norms
-    floor: F64
-    coefficients: Mapping[str, Coefficients]
-    start: Standing
-    left_out: Mapping[str, str]
-
-    def arrays(self) -> Arrays:
-        """Return it as named arrays; why members were left out is not kept, they are merely not there."""
-        out: dict[str, NDArray[np.generic]] = {
-            "steps": np.array([self.first_step, self.last_step]),
-            "size": self.norms.size,
-            "jitter": self.norms.jitter,
-            "grain": self.norms.grain,
-            "detail": self.norms.detail,
-            "floor": self.floor,
-        }
-        out |= {f"start/{name}": array for name, array in self.start.arrays().items()}
-        for member, some in self.coefficients.items():
-            out |= {f"of/{member}/{name}": array for name, array in some.items()}
-            out[f"of/{member}/"] = np.zeros(0)
-        return out
-
-    @classmethod
-    def of(cls, grid: Grid, series: int, arrays: Arrays) -> Fitted:
-        """Return what `arrays` gave; raise ValueError when it is not whole, or of another number of series."""
-        try:
-            sizes = {len(array) for name, array in arrays.items() if name != "steps" and not name.endswith("/")}
-            first, last = (int(step) for step in arrays["steps"])
-            norms = Norms(**{name: _floats(arrays[name]) for name in ("size", "jitter", "grain", "detail")})
-            start = Standing(**{name: _floats(arrays[f"start/{name}"]) for name in st.STANDING})
-            floor = _floats(arrays["floor"])
-        except KeyError as err:
-            raise ValueError(f"the checkpoint of a fit does not fit: it has no {err}") from err
-        if sizes != {series}:
-            raise ValueError(f"the checkpoint of a fit does not fit {series} series")
-        names = [name.removeprefix("of/") for name in arrays if name.startswith("of/")]
-        coefficients: dict[str, dict[str, F64]] = {name.split("/", 1)[0]: {} for name in names}
-        for name in names:
-            member, key = name.split("/", 1)
-            if key:
-                coefficients[member][key] = _floats(arrays[f"of/{name}"])
-        return cls(
-            grid=grid,
-            first_step=first,
-            last_step=last,
-            norms=norms,
-            floor=floor,
-            coefficients=coefficients,
-            start=start,
-            left_out={},
-        )
 
 
 def fit(history: History, members: Sequence[Member] = MEMBERS) -> Fitted:
@@ -270,8 +206,9 @@ def _late(sums: F64, lags: Rows) -> F64:
 
 
 def _rows(history: History, first: int) -> History:
-    values = history.values[first : first + CHUNK]
-    return History(grid=history.grid, values=values, first_step=history.first_step, rest=history.rest)
+    rows, rest = slice(first, first + CHUNK), history.rest
+    own = rest if rest is None or rest.ndim == 1 else rest[rows]
+    return History(grid=history.grid, values=history.values[rows], first_step=history.first_step, rest=own)
 
 
 def _joined(parts: Sequence[Fitted]) -> Fitted:
@@ -297,7 +234,3 @@ def _joined(parts: Sequence[Fitted]) -> Fitted:
 
 def _cat(arrays: Sequence[F64]) -> F64:
     return np.concatenate(arrays, axis=0)
-
-
-def _floats(array: NDArray[np.generic]) -> F64:
-    return np.array(array, np.float64)

@@ -33,8 +33,8 @@ _Cell = TypeVar("_Cell", bound=np.generic)
 class History:
     """What came: values float64[n, t], NaN is a gap; column j is the step number `first_step + j` since the epoch.
 
-    rest: bool[t + grid.ahead], whether a step lies in a holiday or a day like it (Sundays, for those who rest then), or
-    None when nobody keeps a calendar.
+    rest: bool[t + grid.ahead], or bool[n, t + grid.ahead] of each series its own: whether a step lies in a holiday or a
+    day like it (Sundays, for those who rest then), or None when nobody keeps a calendar.
     """
 
     grid: Grid
@@ -45,7 +45,7 @@ class History:
     def __post_init__(self) -> None:
         if self.values.ndim != 2:
             raise ValueError(f"values must be [series, time], not of shape {self.values.shape}")
-        if self.rest is not None and len(self.rest) != self.values.shape[1] + self.grid.ahead:
+        if self.rest is not None and self.rest.shape[-1] != self.values.shape[1] + self.grid.ahead:
             raise ValueError(f"rest must cover {self.values.shape[1]} steps and {self.grid.ahead} more")
 
 
@@ -187,11 +187,11 @@ def _profile(history: History, start: int) -> tuple[F64, Bools]:
         _add(history, (start, stop), (seasons, weight), (total, weights))
     known = weights > 0
     profile = np.where(known, total / np.maximum(weights, _EPS), np.nan)
-    if history.rest is not None and history.rest[start:stop].any():
+    if history.rest is not None and history.rest[..., start:stop].any():
         other_total, other_weights = np.zeros_like(total), np.zeros_like(weights)
         for seasons in HOLIDAY_SEASONS:
             _add(history, (start, stop), (seasons, 1.0), (other_total, other_weights))
-        special = history.rest[start:stop] & (other_weights > 0)
+        special = history.rest[..., start:stop] & (other_weights > 0)
         profile = np.where(special, other_total / np.maximum(other_weights, _EPS), profile)
         known |= special
     # a hole that no season fills takes what was known before it; before anything is known, the profile is nought
@@ -209,7 +209,8 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
     width = part.shape[1]
     there = np.isfinite(part)
     if history.rest is not None:
-        there &= history.rest[first : first + width] == history.rest[first - back : first - back + width]
+        then = slice(first - back, first - back + width)
+        there &= history.rest[..., first : first + width] == history.rest[..., then]
     place = slice(first - start, first - start + width)
     total[:, place] += np.where(there, weight * part, 0.0)
     weights[:, place] += weight * there

@@ -72,6 +72,10 @@ class Standing:
         """Return the state for a checkpoint."""
         return {name: getattr(self, name) for name in STANDING}
 
+    def part(self, rows: slice) -> Standing:
+        """Return some rows, as views of these arrays."""
+        return Standing(**{name: getattr(self, name)[rows] for name in STANDING})
+
     def weights(self, grid: Grid) -> F64:
         """Return float64[n, voices, knots], of sum one."""
         return weigh(self.loss, self.count, grid)

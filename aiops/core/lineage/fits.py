@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aiops.core.forecast.combined import Combined
-from aiops.core.forecast.fitting import Fitted
+from aiops.core.forecast.fitted import Fitted
 from aiops.core.lineage.contest import AHEAD
 from aiops.core.model import Instant
 from aiops.core.protocols import Forecaster
@@ -21,7 +21,12 @@ _EPS = 1e-12
 
 def fit_of(model: Forecaster) -> Fitted | None:
     """Return what a model was fitted to last, None where it needs no fit."""
-    return model.fleet.fitted if isinstance(model, Combined) else None
+    return model.fitted if isinstance(model, Combined) else None
+
+
+def fits_of(model: Forecaster) -> int:
+    """Return how often a model was fitted."""
+    return model.fits if isinstance(model, Combined) else 0
 
 
 def bad(champion: Combined, made: Combined, now: Instant, *, grown: bool) -> str:
@@ -32,7 +37,7 @@ def bad(champion: Combined, made: Combined, now: Instant, *, grown: bool) -> str
     known = np.isfinite(champion.paths(now, AHEAD[-1])).all()
     if known and not np.isfinite(made.paths(now, AHEAD[-1])).all():
         return "it foretells what is no number"
-    if not grown or champion.fleet.fitted is None:
+    if not grown or champion.fitted is None:
         return ""
     theirs, mine = (_loss(one) for one in (champion, made))
     if theirs > 0.0 and mine > BAD_FIT * theirs:
@@ -45,17 +50,19 @@ def parameters(model: Forecaster) -> Mapping[str, str]:
     if not isinstance(model, Combined):
         return {}
     told = {
-        "history": f"{model.fleet.size} min",
-        "season": f"{model.fleet.grid.season} min",
-        "members": ", ".join(one.name for one in model.fleet.members),
+        "history": f"{model.size} min",
+        "season": f"{model.grid.season} min",
+        "members": ", ".join(one.name for one in model.members),
     }
-    fitted = model.fleet.fitted
+    fitted = model.fitted
     if fitted is not None and fitted.left_out:
         told["left out"] = "; ".join(f"{name}: {why}" for name, why in fitted.left_out.items())
     return told
 
 
 def _loss(model: Combined) -> float:
-    standing = model.fleet.standing
+    standing = model.standing
+    if standing is None:
+        return 0.0
     lost, seen = standing.pinball[0, 0, :_NEAR_KNOTS].sum(), standing.evidence[0, :_NEAR_KNOTS].sum()
     return float(lost / max(seen, _EPS))

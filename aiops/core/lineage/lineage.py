@@ -15,7 +15,7 @@ from aiops.core.lineage import contest
 from aiops.core.lineage.contenders import LOOK_EVERY_MIN
 from aiops.core.lineage.contest import AHEAD, Record
 from aiops.core.lineage.drift import uncovered
-from aiops.core.lineage.fits import bad, fit_of, parameters
+from aiops.core.lineage.fits import bad, fit_of, fits_of, parameters
 from aiops.core.lineage.ranks import Ranks
 from aiops.core.lineage.version import FitJob, FitResult, Role, Terms, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
@@ -61,11 +61,19 @@ class Lineage(Ranks[Forecaster]):
 
     def learn(self, at: Instant, value: float) -> None:
         """Learn one sample with every version, and judge them when a minute is over."""
+        self.hear(at, value)
+        self.judge(at, value)
+
+    def hear(self, at: Instant, value: float) -> None:
+        """Learn one sample with every version. Who hears for many lets all hear before any of them judges."""
         for model in (self.champion, *self._shadow.values()):
-            before = fit_of(model)
+            before = fits_of(model)
             model.learn(at, value)
-            if model is self.champion and fit_of(model) is not before:
+            if model is self.champion and fits_of(model) != before:
                 self._replaced(at, "its history has grown")
+
+    def judge(self, at: Instant, value: float) -> None:
+        """Judge the versions when a minute is over, by what was heard in it before this sample."""
         minute = int(at // MINUTE_S)
         if minute > self._minute:
             self._close(minute, at)
@@ -158,8 +166,8 @@ class Lineage(Ranks[Forecaster]):
             number=current.number,
             asked_at=now,
             why=why,
-            history=champion.fleet.history(),
-            members=champion.fleet.members,
+            history=champion.history(),
+            members=champion.members,
         )
 
     def take(self, result: FitResult, now: Instant) -> None:
@@ -172,7 +180,7 @@ class Lineage(Ranks[Forecaster]):
             champion.tried()
             self._tell(number, "not fitted", result.error)
             return
-        young = champion.fleet.fitted is None or champion.history_s < GROWN_SEASONS * champion.fleet.grid.season * 60.0
+        young = champion.fitted is None or champion.history_s < GROWN_SEASONS * champion.grid.season * 60.0
         made = self._refitted(champion, result)
         why_not = bad(champion, made, now, grown=not young)
         champion.tried()

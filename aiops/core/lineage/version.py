@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aiops.core.forecast.fitting import Fitted
+from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.members import Member
 from aiops.core.forecast.past import History
 from aiops.core.model import Instant, PolicyKey

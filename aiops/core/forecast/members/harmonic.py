@@ -65,14 +65,19 @@ class Harmonic:
         """Return the waves at all knots after each origin: [n, knots, o]."""
         columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
         wanted = past.grid.knots[:, None] + columns
-        waves = coefficients["waves"] @ _waves(wanted.ravel(), past.grid.season).T
+        waves = _each(coefficients["waves"], _waves(wanted.ravel(), past.grid.season))
         return np.asarray(waves.reshape(len(waves), *wanted.shape))
 
     def left(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
         """Return what the waves leave of the values at the origins: [n, o]."""
         columns = past.first_step + np.arange(origins.start, origins.stop, origins.step)
-        here = coefficients["waves"] @ _waves(columns, past.grid.season).T
+        here = _each(coefficients["waves"], _waves(columns, past.grid.season))
         return np.asarray(past.at(past.values, origins, 0) - here)
+
+
+def _each(waves: F64, design: F64) -> F64:
+    """Return float64[n, steps], a product for each series by itself: its last bit is no matter of who else is asked."""
+    return np.asarray(np.matmul(waves[:, None, :], design.T)[:, 0])
 
 
 def _regress(design: F64, values: F64, there: Bools, penalty: F64) -> F64:
