@@ -143,6 +143,7 @@ def _view(browser: Browser, port: int) -> tuple[float, float]:
     """Return when there was something to see, and when the page could be used, in milliseconds."""
     context = browser.new_context()
     page = context.new_page()
+    page.wait_for_timeout(500)  # until the new window stands: it is not the page
     page.goto(f"http://127.0.0.1:{port}/", wait_until="load")
     page.wait_for_timeout(300)
     found = page.evaluate(

@@ -42,8 +42,8 @@ class Service:
 
     def now(self) -> float:
         """Return the loop's time: the last tick's, as the record has it."""
-        last = self.store.reader.status()["last_tick_at"]
-        return time.time() if last is None else float(last)
+        last = self.store.reader.last_tick_at()
+        return time.time() if last is None else last
 
     # -- looking ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from aiops.web.server import WebServer
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
+BARE = ["--no-sandbox", "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup"]
+"""Without the pages of its own that each new window of the browser loads beside ours."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1360, "height": 900}
@@ -27,7 +29,7 @@ def running_browser() -> Iterator[Browser]:
     if program is None:
         pytest.exit("chromium is missing: scripts/need chromium", returncode=4)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=BARE)
         yield browser
         browser.close()
 

@@ -203,7 +203,7 @@ def rows_of(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     """Return the rows that a query finds by the names of their columns, at half the price of mappings()."""
     found = connection.execute(query)
     names = tuple(found.keys())
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(names, row, strict=True)) for row in found.all()]
 
 
 @contextmanager

@@ -236,12 +236,17 @@ class Reader:
     def status(self) -> dict[str, Any]:
         """Return the last tick and how much is stored."""
         with translated("the store cannot be read"), self._engine.connect() as connection:
-            last = connection.execute(select(TICKS).order_by(TICKS.c.at.desc()).limit(1)).first()
             counts = {
                 table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for table in (TICKS, DECISIONS, ACTIONS, FINDINGS)
             }
-        return {"last_tick_at": None if last is None else last.at, "stored": counts}
+        return {"last_tick_at": self.last_tick_at(), "stored": counts}
+
+    def last_tick_at(self) -> Instant | None:
+        """Return the loop's time, None before the first tick."""
+        with translated("the store cannot be read"), self._engine.connect() as connection:
+            last: Instant | None = connection.execute(select(func.max(TICKS.c.at))).scalar()
+        return last
 
     def journal_lines(self) -> Iterator[str]:
         """Yield the record as canonical JSON lines in order: what two runs of one seed must agree on, byte for byte."""

@@ -27,7 +27,7 @@ def now(visit: Visit) -> Shown:
         "actions": answers.actions(MOST_LINES),
         "plans": standing[:MOST_LINES],
         "incidents": status.get("incidents", [])[:MOST_LINES],
-        "questions": answers.questions()[:MOST_LINES],
+        "questions": status.get("questions", [])[:MOST_LINES],
     }
     return Shown(template="overview.html", values=values)
 

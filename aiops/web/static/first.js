@@ -1,5 +1,6 @@
-// Before anything is drawn: the theme that was chosen, so that nothing flashes. After it: the scripts, in their order,
-// so that the first view waits for none of them. htmx begins by itself only in a page that is loaded whole.
+// Before anything is drawn: the theme that was chosen, so that nothing flashes. After the first paint: the scripts, in
+// their order, so that the first view waits neither for them nor for the processor that they need. htmx begins by
+// itself only in a page that is loaded whole.
 "use strict";
 try {
   const theme = localStorage.getItem("aiops-theme");
@@ -10,8 +11,9 @@ try {
   const fetchThem = () => {
     for (const src of scripts.splice(0)) document.head.append(Object.assign(document.createElement("script"), { src, async: false }));
   };
-  window.addEventListener("load", () => {
-    requestAnimationFrame(() => setTimeout(fetchThem));
-    setTimeout(fetchThem, 200); // a page in a hidden tab is not drawn
-  });
+  new PerformanceObserver((seen, observer) => {
+    observer.disconnect();
+    fetchThem();
+  }).observe({ type: "paint", buffered: true });
+  window.addEventListener("load", () => setTimeout(fetchThem, 250)); // a page in a hidden tab is not painted
 }
