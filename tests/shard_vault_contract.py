@@ -93,22 +93,45 @@ class ShardVaultContract:
         assert (vault.names(), parts(url)) == ((), 0)
         vault.keep(ONE, some(1.0), 7, 100.0)
 
-    def test_a_shard_that_should_be_gone_puts_nothing_older_in_the_place_of_its_successors(self, vault):
+    def test_a_shard_that_should_be_gone_puts_nothing_older_in_the_place_of_its_successors(self, vault, url):
+        gone = StoreVault(url=url, max_bytes=ROOM)
         vault.keep(ONE, some(5.0), 7, 100.0)
-        with pytest.raises(OSError, match="kept as of 100, which is later than 90"):
-            vault.keep(ONE, some(1.0), 7, 90.0)
+        with pytest.raises(OSError, match="kept as of 100 by another process, which is later than 90"):
+            gone.keep(ONE, some(1.0), 7, 90.0)
         with pytest.raises(OSError, match="kept under epoch 7, after 6"):
-            vault.keep(ONE, some(1.0), 6, 300.0)
-        vault.keep(ONE, some(2.0), 8, 90.0)  # a new leader may begin earlier: its clock is another
+            gone.keep(ONE, some(1.0), 6, 300.0)
+        gone.keep(ONE, some(2.0), 8, 90.0)  # a new leader may begin earlier: its clock is another
         assert vault.load(ONE)["level"][0] == 2.0
 
-    def test_where_nobody_is_elected_epochs_hinder_nobody(self, vault, opened):
+    def test_where_nobody_is_elected_epochs_hinder_nobody(self, vault, opened, url):
         opened().journal.claim(7, "of before", 50.0)
         vault.keep(ONE, some(1.0), None, 100.0)
         vault.keep(ONE, some(2.0), None, 101.0)
         with pytest.raises(OSError, match="later than"):
-            vault.keep(ONE, some(3.0), None, 100.5)
+            StoreVault(url=url, max_bytes=ROOM).keep(ONE, some(3.0), None, 100.5)
         assert vault.load(ONE)["level"][0] == 2.0
+
+    @pytest.mark.parametrize("epoch", [None, 7])
+    def test_a_clock_that_is_set_back_hinders_neither_who_kept_it_nor_who_goes_on_with_it(self, vault, url, epoch):
+        vault.keep(ONE, some(1.0), epoch, 90_000.0)
+        vault.keep(ONE, some(2.0), epoch, 400.0)
+        assert vault.load(ONE)["level"][0] == 2.0
+        vault.keep(ONE, some(3.0), epoch, 80_000.0)
+        again = StoreVault(url=url, max_bytes=ROOM)
+        assert again.load(ONE)["level"][0] == 3.0
+        again.keep(ONE, some(4.0), epoch, 300.0)
+        assert vault.load(ONE)["level"][0] == 4.0
+
+    def test_who_could_not_read_what_a_clock_ahead_of_ours_left_is_refused_once_and_not_for_ever(self, vault, url):
+        other = StoreVault(url=url, max_bytes=ROOM)
+        vault.keep(ONE, some(1.0), 7, 90_000.0)
+        with pytest.raises(OSError, match="later than"):
+            other.keep(ONE, some(2.0), 7, 100.0)
+        vault.keep(ONE, some(3.0), 7, 90_015.0)
+        with pytest.raises(OSError, match="later than"):  # somebody goes on with it
+            other.keep(ONE, some(4.0), 7, 115.0)
+        other.keep(ONE, some(5.0), 7, 130.0)  # and now nobody does
+        assert vault.load(ONE)["level"][0] == 5.0
 
     def test_what_is_not_whole_says_so(self, vault, url):
         vault.keep(ONE, some(1.0), 3, 100.0)

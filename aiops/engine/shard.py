@@ -145,7 +145,7 @@ class Shard:
         known = self._driver
         if driver.epoch < known.epoch:
             return f"{known.name} leads with epoch {known.epoch}, after {driver.name} with {driver.epoch}"
-        if driver.epoch == known.epoch and driver.name != known.name and at - self._heard_at < SILENT_S:
+        if driver.epoch == known.epoch and driver.name != known.name and abs(at - self._heard_at) < SILENT_S:
             ago = max(0.0, at - self._heard_at)
             return f"{known.name} asks this shard, too (heard {ago:.0f} s ago): give each daemon its own namespace"
         self._driver, self._heard_at = driver, at

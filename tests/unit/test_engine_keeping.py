@@ -70,6 +70,14 @@ def test_what_is_kept_says_for_which_leader_and_until_when_it_was_learnt(driver,
     assert vault.kept["shard-0-of-1"][1:] == (epoch, NOW + 2 * STEP_S)
 
 
+def test_a_daemon_that_begins_again_after_its_clock_was_set_back_is_answered_at_once():
+    shard = a_shard(Memory())
+    assert not shard.turn(asked(NOW, ELECTED)).refused
+    again = Driver(epoch=4, name="b", elected=True)
+    assert "asks this shard, too" in shard.turn(asked(NOW - STEP_S, again)).refused, "its clock is a little behind"
+    assert not shard.turn(asked(NOW - 3_600.0, again)).refused
+
+
 def test_a_shard_that_cannot_read_for_now_what_it_kept_says_so_and_tries_again():
     vault = Memory()
     was = lived(vault)._fleet.arrays()

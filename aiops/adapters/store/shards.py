@@ -2,6 +2,9 @@
 
 A checkpoint is written part by part under a generation of its own, and counts from the one short transaction on that
 puts it up: before that the former one counts, whatever ends. A leader that was succeeded puts up nothing (S6).
+
+Clocks are set back: whatever their instants say, what is there is older than what is put up by who has put that up or
+loaded it. Instants decide between two that know nothing of each other, and only once.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +40,10 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sealed:
-    """What is put up: the shard, of which generation, how much, by whose epoch (None where nobody is elected)."""
+    """What is put up: the shard, of which generation, how much, by whose epoch (None where nobody is elected).
+
+    known: the generation that this process last saw there, '' for none.
+    """
 
     name: str
     generation: str
@@ -46,6 +52,7 @@ class _Sealed:
     digest: str
     epoch: int | None
     at: float
+    known: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +64,14 @@ class StoreVault:
 
     url: str
     max_bytes: float
+    _known: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def keep(self, name: str, arrays: Arrays, epoch: int | None, at: float) -> None:
         """Keep arrays in place of the former ones; raise OSError, and those stay.
 
-        epoch: under which they were learnt, None where nobody is elected. at: until when; older ones than are kept
-        under the same epoch, and those of a lower epoch than is in force, are refused.
+        epoch: under which they were learnt, None where nobody is elected; those of a lower epoch than is in force are
+        refused. at: until when; older ones than another process keeps under the same epoch are refused, unless that
+        process has kept nothing since they were refused before.
         """
         generation = secrets.token_hex(8)
         with self._opened(f"what {name} has learnt cannot be kept") as engine, _spooled() as file:
@@ -74,10 +83,16 @@ class StoreVault:
             try:
                 parts, digest = _sent(engine, file, name, generation)
                 sealed = _Sealed(
-                    name=name, generation=generation, parts=parts, size=size, digest=digest, epoch=epoch, at=at
+                    name=name,
+                    generation=generation,
+                    parts=parts,
+                    size=size,
+                    digest=digest,
+                    epoch=epoch,
+                    at=at,
+                    known=self._known.get(name, ""),
                 )
-                with writing(engine) as connection:
-                    _put_up(connection, sealed)
+                self._put_up(engine, sealed)
             except (OSError, SQLAlchemyError):
                 _swept(engine, (PARTS.c.name == name) & (PARTS.c.generation == generation))
                 raise
@@ -94,6 +109,7 @@ class StoreVault:
                 head = connection.execute(select(CHECKPOINTS).where(CHECKPOINTS.c.name == name)).mappings().first()
                 if head is None:
                     raise LookupError(name)
+                self._known[name] = head["generation"]
                 if head["format"] != FORMAT:
                     raise ValueError(f"{name} in the store is of format {head['format']}, this program knows {FORMAT}")
                 _fetched(connection, head, file)
@@ -117,6 +133,15 @@ class StoreVault:
             connection.execute(delete(PARTS).where(PARTS.c.name == name))
 
     # -- inner -----------------------------------------------------------------------------------------
+
+    def _put_up(self, engine: Engine, sealed: _Sealed) -> None:
+        try:
+            with writing(engine) as connection:
+                _put_up(connection, sealed)
+        except _Later as err:
+            self._known[sealed.name] = err.generation
+            raise
+        self._known[sealed.name] = sealed.generation
 
     def _room_for(self, connection: Connection, name: str, size: int) -> None:
         others = select(func.coalesce(func.sum(CHECKPOINTS.c.bytes), 0)).where(
@@ -143,6 +168,14 @@ class StoreVault:
             raise OSError(f"{what}: {reason(err)}") from err
         finally:
             engine.dispose()
+
+
+class _Later(OSError):
+    """What another process keeps was learnt later. generation: of that."""
+
+    def __init__(self, generation: str, what: str) -> None:
+        super().__init__(what)
+        self.generation = generation
 
 
 def _spooled() -> IO[bytes]:
@@ -197,8 +230,10 @@ def _succeeding(head: RowMapping | None, sealed: _Sealed) -> int:
         return sealed.epoch or 0
     if sealed.epoch is not None and head["epoch"] > sealed.epoch:
         raise OSError(f"{sealed.name} was kept under epoch {head['epoch']}, after {sealed.epoch}")
-    if head["at"] > sealed.at and sealed.epoch in (None, head["epoch"]):
-        raise OSError(f"{sealed.name} is kept as of {head['at']:.0f}, which is later than {sealed.at:.0f}")
+    strange = head["generation"] != sealed.known
+    if strange and head["at"] > sealed.at and sealed.epoch in (None, head["epoch"]):
+        what = f"{sealed.name} is kept as of {head['at']:.0f} by another process, which is later than {sealed.at:.0f}"
+        raise _Later(head["generation"], what)
     return int(head["epoch"]) if sealed.epoch is None else sealed.epoch
 
 
