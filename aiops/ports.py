@@ -47,10 +47,12 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.model.swift import swift
 from aiops.core.money.metering import Turned
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What the metrics source said at one instant.
@@ -100,6 +102,7 @@ class Nodes:
     unschedulable: int
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What the clusters' APIs showed. workloads, refused: by `TargetRef.key`. errors, nodes: by cluster name.
@@ -286,6 +289,7 @@ class PolicyResources(Protocol):
         ...
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlsReading:
     """What people said: pauses in force, answers to questions, change freezes in force; and the alerts that fire."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from functools import lru_cache
 
 from aiops.core.model import Instant
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
-_TIME_CHARS = 10
+_PAIRS = tuple(one + other for one in _CROCKFORD for other in _CROCKFORD)
+"""Two digits of base 32 at once, by the ten bits that they stand for."""
 
 
 def ulid(at: Instant, *parts: str) -> str:
@@ -22,8 +21,8 @@ def ulid(at: Instant, *parts: str) -> str:
     True
     """
     hashed = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).digest()
-    # 80 bits are 16 digits of base 32, which the standard library writes in another alphabet
-    return _time(round(at * 1000)) + base64.b32encode(hashed).translate(_TO_CROCKFORD).decode()
+    high, low = int.from_bytes(hashed[:5]), int.from_bytes(hashed[5:])
+    return f"{_time(round(at * 1000))}{_eight(high)}{_eight(low)}"
 
 
 def digest(text: str) -> str:
@@ -33,8 +32,10 @@ def digest(text: str) -> str:
 
 @lru_cache(maxsize=16)
 def _time(number: int) -> str:
-    out = []
-    for _ in range(_TIME_CHARS):
-        number, rest = divmod(number, 32)
-        out.append(_CROCKFORD[rest])
-    return "".join(reversed(out))
+    """Return ten digits of base 32."""
+    return _PAIRS[number >> 40 & 1023] + _eight(number & (1 << 40) - 1)
+
+
+def _eight(number: int) -> str:
+    """Return eight digits of base 32 of a number of 40 bits."""
+    return _PAIRS[number >> 30] + _PAIRS[number >> 20 & 1023] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]

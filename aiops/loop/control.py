@@ -60,6 +60,7 @@ from aiops.loop.timekeeping import Timekeeper
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
 _NO_PERCEPTS = Percepts()
+_NO_READS: Mapping[PolicyKey, Read] = {}
 _SHARDS_UNKNOWN = "what shards have found is not known: a bug, see the log"
 _CHANGES_UNKNOWN = "what is changed on purpose is not known: a bug, see the log"
 
@@ -161,7 +162,7 @@ class ControlLoop:
             return self._stand_by(self._turn_with(policies, elsewhere, snapshot, percepts))
         snapshot = self._led(policies, self._journalled(snapshot))
         in_time = self.timekeeper.decided(policies, self.state, ports.clock.elapsed_s() - started)
-        turn = replace(self._turn_with(in_time, elsewhere, snapshot, percepts), reads=self._reads)
+        turn = self._turn_with(in_time, elsewhere, snapshot, percepts, self._reads)
         made = decide(self.state, turn)
         if self.timekeeper.news:
             made = replace(made, tick=self.timekeeper.telling(made.tick))
@@ -213,7 +214,14 @@ class ControlLoop:
         alone = replace(policies, scaling=(), watches=(), plans=fast, step_s=self.setup.lane_s or policies.step_s)
         return replace(policies, plans=slow), alone
 
-    def _turn_with(self, policies: PolicySet, others: PolicySet, snapshot: Snapshot, percepts: Percepts) -> Turn:
+    def _turn_with(
+        self,
+        policies: PolicySet,
+        others: PolicySet,
+        snapshot: Snapshot,
+        percepts: Percepts,
+        reads: Mapping[PolicyKey, Read] = _NO_READS,
+    ) -> Turn:
         return Turn(
             snapshot=snapshot,
             percepts=percepts,
@@ -221,6 +229,7 @@ class ControlLoop:
             code=self.setup.code,
             platform=self.setup.platform,
             elsewhere=frozenset(one.key for one in others.plans),
+            reads=reads,
         )
 
     def _asked(self, policies: PolicySet) -> Asked:

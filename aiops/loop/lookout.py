@@ -11,10 +11,12 @@ import numpy as np
 
 from aiops.core.lookahead import Demand
 from aiops.core.model import Answered, Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
+from aiops.core.model.swift import swift
 from aiops.core.pipeline.outlook import NEVER, Alarm, Outlook, Prospect, Sighting, alarm, prospect
 from aiops.core.policies import PolicySet, ScalingPolicy
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """One turn's sight: what was asked for, what was observed, what the models make of it.

@@ -31,6 +31,7 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.model.swift import swift
 from aiops.core.objects.pools import pooled
 from aiops.core.observe.environment import asks_nodes
 from aiops.core.policies import PolicySet, WatchQuery
@@ -46,6 +47,7 @@ _LOG = logging.getLogger("aiops.loop")
 _NO_SERIES = SeriesIndex(keys=(), labels=())
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What one turn needs to see: for its policies, of the targets that are scaled, of the objects of plans.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from aiops.core.model import Frame, Instant, PolicyKey, RightsizeState, SavingState, SeriesIndex, Table
+from aiops.core.model.swift import changed
 from aiops.core.policies import PolicySet, WatchQuery
 from aiops.ports import Observation
 
@@ -47,7 +48,7 @@ class Splitter:
         frame = observation.frame
         if not queries:
             self._keep(frame.index)
-            return replace(frame, index=self._index), {}
+            return frame if frame.index is self._index else changed(frame, index=self._index), {}
         tables: dict[PolicyKey, dict[str, Table]] = {}
         owners = np.array([key.split("#", 1)[0] for key in frame.index.keys], np.str_)
         mine = np.zeros(len(owners), np.bool_)

@@ -51,16 +51,26 @@ class CelCondition:
 
     def holds(self, env: Env) -> bool:
         """Return whether it holds; raise ConditionError when a variable is missing or it has no answer."""
-        missing = [name for name in self.used if name not in env]
-        if missing:
-            raise ConditionError(f"{', '.join(missing)} is not known")
         try:
-            value = self.program.eval(data=env).value()
-        except (RuntimeError, ValueError, TypeError) as err:
-            raise ConditionError(str(err)) from err
+            named = {name: env[name] for name in self.used}
+        except KeyError:
+            missing = [name for name in self.used if name not in env]
+            raise ConditionError(f"{', '.join(missing)} is not known") from None
+        # the library takes every variable that it is given apart, so it is given those that are named
+        value = self._value(named)
+        if not isinstance(value, bool):
+            value = self._value(env)  # one that is written in a way that nobody saw may be missing, or it has no answer
+        if isinstance(value, Exception):
+            raise ConditionError(str(value)) from value
         if not isinstance(value, bool):
             raise ConditionError(f"it gives {value!r}, neither true nor false")
         return value
+
+    def _value(self, env: Env) -> object:
+        try:
+            return self.program.eval(data=env).value()
+        except (RuntimeError, ValueError, TypeError) as err:
+            return err
 
     def __deepcopy__(self, memo: object) -> CelCondition:
         return self

@@ -21,6 +21,7 @@ from aiops.core.model import (
     TargetRef,
     Workload,
 )
+from aiops.core.model.swift import changed
 from aiops.core.policies import Lever, ScalingPolicy
 from aiops.errors import ClusterUnavailable
 from aiops.policy.testing import Case
@@ -156,7 +157,7 @@ class TestCluster(NoObjects):
         deleting, rollout = self._deleting.any(at), self._rollout.any(at)
         key = (self._version, len(self._pods), self._ready(at), self._hpa, deleting, rollout)
         if self._shown is not None and self._shown[0] == key:
-            return replace(self._shown[1], as_of=at)
+            return changed(self._shown[1], as_of=at)
         spec = self._case.spec.inventory
         lead_s = self._case.spec.given.lead_time
         made = Workload(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -14,6 +16,9 @@ from simulators.policy_tests.run import Result, run_case
 
 LEAST = 16
 """Tests that are worth a process: with fewer, forking takes as long as they do."""
+
+SELDOM = 50_000
+"""So many more values than have ended, and garbage is looked for: a loop of a test holds itself."""
 
 Clock = Callable[[], float]
 
@@ -25,6 +30,11 @@ def run_cases(cases: Sequence[Case], clock: Clock, *, whole: bool = False, jobs:
     so that what is asked for as a whole, which is for coverage, runs here.
     """
     wanted = min(_cores() if jobs is None else jobs, len(cases) // LEAST)
+    with _unswept():
+        return _run(cases, clock, whole=whole, wanted=wanted)
+
+
+def _run(cases: Sequence[Case], clock: Clock, *, whole: bool, wanted: int) -> list[Result]:
     if whole or wanted < 2 or "fork" not in multiprocessing.get_all_start_methods():
         return [_timed(case, clock, whole=whole) for case in cases]
     context = multiprocessing.get_context("fork")
@@ -44,6 +54,25 @@ def run_cases(cases: Sequence[Case], clock: Clock, *, whole: bool = False, jobs:
         for slot, (failures, decisions, elapsed_s) in zip(slots, part, strict=True):
             found[slot] = Result(case=cases[slot], failures=failures, decisions=decisions, elapsed_s=elapsed_s)
     return [one for one in found if one is not None]
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Look for garbage seldom: tests make values by the thousand, nearly all of which end by themselves.
+
+    What was compiled before is not looked at at all, so that a forked process shares it, too.
+    """
+    if threading.active_count() > 1:
+        yield  # the garbage is others', too
+        return
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(SELDOM, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def _cores() -> int:

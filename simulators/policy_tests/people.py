@@ -30,6 +30,7 @@ from aiops.core.model import (
     Tick,
     UnitPrices,
 )
+from aiops.core.model.swift import changed
 from aiops.core.money.prices import flat
 from aiops.core.money.tariff import split
 from aiops.errors import StoreUnavailable
@@ -162,7 +163,7 @@ class TestPrices:
         book = flat(given, at, "given")
         nodes: dict[str, Quote] = {f"default/{name}": one for name, one in self._nodes(at)}
         nodes |= {key: Priced(usd_per_hour=usd, source="given", as_of=at) for key, usd in self._counted.items()}
-        return replace(book, replicas={key: self._with_units(one) for key, one in book.replicas.items()}, nodes=nodes)
+        return changed(book, replicas={key: self._with_units(one) for key, one in book.replicas.items()}, nodes=nodes)
 
     def _with_units(self, quote: Quote) -> Quote:
         return replace(quote, units=self._units) if isinstance(quote, Priced) and self._units is not None else quote

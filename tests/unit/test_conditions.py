@@ -194,3 +194,9 @@ def test_conditions_read_what_an_incident_is_suspected_to_come_from_while_it_is_
     assert asked.holds(of_percepts([], [open_one]))
     assert not asked.holds(of_percepts([], [replace(open_one, suspects=())]))
     assert not asked.holds(of_percepts([], [replace(open_one, state=IncidentState.ENDED)]))
+
+
+def test_a_variable_is_seen_however_its_name_is_spaced():
+    spaced = condition("signals . demand > 1.0", ["demand"])
+    assert spaced.holds({"signals.demand": 2.0, "replicas": 3.0})
+    assert not spaced.holds({"signals.demand": 0.5, "replicas": 3.0})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from simulators.policy_tests.files import suite
-from simulators.policy_tests.jobs import run_cases
+from simulators.policy_tests.jobs import SELDOM, run_cases
 from tests.commands import ROOT, process
 
 CASE = """\
@@ -60,3 +62,16 @@ def test_few_tests_run_where_they_are_asked_for_and_so_do_those_of_which_the_who
     cases = suite([many]).cases
     assert all(one.run is not None for one in run_cases(cases[:31], lambda: 0.0, jobs=8))
     assert all(one.run is not None for one in run_cases(cases, lambda: 0.0, whole=True, jobs=8))
+
+
+def test_garbage_is_looked_for_seldom_where_no_threads_are_and_as_before_when_tests_are_done(many):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    seen = []
+
+    def clock() -> float:
+        seen.append(gc.get_threshold()[0])
+        return 0.0
+
+    run_cases(suite([many]).cases[:2], clock, jobs=1)
+    assert set(seen) == {SELDOM if threading.active_count() == 1 else before[0][0]}
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before

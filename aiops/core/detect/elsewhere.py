@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from aiops.core.detect.together import Pair
 from aiops.core.model import Finding, PolicyKey
+from aiops.core.model.swift import swift
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
     """What was found elsewhere than in the loop's own frame: in shards of the fleet, or of budgets.

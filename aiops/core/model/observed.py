@@ -128,6 +128,7 @@ class SeriesIndex:
         return len(self.keys)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
     """The samples of one instant for many series, columnar. Missing is NaN.

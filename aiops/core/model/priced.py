@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiops.core.model.names import Instant
+from aiops.core.model.swift import swift
 
 
 class PriceGap(StrEnum):
@@ -138,6 +139,7 @@ class PoolQuote:
     quote: Quote
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
     """Every price at one instant. replicas: by `TargetRef.key`; nodes: by `Machine.key`; pools: what could be had.

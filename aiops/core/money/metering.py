@@ -24,6 +24,7 @@ from aiops.core.model import (
     TargetRef,
     Tick,
 )
+from aiops.core.model.swift import swift
 from aiops.core.money.chains import Link, Sight, brought, layers, under_way
 from aiops.core.money.ledger import Ledger, name_in
 from aiops.core.money.spend import Meter, Reference, Subject, nano
@@ -37,6 +38,7 @@ VERSION, JOINT = "@", "_"
 """What stands in the keys of versions and of members, see `aiops.core.versions`."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turned:
     """One turn of the loop, as money sees it. costed: by target, which cost policy sees it, and how many replicas."""

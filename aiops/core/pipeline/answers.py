@@ -20,10 +20,12 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
+from aiops.core.model.swift import swift
 
 _FRESH = TargetState()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """The state that knows the answers, and the outcomes that are certain already."""

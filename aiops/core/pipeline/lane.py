@@ -26,6 +26,7 @@ from aiops.core.model import (
     TargetState,
     Wanted,
 )
+from aiops.core.model.swift import swift
 from aiops.core.observe.environment import asks_nodes
 from aiops.core.planning.doing import operations_of
 from aiops.core.planning.remediation import RemediationPolicy
@@ -39,6 +40,7 @@ OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
 """Orders that a policy follows; the others are for plans."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.

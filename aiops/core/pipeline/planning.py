@@ -31,7 +31,7 @@ from aiops.core.model import (
     TargetState,
     VerdictWord,
 )
-from aiops.core.model.swift import changed
+from aiops.core.model.swift import changed, swift
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
@@ -71,6 +71,7 @@ _SPOKEN = {
 }
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What came of it: decisions with their inputs, the state that is carried on, and what is to be sent."""

@@ -24,7 +24,7 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
-from aiops.core.model.swift import changed
+from aiops.core.model.swift import changed, swift
 from aiops.core.money.metering import labels_of
 from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
@@ -38,6 +38,7 @@ from aiops.core.versions import beside, is_version, template_key
 _NOTHING: frozenset[str] = frozenset()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one tick is decided with, beside the state. code and platform: see `Inputs`.
@@ -55,6 +56,7 @@ class Turn:
     reads: Mapping[PolicyKey, Read] = field(default_factory=dict)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
     """A whole turn: the tick to record, the state to carry on, and the inputs of each decision that changed.
@@ -103,6 +105,7 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     return Decisions(tick=tick, state=after, inputs=inputs, seen=seen)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class _World:
     """What every policy of a turn is decided in. effects: those of the state, by the target that they stand on."""

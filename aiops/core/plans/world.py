@@ -25,9 +25,11 @@ from aiops.core.model import (
     SiteServes,
     Snapshot,
 )
+from aiops.core.model.swift import swift
 from aiops.core.plans.operations import verbs
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One instant as plans see it: after every policy was judged at it.

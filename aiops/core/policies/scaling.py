@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiops.core.model import Direction, Instant, Mode, PolicyKey, TargetRef, stricter
@@ -257,7 +257,7 @@ class ScalingPolicy:
 
     spec_hash: of the document without mode, labels and annotations, by which it is promoted (S6). candidate_for: the
     key of the policy that it runs beside, '' for one that stands for itself. selection: of a template, which is made
-    into a policy for each workload that matches; None for a policy.
+    into a policy for each workload that matches; None for a policy. seen: the variables that its conditions name.
     """
 
     key: PolicyKey
@@ -285,14 +285,13 @@ class ScalingPolicy:
     spec_hash: str = ""
     candidate_for: PolicyKey = ""
     selection: Selection | None = None
+    seen: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
-    @property
-    def seen(self) -> frozenset[str]:
-        """Return the variables that its conditions name."""
+    def __post_init__(self) -> None:
         conditions = [one.when for one in self.guardrails]
         if self.verify.expect is not None:
             conditions.append(self.verify.expect)
-        return frozenset(name for one in conditions for name in one.used)
+        object.__setattr__(self, "seen", frozenset(name for one in conditions for name in one.used))
 
     @property
     def reach(self) -> Mode:

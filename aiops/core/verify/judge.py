@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiops.core.model import Action, Declared, Instant, Outcome, OutcomeKind
+from aiops.core.model.swift import swift
 from aiops.core.policies import Verification
 from aiops.core.protocols import ConditionError, Env
 
@@ -12,6 +13,7 @@ ABSENT_S = 60.0
 """How long after its time to verify an object that is not there is waited for: a cache of the API may lag so far."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What a later Snapshot shows of an action's target.

@@ -8,10 +8,12 @@ from typing import Any
 
 from aiops.core.model import Action, Decision, Finding, Forecast, Instant, Outcome, Plan, Reason, Ruled, Workload
 from aiops.core.model import Pass as Passed
+from aiops.core.model.swift import swift
 from aiops.core.policies import ScalingPolicy, Tested
 from aiops.core.record.story import Told, explanation
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """One tick. decision: None for a WatchPolicy, and while a selector does not select the target.
