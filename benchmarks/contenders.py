@@ -35,12 +35,13 @@ SCENARIOS = {
 }
 """Nothing is chosen by the days and seeds that are judged."""
 
-OURS = (0.98, 0.99, 0.995, 0.998)
-SHIPPED = 0.995
+OURS = (0.98, 0.99, 0.992, 0.994, 0.995, 0.996, 0.998)
+SHIPPED, CAREFUL = 0.995, 0.9995
 TARGETS = (0.9, 0.85, 0.8, 0.77, 0.74, 0.72, 0.7, 0.68, 0.66, 0.64, 0.62, 0.6, 0.55, 0.5)
 MARGINS = (0.9, 1.0, 1.2, 1.5)
 
 UNLEARNT_USE_RATIO = 0.6
+ONE_KNOB = {"ours-careful": CAREFUL, "ours-unforeseen": SHIPPED, "reactive": UNLEARNT_USE_RATIO}
 _FALLBACK = Behavior(
     up=Rules(
         rates=(Rate(unit=Unit.PERCENT, value=100, period_s=15.0), Rate(unit=Unit.PODS, value=10, period_s=15.0)),
@@ -76,8 +77,8 @@ def knobs(name: str) -> tuple[float, ...]:
     """Return the values of a contender's safety knob, by which its curve is drawn."""
     if name == "ours":
         return OURS
-    if name in ("ours-unforeseen", "reactive"):
-        return (SHIPPED,) if name == "ours-unforeseen" else (UNLEARNT_USE_RATIO,)
+    if name in ONE_KNOB:
+        return (ONE_KNOB[name],)
     return MARGINS if name == "static-peak" else TARGETS
 
 
@@ -92,5 +93,5 @@ def entries(name: str, knob_values: Sequence[float], traces: Sequence[Trace]) ->
     """Return a lane for each trace and knob, trace by trace."""
     if not name.startswith("ours"):
         return [Entry(trace=t, name=name, autoscaler=single(name, knob)) for t in traces for knob in knob_values]
-    crowd: Crowd = Shipped(list(knob_values) * len(traces), forecast=name == "ours")
+    crowd: Crowd = Shipped(list(knob_values) * len(traces), forecast=name != "ours-unforeseen")
     return [Entry(trace=trace, name=name, autoscaler=crowd) for trace in traces for _ in knob_values]

@@ -179,7 +179,7 @@ class Lookahead:
         self.trials.step(at, (value, whole, leads_s))
         heavy = np.clip(value / np.maximum(self.nowcasts.usual, 1e-9), 0.2, 3.0)
         broken = np.where(np.isfinite(latency), (latency > self.capacities.slo_s) * heavy, np.nan)
-        self.margins.worth = self._worth(seen)
+        self.margins.worth, self.margins.grain = self._worth(seen), self._grain()
         self.margins.follow(self.nowcasts.scaled_errors[1], broken)
 
     def _worth(self, seen: Sequence[Demand]) -> F64:
@@ -188,15 +188,13 @@ class Lookahead:
         requests = np.array([one.worth_requests for one in seen])
         if not np.isfinite(requests).any():
             return worth
-        full = self.capacities.full_ratio(np.maximum(self._ready, 1.0))
-        views = self.nowcasts.ahead()
+        each, views = self._each(), self.nowcasts.ahead()
         demand = np.exp(views.log_demand[1])
         tail = TAIL_SCALES * views.scale[1] * demand
         for row in np.flatnonzero(np.isfinite(requests)).tolist():
-            given, learnt = self._rows[row].per_replica, bool(self.capacities.learned[row])
-            if not (given or learnt) or not math.isfinite(demand[row] + tail[row]):
+            carried = float(each[row])
+            if not math.isfinite(carried + demand[row] + tail[row]):
                 continue
-            carried = given or float(self.capacities.busy[row] * full[row])
             stakes = Stakes(
                 replica_usd_per_hour=float(requests[row]),
                 violated_usd=1.0,
@@ -205,6 +203,18 @@ class Lookahead:
             )
             worth[row] = max(stakes.short_ratio, LEAST_SHORT_RATIO)
         return worth
+
+    def _each(self) -> F64:
+        """Return float64[n], what one of the replicas carries within the SLO; NaN while that is not known."""
+        learnt = self.capacities
+        carried = learnt.busy * learnt.full_ratio(np.maximum(self._ready, 1.0))
+        given = np.array([row.per_replica for row in self._rows])
+        return np.where(given > 0.0, given, np.where(learnt.learned, carried, np.nan))
+
+    def _grain(self) -> F64:
+        """Return float64[n], what one replica is of the demand ahead, in scales of its error; NaN while not known."""
+        views = self.nowcasts.ahead()
+        return np.asarray(self._each() / (np.exp(views.log_demand[1]) * views.scale[1]))
 
     def _said(self, at: Instant) -> Seen:
         views, near_s = self.nowcasts.ahead(), NEAR_STEPS * STEP_S

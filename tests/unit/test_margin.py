@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops.core.nowcast import Margins, first_margin
-from aiops.core.nowcast.margin import AIM_RATIO, ERROR_GAIN, FELT_GAIN, LEAST, MOST, MOST_FELT, SLACK, START
+from aiops.core.nowcast.margin import (
+    AIM_RATIO,
+    ERROR_GAIN,
+    FELT_GAIN,
+    LEAST,
+    MOST,
+    MOST_FELT,
+    SLACK,
+    START,
+    START_TAIL,
+    WAITING,
+)
 
 ALLOWED = (0.005, 0.02, 0.05)
 NOISE = np.random.default_rng(2).normal(size=20_000)
@@ -102,3 +113,55 @@ def test_no_errors_have_no_margin():
     margins = Margins(np.array([0.005]))
     margins.start(0, 99.0)
     assert margins.errors[0] == MOST
+
+
+# -- whole pods -------------------------------------------------------------------------------------------
+
+
+def test_while_nobody_knows_what_a_pod_is_the_share_is_the_usual_one():
+    assert Margins(np.array([0.005])).slack.tolist() == [SLACK]
+
+
+@pytest.mark.parametrize("grain", [0.05, 0.3, 1.0, 1.5])
+def test_the_budget_is_spent_whatever_a_pod_is_in_scales(grain):
+    # demand is above the margin by what falls off with the tail; of pods there are up to one more than the margin asks
+    margins = Margins(np.array([0.005]))
+    margins.grain = np.array([grain])
+    dice = np.random.default_rng(4)
+    beyond, spare = dice.exponential(START_TAIL, 200_000), dice.uniform(0.0, grain, 200_000)
+    broken = np.mean(beyond > spare)
+    assert WAITING / margins.slack[0] == pytest.approx(broken, rel=0.02)
+
+
+def test_wild_demand_and_many_pods_leave_less_to_whole_pods():
+    margins = Margins(np.array([0.005] * 3))
+    margins.grain = np.array([0.01, 0.5, 50.0])
+    many, some, few = margins.slack
+    assert many == pytest.approx(WAITING, rel=0.02)
+    assert many < some < few == 4.0 * WAITING
+    assert margins.exceeded_share.tolist() == [AIM_RATIO * slack * 0.005 for slack in (many, some, few)]
+
+
+def test_the_tail_is_the_mean_of_what_exceeds_the_margin():
+    margins = Margins(np.array([0.05, 0.05, 0.05]))
+    light = np.random.default_rng(5).exponential(1.0, 40_000)
+    for error in light:
+        margins.follow(np.array([error, 0.6 * error, math.nan]), np.full(3, math.nan))
+    assert margins.tail[0] == pytest.approx(1.0, rel=0.3)
+    assert margins.tail[1] == pytest.approx(0.6, rel=0.3)
+    assert margins.tail[2] == START_TAIL
+
+
+@pytest.mark.parametrize("grain", [0.0, 1e-300, 1e300, math.inf, math.nan])
+def test_no_grain_leaves_a_share_that_is_none(grain):
+    margins = Margins(np.array([0.005, 0.9]))
+    margins.grain = np.full(2, grain)
+    with np.errstate(over="raise", divide="raise"):
+        assert ((margins.exceeded_share > 0.0) & (margins.exceeded_share <= 1.0)).all()
+
+
+def test_a_checkpoint_from_before_has_no_tails():
+    margins = Margins(np.array([0.005]))
+    margins.tail[:] = 0.9
+    margins.take({"errors": np.array([2.0]), "felt": np.array([0.1])}, np.array([0]), np.array([0]))
+    assert (margins.errors[0], margins.felt[0], margins.tail[0]) == (2.0, 0.1, START_TAIL)

@@ -13,7 +13,7 @@ from aiops.core.decide.scaling.pricing import demand_at, terms
 from aiops.core.decide.scaling.propose import Situation, proposal
 from aiops.core.model import LoopState, Percepts, PriceBook, Priced, PriceGap, TargetState, Unpriced
 from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, Stakes, steepness
-from aiops.core.nowcast.margin import AIM_RATIO, SLACK
+from aiops.core.nowcast.margin import AIM_RATIO
 from aiops.core.pipeline import Turn, decide, decide_one
 from aiops.core.policies import ForecastSpec, ObjectivePrice, PolicySet
 from aiops.core.record.codec import from_text, to_text
@@ -204,7 +204,7 @@ def test_dear_requests_leave_less_of_the_budget():
     # a replica of 80 busy requests a second: 3600 * 50 and more of them are late in an hour for each one too few
     dear = margins(10.0)
     assert dear.spent[0] == LEAST_SHORT_RATIO
-    assert dear.exceeded_share[0] == pytest.approx(AIM_RATIO * SLACK * LEAST_SHORT_RATIO)
+    assert dear.exceeded_share[0] == pytest.approx(AIM_RATIO * dear.slack[0] * LEAST_SHORT_RATIO)
 
 
 def test_cheap_requests_leave_the_slos_budget():

@@ -267,6 +267,7 @@ def test_the_gate_closes_on_a_season_that_misleads_and_opens_again_with_hysteres
         mix.moment = 1e7 * PRIOR[None]
         mix.refit()
     line.model.off.fill(0.02)
+    line.model.recent.fill(0.02)
     line.live(lambda _: 500.0, SEASON_STEPS)
     open_then = [bool(v.acts[0]) for v in line.said[4 * SEASON_STEPS :]]
     skills = [float(v.skill[0]) for v in line.said[4 * SEASON_STEPS :]]
@@ -279,3 +280,43 @@ def test_the_gate_closes_on_a_season_that_misleads_and_opens_again_with_hysteres
     line.model.off[:] = np.array([[0.009], [0.01], [0.2]])
     line.tell(math.nan)
     assert line.said[-1].acts[0]
+
+
+def test_an_outage_says_little_of_what_the_forecast_is_worth_after_it():
+    line = lived(wave, 4 * SEASON_STEPS)
+    before = line.said[-1].skill[0]
+    line.live(lambda _: 2.0, 160)
+    assert before > line.said[-1].skill[0] > 0.4 * before, "a third of a season, and two orders of magnitude too low"
+    back = line.step
+    line.live(wave, SEASON_STEPS)
+    assert all(views.acts[0] for views in line.said[back:])
+
+
+def test_one_sample_counts_as_three_scales_at_most_however_far_it_is_off():
+    line, far = lived(noisy, 600), lived(noisy, 600)
+    scale = float(line.said[-LEAD_STEPS].scale[1, 0])
+    before = float(line.model.off[0, 0])
+    line.tell(200.0 * math.exp(4.0 * scale))
+    far.tell(2e6)
+    assert far.model.off[0, 0] == pytest.approx(line.model.off[0, 0], rel=1e-12)
+    gain = 1.0 / (line.model.spreads[1].count[0] + 1.0)
+    assert far.model.off[0, 0] == pytest.approx(before + gain * (3.0 * scale - before), rel=1e-9)
+
+
+def test_a_closed_gate_opens_after_a_good_hour_whatever_the_day_was():
+    line = lived(wave, 4 * SEASON_STEPS)
+    line.model.off[:] = line.model.recent[:] = np.array([[0.2], [0.1], [0.1]])
+    line.tell(wave(line.step))
+    assert not line.said[-1].acts[0]
+    line.live(wave, 2 * SEASON_STEPS)
+    opened = next(step for step, views in enumerate(line.said[4 * SEASON_STEPS + 1 :]) if views.acts[0])
+    assert LEARNED_STEPS / 4 < opened < 2 * LEARNED_STEPS, "neither at once nor for the rest of the day"
+    assert line.said[4 * SEASON_STEPS + 1 + opened].skill[0] < 0.0, "it is not the day that is better"
+
+
+def test_a_checkpoint_from_before_the_last_hour_was_told_apart_is_taken():
+    line, fresh = lived(wave, 4 * SEASON_STEPS), Line()
+    before = {name: array for name, array in line.model.arrays().items() if name != "recent"}
+    fresh.model.take(before, np.array([0]), np.array([0]))
+    np.testing.assert_array_equal(fresh.model.recent, line.model.off)
+    np.testing.assert_array_equal(fresh.model.ahead().log_demand, line.model.ahead().log_demand)

@@ -165,9 +165,18 @@ def test_the_forecast_raises_above_the_reactive_need_by_its_margin():
     assert verdict.change.after == need.forecast > need.reactive == 8
 
 
-def test_of_two_horizons_the_greater_one_counts():
-    near = decided(seen(), soon(700.0, 300.0), carries()).verdict.proposal.need
-    assert near.demand_ahead == pytest.approx(700.0 * math.exp(0.04))
+def test_what_comes_before_a_new_replica_would_serve_keeps_those_that_run_and_adds_none():
+    kept = decided(seen(replicas=16, ready=16), soon(700.0, 300.0), carries())
+    need = kept.verdict.proposal.need
+    assert need.demand_ahead == pytest.approx(700.0 * math.exp(0.04))
+    assert need.forecast == math.ceil(8 + (need.demand_ahead - 400.0) / 56.25) == 14
+    assert "forecast 700 + margin = 729 req/s within 45 s keeps 14" in kept.verdict.proposal.reason
+    told = explanation(Told(decision=kept, workload=workload(), unit="req/s"))
+    assert "demand 700 req/s within 45 s (before one that is asked for now would serve)" in told
+    short = decided(seen(), soon(700.0, 300.0), carries()).verdict
+    assert (short.proposal.need.forecast, short.change.after) == (8, 8), "one that is asked for now would come too late"
+    later = decided(seen(), soon(700.0, 440.0), carries()).verdict
+    assert later.change.after == later.proposal.need.forecast == 10, "what comes later is had by then"
 
 
 def test_the_forecast_never_lowers_below_the_reactive_need():

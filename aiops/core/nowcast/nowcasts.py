@@ -44,17 +44,22 @@ STEADY_RATIO = 0.15
 """A lead time that moves by less is the same one."""
 
 GATE = 0.05
-"""Skill below minus this closes the gate, above 0 opens it again."""
+"""Skill below minus this closes the gate; above 0, or above this in the last hour, opens it again."""
+
+MOST_OFF_SCALES = 3.0
+"""Farther off than so many scales counts as that far: an outage does not say what a forecast is worth after it."""
 
 LEARNED_STEPS = 240.0
 _RING = MOST_STEPS + 1
 _BASE, _SAID, _SCALE = range(3)
 _SIDES = np.arange(2)[:, None]
-_AXIS = dict.fromkeys(("steps", "seen", "base", "said", "scales", "rivals", "errors", "off"), 1)
+_AXIS = dict.fromkeys(("steps", "seen", "base", "said", "scales", "rivals", "errors", "off", "recent"), 1)
 _LAG = tuple(1.0 / (1.0 - math.exp(-1.0 / tau)) - 1.0 for tau in TAUS_STEPS)
 """By how many steps each level lags behind a straight line."""
 
-_USUAL = 1.0 - math.exp(-1.0 / 5760.0)
+_USUAL, _RECENT = 1.0 - math.exp(-1.0 / 5760.0), 1.0 - math.exp(-1.0 / LEARNED_STEPS)
+_INSTEAD = {"recent": "off"}
+"""What a checkpoint from before has in place of what it lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,7 @@ class Nowcasts:
         self._rivals = np.full((2, rows, _RING), np.nan)
         self.scaled_errors = np.full((2, rows), np.nan)
         self.judged = np.full(rows, np.nan), np.ones(rows)
-        self.off = np.zeros((3, rows))
+        self.off, self.recent = np.zeros((3, rows)), np.zeros((3, rows))
         self.surge = np.zeros(rows)
         self._beyond = np.zeros(rows, np.bool_)
         self._open = np.ones(rows, np.bool_)
@@ -235,26 +240,26 @@ class Nowcasts:
         seen = self._seen[_SIDES, self._rows, then].astype(np.float64).reshape(-1, len(NAMES))
         self._mix.learn(seen, (log_demand - told[_BASE]).ravel())
         self.judged = errors[1], scales[1]
-        self._compare(log_demand, then[1], told[_SAID, 1])
+        self._compare(log_demand, then[1], told[:, 1])
 
-    def _compare(self, log_demand: F64, then: Rows, said: F64) -> None:
+    def _compare(self, log_demand: F64, then: Rows, told: F64) -> None:
         """Follow how far the lead's forecast and its rivals were off, and open or close the gate (hysteresis)."""
-        off = np.empty((3, len(said)))
-        off[0], off[1:] = said, self._rivals[:, self._rows, then]
-        off = np.abs(log_demand - off)
+        off = np.empty((3, len(log_demand)))
+        off[0], off[1:] = told[_SAID], self._rivals[:, self._rows, then]
+        off = np.minimum(np.abs(log_demand - off), MOST_OFF_SCALES * told[_SCALE])
         known = np.isfinite(off[:2]).all(axis=0)
-        count = self._spread.count[len(self._rows) :]
-        gain = np.where(known, np.maximum(_USUAL, 1.0 / (count + 1.0)), 0.0)
         off[2] = np.where(np.isfinite(off[2]), off[2], off[1])
-        self.off += gain * (np.where(known, off, 0.0) - self.off)
+        first = 1.0 / (self._spread.count[len(self._rows) :] + 1.0)
+        self.off += np.where(known, np.maximum(_USUAL, first) * (off - self.off), 0.0)
+        self.recent += np.where(known, np.maximum(_RECENT, first) * (off - self.recent), 0.0)
         skill = self.skill
-        self._open = np.where(skill < -GATE, False, np.where(skill > 0.0, True, self._open))
+        opened = (skill > 0.0) | (_skill(self.recent) > GATE)
+        self._open = np.where(opened, True, np.where(skill < -GATE, False, self._open))
 
     @property
     def skill(self) -> F64:
         """Return 1 - mean absolute error / that of the better of the last value and the season's value; 0 unknown."""
-        best = self.off[1:].min(axis=0)
-        return np.asarray(1.0 - np.divide(self.off[0], best, out=np.ones_like(best), where=best > 0))
+        return _skill(self.off)
 
     def _promise(self, slot: int, at: Instant) -> None:
         place, rows = slot % _RING, len(self.last)
@@ -294,7 +299,7 @@ class Nowcasts:
     def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
         """Let rows `mine` go on where rows `theirs` of a checkpoint stood; raise ValueError when it does not fit."""
         for name, array in self._own():
-            other = arrays.get(name)
+            other = arrays.get(name, arrays.get(_INSTEAD.get(name, name)))
             axis = _AXIS.get(name, 0)
             if other is None or np.delete(other.shape, axis).tolist() != np.delete(array.shape, axis).tolist():
                 raise ValueError(f"the checkpoint's {name} does not fit {array.shape}")
@@ -320,6 +325,7 @@ class Nowcasts:
             ("rivals", self._rivals),
             ("errors", self.scaled_errors),
             ("off", self.off),
+            ("recent", self.recent),
             ("open", self._open),
             ("surge", self.surge),
             ("beyond", self._beyond),
@@ -333,3 +339,9 @@ class Nowcasts:
         """Return where seasons are kept: by what name, in which rings, and from which row on."""
         errors = self._spread.season
         return [("season", self.season, 0), ("errors0", errors, 0), ("errors1", errors, len(self._rows))]
+
+
+def _skill(off: F64) -> F64:
+    """Return float64[n], 1 - what the forecast was off over what the better of its rivals was; 0 unknown."""
+    best = off[1:].min(axis=0)
+    return np.asarray(1.0 - np.divide(off[0], best, out=np.ones_like(best), where=best > 0))

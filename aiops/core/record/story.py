@@ -206,14 +206,16 @@ def _expects(told: Told, need: Need) -> str:
     if need.demand_ahead is None:
         return f"no forecast: reactive only ({measured} {need.lead_s:.0f} s)"
     if need.foreseen is not None:
-        return _expects_soon(need.foreseen, told, f"{need.lead_s:.0f} s ({measured})")
+        if need.demand_ahead == need.foreseen.upper[1]:
+            return _expects_soon(need.foreseen, 1, told, f"{need.lead_s:.0f} s ({measured})")
+        near = f"{need.foreseen.horizons_s[0]:.0f} s (before one that is asked for now would serve)"
+        return _expects_soon(need.foreseen, 0, told, near)
     forecast = told.forecast
     model = "" if forecast is None else f" (model {forecast.model}{_skill(forecast)})"
     return f"demand {need.demand_ahead:,.4g} {told.unit} within {need.lead_s:.0f} s ({measured}){model}"
 
 
-def _expects_soon(soon: Nowcast, told: Told, lead: str) -> str:
-    place = soon.upper.index(max(soon.upper))
+def _expects_soon(soon: Nowcast, place: int, told: Told, lead: str) -> str:
     demand = f"demand {soon.demand[place]:,.4g} {told.unit}".rstrip()
     margin = f"{soon.margin:.1f} times its error of {soon.error_ratio[place]:.1%}"
     upper = f"{soon.upper[place]:,.4g}"

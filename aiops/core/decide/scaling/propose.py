@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aiops.core.decide.scaling.ahead import served
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
@@ -135,9 +136,9 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     followed = _followed(policy, seen) if demand is not None else None
     price = _price(policy, seen, carried, (followed, lead_s))
     ahead = _ahead(policy, seen, lead_s, price) if demand is not None and followed is None else None
-    if followed is not None:
-        ahead = max(followed.upper)
     draining = _draining(policy, seen, carried, lead_s)
+    if followed is not None:
+        ahead = served(followed, carried, before, _rate(draining))
     room = (
         room_of(policy, seen.signals, seen.workload) if carried is None or (ahead is None and tops_up(policy)) else None
     )
@@ -288,7 +289,7 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
     if need.reactive is None:
         return _blind_wish(policy, seen, before)
     if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
-        return need.forecast, f"{_told_ahead(policy, need)} {unit} within {need.lead_s:.0f} s needs {need.forecast}"
+        return need.forecast, _told_ahead(policy, need, unit)
     if need.backlog is not None and need.backlog >= need.reactive and need.drain_by < math.inf:
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
@@ -313,13 +314,20 @@ def _told_backlog(policy: ScalingPolicy, seen: Situation, need: Need) -> str:
     return f"{_short(waiting)} wait, {by}, needs {need.reactive}"
 
 
-def _told_ahead(policy: ScalingPolicy, need: Need) -> str:
+def _told_ahead(policy: ScalingPolicy, need: Need, unit: str) -> str:
     ahead = _short(need.demand_ahead or 0.0)
-    if need.foreseen is not None:
-        return f"forecast {_short(max(need.foreseen.demand))} + margin = {ahead}"
+    needs = f"{unit} within {need.lead_s:.0f} s needs {need.forecast}"
+    soon = need.foreseen
+    if soon is not None and need.demand_ahead != soon.upper[1]:
+        upper, within_s = _short(soon.upper[0]), soon.horizons_s[0]
+        return (
+            f"forecast {_short(soon.demand[0])} + margin = {upper} {unit} within {within_s:.0f} s keeps {need.forecast}"
+        )
+    if soon is not None:
+        return f"forecast {_short(soon.demand[1])} + margin = {ahead} {needs}"
     if need.price is not None and need.price.served_ratio is not None:
-        return f"forecast p{100.0 * need.price.served_ratio:.4g} by price {ahead}"
-    return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead}"
+        return f"forecast p{100.0 * need.price.served_ratio:.4g} by price {ahead} {needs}"
+    return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead} {needs}"
 
 
 def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:
