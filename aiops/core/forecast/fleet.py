@@ -72,6 +72,7 @@ class Fleet:
         self._end = self.size
         self._said: tuple[Past, F64] | None = None
         self._mix: F64 | None = None
+        self._skills: F64 | None = None
         self._near = int(np.searchsorted(grid.knots, max(3600.0 / grid.step_s, 1.0), side="right"))
 
     # -- what is known ---------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class Fleet:
         self.fitted = None if self.fitted is None else self.fitted.resized(series)
         self._calendars += [None] * more
         self._origins += [None] * more
-        self._said = self._mix = None
+        self._said = self._mix = self._skills = None
 
     def clear(self, row: int, calendar: Calendar | None = None) -> None:
         """Forget everything of a row; from now on it is another series, with its own calendar."""
@@ -134,7 +135,7 @@ class Fleet:
         if self.fitted is not None:
             self.fitted = self.fitted.put(row, self.fitted.blank(1))
         self._calendars[row], self._origins[row] = calendar, None
-        self._said = self._mix = None
+        self._said = self._mix = self._skills = None
 
     # -- learning --------------------------------------------------------------------------------------
 
@@ -226,7 +227,9 @@ class Fleet:
 
     def skill(self, rows: slice = _ALL) -> F64:
         """Return float64[n]: 1 - pinball / pinball of the last season's value, up to an hour ahead; NaN: unknown."""
-        return self.standing.part(rows).skill(self._near)
+        if self._skills is None:
+            self._skills = self.standing.skill(self._near)
+        return np.asarray(self._skills[rows])
 
     def why(self, row: int) -> str:
         """Say why a series' model acts, or why not."""
@@ -277,7 +280,7 @@ class Fleet:
             getattr(state, name)[rows] = arrays[name]
         for name in STANDING:
             getattr(state.standing, name)[rows] = arrays[f"standing/{name}"]
-        self._mix = None
+        self._mix = self._skills = None
 
     # -- inner -----------------------------------------------------------------------------------------
 
@@ -362,6 +365,7 @@ class Fleet:
 
     def _gate(self) -> None:
         """Open where skill has come, close where it has gone; between the two marks, stay."""
+        self._skills = None
         skill, acts = self.skill(), self._state.acts
         acts[:] = np.where(skill >= ON, True, np.where(skill <= OFF, False, acts)) & np.isfinite(skill)
 

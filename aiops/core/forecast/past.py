@@ -8,6 +8,7 @@ its time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
@@ -113,6 +114,12 @@ class Past:
         early = self.lately[:, origins.start + 1 - old : origins.stop + 1 - old : origins.step]
         return np.asarray((late - early) / (old - young))
 
+    def mean_devs(self, origins: slice, edges: Sequence[int], out: F64) -> None:
+        """Put the mean deviations between neighbouring ages into `out`, [n, edges - 1, o]."""
+        sums = np.stack([self.at(self.lately, origins, 1 - edge) for edge in edges], axis=1)
+        np.subtract(sums[:, :-1], sums[:, 1:], out=out)
+        out /= np.diff(edges)[:, None]
+
     def mean_value(self, origins: slice, young: int, old: int) -> F64:
         """Return the mean value from `young` (inclusive) to `old` (exclusive) steps before each origin: [n, o]."""
         total = self.at(self.values, origins, -young).copy()
@@ -212,6 +219,10 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
         then = slice(first - back, first - back + width)
         there &= history.rest[..., first : first + width] == history.rest[..., then]
     place = slice(first - start, first - start + width)
+    if there.all():
+        total[:, place] += weight * part
+        weights[:, place] += weight
+        return
     total[:, place] += np.where(there, weight * part, 0.0)
     weights[:, place] += weight * there
 
@@ -219,7 +230,9 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
 def _scales(profile: F64, known: Bools, grid: Grid) -> tuple[F64, F64, F64]:
     """Return the profile as it is, smoothed over minutes, and smoothed over an hour."""
     seen = np.where(known, profile, np.nan)
-    fine, coarse = (_smoothed(seen, half) if half else profile for half in (grid.smooth, grid.coarse))
+    halves = [half for half in (grid.smooth, grid.coarse) if half]
+    found = dict(zip(halves, _smoothed(seen, halves), strict=True)) if halves else {}
+    fine, coarse = found.get(grid.smooth, profile), found.get(grid.coarse, profile)
     return profile, np.where(known, fine, profile), np.where(known, coarse, profile)
 
 
@@ -242,17 +255,37 @@ def _season_ago(history: History, start: int) -> F64:
     return out
 
 
-def _smoothed(values: F64, half: int) -> F64:
-    """Return the mean of `half` steps on either side; gaps are left out, and closed when they are shorter than that."""
-    if half == 0:
-        return values
+def _smoothed(values: F64, halves: Sequence[int]) -> list[F64]:
+    """Return the means of so many steps on either side, for each of `halves`.
+
+    Gaps are left out, and closed when they are shorter than that.
+    """
     there = np.isfinite(values)
-    padded = np.zeros((2, len(values), values.shape[1] + 2 * half + 1))
-    np.cumsum(np.where(there, values, 0.0), axis=1, out=padded[0, :, half + 1 : padded.shape[2] - half])
-    np.cumsum(there, axis=1, out=padded[1, :, half + 1 : padded.shape[2] - half])
-    padded[:, :, padded.shape[2] - half :] = padded[:, :, padded.shape[2] - half - 1, None]
-    total, count = padded[:, :, 2 * half + 1 :] - padded[:, :, : values.shape[1]]
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1.0), np.nan))
+    total = np.zeros((len(values), values.shape[1] + 1))
+    if there.all():
+        np.cumsum(values, axis=1, out=total[:, 1:])
+        count: F64 = np.arange(values.shape[1] + 1, dtype=np.float64)[None]
+    else:
+        count = np.zeros_like(total)
+        np.cumsum(np.where(there, values, 0.0), axis=1, out=total[:, 1:])
+        np.cumsum(there, axis=1, out=count[:, 1:])
+    out = []
+    for half in halves:
+        seen = _around(count, half)
+        out.append(np.asarray(np.where(seen > 0, _around(total, half) / np.maximum(seen, 1.0), np.nan)))
+    return out
+
+
+def _around(sums: F64, half: int) -> F64:
+    """Return the sums of so many steps on either side, [n, t], of running sums [n, t + 1]."""
+    width = sums.shape[1] - 1
+    inner = max(0, width - half)
+    out = np.empty((len(sums), width))
+    out[:, :inner] = sums[:, half + 1 :]
+    out[:, inner:] = sums[:, -1:]
+    begun = max(0, inner - 1)
+    out[:, half + 1 :] -= sums[:, 1 : 1 + begun]
+    return out
 
 
 def _carried(values: F64, *, first: bool = False) -> F64:

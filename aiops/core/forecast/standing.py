@@ -19,7 +19,6 @@ from aiops.core.protocols import Arrays
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95, 0.99)
 LEVELS = np.array(QUANTILES)
-POWER = 6.0
 HALF_LIFE_SEASONS = 2.0
 """After so long an error counts half, for the skill and for what is said of coverage."""
 
@@ -111,6 +110,7 @@ def decay(grid: Grid, steps: F64, half_life_seasons: float = HALF_LIFE_SEASONS) 
 def weigh(loss: F64, count: F64, grid: Grid) -> F64:
     """Return weights of members [n, voices, knots, ...] from discounted sums of absolute errors and their counts.
 
+    The mean absolute error to the power of minus six: with two it is hardly better than the plain mean.
     A member without errors (it had no opinion) gets no weight while others have some.
     """
     smooth = _smoothed(loss), _smoothed(count)
@@ -123,7 +123,8 @@ def weigh(loss: F64, count: F64, grid: Grid) -> F64:
     typical = np.fmin(np.fmin.reduce(np.where(mean > best, mean, np.nan), axis=1, keepdims=True), 2.0 * best)
     drawn = (smooth[0] + prior * typical) / (smooth[1] + prior)
     ratio = drawn / np.maximum(best, _EPS)
-    raw = np.where(heard, np.maximum(ratio, 1e-3) ** -POWER, 0.0)
+    cubed = np.maximum(ratio, 1e-3) ** 3  # a product is twenty times as fast as a power
+    raw = np.where(heard, 1.0 / (cubed * cubed), 0.0)
     judged = np.asarray(heard.any(axis=1, keepdims=True))
     raw[:, :, :1] = np.where(judged[:, :, :1], raw[:, :, :1], 1.0)
     for knot in range(1, raw.shape[2]):
@@ -154,7 +155,6 @@ def rate(grid: Grid, steps: F64) -> F64:
     return np.asarray(RATE * alike * np.minimum(1.0, grid.season / (8.0 * grid.knots)))
 
 
-_SHARES = np.full(len(LEVELS), 1.0 / len(LEVELS))
 REACH = np.where(LEVELS == 0.5, 0.2, 1.0 / np.sqrt(4.0 * LEVELS * (1.0 - LEVELS)))
 """How far each quantile moves: tails, where errors are sparse, further; the middle, which members find, little."""
 
@@ -166,15 +166,17 @@ def lived(spread: F64, scores: F64, norm: F64) -> tuple[F64, F64, F64, F64]:
     units of the series, and evidence count errors that both made. push: how far quantiles want to move, in shares of a
     step; an error that lies on a quantile is half below it.
     """
-    over = scores[..., None] - spread
+    # quantiles first: long rows of one quantile are computed three times as fast as short ones of six
+    level = LEVELS[:, None, None, None, None]
+    over = scores - np.ascontiguousarray(np.moveaxis(spread, -1, 0))[:, None]
     there = np.isfinite(scores)
     both = there[:, :, 0] & there[:, :, 1]
-    # a product is five times as fast as a mean over so short an axis
-    lost = np.maximum(LEVELS * over, (LEVELS - 1.0) * over) @ _SHARES
+    under, until = over < 0.0, over <= 0.0
+    lost = ((level - under) * over).sum(axis=0) / len(LEVELS)
     lost = np.where(both[:, :, None], lost * norm, 0.0).sum(axis=0)
-    inside = both & (over[:, :, 0, :, 1] > 0.0) & (over[:, :, 0, :, 3] <= 0.0)
-    below = (over <= 0.0).sum(axis=0, dtype=np.float64) + (over < 0.0).sum(axis=0, dtype=np.float64)
-    push = REACH * (LEVELS * there.sum(axis=0)[..., None] - 0.5 * below)
+    inside = both & ~until[1, :, :, 0] & until[3, :, :, 0] & np.isfinite(over[1, :, :, 0])
+    below = (under.view(np.int8) + until.view(np.int8)).sum(axis=1, dtype=np.int32)
+    push = REACH * (LEVELS * there.sum(axis=0)[..., None] - 0.5 * np.moveaxis(below, 0, -1))
     return lost, inside.sum(axis=0, dtype=np.float64), both.sum(axis=0, dtype=np.float64), push
 
 

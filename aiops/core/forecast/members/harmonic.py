@@ -7,6 +7,7 @@ place of likelihood, so that one design serves all series at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class Harmonic:
         design = _waves(past.first_step + columns, past.grid.season)
         there = past.real[:, columns]
         values = np.where(there, past.values[:, columns], 0.0)
-        out = []
+        sums = _Sums(len(values), design.shape[1])
+        out, done = [], 0
         for end in ends:
             stop = int(np.searchsorted(columns, end))
             first = there[:, :stop].argmax(axis=1) * step if stop else np.full(len(values), end)
@@ -46,7 +48,9 @@ class Harmonic:
             punished[0] = 0.0
             if end < _WEEKS_LEAST * 7 * past.grid.season:
                 punished[_weekly(past.grid.season)] = _BARRED
-            waves = _regress(design[:stop], values[:, :stop], there[:, :stop], punished)
+            sums.add(design[done:stop], values[:, done:stop], there[:, done:stop])
+            done = stop
+            waves = sums.solve(punished)
             left = np.where(there[:, :stop], values[:, :stop] - waves @ design[:stop].T, 0.0)
             same = (left[:, 1:] * left[:, :-1]).sum(axis=1) / np.maximum((left[:, :-1] ** 2).sum(axis=1), _EPS)
             fade = np.clip(same, 0.0, 0.9999) ** (1.0 / step)
@@ -80,17 +84,29 @@ def _each(waves: F64, design: F64) -> F64:
     return np.asarray(np.matmul(waves[:, None, :], design.T)[:, 0])
 
 
-def _regress(design: F64, values: F64, there: Bools, penalty: F64) -> F64:
-    """Return float64[n, features]: ridge regression of each series on one design, gaps left out."""
-    features = design.shape[1]
-    if there.all():
-        inner = np.broadcast_to(design.T @ design, (len(values), features, features))
-    else:
-        pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
-        inner = (there @ pairs).reshape(len(values), features, features)
-    # a series without values must not make the others' equations singular
-    punished = inner + np.diag(penalty) * there.sum(axis=1)[:, None, None] + np.eye(features) * _EPS
-    return np.asarray(np.linalg.solve(punished, (values @ design)[:, :, None])[:, :, 0])
+class _Sums:
+    """Running sums of ridge regressions of each series on one design, gaps left out."""
+
+    def __init__(self, series: int, features: int) -> None:
+        self._inner = np.zeros((series, features, features))
+        self._outer = np.zeros((series, features))
+        self._count = np.zeros(series)
+
+    def add(self, design: F64, values: F64, there: Bools) -> None:
+        """Add steps: design [t, features], values [n, t], nought where there is none."""
+        if there.all():
+            self._inner += design.T @ design
+        else:
+            pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+            self._inner += (there @ pairs).reshape(self._inner.shape)
+        self._outer += values @ design
+        self._count += there.sum(axis=1)
+
+    def solve(self, penalty: F64) -> F64:
+        """Return float64[n, features]."""
+        # a series without values must not make the others' equations singular
+        punished = self._inner + np.diag(penalty) * self._count[:, None, None] + np.eye(len(penalty)) * _EPS
+        return np.asarray(np.linalg.solve(punished, self._outer[:, :, None])[:, :, 0])
 
 
 def _weekly(season: int) -> list[int]:
@@ -102,7 +118,15 @@ def _weekly(season: int) -> list[int]:
 
 def _waves(steps: Rows, season: int) -> F64:
     """Return float64[steps, features]: a constant, waves of the season and of seven seasons."""
-    turn = 2.0 * np.pi * (steps % (7 * season)) / season
+    return np.asarray(_week(season)[steps % (7 * season)])
+
+
+@lru_cache(maxsize=4)
+def _week(season: int) -> F64:
+    """Return the waves of seven seasons, after which they come again; not to be changed."""
+    turn = 2.0 * np.pi * np.arange(7 * season) / season
     rates = [*range(1, min(DAILY, season // 2) + 1), *(number / 7.0 for number in range(1, WEEKLY + 1))]
     angles = turn[:, None] * np.array(rates)
-    return np.concatenate([np.ones((len(steps), 1)), np.cos(angles), np.sin(angles)], axis=1)
+    waves: F64 = np.concatenate([np.ones((len(turn), 1)), np.cos(angles), np.sin(angles)], axis=1)
+    waves.flags.writeable = False
+    return waves

@@ -110,10 +110,9 @@ def _design(past: Past, band: Band, rows: slice) -> F64:
     bends = _bends(grid, band)
     out = np.empty((len(now), _sizes(grid, band)[-1], now.shape[1]))
     out[:, 0], out[:, 1] = 1.0, now
-    place = 2
-    for young, old in zip(grid.edges[1:-1], grid.edges[2:], strict=True):
-        np.subtract(past.mean_dev(rows, young, old), now, out=out[:, place])
-        place += 1
+    place = len(grid.edges)
+    past.mean_devs(rows, grid.edges[1:], out[:, 2:place])
+    out[:, 2:place] -= now[:, None]
     for shape in (past.profile, past.yesterday):
         here = past.at(shape, rows, 0)
         out[:, place] = here
