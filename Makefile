@@ -32,7 +32,7 @@ fmt: $(STAMP) ## format the code
 	@$(VENV)/bin/ruff format .
 
 bench: $(STAMP) ## print the benchmark tables
-	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py benchmarks/bench_pricing.py benchmarks/bench_scale.py,$(wildcard benchmarks/bench_*.py)); do PYTHONPATH=. $(PY) $$b || exit 1; done
+	@for b in $(filter-out benchmarks/bench_scaling.py benchmarks/bench_sites.py benchmarks/bench_pricing.py benchmarks/bench_scale.py,$(wildcard benchmarks/bench_*.py)); do OMP_NUM_THREADS=1 PYTHONPATH=. $(PY) $$b || exit 1; done
 
 bench-scaling: $(STAMP) ## contests of autoscalers on recorded load, against the clairvoyant optimum (half an hour)
 	@PYTHONPATH=. $(PY) benchmarks/bench_scaling.py $(ARGS)

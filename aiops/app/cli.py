@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated
 
@@ -108,6 +110,16 @@ def version() -> None:
     SESSION.show({"version": __version__}, f"aiops {__version__}")
 
 
+def one_thread(environment: MutableMapping[str, str]) -> None:
+    """Let linear algebra work in one thread, unless somebody has said how many.
+
+    The matrices here are small: a second thread waits in a spin for the first one, and a fit costs twice the time of a
+    processor. It holds for what is imported, and for processes that are started, from now on.
+    """
+    environment.setdefault("OMP_NUM_THREADS", "1")
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    one_thread(os.environ)
     sys.exit(guarded(app))

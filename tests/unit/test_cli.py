@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from aiops.app.cli import one_thread
 from aiops.app.commands.look import Came
 from aiops.core.model.decided import VerdictWord
 from tests.commands import ROOT, aiops, process
@@ -24,6 +25,15 @@ def test_nothing_heavy_is_imported_for_help():
     code = f"import sys, aiops.app.cli; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
+
+
+def test_linear_algebra_works_in_one_thread_unless_somebody_said_how_many():
+    # numpy reads it when it is imported, and nothing imports it before a command does: the test above
+    silent, said = {"HOME": "/root"}, {"OMP_NUM_THREADS": "4"}
+    one_thread(silent)
+    one_thread(said)
+    assert silent == {"HOME": "/root", "OMP_NUM_THREADS": "1"}
+    assert said == {"OMP_NUM_THREADS": "4"}
 
 
 @pytest.mark.parametrize(
