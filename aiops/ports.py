@@ -21,6 +21,7 @@ from aiops.core.model import (
     Approval,
     BudgetStanding,
     Declared,
+    DeclaredSizes,
     Errand,
     Finding,
     Frame,
@@ -156,11 +157,15 @@ class Repositories(Protocol):
 
     def declared(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[Declared, ...]]:
         """Return what files say of targets, by `TargetRef.key`; from what was read beside the loop, at no wait."""
-        ...
+
+    def sizes(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[DeclaredSizes, ...]]:
+        """Return what files say of the requests and limits of workloads' containers, where they stand there."""
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Push one commit of a plan before its errand expires; as `send`."""
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Push one commit before the action expires; a missing answer is `unknown`, never pushed again blindly."""
-        ...
 
 
 class Notifier(Protocol):
@@ -168,7 +173,6 @@ class Notifier(Protocol):
 
     def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
         """Tell one message once, in bounded time; what may have arrived without an answer is `unknown` (S6)."""
-        ...
 
 
 class Roster(Protocol):
@@ -179,7 +183,6 @@ class Roster(Protocol):
 
         Raises ClusterUnavailable or NoPermission while it is not known: what cannot be read is never taken for gone.
         """
-        ...
 
 
 class Trainer(Protocol):
@@ -187,11 +190,9 @@ class Trainer(Protocol):
 
     def submit(self, job: FitJob) -> str:
         """Take a job, or say why not."""
-        ...
 
     def finished(self) -> Sequence[FitResult]:
         """Return what became of jobs since the last call."""
-        ...
 
 
 class Journal(Protocol):
@@ -235,7 +236,6 @@ class Lease(Protocol):
 
     def leadership(self, at: Instant) -> Leadership:
         """Return what is known now; unsure is not leader."""
-        ...
 
 
 class PolicySource(Protocol):

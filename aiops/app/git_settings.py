@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from aiops.app.section import Section
 from aiops.app.web_settings import LOOPBACK
 from aiops.core.decide.quantities import Duration
-from aiops.core.model import REPLICAS
+from aiops.core.model import REPLICAS, RESOURCES
 
 if TYPE_CHECKING:
     from aiops.adapters.git import GitRepositories, Placement
@@ -82,7 +82,8 @@ class PlacedSettings(Section):
 
     `{namespace}` and `{name}` in file and object are the target's. path: of the value, for helm and tfvars; elsewhere
     that of the field itself, unless another is said. object: the name of the object in the file, where it is not the
-    target's. min, max: what is never left, beside the range that a comment `# aiops: 2..12` declares.
+    target's. min, max: what is never left, beside the range that a comment `# aiops: 2..12` declares. container: of the
+    field `resources`, whose requests and limits stand there.
     """
 
     match: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
@@ -91,10 +92,11 @@ class PlacedSettings(Section):
     repository: str
     file: str
     format: Literal["kustomize", "helm", "manifest", "tfvars"]
-    field: Literal["replicas", "minReplicas"] = REPLICAS  # type: ignore[assignment]
+    field: Literal["replicas", "minReplicas", "resources"] = REPLICAS  # type: ignore[assignment]
     path: str = ""
     object_kind: str = ""
     object: str = Field("{name}", min_length=1)
+    container: str = Field("{name}", min_length=1)
     min: int | None = Field(None, ge=0)
     max: int | None = Field(None, ge=0)
 
@@ -114,6 +116,12 @@ class PlacedSettings(Section):
             raise ValueError(f"format {self.format} needs the path of the value, such as replicaCount")
         if self.format == TFVARS and not self.file.endswith(".tfvars.json"):
             raise ValueError("format tfvars is JSON: workers.auto.tfvars.json")
+        if self.field == RESOURCES and self.format == TFVARS:
+            raise ValueError("requests and limits of containers do not stand in tfvars")
+        if self.field == RESOURCES and (self.min is not None or self.max is not None):
+            raise ValueError("min and max are of replicas: say the range beside the quantity, as # aiops: 100m..2")
+        if self.field != RESOURCES and self.container != "{name}":
+            raise ValueError("container is of the field resources")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min is above max: nothing could ever be written")
         return self
@@ -159,6 +167,7 @@ def placements(settings: GitSettings) -> tuple[Placement, ...]:
             path=one.path,
             object_kind=one.object_kind,
             object=one.object,
+            container=one.container,
             low=one.min,
             high=one.max,
         )

@@ -44,6 +44,9 @@ from aiops.loop.seams import Ports
 from aiops.ports import ControlsReading, Inventory, Observation
 
 _LOG = logging.getLogger("aiops.loop")
+SIZED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+"""Kinds of workloads whose requests and limits may stand in Git."""
+
 _NO_SERIES = SeriesIndex(keys=(), labels=())
 
 
@@ -205,10 +208,19 @@ class Observer:
         if not wanted.objects and not wanted.selections:
             return Looked()
         try:
-            return self.ports.cluster.look(wanted, now)
+            return self._with_sizes(self.ports.cluster.look(wanted, now), now)
         except PortError as err:
             keys = (*(ref.key for ref in wanted.objects), *(one.key for one in wanted.selections))
             return Looked(errors=dict.fromkeys(keys, (Reason.CLUSTER_UNAVAILABLE, str(err))))
+
+    def _with_sizes(self, looked: Looked, now: Instant) -> Looked:
+        """Return what was looked at with what Git says of the sizes of workloads, where these stand there."""
+        # a selection is of one kind, so that pods and nodes are not gone through
+        chosen = (some for some in looked.selections.values() if some and some[0].ref.kind in SIZED)
+        every = (*looked.objects.values(), *(one for some in chosen for one in some))
+        refs = {one.ref.key: one.ref for one in every if one.ref.kind in SIZED}
+        sizes = self.ports.repositories.sizes(tuple(refs.values()), now) if refs else {}
+        return replace(looked, sizes=sizes) if sizes else looked
 
     def _controls(self, now: Instant) -> tuple[ControlsReading, bool]:
         """Return people's wishes; while they cannot be read the store counts as gone, and nothing acts (S2, S9)."""

@@ -12,6 +12,7 @@ from aiops.core.model import (
     Action,
     BudgetStanding,
     Declared,
+    DeclaredSizes,
     Errand,
     Finding,
     Instant,
@@ -121,12 +122,22 @@ class NoRepositories:
         """Return nothing."""
         return {}
 
+    def sizes(self, targets: Sequence[TargetRef], at: Instant) -> Mapping[str, tuple[DeclaredSizes, ...]]:
+        """Return nothing."""
+        return {}
+
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Refuse: the settings name no repository any more."""
-        message = f"{step.summary}: the settings know no such repository"
-        return StepResult(
-            action_id=action.id, status=StepStatus.REFUSED, at=at, reason=Reason.UNDECLARED, message=message
-        )
+        return _unknown_repository(action.id, step, at)
+
+    def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
+        """Refuse: the settings name no repository any more."""
+        return _unknown_repository(errand.id, step, at)
+
+
+def _unknown_repository(asked: str, step: Step, at: Instant) -> StepResult:
+    message = f"{step.summary}: the settings know no such repository"
+    return StepResult(action_id=asked, status=StepStatus.REFUSED, at=at, reason=Reason.UNDECLARED, message=message)
 
 
 class NoTrainer:

@@ -96,12 +96,16 @@ class Sender:
             return self.ports.dry
         return self.ports.repositories if step.verb is Verb.COMMIT else self.ports.cluster
 
+    def _plan_port(self, errand: Errand, step: Step) -> Cluster | Repositories:
+        if errand.dry_run:
+            return self.ports.dry
+        return self.ports.repositories if step.verb is Verb.COMMIT else self.ports.cluster
+
     def run(self, errand: Errand, go_on: GoOn, results: list[StepResult]) -> Answers:
         """Send what a plan's step asks for, the lease checked right before each; each stands for itself.
 
         results: where answers are put as they come.
         """
-        port = self.ports.dry if errand.dry_run else self.ports.cluster
         requests: tuple[Step | Message, ...] = (*errand.steps, *errand.messages)
         for number, one in enumerate(requests):
             if number and not go_on():
@@ -116,7 +120,7 @@ class Sender:
                 if isinstance(one, Message):
                     results.append(self.ports.notifier.tell(due, one, at))
                 else:
-                    results.append(port.perform(due, one, at))
+                    results.append(self._plan_port(errand, one).perform(due, one, at))
             except PortError as err:
                 # what happened to the request is not known: the next look shows it (S6)
                 results.append(StepResult(action_id=errand.id, status=StepStatus.UNKNOWN, at=at, message=str(err)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,7 +16,8 @@ from aiops.core.decide.cost.rest.beds import NoBed, awake_by_wish, beds
 from aiops.core.decide.cost.rest.fit import made_at, unfit
 from aiops.core.decide.cost.rightsize.owners import owner
 from aiops.core.decide.cost.rightsize.scene import Scene, failing, kills, scene
-from aiops.core.model import Looked, ResizePods, RestLever, SeenObject, SetResources, TargetRef
+from aiops.core.decide.cost.rightsize.sizes import Recommendation
+from aiops.core.model import DeclaredSizes, Looked, ResizePods, RestLever, SeenObject, SetResources, TargetRef
 from aiops.core.money.templates import replicas, share
 from aiops.core.objects.bodies import around
 from aiops.core.objects.budgets import BUDGETS, no_room
@@ -173,15 +175,26 @@ def sized(body: dict[str, Any]) -> None:
     assert isinstance(found, Scene)
     kills(found)
     failing(found.of(one), 0.0)
-    owner(SIZING, one, "cpu", Looked(selections=every))
+    wish = Recommendation(
+        workload=one.ref.key, container="app", resource="cpu", request=1.0, wished=2.0, limit=1.0, wished_limit=2.0,
+        target=2.0, lower=1.0, upper=3.0, days=3.0, kills=0, pods=1, why="", said="", changes=True, usd_per_month=None,
+    )  # fmt: skip
+    said = DeclaredSizes(
+        container="app", repository="d", branch="main", file="f", path="p", as_of=TUESDAY, settle_s=60.0,
+        values={"requests.cpu": "1", "limits.memory": "1Gi"},
+    )  # fmt: skip
+    for sizes in ({}, {one.ref.key: (said,)}):
+        owner(SIZING, one, wish, Looked(selections=every, sizes=sizes))
     change = SetResources(target=one.ref, container="app", requests={"cpu": "2"}, limits={"memory": "2Gi"})
     resize = ResizePods(target=one.ref, pods=("web",), container="app", requests={"cpu": "2"}, limits={})
     by_name = Looked(objects={one.ref.key: one}, selections=every)
-    for operation in (change, resize):
+    in_git = replace(by_name, sizes={one.ref.key: (said,)})
+    for operation, looked in ((change, by_name), (resize, by_name), (change, in_git)):
         does = verbs(operation)
-        does.refusal(operation, by_name)
-        does.undo(operation, by_name)
-        stands(operation, by_name)
-        does.requests(operation, by_name, Origin(plan_id="P", policy=SIZING.key, key="E", epoch=1, now=TUESDAY))
+        does.refusal(operation, looked)
+        does.undo(operation, looked)
+        does.reached(operation, looked)
+        stands(operation, looked)
+        does.requests(operation, looked, Origin(plan_id="P", policy=SIZING.key, key="E", epoch=1, now=TUESDAY))
     for each in found.containers:
         each.amount("requests", "cpu")

@@ -50,7 +50,7 @@ def _helm(text: str, place: Place) -> Number:
 
 def _manifest(text: str, place: Place) -> Number:
     found = tree(text)
-    mine = [root for root in found.roots if _is_of(root, place)]
+    mine = [root for root in found.roots if is_of(root, place)]
     if len(mine) != 1:
         raise Unusable(f"{len(mine)} documents in it are a {place.kind} {place.name}, and not one")
     return number(found, mine[0], parts(place.path))
@@ -102,7 +102,7 @@ def _within(inner: Tree, entry: Any, place: Place) -> tuple[str | int, ...] | No
         sets = word(operation, "op") in ("replace", "add") and word(operation, "path") == pointer
         if sets and aimed == (place.kind, place.name):
             return index, "value"
-    if root is None or not _is_of(root, place):
+    if root is None or not is_of(root, place):
         return None
     node = root
     for step in path:
@@ -114,6 +114,12 @@ def _within(inner: Tree, entry: Any, place: Place) -> tuple[str | int, ...] | No
 
 def _outside(text: str, patch: Any, spot: Any, where: str) -> Number:
     """Return a number of a patch that is a block of text (`|`) by its place in the file around it."""
+    start = outside(text, patch, spot, where)
+    return numeral(text, (start, start + spot.end_mark.index - spot.start_mark.index), where, plain=spot.style is None)
+
+
+def outside(text: str, patch: Any, spot: Any, where: str) -> int:
+    """Return where in a file a node of a patch in it begins; raise Unusable for a patch that is no block of text."""
     if patch.style != "|":
         raise Unusable(f"{where}: the patch is no block of text (write it as `patch: |-`)")
     lines = text.split("\n")
@@ -121,15 +127,15 @@ def _outside(text: str, patch: Any, spot: Any, where: str) -> Number:
     filled = next((line for line in lines[first:] if line.strip()), "")
     indent = len(filled) - len(filled.lstrip(" "))
     line = first + spot.start_mark.line
-    start = sum(len(one) + 1 for one in lines[:line]) + indent + spot.start_mark.column
-    return numeral(text, (start, start + spot.end_mark.index - spot.start_mark.index), where, plain=spot.style is None)
+    return sum(len(one) + 1 for one in lines[:line]) + indent + int(spot.start_mark.column)
 
 
 def _tfvars(text: str, place: Place) -> Number:
     return json_text.number(text, parts(place.path))
 
 
-def _is_of(root: Any, place: Place) -> bool:
+def is_of(root: Any, place: Place) -> bool:
+    """Return whether a document is the object of a place."""
     return (word(root, "kind"), word(root, "metadata", "name")) == (place.kind, place.name)
 
 

@@ -37,10 +37,34 @@ def message(target: TargetRef, body: Mapping[str, Any]) -> str:
     return f"{target}: {field} {before} -> {after}\n\n{why}{said}\n"
 
 
+def sizes_message(target: TargetRef, body: Mapping[str, Any]) -> str:
+    """Return the message of a commit that changes the requests and limits of a container."""
+    origin, before, after = body["origin"], body["from"], body["to"]
+    names = sorted(name for name in after if after[name] != before.get(name))
+    changes = ", ".join(f"{name} {before.get(name, 'none')} -> {after[name]}" for name in names)
+    trailers = {
+        "Action": origin.get("action", ""),
+        "Plan": origin.get("plan", ""),
+        "Policy": origin.get("policy", ""),
+        "Target": target.key,
+        "Field": f"{body['field']}/{body['container']}",
+        "From": " ".join(f"{name}={before.get(name, '')}" for name in names),
+        "To": " ".join(f"{name}={after[name]}" for name in names),
+        "Epoch": origin.get("epoch", ""),
+    }
+    said = "\n".join(f"{PREFIX}{name}: {_line(str(value))}" for name, value in trailers.items() if value != "")
+    return f"{target}: {body['container']} {changes}\n\n{said}\n"
+
+
+def trailers_of(text: str) -> Mapping[str, str]:
+    """Return the trailers of a commit, by name; nothing of one of somebody else."""
+    lines = (one.strip() for one in text[-_MOST_READ:].split("\n")[-_MOST_LINES:])
+    return {told[1]: told[2] for one in lines if (told := _TRAILER.fullmatch(one)) is not None}
+
+
 def inscription(text: str, commit: str, at: Instant) -> tuple[Inscription, Mapping[str, str]] | None:
     """Return what the trailers of a commit tell, None where it is none of ours. Of a squash the last one counts."""
-    lines = (one.strip() for one in text[-_MOST_READ:].split("\n")[-_MOST_LINES:])
-    found = {told[1]: told[2] for one in lines if (told := _TRAILER.fullmatch(one)) is not None}
+    found = trailers_of(text)
     if _EPOCH.fullmatch(found.get("Epoch", "0")) is None:
         return None
     try:

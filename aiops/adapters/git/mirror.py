@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.adapters.git.formats import located
 from aiops.adapters.git.places import Place
+from aiops.adapters.git.sizes import Quantity, sizes
 from aiops.adapters.git.yaml_text import Number, Unusable
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class Mirror:
         if isinstance(found, Unusable):
             raise found
         return found
+
+    def sizes(self, commit: bytes, place: Place) -> Mapping[str, Quantity]:
+        """Return what a file says of a container's requests and limits at a commit; raise Unusable."""
+        return sizes(self.content(commit, place), place)
 
     def content(self, commit: bytes, place: Place) -> bytes:
         """Return a file as it is at a commit; raise Unusable when it is no regular file."""

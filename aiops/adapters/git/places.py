@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiops.core.model import FLOOR, TargetRef
+from aiops.core.model import FLOOR, RESOURCES, TargetRef
 
 HPA = "HorizontalPodAutoscaler"
+CONTAINERS = "spec.template.spec.containers"
 
 
 class Format(StrEnum):
@@ -28,6 +29,8 @@ class Placement:
 
     match: `NAMESPACE/NAME`, with shell patterns. object: the name of the object in the file, where it is not the
     target's; of minReplicas the HPA's. path: of the value, dots between its parts. low, high: the range in any case.
+    container: whose requests and limits it says, of the field `resources`; path is then that of the mapping with both,
+    and where objects are known that of the list of containers.
     """
 
     match: str
@@ -40,6 +43,7 @@ class Placement:
     path: str = ""
     object_kind: str = ""
     object: str = "{name}"
+    container: str = "{name}"
     low: int | None = None
     high: int | None = None
 
@@ -55,7 +59,8 @@ class Placement:
             file=_filled(self.file, target),
             format=self.format,
             field=self.field,
-            path=self.path or f"spec.{self.field}",
+            path=self.path or (CONTAINERS if self.field == RESOURCES else f"spec.{self.field}"),
+            container=_filled(self.container, target) if self.field == RESOURCES else "",
             kind=kind,
             name=_filled(self.object, target),
             low=self.low,
@@ -65,7 +70,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One value in one file. kind, name: of the object that it belongs to, for formats that know objects."""
+    """One value in one file, or the sizes of one container: then it is named.
+
+    kind, name: of the object that it belongs to, for formats that know objects.
+    """
 
     file: str
     format: Format
@@ -75,6 +83,16 @@ class Place:
     name: str
     low: int | None = None
     high: int | None = None
+    container: str = ""
+
+
+def sized(placements: Sequence[Placement], target: TargetRef) -> tuple[Placement, ...]:
+    """Return where the requests and limits of a target's containers stand: of each container the first that fits."""
+    found: dict[str, Placement] = {}
+    for one in placements:
+        if one.field == RESOURCES and one.fits(target):
+            found.setdefault(_filled(one.container, target), one)
+    return tuple(found.values())
 
 
 def placement(placements: Sequence[Placement], target: TargetRef, field: str) -> Placement | None:

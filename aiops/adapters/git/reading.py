@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiops.adapters.git.messages import inscription
+from aiops.adapters.git.messages import inscription, trailers_of
 from aiops.adapters.git.mirror import Mirror, Written
 from aiops.adapters.git.options import RepositoryOptions
 from aiops.adapters.git.places import Place
 from aiops.adapters.git.yaml_text import Number, Unusable
-from aiops.core.model import Declared, FieldOwner, Inscription, Instant, OwnerKind, Reason, TargetRef
+from aiops.core.model import Declared, DeclaredSizes, FieldOwner, Inscription, Instant, OwnerKind, Reason, TargetRef
 
 Tips = Mapping[bytes, bytes]
 HEADS = b"refs/heads/"
+SIZES = b"-sizes"
+"""How branches end on which sizes are proposed: a policy of another kind may have the same name."""
 
 
 def ref_of(branch: str) -> bytes:
@@ -72,6 +74,59 @@ class Reader:
         found = self._owned(found, target, place, tip, memory)
         memory.last = found
         return found
+
+    def sizes(self, target: TargetRef, place: Place, tips: Tips, at: Instant) -> DeclaredSizes:
+        """Return what the branch says of a container's requests and limits now; what cannot be read holds."""
+        found, options = self.no_sizes(place, at), self.options
+        tip = tips.get(ref_of(options.branch))
+        if tip is None:
+            why = f"repository {options.name} has no branch {options.branch}"
+            return replace(found, held=(Reason.REPOSITORY_UNAVAILABLE, why))
+        try:
+            said = self.mirror.sizes(tip, place)
+        except Unusable as err:
+            why = f"repository {options.name}, {err}"
+            return replace(found, commit=tip.decode(), held=(Reason.UNDECLARED, why))
+        values = {name: one.text for name, one in said.items()}
+        ranges = {name: (one.low, one.high) for name, one in said.items() if one.low or one.high}
+        found = replace(found, commit=tip.decode(), values=values, ranges=ranges)
+        return replace(found, offered=self._sizes_offered(target, place, tips, values)) if options.propose else found
+
+    def no_sizes(self, place: Place, at: Instant) -> DeclaredSizes:
+        """Return what is said of sizes while nothing is known."""
+        options = self.options
+        return DeclaredSizes(
+            container=place.container,
+            repository=options.name,
+            branch=options.branch,
+            file=place.file,
+            path=f"{place.path} {place.container}",
+            as_of=at,
+            settle_s=options.settle_s,
+            propose=options.propose,
+        )
+
+    def _sizes_offered(
+        self, target: TargetRef, place: Place, tips: Tips, values: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return what a proposal of ours that waits says otherwise than the branch, nothing where none does."""
+        prefix, tip = ref_of(self.options.prefix), tips[ref_of(self.options.branch)]
+        for ref, sha in tips.items():
+            if not ref.startswith(prefix) or not ref.endswith(SIZES):
+                continue
+            told = (
+                trailers_of((one.message or b"").decode("utf-8", "replace"))
+                for one in self.mirror.between(sha, tip) or ()
+            )
+            mine = (target.key, f"{place.field}/{place.container}")
+            if not any((one.get("Target"), one.get("Field")) == mine for one in told):
+                continue
+            try:
+                said = self.mirror.sizes(sha, place)
+            except Unusable:
+                continue
+            return {name: one.text for name, one in said.items() if one.text != values.get(name)}
+        return {}
 
     # -- whose it is -------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from aiops.adapters.git.options import RepositoryOptions
 from aiops.adapters.git.places import Place
 from aiops.adapters.git.reading import Memory, Reader, Tips, ref_of
 from aiops.adapters.git.remote import Remote, Unreachable
-from aiops.adapters.git.writing import Answer, Order, Writer
-from aiops.core.model import Action, Declared, Instant, Reason, Step, StepResult, StepStatus, TargetRef
+from aiops.adapters.git.writing import Answer, Asking, Order, Writer
+from aiops.core.model import Declared, DeclaredSizes, Instant, Reason, Step, StepResult, StepStatus, TargetRef
 
 _LOG = logging.getLogger("aiops.git")
 FIRST_READ_S = 2.0
@@ -84,6 +84,7 @@ class Repository:
         self._writer = Writer(options, self._mirror, self._remote, self._fetch)
         self._looked: dict[Key, _Looked] = {}
         self._views: dict[Key, Declared] = {}
+        self._sizes: dict[Key, DeclaredSizes] = {}
         self._orders: queue.SimpleQueue[tuple[Order, Future[StepResult]] | None] = queue.SimpleQueue()
         self._busy: Future[StepResult] | None = None
         self._failed: tuple[Reason, str] | None = None
@@ -114,7 +115,7 @@ class Repository:
         """Read these fields from now on; what is asked for the first time is waited for, a moment for all of it."""
         new = False
         for target, place in wanted:
-            key = (target.key, place.field)
+            key = _key(target, place)
             known = self._looked.get(key)
             if known is None or known.place != place:
                 self._looked[key] = _Looked(target, place, at)
@@ -141,14 +142,23 @@ class Repository:
 
     def declared(self, target: TargetRef, place: Place, at: Instant) -> Declared:
         """Return what was last read of a field."""
-        view = self._views.get((target.key, place.field))
+        view = self._views.get(_key(target, place))
         if view is None or view.file != place.file:
             blank = self._reader.blank(place, at)
             why = self._failed or (Reason.REPOSITORY_UNAVAILABLE, f"repository {self.options.name} was not read yet")
             return replace(blank, held=why)
         return self._held(view)
 
-    def send(self, action: Action, step: Step, place: Place, at: Instant) -> StepResult:
+    def sizes(self, target: TargetRef, place: Place, at: Instant) -> DeclaredSizes:
+        """Return what was last read of a container's requests and limits."""
+        view = self._sizes.get(_key(target, place))
+        if view is None or view.file != place.file:
+            why = self._failed or (Reason.REPOSITORY_UNAVAILABLE, f"repository {self.options.name} was not read yet")
+            return replace(self._reader.no_sizes(place, at), held=why)
+        held = view.held or self._hold()
+        return view if held is None else replace(view, held=held[:2])
+
+    def send(self, action: Asking, step: Step, place: Place, at: Instant) -> StepResult:
         """Push a step, and wait for the answer as long as the action may take; what comes later is unknown (S6)."""
         left_s = min(action.expires_at - at, self.options.timeout_s)
         if left_s <= 0:
@@ -181,18 +191,23 @@ class Repository:
 
     def _held(self, view: Declared) -> Declared:
         """Return a view with why nothing can be written now, where it has no reason of its own."""
-        refused = self._refused
-        if view.held is not None:
+        hold = None if view.held is not None else self._hold()
+        if hold is None:
             return view
+        return replace(view, held=hold[:2], held_until=hold[2] if len(hold) == 3 else view.held_until)
+
+    def _hold(self) -> tuple[Reason, str] | tuple[Reason, str, Instant] | None:
+        """Return why nothing can be written now, and until when where that ends by itself."""
+        refused = self._refused
         if self._failed is not None:
-            return replace(view, held=self._failed)
+            return self._failed
         old_s = self._clock() - self.numbers.read_at
         if self._thread.is_alive() and old_s > max(STALE_S, STALE_FETCHES * self.options.every_s):
             why = f"repository {self.options.name} was read {old_s:.0f} s ago, and the fetch since has not ended"
-            return replace(view, held=(Reason.REPOSITORY_UNAVAILABLE, why))
+            return Reason.REPOSITORY_UNAVAILABLE, why
         if refused is not None and refused[1] > self._clock():
-            return replace(view, held=(Reason.PUSH_REFUSED, refused[0]), held_until=refused[1])
-        return view
+            return Reason.PUSH_REFUSED, refused[0], refused[1]
+        return None
 
     # -- its thread ----------------------------------------------------------------------------------------
 
@@ -251,6 +266,10 @@ class Repository:
             if one.asked_at < now - FORGET_S:
                 self._looked.pop(key, None)
                 self._views.pop(key, None)
+                self._sizes.pop(key, None)
+                continue
+            if one.place.container:
+                self._sizes[key] = self._sizes_view(one, tips, now)
                 continue
             self._views[key] = self._view(one, tips, now)
         self.numbers.held = any(self._held(one).held is not None for one in self._views.values())
@@ -269,6 +288,15 @@ class Repository:
             _LOG.exception("declared_failed", extra={"repository": self.options.name, "target": one.target.key})
             why = f"repository {self.options.name}, {one.place.file}: a bug in reading it, see the log"
             return replace(self._reader.blank(one.place, now), held=(Reason.BUG, why))
+
+    def _sizes_view(self, one: _Looked, tips: Tips, now: Instant) -> DeclaredSizes:
+        """Return what is said of one container; a bug in reading it holds that one alone (S10)."""
+        try:
+            return self._reader.sizes(one.target, one.place, tips, now)
+        except Exception:
+            _LOG.exception("declared_failed", extra={"repository": self.options.name, "target": one.target.key})
+            why = f"repository {self.options.name}, {one.place.file}: a bug in reading it, see the log"
+            return replace(self._reader.no_sizes(one.place, now), held=(Reason.BUG, why))
 
     def _answer(self, order: Order, answer: Future[StepResult]) -> None:
         try:
@@ -301,5 +329,10 @@ class Repository:
         into[how] = into.get(how, 0) + 1
 
 
-def _refused(action: Action, at: Instant, reason: Reason, why: str) -> StepResult:
+def _key(target: TargetRef, place: Place) -> Key:
+    """Return what a place is known by; each container has its own."""
+    return target.key, f"{place.field}/{place.container}" if place.container else place.field
+
+
+def _refused(action: Asking, at: Instant, reason: Reason, why: str) -> StepResult:
     return StepResult(action_id=action.id, status=StepStatus.REFUSED, at=at, reason=reason, message=why)

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiops.adapters.git.formats import written
-from aiops.adapters.git.messages import inscription, message
+from aiops.adapters.git.messages import inscription, message, sizes_message, trailers_of
 from aiops.adapters.git.mirror import Mirror, Said
 from aiops.adapters.git.options import RepositoryOptions
 from aiops.adapters.git.places import Place
-from aiops.adapters.git.reading import HEADS, Tips, ref_of
+from aiops.adapters.git.reading import HEADS, SIZES, Tips, ref_of
 from aiops.adapters.git.remote import Push, Pushed, Remote, Unreachable
+from aiops.adapters.git.sizes import resized
 from aiops.adapters.git.yaml_text import Number, Unusable
-from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus
+from aiops.core.model import Action, Instant, Reason, Step, StepResult, StepStatus, TargetRef
+from aiops.core.objects.quantities import alike, amount
 
 ATTEMPTS = 4
 """How often a commit is made anew on top of a branch that moves on meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForPlan:
+    """The errand of a plan, as it asks for one commit. tick_id: in which turn."""
+
+    id: str
+    tick_id: str
+    policy: str
+    target: TargetRef
+    epoch: int
+    expires_at: Instant
+
+
+Asking: TypeAlias = Action | ForPlan
+"""Who asks for a commit: an action, or the errand of a plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A step to push. due: whether it may still be pushed; asked again right before the request."""
 
-    action: Action
+    action: Asking
     step: Step
     place: Place
     at: Instant
@@ -80,6 +98,8 @@ class Writer:
         if base is None:
             why = f"repository {self.options.name} has no branch {self.options.branch}"
             return _no(order, Reason.REPOSITORY_UNAVAILABLE, why)
+        if place.container:
+            return self._made_sizes(order, tips, base)
         number = self.mirror.number(base, place)
         ref, parent = self._onto(order, tips, base)
         if ref is None:
@@ -138,6 +158,64 @@ class Writer:
         oldest = told[-1] if told else None
         stands = oldest is not None and oldest == self.mirror.number(base, order.place).value
         return ref, tip if stands else base
+
+    # -- sizes -------------------------------------------------------------------------------------------
+
+    def _made_sizes(self, order: Order, tips: Tips, base: bytes) -> Push | Answer:
+        """Return the commit that changes the sizes of a container, or why none is to be pushed."""
+        body, place = order.step.body, order.place
+        wished: dict[str, str] = dict(body["to"])
+        ref, parent = self._onto_sizes(order, tips, base)
+        if ref is None:
+            return _no(order, Reason.PROPOSED, f"branch {parent} has commits of others: it is theirs")
+        there = {name: one.text for name, one in self.mirror.sizes(parent, place).items()}
+        if all(alike(there.get(name, ""), value) for name, value in wished.items()):
+            return _done(order, parent, f"{parent.decode()[:9]} says so already")
+        refused = self._sizes_refused(order, base)
+        if refused is not None:
+            return refused
+        if not order.due():
+            return _no(order, Reason.EXPIRED, "its time was over before it was pushed")
+        said = Said(
+            who=f"{self.options.author} <{self.options.email}>".encode(),
+            at=order.at,
+            message=sizes_message(order.action.target, body).encode(),
+        )
+        content = resized(self.mirror.content(parent, place), place, wished)
+        new, objects = self.mirror.commit(parent, place, content, said)
+        return Push(ref=ref, old=tips.get(ref), new=new, objects=objects)
+
+    def _sizes_refused(self, order: Order, base: bytes) -> Answer | None:
+        """Return why sizes must not be written: somebody changed them since, or their range does not allow it (S4)."""
+        before, file = order.step.body["from"], order.place.file
+        for name, one in self.mirror.sizes(base, order.place).items():
+            wish = order.step.body["to"].get(name)
+            if wish is None:
+                continue
+            if not alike(one.text, before.get(name, "")) and not alike(one.text, wish):
+                why = f"{file} says {name} {one.text} by now, and not {before.get(name, 'none')}"
+                return _no(order, Reason.MANUAL_OVERRIDE, why)
+            least, most = one.low and amount(one.low), one.high and amount(one.high)
+            if (least and amount(wish) < least) or (most and amount(wish) > most):
+                return _no(order, Reason.OUT_OF_RANGE, f"{file} allows {name} {one.low}..{one.high}, and not {wish}")
+        return None
+
+    def _onto_sizes(self, order: Order, tips: Tips, base: bytes) -> tuple[bytes | None, Any]:
+        """Return the branch to push and the commit to build on, as `_onto`; one branch holds all sizes of a policy."""
+        if not self.options.propose:
+            return ref_of(self.options.branch), base
+        _, namespace, name = order.action.policy.split("/", 2)
+        branch = f"{self.options.prefix}{namespace}/{name}{SIZES.decode()}"
+        tip = tips.get(ref_of(branch))
+        if tip is None:
+            return ref_of(branch), base
+        commits = self.mirror.between(tip, base)
+        if commits is None:
+            return ref_of(branch), base  # the branch went on without it: it is proposed anew
+        told = [trailers_of((one.message or b"").decode("utf-8", "replace")) for one in commits]
+        if not all(one.get("Policy") == order.action.policy for one in told):
+            return None, branch
+        return ref_of(branch), tip
 
     def _unreached(self, order: Order, err: Unreachable) -> Answer:
         if not err.sent:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiops.app.doctor.findings import Area, Check, Finding, fail, failed, ok, skip, warn
 from aiops.app.doctor.scene import MOST_SAID, Scene
-from aiops.core.model import Declared, Reason, TargetRef
+from aiops.core.model import RESOURCES, Declared, DeclaredSizes, Reason, TargetRef
 from aiops.errors import ConfigurationError
 
 _FIXES = {
@@ -45,15 +45,36 @@ def _repositories(scene: Scene) -> Iterator[Finding]:
             return
         try:
             found = made.declared(targets, scene.now())
+            sizes = made.sizes(_sized(scene), scene.now())
         finally:
             made.stop(1.0)
-    if not found:
+    for _, some in sorted(sizes.items()):
+        yield from map(_of_sizes, some)
+    if not found and not sizes:
         yield skip("git", "no target of a policy fits git.targets")
     placed = [(target, one) for target in targets for one in found.get(target.key, ())]
     for target, one in placed[:MOST_SAID]:
         yield _of(target, one)
     if len(placed) > MOST_SAID:
         yield skip("git", f"{len(placed) - MOST_SAID} more values were looked at, and are not told one by one")
+
+
+def _sized(scene: Scene) -> list[TargetRef]:
+    """Return the workloads that the settings name whose sizes stand in Git; who a pattern fits only a cluster knows."""
+    named = (one for one in scene.settings.git.targets if one.field == RESOURCES and not set("*?[") & set(one.match))
+    found = []
+    for one in named:
+        namespace, _, name = one.match.partition("/")
+        found.append(TargetRef(cluster=one.cluster, namespace=namespace, kind=one.kind, name=name))
+    return list(dict.fromkeys(found))
+
+
+def _of_sizes(one: DeclaredSizes) -> Finding:
+    name = f"git: sizes of {one.container} in {one.file}"
+    if one.held is not None:
+        reason, why = one.held
+        return fail(name, why, _FIXES.get(reason, "see docs/gitops.md"))
+    return ok(name, f"{one} says {', '.join(f'{key} {value}' for key, value in sorted(one.values.items()))}")
 
 
 def _of(target: TargetRef, one: Declared) -> Finding:

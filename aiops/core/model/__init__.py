@@ -38,7 +38,7 @@ from aiops.core.model.decided import (
     Weighed,
     with_after,
 )
-from aiops.core.model.declared import FLOOR, REPLICAS, Declared, Inscription
+from aiops.core.model.declared import FLOOR, REPLICAS, RESOURCES, Declared, DeclaredSizes, Inscription
 from aiops.core.model.looked import (
     Looked,
     SeenObject,
@@ -191,6 +191,7 @@ __all__ = [
     "F64",
     "FLOOR",
     "REPLICAS",
+    "RESOURCES",
     "STAMP_MANAGER",
     "Action",
     "Aim",
@@ -219,6 +220,7 @@ __all__ = [
     "Coverage",
     "Decision",
     "Declared",
+    "DeclaredSizes",
     "DeferState",
     "DeletePod",
     "Deny",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aiops.core.model.names import FieldOwner, Instant, PolicyKey, Reason
 
 REPLICAS, FLOOR = "replicas", "minReplicas"
 """The fields that a file may say: of a workload, and of the HPA that points at it."""
+
+RESOURCES = "resources"
+"""The requests and limits of one container of a workload, as plans set them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,35 @@ class Declared:
     offered_on: str = ""
     held: tuple[Reason, str] | None = None
     held_until: Instant | None = None
+
+    def __str__(self) -> str:
+        """Return what people call the place: `REPOSITORY BRANCH FILE PATH`."""
+        return f"{self.repository} {self.branch} {self.file} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSizes:
+    """What a file says of the requests and limits of one container, as the branch showed it at `as_of`.
+
+    values: quantities by `requests.cpu`, `limits.memory`, ...; what the file does not say is not there. ranges: the
+    least and the most that its owners declare, '' for none. propose: changes are offered on a branch of their own;
+    offered: what the one that waits to be merged says. held: why nothing can be written now. settle_s: how long whoever
+    follows the branch may take.
+    """
+
+    container: str
+    repository: str
+    branch: str
+    file: str
+    path: str
+    as_of: Instant
+    settle_s: float
+    commit: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    propose: bool = False
+    offered: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[Reason, str] | None = None
 
     def __str__(self) -> str:
         """Return what people call the place: `REPOSITORY BRANCH FILE PATH`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiops.core.model.declared import DeclaredSizes
 from aiops.core.model.names import FieldOwner, Instant, Reason, TargetRef
 
 
@@ -50,12 +51,14 @@ class Looked:
     """What was there to see of plans' objects at one instant.
 
     objects: by `TargetRef.key`; one that was asked for and is neither here nor in `errors` does not exist.
-    selections: by `Selection.key`. errors: by either key, why it is not known.
+    selections: by `Selection.key`. errors: by either key, why it is not known. sizes: by `TargetRef.key`, what files in
+    Git say of containers, where the settings place them there.
     """
 
     objects: Mapping[str, SeenObject] = field(default_factory=dict)
     selections: Mapping[str, tuple[SeenObject, ...]] = field(default_factory=dict)
     errors: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[DeclaredSizes, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

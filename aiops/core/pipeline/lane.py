@@ -179,8 +179,12 @@ def _node(one: SeenObject) -> bool:
 
 def _part(looked: Looked, asked: Wanted) -> Looked:
     objects, selections = {ref.key for ref in asked.objects}, {one.key for one in asked.selections}
+    placed = set(objects)
+    if looked.sizes:
+        placed |= {one.ref.key for key in selections for one in looked.selections.get(key, ())}
     return Looked(
         objects={key: one for key, one in looked.objects.items() if key in objects},
         selections={key: one for key, one in looked.selections.items() if key in selections},
         errors={key: one for key, one in looked.errors.items() if key in objects or key in selections},
+        sizes={key: one for key, one in looked.sizes.items() if key in placed},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiops.core.model import Looked, RaiseNodeLimits, Reason, SeenObject, TargetRef, Wanted
 from aiops.core.objects.bodies import at, found, gitops, missing, patch, strings
-from aiops.core.plans.operations.set_resources import amount
+from aiops.core.objects.quantities import amount
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, TypeAlias
 
 from aiops.core.model import Looked, Reason, ResizePods, SeenObject, SetResources, TargetRef, Wanted
@@ -22,7 +20,9 @@ from aiops.core.objects.bodies import (
     strings,
 )
 from aiops.core.objects.budgets import BUDGETS, no_room
+from aiops.core.objects.quantities import alike, amount
 from aiops.core.objects.steering import HPAS, hpas_of
+from aiops.core.plans.operations import sizes_in_git
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 VPAS = ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler")
@@ -36,7 +36,7 @@ Sized: TypeAlias = SetResources | ResizePods
 
 @dataclass(frozen=True, slots=True)
 class _SetResources:
-    """A quantity of '' takes a resource away."""
+    """A quantity of '' takes a resource away. Where the sizes stand in Git it is a commit (`sizes_in_git`)."""
 
     shown: bool = True
     again_s: float = 30.0
@@ -49,7 +49,12 @@ class _SetResources:
     def requests(self, operation: SetResources, looked: Looked, origin: Origin) -> Requests:
         seen = found(looked, operation.target)
         now = None if seen is None else _resources(seen, operation.container)
-        if seen is None or now is None or holds(now, operation):
+        if seen is None or now is None:
+            return Requests()
+        said = sizes_in_git.declared(operation, looked)
+        if said is not None:
+            return Requests(steps=sizes_in_git.commit(operation, said, origin))
+        if holds(now, operation):
             return Requests()
         wished = merged(now, operation)
         containers = [
@@ -64,7 +69,12 @@ class _SetResources:
 
     def reached(self, operation: SetResources, looked: Looked) -> bool | None:
         seen, there = found(looked, operation.target), stands(operation, looked)
-        return there if seen is None or not there else rolled_out(seen)
+        if seen is None or not there:
+            return there
+        said = sizes_in_git.declared(operation, looked)
+        # what a branch still says otherwise comes back; a proposal is not merged, or is
+        written = True if said is None or said.propose else sizes_in_git.says(operation, said)
+        return rolled_out(seen) if written else written
 
     def undo(self, operation: SetResources, looked: Looked) -> tuple[SetResources, ...] | None:
         seen = found(looked, operation.target)
@@ -84,13 +94,14 @@ class _SetResources:
         now = _resources(seen, operation.container)
         if now is None:
             return Reason.UNKNOWN_TARGET, f"{seen.ref.kind} {seen.ref} has no container {operation.container}"
-        if holds(now, operation):
+        said = sizes_in_git.declared(operation, looked)
+        if holds(now, operation) and (said is None or sizes_in_git.says(operation, said)):
             return None
         return (
             nonsense(merged(now, operation))
             or scaled_on(operation, looked, now)
             or vertical(operation, looked)
-            or gitops(seen)
+            or (gitops(seen) if said is None else sizes_in_git.refusal(operation, said, now))
             or no_room(selected(looked, around(operation.target, *BUDGETS)), seen)
         )
 
@@ -114,25 +125,6 @@ def stands(operation: SetResources, looked: Looked) -> bool | None:
         return None
     now = _resources(seen, operation.container)
     return now is not None and holds(now, operation)
-
-
-_QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-
-
-def amount(text: str) -> Fraction:
-    """Return the exact number of a quantity of Kubernetes' resources; raise ValueError.
-
-    >>> amount("0.5") == amount("500m"), amount("1Gi") == amount("1073741824"), amount("1e3") == amount("1k")
-    (True, True, True)
-    """
-    match = _QUANTITY.fullmatch(text) if len(text) <= 64 else None
-    if match is None:
-        raise ValueError(f"{text[:64]!r} is no quantity such as 250m or 2Gi")
-    number, exponent, suffix = match[1], int(match[2] or 0), match[3] or ""
-    scale = Fraction(f"1e{exponent + _DECIMAL.get(suffix, 0)}")
-    return Fraction(number) * scale * (1 << _BINARY.get(suffix, 0))
 
 
 def asked_of(operation: Sized) -> Resources:
@@ -162,17 +154,7 @@ def merged(now: Resources, operation: Sized) -> Resources:
 def holds(now: Resources, operation: Sized) -> bool:
     """Return whether all that is asked is so already."""
     asked = asked_of(operation)
-    return all(_alike(now[part].get(name, ""), value) for part in PARTS for name, value in asked[part].items())
-
-
-def _alike(one: str, other: str) -> bool:
-    """Return whether two quantities are the same amount: the API writes 0.5 as 500m."""
-    if one == other or not one or not other:
-        return one == other
-    try:
-        return amount(one) == amount(other)
-    except ValueError:
-        return False
+    return all(alike(now[part].get(name, ""), value) for part in PARTS for name, value in asked[part].items())
 
 
 def nonsense(wished: Resources) -> tuple[Reason, str] | None:
@@ -194,7 +176,7 @@ def scaled_on(operation: Sized, looked: Looked, now: Resources) -> tuple[Reason,
     if hpas is None:
         return Reason.CLUSTER_UNAVAILABLE, "whether an autoscaler scales on its requests cannot be read"
     before = now["requests"]
-    changed = {name for name, value in operation.requests.items() if not _alike(before.get(name, ""), value)}
+    changed = {name for name, value in operation.requests.items() if not alike(before.get(name, ""), value)}
     for hpa in hpas:
         metrics = listed(at(hpa.body, "spec", "metrics"))
         named = (at(one, part, "name") for one in metrics for part in ("resource", "containerResource"))

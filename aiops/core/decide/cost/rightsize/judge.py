@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aiops.core.decide.cost.rightsize.owners import declared
 from aiops.core.decide.cost.rightsize.past import how_far, with_past
 from aiops.core.decide.cost.rightsize.plan import Change, changed_by, plan, saves
 from aiops.core.decide.cost.rightsize.report import Report, report, resources_of
@@ -222,7 +223,11 @@ class _Turn:
         pods = self.made.found.of(workload)
         if self.policy.how is How.IN_PLACE:
             pods = tuple(pod for pod in pods if _differs(pod, change))
-        return replace(change, pods=tuple(pod.ref.name for pod in pods))
+        names = tuple(pod.ref.name for pod in pods)
+        if self.policy.how is How.IN_PLACE:
+            return replace(change, pods=names)
+        git = declared(self.situation.snapshot.looked, workload.ref.key, name)
+        return replace(change, pods=names, git=git)
 
     def waits(self, change: Change) -> tuple[Reason, str] | None:
         """Return why a change is not begun now, None when it may."""

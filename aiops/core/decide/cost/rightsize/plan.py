@@ -11,6 +11,7 @@ from aiops.core.ids import ulid
 from aiops.core.model import (
     Aim,
     Check,
+    DeclaredSizes,
     Instant,
     Otherwise,
     Plan,
@@ -26,16 +27,22 @@ from aiops.core.planning.cost_rightsize import How, RightsizePolicy
 
 RESIZE_WITHIN_S = 300.0
 ROLLOUT_WITHIN_S = 1800.0
+PROPOSED_WITHIN_S = 7 * 86_400.0
+"""So long a proposal waits for a person who merges it; after that the plan ends, and nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is changed of one container. pods: those that there are, by name; of How.IN_PLACE those that differ."""
+    """What is changed of one container. pods: those that there are, by name; of How.IN_PLACE those that differ.
+
+    git: what a file says of it, where its sizes stand in Git and are written there.
+    """
 
     workload: SeenObject
     container: str
     wished: tuple[Recommendation, ...]
     pods: tuple[str, ...]
+    git: DeclaredSizes | None = None
 
     @property
     def requests(self) -> dict[str, str]:
@@ -84,7 +91,8 @@ def plan(policy: RightsizePolicy, change: Change, now: Instant) -> Plan:
     """Return the plan of a change."""
     ref, trial = change.workload.ref, policy.trial
     well: tuple[Check, ...] = (Aim(), Settled(policy=policy.key, subject=ref.key))
-    first = _canary(policy, change)
+    # pods that a canary resized would stay so for as long as nobody merges
+    first = () if change.git is not None and change.git.propose else _canary(policy, change)
     steps = []
     if first:
         steps.append(
@@ -104,6 +112,8 @@ def plan(policy: RightsizePolicy, change: Change, now: Instant) -> Plan:
             target=ref, container=change.container, requests=change.requests, limits=change.limits
         )
         within_s = ROLLOUT_WITHIN_S + trial.watch_s
+        if change.git is not None:
+            within_s += PROPOSED_WITHIN_S if change.git.propose else change.git.settle_s
     else:
         operation, within_s = _resize(change, rest or first), RESIZE_WITHIN_S + trial.watch_s
     steps.append(PlanStep(name="all", operation=operation, checks=well, hold_s=trial.watch_s, within_s=within_s))
@@ -116,13 +126,19 @@ def plan(policy: RightsizePolicy, change: Change, now: Instant) -> Plan:
         kind=PlanKind.SAVING,
         policy=policy.key,
         subject=ref.key,
-        reason=f"{change.said}; {saves(change.usd_per_month)}",
+        reason=f"{change.said}; {saves(change.usd_per_month)}{_written(change)}",
         created_at=now,
         steps=tuple(steps),
         keeps=(Settled(policy=policy.key, subject=ref.key), *signals),
         by=policy.key,
         needed=policy.approvers,
     )
+
+
+def _written(change: Change) -> str:
+    if change.git is None:
+        return ""
+    return f"; {'proposed' if change.git.propose else 'written'} in {change.git}"
 
 
 def _canary(policy: RightsizePolicy, change: Change) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def _owned(policy: RightsizePolicy, workload: SeenObject, one: Recommendation, s
     """Return it without a change where somebody else steers the resource (S4); the wish is still told."""
     if not one.changes:
         return one
-    whose = owner(policy, workload, one.resource, snapshot.looked)
+    whose = owner(policy, workload, one, snapshot.looked)
     return replace(one, changes=False, why="owned", said=f"{one.said}; {whose}") if whose else one
 
 
