@@ -56,6 +56,7 @@ from aiops.loop.seams import Ports, Setup
 from aiops.loop.sending import Sender
 from aiops.loop.sentence import spoken
 from aiops.loop.timekeeping import Timekeeper
+from aiops.loop.unswept import unswept
 
 _LOG = logging.getLogger("aiops.loop")
 _FRESH = TargetState()
@@ -129,7 +130,8 @@ class ControlLoop:
 
     def _held_or(self, now: Instant, turn: Callable[[Instant], str]) -> str:
         try:
-            sentence = turn(now)
+            with unswept():
+                sentence = turn(now)
             self.held = ""
             self.turns += 1
         except FatalError:

@@ -27,6 +27,7 @@ from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.spans import Spans
 
 TABLE = tables.SEPARATOR
+_NO_VALUES, _NO_WORDS = np.zeros(0), np.zeros(0, np.bool_)
 
 
 class TestSource:
@@ -97,6 +98,8 @@ class TestSource:
         return isinstance(entry, float) and entry != 0.0
 
     def _frame(self, place: int, at: Instant) -> Frame:
+        if not self._rows:
+            return Frame(at=at, index=self._index, values=_NO_VALUES, learn=_NO_WORDS)
         values = np.full(len(self._rows), math.nan)
         for row, name in enumerate(self._rows):
             entries = self._case.series[name]

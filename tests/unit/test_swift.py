@@ -11,7 +11,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 import pytest
 
 from aiops.core.model import Inputs, Signal, SignalState, TargetState
-from aiops.core.model.swift import changed, swift
+from aiops.core.model.swift import changed, making, swift
 from tests.builders import NOW, snapshot
 
 
@@ -98,3 +98,16 @@ def test_values_of_the_loop_hold_what_they_are_given():
     assert (read.name, read.value, read.detail, read.usable) == ("demand", 2.0, "", True)
     given = {one.name: one.name for one in fields(Inputs)} | {"snapshot": snapshot()}
     assert {name: getattr(Inputs(**given), name) for name in given} == given
+
+
+def test_what_makes_it_sooner_makes_the_same_of_the_same():
+    quick, placed = making(Quick), making(Placed)
+    made = quick(name="a", level=4)
+    assert type(made) is Quick
+    assert made == Quick(name="a", level=4)
+    assert quick(name="a").notes is not quick(name="a").notes
+    assert (placed(1), placed(1, 2), placed(high=4, low=3)) == (Placed(1), Placed(1, 2), Placed(3, 4))
+    with pytest.raises(FrozenInstanceError):
+        made.level = 5
+    with pytest.raises(TypeError):
+        quick(nome="a")

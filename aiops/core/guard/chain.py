@@ -15,6 +15,7 @@ from aiops.core.guard.people import approval, freeze, mode, pause, settled, swit
 from aiops.core.guard.standing import cluster, leader, protected, store, target
 from aiops.core.guard.upstream import upstream
 from aiops.core.model import Ask, Clamp, Deny, Mode, Proposal, Ruled, Verdict, Wait, with_after
+from aiops.core.model.swift import making
 
 CHAIN: tuple[tuple[str, Guard], ...] = (
     ("cluster", cluster),
@@ -59,6 +60,14 @@ STANDING = ("cluster", "target", "leader", "store", "protected", "mode", "pause"
 OF_CHANGES = frozenset(name for name, _ in CHAIN) - {"cluster", "target", "freshness", "pause", "bounds"}
 """The guards that have nothing to say of a wish to stay, which is most wishes: they are not asked then."""
 
+_RESTING = tuple(
+    next((place for place in range(start, len(CHAIN)) if CHAIN[place][0] not in OF_CHANGES), len(CHAIN))
+    for start in range(len(CHAIN) + 1)
+)
+"""By the place of a guard, that of the first from there on that is asked of a wish to stay."""
+
+_ruled, _verdict = making(Ruled), making(Verdict)
+
 
 def may_write(proposal: Proposal, ctx: GuardContext) -> bool:
     """Return whether a target may be written at all: what a leader may stamp with its epoch (S6)."""
@@ -72,17 +81,20 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     before = proposal.change.before
     wish = Wish(proposal, proposal.change.after)
     rulings = []
-    left = True
-    for name, guard in CHAIN:
-        if wish.delta == 0 and name in OF_CHANGES:
-            continue
+    left, place = True, 0
+    while True:
+        place = place if wish.delta else _RESTING[place]
+        if place == len(CHAIN):
+            break
+        name, guard = CHAIN[place]
+        place += 1
         ruling = guard(wish, ctx)
         if ruling is None:
             continue
         rested = wish.delta == 0
         if isinstance(ruling, Clamp):
             wish = Wish(proposal, ruling.after)
-        rulings.append(Ruled(guard=name, ruling=ruling, after=wish.after))
+        rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
         if rested and wish.delta:
             # a wish to stay that bounds made a change: those who were passed by have not been asked (S2, S3, S6)
             held = _held(wish, ctx, name)
@@ -92,7 +104,7 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         if isinstance(ruling, Wait | Deny | Ask):
             left = isinstance(ruling, Ask)
             break
-    return Verdict(
+    return _verdict(
         proposal=proposal,
         rulings=tuple(rulings),
         change=with_after(proposal.change, wish.after if left else before),

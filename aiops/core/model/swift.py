@@ -2,18 +2,20 @@
 
 A frozen dataclass sets each of its fields through `object.__setattr__`, and `dataclasses.replace` reads them all by
 name before it does so again. Here a value is, while it is filled, of a class that has the same slots and is not frozen;
-it is of its own class before anybody sees it, and frozen from then on.
+it is of its own class before anybody sees it, and frozen from then on. A class that is called packs what it is given
+by name into a dictionary first; where a value is made for every policy of a turn, `making` gives a function instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-__all__ = ["changed", "swift"]
+__all__ = ["changed", "making", "swift"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 if TYPE_CHECKING:
     from dataclasses import replace as changed  # so that types of fields are checked as they are there
@@ -24,20 +26,30 @@ else:
         return value.__replace__(**new)
 
 
+def making(cls: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that makes what the class makes when it is called, but sooner; of `swift` classes alone."""
+    made: Callable[P, T] = cls.__make__  # type: ignore[attr-defined]
+    return made
+
+
 def swift(cls: type[T]) -> type[T]:
     """Return the frozen dataclass, with slots and without a `__post_init__`, that is made and changed faster."""
     if cls.__mro__ != (cls, object) or hasattr(cls, "__post_init__"):
         raise TypeError(f"{cls.__name__} has a base or a __post_init__, and is no plain value")
     names = tuple(one.name for one in fields(cls))  # type: ignore[arg-type]
     filling = type(f"{cls.__name__}Filling", (), {"__slots__": names})
-    made = _initialiser(cls, filling)
+    made, maker = _initialisers(cls, filling)
     setattr(cls, "__init__", made)  # noqa: B010  # a plain assignment is no method to the type checker
+    setattr(cls, "__make__", staticmethod(maker))  # noqa: B010
     setattr(cls, "__replace__", _replacer(cls, filling, names))  # noqa: B010
     return cls
 
 
-def _initialiser(cls: type, filling: type) -> Callable[..., None]:
-    """Return `__init__` with the parameters, defaults and annotations that it has, which fills the slots directly."""
+def _initialisers(cls: type, filling: type) -> tuple[Callable[..., None], Callable[..., Any]]:
+    """Return `__init__` with the parameters, defaults and annotations that it has, which fills the slots directly.
+
+    And with it a function of the same parameters that returns what is made.
+    """
     known: Any = cls.__init__  # type: ignore[misc]
     code, preset = known.__code__, {**(known.__kwdefaults__ or {})}
     positional = code.co_varnames[1 : code.co_argcount]
@@ -47,13 +59,18 @@ def _initialiser(cls: type, filling: type) -> Callable[..., None]:
     makers = {one.name: one.default_factory for one in fields(cls) if callable(one.default_factory)}
     scope: dict[str, Any] = {f"make_{name}": maker for name, maker in makers.items()}
     scope |= {f"unset_{name}": preset[name] for name in makers}
+    scope["new"] = object.__new__
     lines = [f"self.{name} = {name}" for name in (*positional, *named)]
     checks = [f"if {name} is unset_{name}: {name} = make_{name}()" for name in makers]
-    parameters = ", ".join(("self", *positional, *(("*", *named) if named else ())))
-    made = _function(f"def __init__({parameters}):", (*checks, *_filled("self", lines)), scope, (cls, filling))
-    made.__defaults__, made.__kwdefaults__ = known.__defaults__, known.__kwdefaults__
-    made.__annotations__ = known.__annotations__
-    return made  # type: ignore[no-any-return]
+    parameters = ", ".join((*positional, *(("*", *named) if named else ())))
+    heads = f"def __init__(self, {parameters}):", f"def __make__({parameters}):"
+    made = _function(heads[0], (*checks, *_filled("self", lines)), scope, (cls, filling))
+    body = (*checks, "self = new(filling)", *lines, "self.__class__ = cls", "return self")
+    maker = _function(heads[1], body, dict(scope), (cls, filling))
+    for one in (made, maker):
+        one.__defaults__, one.__kwdefaults__ = known.__defaults__, known.__kwdefaults__
+        one.__annotations__ = known.__annotations__
+    return made, maker
 
 
 def _replacer(cls: type, filling: type, names: tuple[str, ...]) -> Callable[..., Any]:

@@ -75,11 +75,13 @@ def of_prices(prices: PriceBook, target: str) -> dict[str, object]:
     return {name: usd for name, usd in known.items() if usd is not None}
 
 
+@lru_cache(maxsize=4096)
 def asks_nodes(seen: frozenset[str]) -> bool:
     """Return whether one of these variables is about nodes."""
     return bool(seen) and ("pools" in seen or any(name.startswith("nodes.") for name in seen))
 
 
+@lru_cache(maxsize=4096)
 def asks_prices(seen: frozenset[str]) -> bool:
     """Return whether one of these variables is the price of a unit."""
     return bool(seen) and any(name.startswith("prices.") for name in seen)

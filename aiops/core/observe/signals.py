@@ -17,7 +17,7 @@ from aiops.core.model import (
     SignalMemory,
     SignalState,
 )
-from aiops.core.model.swift import changed, swift
+from aiops.core.model.swift import changed, making, swift
 from aiops.core.policies import NoTraffic, Reaction, SignalSpec
 
 WHOLE_RATIO = 0.9
@@ -36,6 +36,9 @@ class Reading:
 
     signal: Signal
     memory: SignalMemory
+
+
+_reading, _signal, _memory = making(Reading), making(Signal), making(SignalMemory)
 
 
 def reading(spec: SignalSpec, answer: Answer | None, memory: SignalMemory, replicas: int, now: Instant) -> Reading:
@@ -86,7 +89,7 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
     if missing:
         partial = Signal(name=name, state=SignalState.PARTIAL, value=answer.value, age_s=age_s, detail=missing)
         return Reading(signal=partial, memory=covered)
-    good = SignalMemory(
+    good = _memory(
         answered=True,
         last_value=answer.value,
         last_good_at=now,
@@ -94,7 +97,7 @@ def _answered(spec: SignalSpec, answer: Answered, memory: SignalMemory, replicas
         series_high_replicas=covered.series_high_replicas,
         partial_since=covered.partial_since,
     )
-    return Reading(signal=Signal(name=name, state=SignalState.VALUE, value=answer.value, age_s=age_s), memory=good)
+    return _reading(signal=_signal(name=name, state=SignalState.VALUE, value=answer.value, age_s=age_s), memory=good)
 
 
 def _too_old(spec: SignalSpec, age_s: float) -> str:

@@ -34,7 +34,7 @@ from aiops.core.model import (
     Workload,
     stricter,
 )
-from aiops.core.model.swift import changed, swift
+from aiops.core.model.swift import changed, making, swift
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
@@ -86,12 +86,12 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None)
     signals, memories = read.signals, read.after
     env = _environment(policy, inputs, signals, workload)
     silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
-    carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _Now(now, env, silent))
+    carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _now(now, env, silent))
     price = snapshot.replica_usd_per_hour.get(policy.target.key)
     if workload is None:
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
     else:
-        situation = Situation(
+        situation = _situation(
             now=now,
             tick_s=inputs.tick_s,
             workload=workload,
@@ -104,7 +104,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None)
             prices=snapshot.prices,
         )
         wish = proposal(policy, situation)
-    context = guard.GuardContext(
+    context = _context(
         now=now,
         tick_s=inputs.tick_s,
         policy=policy,
@@ -119,7 +119,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None)
     )
     verdict = guard.verdict(wish, context)
     carried = guard.remembered(carried, verdict, context)
-    return _concluded(policy, inputs, _Made(carried, verdict, tuple(signals.values()), (*former, *outcomes), workload))
+    return _concluded(policy, inputs, _made(carried, verdict, tuple(signals.values()), (*former, *outcomes), workload))
 
 
 @swift
@@ -140,6 +140,10 @@ class _Made:
     signals: tuple[Signal, ...]
     outcomes: tuple[Outcome, ...]
     workload: Workload | None
+
+
+_now, _made, _situation, _context = making(_Now), making(_Made), making(Situation), making(guard.GuardContext)
+_decision, _decided, _sampled = making(Decision), making(Decided), making(Sample)
 
 
 def _of_this_object(
@@ -249,7 +253,7 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
         state, outcomes = _begun(state, action, made.workload, outcomes)
     if fingerprint != state.fingerprint or decision_id != state.decision_id:
         state = changed(state, fingerprint=fingerprint, decision_id=decision_id)
-    decision = Decision(
+    decision = _decision(
         id=decision_id,
         tick_id=inputs.tick_id,
         at=now,
@@ -264,7 +268,7 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
         sample=_sample(policy, inputs, made),
         candidate_for=policy.candidate_for,
     )
-    return Decided(inputs=inputs, decision=decision, state=state, action=action, outcomes=outcomes)
+    return _decided(inputs=inputs, decision=decision, state=state, action=action, outcomes=outcomes)
 
 
 def _story(policy: ScalingPolicy, verdict: Verdict) -> str:
@@ -293,7 +297,7 @@ def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Sign
         for ruled in verdict.rulings
         if not isinstance(ruled.ruling, Pass)
     ]
-    states = [signal.state.value for signal in signals]
+    states = [signal.state for signal in signals]
     leading = verdict.proposal.need.forecast is None
     return f"{policy.digest}|{wish.before}>{wish.after}>{change.after}|{leading}|{' '.join(limits)}|{' '.join(states)}"
 
@@ -306,7 +310,7 @@ def _sample(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Sample:
     need = made.verdict.proposal.need
     ahead = None if forecast is None else inputs.snapshot.at + need.lead_s + inputs.tick_s
     soon = need.foreseen
-    return Sample(
+    return _sampled(
         ready=workload.ready,
         ahead_p50=_ahead(forecast, 0.5, ahead) if soon is None else max(soon.demand),
         ahead_p95=_ahead(forecast, 0.95, ahead) if soon is None else max(soon.upper),

@@ -136,6 +136,8 @@ class _Made:
 def plan_turn(state: LoopState, lane: Lane) -> Planned:
     """Return what is decided for every policy of a lane at this instant, and the next errands of their plans."""
     snapshot = lane.snapshot
+    if not (lane.policies or state.plans or state.orders or snapshot.orders):
+        return Planned(state=state)
     made = _Made.of(state, dict(state.plans), _in_force(state.orders, snapshot.at))
     # safety is judged before cost, so that what it wants is known to who has to yield
     for policy in sorted(lane.policies, key=lambda one: isinstance(one, SavingPolicy)):

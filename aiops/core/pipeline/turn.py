@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aiops.core import act
 from aiops.core.ids import ulid
@@ -14,6 +15,7 @@ from aiops.core.model import (
     Decision,
     Effect,
     Inputs,
+    Looked,
     LoopState,
     Mode,
     Percepts,
@@ -24,7 +26,7 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
-from aiops.core.model.swift import changed, swift
+from aiops.core.model.swift import changed, making, swift
 from aiops.core.money.metering import labels_of
 from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
@@ -36,6 +38,10 @@ from aiops.core.policies import PolicySet, ScalingPolicy, Whose
 from aiops.core.versions import beside, is_version, template_key
 
 _NOTHING: frozenset[str] = frozenset()
+_NO_PRICES, _NOT_LOOKED, _NONE = PriceBook(), Looked(), dict[str, Any]()
+"""What most policies' inputs have none of, made once; nobody changes it."""
+
+_inputs_of, _snapshot_of = making(Inputs), making(Snapshot)
 
 
 @swift
@@ -182,7 +188,7 @@ def _prices(policy: ScalingPolicy, seen: frozenset[str], book: PriceBook) -> Pri
     """Return what of the prices a decision looks at: its target's, where its objective or a condition weighs them."""
     quote = book.replicas.get(policy.target.key)
     if policy.objective.price is None and not asks_prices(seen):
-        return PriceBook()
+        return _NO_PRICES
     return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
 
 
@@ -197,40 +203,44 @@ def _inputs(policy: ScalingPolicy, world: _World) -> Inputs:
     asks = bool(policy.guardrails) or policy.verify.expect is not None
     seen = policy.seen if asks else _NOTHING
     pools = snapshot.pools if asks_nodes(seen) else ()
-    return Inputs(
+    return _inputs_of(
         tick_id=world.tick_id,
         tick_s=turn.policies.step_s,
         policy=key,
         policy_digest=policy.digest,
         code=turn.code,
         platform=turn.platform,
-        snapshot=Snapshot(
+        snapshot=_snapshot_of(
             at=snapshot.at,
-            answers={key: snapshot.answers.get(key, {})},
-            workloads={} if workload is None else {target: workload},
+            answers={key: snapshot.answers.get(key, _NONE)},
+            workloads=_NONE if workload is None else {target: workload},
             leadership=snapshot.leadership,
             scope=snapshot.scope,
             store_ok=snapshot.store_ok,
             cluster_errors=snapshot.cluster_errors,
-            target_errors={target: refused} if refused is not None else {},
+            target_errors={target: refused} if refused is not None else _NONE,
             pauses=snapshot.pauses,
-            freezes=tuple(one for one in snapshot.freezes if one.concerns(key)),
+            freezes=tuple(one for one in snapshot.freezes if one.concerns(key)) if snapshot.freezes else (),
             approvals=snapshot.approvals,
             alerts=snapshot.alerts if asks else (),
-            replica_usd_per_hour={} if price is None else {target: price},
+            replica_usd_per_hour=_NONE if price is None else {target: price},
             prices=_prices(policy, seen, snapshot.prices),
-            pools=tuple(one for one in pools if one.cluster == policy.target.cluster),
+            looked=_NOT_LOOKED,
+            budgets=_NONE,
+            tables=_NONE,
+            pasts=_NONE,
+            pools=tuple(one for one in pools if one.cluster == policy.target.cluster) if pools else (),
         ),
         state=_carried(policy, state),
-        effects=world.effects.get(policy.target, {}) if world.effects else {},
+        effects=world.effects.get(policy.target, _NONE) if world.effects else _NONE,
         forecast=percepts.forecasts.get(key),
         nowcast=percepts.nowcasts.get(key),
         capacity=percepts.capacities.get(key),
         findings=percepts.findings if asks else (),
         incidents=percepts.incidents if asks else (),
-        unseen=percepts.unseen if asks else {},
+        unseen=percepts.unseen if asks else _NONE,
         allowances=_allowances(policy, turn),
-        plans=at_work_on(policy.target, state.plans.values()),
+        plans=at_work_on(policy.target, state.plans.values()) if state.plans else (),
     )
 
 

@@ -32,7 +32,7 @@ from aiops.core.model import (
     Weighed,
     Workload,
 )
-from aiops.core.model.swift import swift
+from aiops.core.model.swift import making, swift
 from aiops.core.policies import ScalingPolicy
 
 SATURATED_RATIO = 0.85
@@ -67,13 +67,17 @@ class Situation:
     prices: PriceBook = field(default_factory=PriceBook)
 
 
+_proposal, _needed, _expected = making(Proposal), making(Need), making(Expectation)
+_set_floor, _scale = making(SetFloor), making(Scale)
+
+
 def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
     """Return what the policy wants now; a wish to stay is a proposal too."""
     before = _level(policy, seen.workload)
     need = _need(policy, seen, before)
     wanted, reason = _wish(policy, seen, need, before)
     slo = policy.objective.slo
-    return Proposal(
+    return _proposal(
         policy=policy.key,
         target=policy.target,
         change=_change(policy, seen.workload, before, wanted),
@@ -123,8 +127,8 @@ def _level(policy: ScalingPolicy, workload: Workload) -> int:
 
 def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) -> Change:
     if policy.lever.is_floor:
-        return SetFloor(hpa=workload.hpas[0].name if workload.hpas else "", before=before, after=after)
-    return Scale(before=before, after=after)
+        return _set_floor(hpa=workload.hpas[0].name if workload.hpas else "", before=before, after=after)
+    return _scale(before=before, after=after)
 
 
 def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
@@ -152,7 +156,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         reactive = _under_overload(seen, reactive, lead_s, used)
     if reactive is not None and carried is not None:
         reactive = carried.useful(reactive)
-    return Need(
+    return _needed(
         reactive=reactive,
         forecast=forecast,
         demand=demand,
@@ -371,7 +375,7 @@ def _short(value: float) -> str:
 def _expectation(seen: Situation, need: Need, before: int, after: int) -> Expectation:
     price = seen.replica_usd_per_hour
     risk_before = _risk(seen, need, before)
-    return Expectation(
+    return _expected(
         risk_before=risk_before,
         risk_after=risk_before if after == before else _risk(seen, need, after),
         cost_usd_per_hour=None if price is None else price * (after - before),
