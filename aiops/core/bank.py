@@ -242,6 +242,7 @@ class Bank:
             if policy.forecast is not None:
                 demands[policy.key] = _Foreseen(policy, self._lineage_for(policy, policy.forecast))
         self._demands = demands
+        self._pool.gather()
         self._lookahead.follow(policies)
         self._fleet.follow(policies.watches)
         self._policies = policies

@@ -215,3 +215,24 @@ def test_a_checkpoint_that_does_not_fit_costs_nobody_a_seat() -> None:
             one.restore(broken)
     np.testing.assert_array_equal((one.paths(START, 30), other.paths(START, 30)), before)
     assert [block.taken for block in pool.blocks] == [2]
+    one.restore(one.arrays())
+    np.testing.assert_array_equal((one.paths(START, 30), other.paths(START, 30)), before)
+    assert [block.taken for block in pool.blocks] == [2]
+
+
+def test_those_who_are_left_of_many_are_gathered_and_go_on_as_they_were() -> None:
+    pool = Pool()
+    strangers = [Combined(SPEC, refits=False, pool=pool) for _ in range(MOST_ROWS + 1)]
+    for model in strangers:
+        model.learn(START - 60.0, 1.0)
+    models = [a_model(pool, seed) for seed in (0, 1)]
+    assert [block.taken for block in pool.blocks] == [MOST_ROWS, 3]
+    first = lived(models, [0, 1], slice(0, 50), pool)
+    pool.gather()
+    assert [block.taken for block in pool.blocks] == [MOST_ROWS, 3]
+    del strangers, model
+    pool.gather()
+    assert [(block.taken, block.fleet.series) for block in pool.blocks] == [(2, 2)]
+    later = lived(models, [0, 1], slice(50, None), pool)
+    for place, seed in enumerate((0, 1)):
+        np.testing.assert_array_equal(np.concatenate([first, later])[:, place], alone(seed))

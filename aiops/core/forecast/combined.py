@@ -224,6 +224,12 @@ class Combined:
         block.sums[row], block.counts[row] = heard, count
         self._first, self._looked, self._fit_at = int(first), int(minute), int(fit_at)
 
+    def reseat(self) -> None:
+        """Take a seat anew, with everything that is known."""
+        looked = self._looked
+        self.restore({name: np.array(array) for name, array in self.arrays().items()})
+        self._looked = looked
+
     # -- inner -----------------------------------------------------------------------------------------
 
     @property

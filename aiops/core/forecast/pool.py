@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Protocol
 from weakref import ReferenceType, ref
 
 import numpy as np
@@ -25,11 +26,22 @@ from aiops.core.model import F64, Bools
 MOST_ROWS = 64
 """More rows in a pass save nothing any more: what they need leaves the processor's cache."""
 
+SPARSE = 4
+"""Blocks are gathered when one of so many rows is taken."""
+
 OPEN_WEIGHT = 0.5
 """The minute that is not over yet counts half: it is younger, and noisier."""
 
 LONG_GAP = 60
 _MEDIAN = QUANTILES.index(0.5)
+
+
+class Seated(Protocol):
+    """Who sits in a block."""
+
+    def reseat(self) -> None:
+        """Take a seat anew, with everything that is known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +63,7 @@ class Block:
         self.fleet = Fleet(kind.grid, 1, history_steps=kind.history_steps, members=kind.members)
         self.fleet.step = minute
         self.sums, self.counts = np.zeros(1), np.zeros(1)
-        self._owners: list[ReferenceType[object] | None] = [None]
+        self._owners: list[ReferenceType[Seated] | None] = [None]
         self._empty = [0]
         self._left: deque[int] = deque()
         self._fresh: Bools = np.zeros(1, np.bool_)
@@ -67,9 +79,15 @@ class Block:
         """Return how many seats are taken."""
         return len(self._owners) - len(self._empty) - len(self._left)
 
+    @property
+    def owners(self) -> tuple[Seated, ...]:
+        """Return who sits here, by row."""
+        found = (one() for one in self._owners if one is not None)
+        return tuple(owner for owner in found if owner is not None)
+
     # -- seats -------------------------------------------------------------------------------------------
 
-    def seat(self, owner: object, calendar: Calendar | None) -> int | None:
+    def seat(self, owner: Seated, calendar: Calendar | None) -> int | None:
         """Give an owner an empty row, None where there is none left."""
         while self._left:
             heappush(self._empty, self._left.popleft())
@@ -164,7 +182,7 @@ class Pool:
     def __init__(self) -> None:
         self._blocks: list[tuple[Kind, Block]] = []
 
-    def seat(self, kind: Kind, minute: int, owner: object, calendar: Calendar | None) -> tuple[Block, int]:
+    def seat(self, kind: Kind, minute: int, owner: Seated, calendar: Calendar | None) -> tuple[Block, int]:
         """Give an owner a row whose open minute is `minute`: a block has one clock, so another clock is another one."""
         for known, block in self._blocks:
             if block.minute == minute and known == kind:
@@ -188,6 +206,19 @@ class Pool:
         self._blocks = [(kind, block) for kind, block in self._blocks if block.taken]
         for _, block in self._blocks:
             block.foretell(minute, steps)
+
+    def gather(self) -> None:
+        """Let those who are left of many sit together: empty rows are computed like others.
+
+        It is worth it where at most a quarter of the rows of a kind are taken.
+        """
+        for kind in dict.fromkeys(kind for kind, _ in self._blocks):
+            alike = [block for known, block in self._blocks if known == kind]
+            taken, rows = sum(block.taken for block in alike), sum(block.fleet.series for block in alike)
+            if 0 < taken * SPARSE <= rows:
+                self._blocks = [(known, block) for known, block in self._blocks if known != kind]
+                for owner in [owner for block in alike for owner in block.owners]:
+                    owner.reseat()
 
     @property
     def blocks(self) -> Sequence[Block]:
