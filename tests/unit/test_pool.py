@@ -13,6 +13,7 @@ from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.members import MEMBERS, Coefficients
 from aiops.core.forecast.past import Past
 from aiops.core.forecast.pool import LONG_GAP, MOST_ROWS, Pool
+from aiops.core.forecast.standing import QUANTILES
 from aiops.core.model import F64
 from aiops.core.policies import ForecastSpec
 
@@ -89,6 +90,34 @@ def test_what_is_asked_beside_the_pass_is_what_the_pass_says() -> None:
     models = [a_model(pool, seed) for seed in seeds]
     asked = lived(models, seeds, slice(0, 20))
     np.testing.assert_array_equal(asked, lived([a_model(pool, seed) for seed in seeds], seeds, slice(0, 20), pool))
+
+
+def test_a_sample_after_the_pass_is_in_what_is_asked_next() -> None:
+    pool = Pool()
+    models, single = [a_model(pool, seed) for seed in (0, 1)], a_model(None, 0)
+    for model in (*models, single):
+        model.learn(START, 300.0)
+    pool.foretell(int(START // 60), 30)
+    before = models[0].paths(START, 30)
+    for model in (models[0], single):
+        model.learn(START + 15.0, 500.0)
+    later = models[0].paths(START + 15.0, 30)
+    np.testing.assert_array_equal(later, single.paths(START + 15.0, 30))
+    assert (later[QUANTILES.index(0.5), :5] > before[QUANTILES.index(0.5), :5]).all()
+
+
+def test_history_that_comes_late_ends_the_promises_of_its_own_row_alone() -> None:
+    pool = Pool()
+    one, other = Combined(SPEC, refits=False, pool=pool), a_model(pool, 1)
+    lived([one, other], [0, 1], slice(0, 20), pool)
+    one.adopt(fit(one.history()))
+    lived([one, other], [0, 1], slice(20, 30), pool)
+    promised = other.arrays()["made"]
+    assert np.isfinite(one.arrays()["made"]).any()
+    one.backfill(TIMES, days(TIMES, 0))
+    assert np.isnan(one.arrays()["made"]).all()
+    assert one.history_s == (NOW[29] - TIMES[0])
+    np.testing.assert_array_equal(other.arrays()["made"], promised)
 
 
 def test_whoever_comes_or_goes_moves_nobody() -> None:
