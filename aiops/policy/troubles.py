@@ -22,6 +22,7 @@ from aiops.core.planning.remediation import (
 from aiops.policy import cel
 from aiops.policy.compile import Envelope, Problems, did_you_mean
 from aiops.policy.document import Path
+from aiops.policy.lint.trees import facts
 from aiops.policy.variables import known_variables
 
 DEFAULT_ALPHA, DEFAULT_WITHIN_S = 0.01, 3600.0
@@ -69,6 +70,7 @@ def _seen(spec: WhenSpec, names: Sequence[str], path: Path, problems: Problems) 
                 worse_by=spec.worse_by or 1.0,
                 alpha=spec.alpha or DEFAULT_ALPHA,
                 within_s=spec.within or DEFAULT_WITHIN_S,
+                window_s=_window_s(spec),
             )
         case ConditionName.MEMORY_LEAK | ConditionName.DISK_FULL | ConditionName.CERTIFICATE_EXPIRY as foreseen:
             known_signal(spec.signal or "", names, (*path, "signal"), problems)
@@ -106,3 +108,9 @@ def _known_kind(kind: str | None, path: Path, problems: Problems) -> None:
     if kind is not None and kind not in known:
         hint = did_you_mean(kind, known)
         problems.add(path, f"{kind!r} is not one of {', '.join(known)}", hint=hint, code="not-one-of")
+
+
+def _window_s(spec: WhenSpec) -> float:
+    """Return how far both queries of RolloutRegression look back, 0 where they differ or do not say so."""
+    spans = {one.range_s for text in (spec.bad, spec.total) if text for one in facts(text).selectors}
+    return spans.pop() if len(spans) == 1 else 0.0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
-from aiops.core.decide.remediation.regression import Rates, compared, p_value
+from aiops.core.decide.remediation.regression import Null, Rates, compared, p_value
 from aiops.core.decide.remediation.trend import reached
 from aiops.core.model import Reason, RolloutState
 from tests.unit.remedied import CRASHES, START, TARGET, World, a_policy
@@ -31,7 +34,7 @@ def rolled_out(seed: int, old: float, new: float, ticks: int = 120, worse_by: fl
             old_bad=counted(chance, 3 * RATE_RPS / 4, old),
             old_total=3 * RATE_RPS / 4,
         )
-        state = compared(state, rates, START + TICK_S * tick, worse_by)
+        state = compared(state, rates, START + TICK_S * tick, Null(worse_by))
         seen.append(state.p_value)
     return seen
 
@@ -68,13 +71,70 @@ def test_s1_what_is_no_number_is_no_evidence(bad):
         Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=bad),
         Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=0.0),
     ):
-        assert compared(state, rates, START + 15.0, 1.0).p_value == 1.0
+        assert compared(state, rates, START + 15.0, Null()).p_value == 1.0
 
 
 def test_a_gap_between_looks_counts_no_more_than_two_minutes():
     rates = Rates(new_bad=1.0, new_total=1.0, old_bad=0.0, old_total=1.0)
     state = RolloutState(new="b", old="a", since=START, at=START)
-    assert compared(state, rates, START + 86_400.0, 1.0).new_bad == 120.0
+    assert compared(state, rates, START + 86_400.0, Null()).new_bad == 120.0
+
+
+WINDOW_S = 60.0
+
+
+@dataclass
+class Changing:
+    """A rollout second by second, looked at every 15 s through rates over a minute. shares: that fail, by second.
+
+    Pods of the new revision serve `part` of all from second 20 on; the old one is gone after `gone` s.
+    """
+
+    fails: Callable[[int], tuple[float, float]]
+    seed: int = 0
+    part: float = 0.3
+    gone: int = 900
+    rate_rps: float = 120.0
+    counts: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def p_values(self, length_s: int = 300) -> list[float]:
+        chance = np.random.default_rng(self.seed)
+        state, found = RolloutState(new="b", old="a", since=START), []
+        for second in range(-60, length_s):
+            new, old = self.fails(second)
+            part = 0.0 if second < 5 else 1.0 if second >= self.gone else self.part
+            asked = chance.poisson(self.rate_rps * part), chance.poisson(self.rate_rps * (1.0 - part))
+            self.counts.append((chance.binomial(asked[0], new), asked[0], chance.binomial(asked[1], old), asked[1]))
+            if second > 0 and (second + 1) % 15 == 0:
+                sums = np.sum(self.counts[-int(WINDOW_S) :], axis=0) / WINDOW_S
+                rates = Rates(new_bad=sums[0], new_total=sums[1], old_bad=sums[2], old_total=sums[3])
+                state = compared(state, rates, START + second + 1, Null(1.5, WINDOW_S))
+                found.append(state.p_value)
+        return found
+
+
+def test_an_outage_that_begins_while_pods_change_over_is_nobody_s_fault():
+    def hit(begins: int, share: float) -> Callable[[int], tuple[float, float]]:
+        return lambda second: (share, share) if second >= begins else (0.005, 0.005)
+
+    begins = [(seed, 2 + seed % 40, (0.2, 0.5, 1.0)[seed % 3], (900, 35, 60)[seed // 3 % 3]) for seed in range(90)]
+    blamed = [one for one in begins if Changing(hit(one[1], one[2]), one[0], gone=one[3]).p_values()[-1] <= 0.01]
+    assert blamed == []
+
+
+def test_a_bad_release_is_found_at_the_second_look_that_has_seen_both_though_rates_look_back_a_minute():
+    found = [Changing(lambda _: (0.1, 0.005), seed).p_values() for seed in range(20)]
+    assert [next(n for n, p in enumerate(one, 1) if p <= 0.01) for one in found] == [2] * 20
+
+
+def test_a_bad_release_is_found_in_the_middle_of_an_outage_too():
+    found = [Changing(lambda _: (0.6, 0.2), seed).p_values()[-1] for seed in range(10)]
+    assert max(found) <= 0.01
+
+
+def test_where_one_revision_serves_alone_there_is_nothing_to_compare_it_with():
+    alone = Changing(lambda second: (0.5, 0.5) if second >= 40 else (0.005, 0.005), gone=25)
+    assert alone.p_values()[-1] > 0.01
 
 
 def test_evidence_is_averaged_over_the_mixture():

@@ -22,7 +22,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What was counted of one vantage point's requests to one site in the `length_s` before `end`."""
+    """What was counted in the `length_s` before `end`: of requests to a site from one place, or to a revision."""
 
     end: Instant
     length_s: float
@@ -131,6 +131,7 @@ class RolloutState:
 
     log_evidence: for each rate ratio of the mixture, the logarithm of its likelihood over that of the null hypothesis.
     p_value: always valid, the least so far. bad, total: what was counted so far of the new and of the old one.
+    pieces: of the queries' window, oldest first; the newest of them is no evidence yet.
     """
 
     new: str = ""
@@ -143,6 +144,8 @@ class RolloutState:
     new_total: float = 0.0
     old_bad: float = 0.0
     old_total: float = 0.0
+    new_pieces: tuple[Piece, ...] = ()
+    old_pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

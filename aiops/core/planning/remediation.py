@@ -71,7 +71,8 @@ class OnRegression:
     """The new revision is worse than the old one by a sequential test.
 
     new_bad, new_total, old_bad, old_total: names of signals, per second. worse_by: more than so many times as bad.
-    alpha: the probability of calling any rollout worse that is not. within_s: so long after a rollout began.
+    alpha: the probability of calling any rollout worse that is not. within_s: so long after a rollout began. window_s:
+    how far the queries look back, 0 where they do not say so.
     """
 
     new_bad: str
@@ -81,6 +82,7 @@ class OnRegression:
     worse_by: float = 1.0
     alpha: float = 0.01
     within_s: float = 3600.0
+    window_s: float = 0.0
 
 
 class Foreseen(StrEnum):

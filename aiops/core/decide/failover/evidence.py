@@ -24,6 +24,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aiops.core.decide.pieces import at_most, since
 from aiops.core.model import Piece, View
 from aiops.core.planning.failover import Watching
 
@@ -80,9 +81,7 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     start = reading.at - window_s
     asked_in = max(0.0, reading.rate_rps) * window_s
     failed_in = min(1.0, max(0.0, reading.share)) * asked_in
-    known = [piece for piece in (_since(one, start) for one in view.pieces) if piece is not None]
-    # the window is the truth: what was thought of it before must not say more
-    known = _at_most(known, failed_in, asked_in)
+    known = at_most(since(view.pieces, start), failed_in, asked_in)
     length_s = min(window_s, reading.at - view.at)
     failed = max(0.0, failed_in - sum(one.failed for one in known))
     # probes that come in rounds may be more than their even share: none of what failed is left for the next piece
@@ -141,7 +140,7 @@ def lately(view: View, within_s: float) -> float:
 
 def counts(view: View, within_s: float) -> tuple[float, float]:
     """Return how many requests failed, and were asked, in the last `within_s` before the newest reading."""
-    pieces = [piece for piece in (_since(one, view.at - within_s) for one in view.pieces) if piece is not None]
+    pieces = since(view.pieces, view.at - within_s)
     asked = sum(one.asked for one in pieces)
     # of a part of the window more may have failed than its even share of what was asked
     return min(asked, sum(one.failed for one in pieces)), asked
@@ -203,22 +202,6 @@ def _adding_up(pieces: Sequence[Piece], asked: float) -> list[Piece]:
     total = sum(one.asked for one in pieces)
     part = max(0.0, asked) / total if total > 0.0 else 1.0
     return [replace(one, asked=one.asked * part) for one in pieces]
-
-
-def _since(piece: Piece, start: float) -> Piece | None:
-    """Return the part of a piece that lies after `start`, as if it were spread evenly."""
-    length_s = min(piece.length_s, piece.end - start)
-    if length_s <= 0.0 or piece.length_s <= 0.0:
-        return None
-    part = length_s / piece.length_s
-    return replace(piece, length_s=length_s, failed=piece.failed * part, asked=piece.asked * part)
-
-
-def _at_most(pieces: Sequence[Piece], failed_in: float, asked_in: float) -> list[Piece]:
-    asked, failed = sum(one.asked for one in pieces), sum(one.failed for one in pieces)
-    less_asked = min(1.0, asked_in / asked) if asked > 0.0 else 1.0
-    less_failed = min(1.0, failed_in / failed) if failed > 0.0 else 1.0
-    return [replace(one, asked=one.asked * less_asked, failed=one.failed * less_failed) for one in pieces]
 
 
 def _or(value: float, other: float) -> float:

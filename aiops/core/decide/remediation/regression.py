@@ -4,9 +4,15 @@ Each failed request of either revision is the new one's with probability r w / (
 revision's share of the requests of that tick and r the ratio of the two failure rates: both are seen at the same time,
 so that what hurts both is blamed on neither. The likelihood of r over that of the null hypothesis is a martingale under
 it, a mixture over many r is one, too (Robbins 1970), and by Ville's inequality the least value of its inverse so far is
-a p-value at whatever time it is looked at (Johari et al., Always Valid Inference, Operations Research 2022). Rates
-times the tick are taken for counts; failures come in bursts, so the logarithm is divided by `DISPERSION`, as a
-quasi-likelihood does.
+a p-value at whatever time it is looked at (Johari et al., Always Valid Inference, Operations Research 2022). Failures
+come in bursts, so the logarithm is divided by `DISPERSION`, as a quasi-likelihood does.
+
+A rate over a range tells of the whole range, of which pods that were ready a moment ago have seen the last part only:
+what began in that part would seem to be theirs. So both revisions are compared over the same seconds, those since the
+look before, from what each range counts beyond what is known of it (`pieces`). Within these seconds, too, one may have
+served later than the other: where the old revision fails suddenly more in the piece before or after, it is taken to
+fail as much in this one. That makes the evidence less, never more: what is said of a martingale still bounds it.
+Where queries do not say how far they look back, rates times the tick are taken for counts.
 """
 
 from __future__ import annotations
@@ -14,7 +20,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from aiops.core.model import Instant, RolloutState
+from aiops.core.decide.pieces import newest, since
+from aiops.core.model import Instant, Piece, RolloutState
 
 RATIOS = tuple(2.0 ** (step / 2.0) for step in range(1, 14))
 """How many times as bad as the null hypothesis allows: 1.4 to 90, evenly in the logarithm."""
@@ -23,6 +30,29 @@ DISPERSION = 2.0
 
 MOST_TICK_S = 120.0
 """A longer pause between two looks counts as this: what a rate says of it is not known."""
+
+AROUND = 3
+"""A piece is weighed once the one after it is known, and beside the one before it."""
+
+FEW_RATIO = 0.1
+"""A revision that is asked less than this share of what it was is gone: pieces are no better known than that."""
+
+SEEN_AFTER = 2.0
+"""A revision is first compared at the look after that which saw it, and may be as much older than that one."""
+
+SUDDEN = 3.0
+"""A piece fails suddenly more than another from so many standard deviations on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """What is taken for granted until the evidence is against it: a ratio of at most `worse_by`.
+
+    window_s: how far the rates look back, 0 where that is not known.
+    """
+
+    worse_by: float = 1.0
+    window_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,37 +65,125 @@ class Rates:
     old_total: float
 
     @property
-    def comparable(self) -> bool:
-        """Return whether both serve, and nothing is negative or no number."""
+    def known(self) -> bool:
+        """Return whether nothing is negative or no number."""
         every = (self.new_bad, self.new_total, self.old_bad, self.old_total)
-        known = all(math.isfinite(one) and one >= 0.0 for one in every)
-        return known and self.new_total > 0.0 and self.old_total > 0.0
+        return all(math.isfinite(one) and one >= 0.0 for one in every)
 
 
-def compared(rollout: RolloutState, rates: Rates, now: Instant, worse_by: float) -> RolloutState:
-    """Return the comparison with one more look. worse_by: the null hypothesis is a ratio of at most this."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """What was counted of both revisions in the same time. blamed: what of it the old one may have failed."""
+
+    new_bad: float
+    new_total: float
+    old_bad: float
+    old_total: float
+    blamed: float
+
+
+def compared(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> RolloutState:
+    """Return the comparison with one more look."""
+    if null.window_s > 0.0:
+        return _paired(rollout, rates, now, null)
     span_s = min(MOST_TICK_S, now - rollout.at) if math.isfinite(rollout.at) else 0.0
-    if not rates.comparable or span_s <= 0.0:
+    if not rates.known or span_s <= 0.0:
         return replace(rollout, at=now)
-    new_bad = min(rates.new_bad, rates.new_total) * span_s
     old_bad = min(rates.old_bad, rates.old_total) * span_s
-    share = rates.new_total / (rates.new_total + rates.old_total)
-    null = worse_by * share + 1.0 - share
+    counts = _Counts(
+        new_bad=min(rates.new_bad, rates.new_total) * span_s,
+        new_total=rates.new_total * span_s,
+        old_bad=old_bad,
+        old_total=rates.old_total * span_s,
+        blamed=old_bad,
+    )
+    return _weighed(replace(rollout, at=now), counts, null.worse_by)
+
+
+def _paired(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> RolloutState:
+    """Return the comparison with one more piece of each revision, and with the evidence of the pieces before."""
+    if not rates.known or rates.new_total + rates.old_total <= 0.0 or now <= rollout.at:
+        return rollout
+    mine = _window(rates.new_bad, rates.new_total, now, null)
+    theirs = _window(rates.old_bad, rates.old_total, now, null)
+    if not rollout.new_pieces:
+        # the look before the first that saw it saw nothing of it: all that it was asked was since then
+        mine = replace(mine, length_s=min(null.window_s, SEEN_AFTER * (now - rollout.since)))
+    new, old = _longer(rollout.new_pieces, mine, null), _longer(rollout.old_pieces, theirs, null)
+    after = replace(rollout, at=now, new_pieces=new, old_pieces=old)
+    counts = _counts(new, old)
+    return after if counts is None else _weighed(after, counts, null.worse_by)
+
+
+def _counts(new: tuple[Piece, ...], old: tuple[Piece, ...]) -> _Counts | None:
+    """Return what was counted of both in the time of the pieces before the newest ones; None where that says nothing.
+
+    Where the old revision is asked (nearly) nothing in the piece after, it may have gone before something began that
+    hurts both: then the new one must have failed as much in the piece before, too.
+    """
+    gone = FEW_RATIO * max(one.asked / one.length_s for one in old)
+    if len(new) < 2 or any(one.asked <= gone * one.length_s for one in old[-3:-1]):
+        return None  # one that is gone is asked nothing more: what seems to be is of an earlier time
+    mine, after = new[-2], old[-1]
+    steady = any(one.asked > 0.0 and not _suddenly(mine, one) for one in new[-3:-2])
+    if after.asked <= gone * after.length_s and not steady:
+        return None
+    (theirs,) = since(old[-2:-1], mine.end - mine.length_s)
+    return _Counts(
+        new_bad=mine.failed,
+        new_total=mine.asked,
+        old_bad=theirs.failed,
+        old_total=theirs.asked,
+        blamed=_blamed(theirs, (*old[-3:-2], old[-1])),
+    )
+
+
+def _window(bad_rps: float, total_rps: float, now: Instant, null: Null) -> Piece:
+    asked = total_rps * null.window_s
+    return Piece(end=now, length_s=null.window_s, failed=min(bad_rps * null.window_s, asked), asked=asked)
+
+
+def _longer(pieces: tuple[Piece, ...], window: Piece, null: Null) -> tuple[Piece, ...]:
+    """Return the pieces with the newest one; what the window has left behind is forgotten."""
+    every = (*pieces, newest(pieces, window))
+    kept = [one for one in every[:-AROUND] if one.end > window.end - null.window_s]
+    return (*kept, *every[-AROUND:])
+
+
+def _blamed(piece: Piece, around: tuple[Piece, ...]) -> float:
+    """Return how many the old revision may have failed in a piece: as just before or after it, if suddenly more."""
+    if piece.asked <= 0.0:
+        return 0.0
+    sudden = (other.failed / other.asked for other in around if _suddenly(other, piece))
+    return piece.asked * max([piece.failed / piece.asked, *sudden])
+
+
+def _suddenly(piece: Piece, than: Piece) -> bool:
+    """Return whether more of a piece fails than of another that was asked something, by more than chance explains."""
+    expected = piece.asked * than.failed / than.asked
+    return piece.failed > expected + SUDDEN * math.sqrt(DISPERSION * max(1.0, expected))
+
+
+def _weighed(rollout: RolloutState, counts: _Counts, worse_by: float) -> RolloutState:
+    """Return the comparison with the evidence of one time; there is none where a revision was asked nothing."""
+    if counts.new_total <= 0.0 or counts.old_total <= 0.0:
+        return rollout
+    share = counts.new_total / (counts.new_total + counts.old_total)
+    null, bad = worse_by * share + 1.0 - share, counts.new_bad + counts.blamed
     grown = tuple(
         log
-        + (new_bad * math.log(ratio) - (new_bad + old_bad) * math.log((ratio * worse_by * share + 1.0 - share) / null))
+        + (counts.new_bad * math.log(ratio) - bad * math.log((ratio * worse_by * share + 1.0 - share) / null))
         / DISPERSION
         for log, ratio in zip(rollout.log_evidence or (0.0,) * len(RATIOS), RATIOS, strict=True)
     )
     return replace(
         rollout,
-        at=now,
         log_evidence=grown,
         p_value=min(rollout.p_value, p_value(grown)),
-        new_bad=rollout.new_bad + new_bad,
-        new_total=rollout.new_total + rates.new_total * span_s,
-        old_bad=rollout.old_bad + old_bad,
-        old_total=rollout.old_total + rates.old_total * span_s,
+        new_bad=rollout.new_bad + counts.new_bad,
+        new_total=rollout.new_total + counts.new_total,
+        old_bad=rollout.old_bad + counts.old_bad,
+        old_total=rollout.old_total + counts.old_total,
     )
 
 

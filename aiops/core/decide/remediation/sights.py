@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 
 from aiops.core.decide.remediation import objects
 from aiops.core.decide.remediation.objects import Node, Pod
-from aiops.core.decide.remediation.regression import Rates, compared
+from aiops.core.decide.remediation.regression import Null, Rates, compared
 from aiops.core.decide.remediation.triggers import Sight, View, sight
-from aiops.core.model import LadderState, RolloutState, SeenObject, Selection, TargetRef, Wanted
+from aiops.core.model import (
+    LadderState,
+    RolloutState,
+    SeenObject,
+    Selection,
+    Signal,
+    SignalState,
+    TargetRef,
+    Wanted,
+)
 from aiops.core.planning import Situation
 from aiops.core.planning.remediation import Nodes, OnCrashLoop, OnNode, RemediationPolicy
 
@@ -97,16 +106,22 @@ def _rollout(
     if not before.old or situation.now - before.since > trigger.within_s:
         return before, back
     names = (trigger.new_bad, trigger.new_total, trigger.old_bad, trigger.old_total)
-    signals = [situation.signals.get(name) for name in names]
-    values = [one.value if one is not None and one.usable else math.nan for one in signals]
+    new_bad, new_total, old_bad, old_total = (_rate(situation.signals.get(name)) for name in names)
     # no failures are no series: a revision that serves and has none failed none
     rates = Rates(
-        new_bad=0.0 if math.isnan(values[0]) and values[1] > 0.0 else values[0],
-        new_total=values[1],
-        old_bad=0.0 if math.isnan(values[2]) and values[3] > 0.0 else values[2],
-        old_total=values[3],
+        new_bad=0.0 if math.isnan(new_bad) and new_total > 0.0 else new_bad,
+        new_total=new_total,
+        old_bad=0.0 if math.isnan(old_bad) and old_total > 0.0 else old_bad,
+        old_total=old_total,
     )
-    return compared(before, rates, situation.now, trigger.worse_by), back
+    return compared(before, rates, situation.now, Null(trigger.worse_by, trigger.window_s)), back
+
+
+def _rate(signal: Signal | None) -> float:
+    """Return a revision's rate: one that has no series is asked nothing, whatever else is no answer is not known."""
+    if signal is not None and signal.state is SignalState.ABSENT:
+        return 0.0
+    return signal.value if signal is not None and signal.usable else math.nan
 
 
 # -- nodes ---------------------------------------------------------------------------------------------

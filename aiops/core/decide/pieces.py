@@ -1,0 +1,45 @@
+"""What is new in answers that look back over a window: neighbouring ones tell of the same requests.
+
+A rate over a range counts everything between its ends. What is new in it is what it counts beyond the pieces that are
+known of its window; a piece is taken as spread evenly over its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from aiops.core.model import Piece
+
+
+def since(pieces: Iterable[Piece], start: float) -> list[Piece]:
+    """Return the parts of pieces that lie after `start`."""
+    return [part for part in (_since(one, start) for one in pieces) if part is not None]
+
+
+def _since(piece: Piece, start: float) -> Piece | None:
+    length_s = min(piece.length_s, piece.end - start)
+    if length_s <= 0.0 or piece.length_s <= 0.0:
+        return None
+    part = length_s / piece.length_s
+    return replace(piece, length_s=length_s, failed=piece.failed * part, asked=piece.asked * part)
+
+
+def at_most(pieces: Sequence[Piece], failed_in: float, asked_in: float) -> list[Piece]:
+    """Return the pieces of a window that counted so much: it is the truth, what was thought of it must not say more."""
+    asked, failed = sum(one.asked for one in pieces), sum(one.failed for one in pieces)
+    less_asked = min(1.0, asked_in / asked) if asked > 0.0 else 1.0
+    less_failed = min(1.0, failed_in / failed) if failed > 0.0 else 1.0
+    return [replace(one, asked=one.asked * less_asked, failed=one.failed * less_failed) for one in pieces]
+
+
+def newest(pieces: Sequence[Piece], window: Piece) -> Piece:
+    """Return what a window counts beyond the pieces that are known of it, in the time since the last of them.
+
+    window: all that is counted in it, up to its end.
+    """
+    known = at_most(since(pieces, window.end - window.length_s), window.failed, window.asked)
+    length_s = min(window.length_s, window.end - pieces[-1].end) if pieces else window.length_s
+    asked = max(0.0, window.asked - sum(one.asked for one in known))
+    failed = min(asked, max(0.0, window.failed - sum(one.failed for one in known)))
+    return Piece(end=window.end, length_s=length_s, failed=failed, asked=asked)
