@@ -23,6 +23,12 @@ def test_s2_s4_s6_s9_what_sleeps_comes_back_as_it_was_and_nobodys_wish_is_writte
     assert woken >= BATCH
 
 
+@pytest.mark.parametrize("seed", [65303, 68295])
+def test_a_clock_set_back_by_hours_and_a_record_written_anew_at_the_same_instant_keep_nothing_asleep(seed):
+    # of ten thousand lives these two had a workload that was not woken
+    assert lived(seed, 20).happened["woken"] > 0
+
+
 def test_the_oracle_sees_what_is_lost():
     life = Life(seed=1)
     life.truth[WEB].was, life.truth[WEB].asleep = 99, True

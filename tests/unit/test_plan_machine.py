@@ -113,6 +113,17 @@ def test_nothing_is_begun_while_what_it_requires_is_not_known_s1():
     assert one.cluster.sent == []
 
 
+def test_a_clock_that_was_set_back_does_not_keep_a_step_waiting_s6():
+    one = drive(PlanStep(name="all", operation=shift(0, 100), checks=(NORTH,), within_s=20.0))
+    one.health, one.now = Health.INCONCLUSIVE, NOW + 7_200.0
+    one.turn(2)
+    one.now = NOW
+    one.turn(2)
+    assert one.plan.status is PlanStatus.RUNNING
+    one.turn(8)
+    assert one.plan.status is PlanStatus.ROLLED_BACK
+
+
 def test_a_regression_takes_everything_back_in_reverse_order_s7():
     steps = (
         PlanStep(name="some", operation=shift(80, 20)),

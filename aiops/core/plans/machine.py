@@ -166,6 +166,8 @@ class _Turn:
             self._yield(at, step)
             return
         step = known
+        if step.since > self._now:
+            step = replace(step, since=self._now)  # the clock was set back: nothing waits for what it showed
         found = all_seen(step.checks, step.operation, self._world)
         if found.holds:
             well_since = min(step.well_since, self._now)

@@ -303,7 +303,9 @@ class _Turn:
             return sleeper
         slept = sleep_of(bed.plan)
         if wish.asleep:
-            again = replace(self._sleep(slept.original), to=slept.to)
+            # another plan than the one that knows what it was, whenever that was made
+            mark = ulid(self.night.now, self.night.policy.key, bed.key, "anew", bed.plan.id)
+            again = replace(self._sleep(slept.original), to=slept.to, mark=mark)
             self._propose(PlanKind.SAVING, again, f"{bed.said}: it is written anew")
             self.made.asleep.append(bed.name)
             return sleeper
