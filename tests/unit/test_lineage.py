@@ -358,6 +358,30 @@ def test_what_was_judged_before_a_restart_counts_after_it():
     assert again.scores()[again.current.number].judged == pytest.approx(judged, abs=4)
 
 
+@pytest.mark.parametrize("ahead_s", [HOUR_S, 30 * DAY_S])
+def test_when_a_clock_that_was_ahead_is_set_back_minutes_are_judged_again_at_once(ahead_s):
+    one = lineage()
+    live(one, 90, START + ahead_s)
+    (record,) = one._records.values()
+    was = record.judged
+    assert was > 0
+    live(one, 10)
+    assert record.judged <= was, "what was promised by the wrong clock is not judged by the right one"
+    live(one, AHEAD[-1] + 10, START + 600.0)
+    minutes = np.arange(START // 60 + AHEAD[-1] + 1, START // 60 + AHEAD[-1] + 19).astype(int)
+    assert np.isfinite(record.losses[minutes % KEPT]).all()
+    assert one.scores()[one.current.number].judged >= len(minutes)
+
+
+def test_a_clock_that_is_set_back_a_little_takes_nothing_of_what_was_judged():
+    one = lineage()
+    now = live(one, 90)
+    (record,) = one._records.values()
+    was = record.losses.copy()
+    one.learn(now - 90.0, 100.0)
+    np.testing.assert_array_equal(record.losses, was)
+
+
 def test_a_lineage_goes_on_where_it_was_after_a_restart():
     one = lineage()
     now = live(one, 100)

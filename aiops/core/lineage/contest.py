@@ -71,6 +71,10 @@ class Record:
         gone = np.arange(max(first, last - KEPT), last) % KEPT
         self.losses[gone] = self.inside[gone] = np.nan
 
+    def withdraw(self) -> None:
+        """Forget what was promised: it is not judged."""
+        self._promised = {}
+
     @property
     def judged(self) -> int:
         """Return how many minutes of the last day were judged."""

@@ -31,6 +31,9 @@ REST_S = 3600.0
 """After a fit was asked for, drift asks for none for so long."""
 
 GROWN_SEASONS = 4
+BACK_MIN = 3
+"""A clock that is set back by no more is waited for."""
+
 Make = Callable[[str], Forecaster]
 """A new, empty model of a name."""
 
@@ -75,10 +78,23 @@ class Lineage(Ranks[Forecaster]):
     def judge(self, at: Instant, value: float) -> None:
         """Judge the versions when a minute is over, by what was heard in it before this sample."""
         minute = int(at // MINUTE_S)
-        if minute > self._minute:
+        if minute < self._minute - BACK_MIN:
+            self._set_back(minute, at)
+        elif minute > self._minute:
             self._close(minute, at)
         if math.isfinite(value):
             self._sum, self._count = self._sum + value, self._count + 1.0
+
+    def _set_back(self, minute: int, at: Instant) -> None:
+        """Go on at a minute that is long before the last one: the clock was ahead, and what it promised is void."""
+        for record in self._records.values():
+            record.skip(minute, self._minute)
+            record.withdraw()
+        self._minute, self._sum, self._count = minute, 0.0, 0.0
+        self._asked = tuple(one for one in self._asked if one <= at)
+        self.versions = tuple(
+            replace(one, made_at=min(one.made_at, at), since=min(one.since, at)) for one in self.versions
+        )
 
     def backfill(self, times: F64, values: F64) -> None:
         """Learn a history with every version."""
