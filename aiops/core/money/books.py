@@ -13,7 +13,7 @@ from aiops.core.model import Action, BudgetStanding, Finding, Instant, PolicyKey
 from aiops.core.money import budget as budgets
 from aiops.core.money.currency import usd_per
 from aiops.core.money.history import History
-from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind, name_in, saved_rate
+from aiops.core.money.ledger import SCALING, Entry, Ledger, Promise, SavingKind, name_in, saved_rate, shared
 from aiops.core.money.metering import Metered, References, Turned, labels_of, metered
 from aiops.core.money.released import Pools, ratio
 from aiops.core.money.spend import HOUR_S, NODES, Accounts, Meter, Reference, Row, Subject, nano
@@ -190,7 +190,7 @@ class Books:
             subject = by_target.get(target, replace(whose, target=target))
             meter = meters.get(subject)
             name = name_in(plan.id, target)
-            promise = _of_layer(meter, name) if rested.links else _promised(meter)
+            promise = _of_layer(meter, name) if rested.links else _promised(_own(meter, name))
             yield replace(frame, id=name, subject=subject, promise=promise, links=rested.links)
         for node in one.nodes:
             quote = turned.snapshot.prices.nodes.get(node)
@@ -243,6 +243,13 @@ def _expected(action: Action, reference: Reference | None) -> int:
     """Return how many replicas will run: a floor keeps so many at least, and the autoscaler above it does as ever."""
     after = action.change.after
     return after if isinstance(action.change, Scale) or reference is None else max(after, reference.middle)
+
+
+def _own(meter: Meter | None, name: str) -> Meter | None:
+    """Return the part of a meter that is one entry's, all of it where nothing else stands."""
+    if meter is None or len(meter.shares) < 2:
+        return meter
+    return dict(shared(meter, meter.shares[-1].entry)).get(name)
 
 
 def _promised(meter: Meter | None) -> Promise | None:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from aiops.core.ids import digest
 from aiops.core.model import Instant, PolicyKey
 from aiops.core.money.chains import MOST_GONE, Link, folded
-from aiops.core.money.spend import Meter, Reference, Row, Subject, per_hour
+from aiops.core.money.spend import Meter, Reference, Row, Share, Subject, per_hour
 
 MOST_NOTED = 2000
 LONGEST_ID = 64
@@ -178,23 +178,78 @@ class Ledger:
 def parts(meter: Meter, standing: Sequence[Entry]) -> list[tuple[str, Meter]]:
     """Return the meter as one for each entry that brought something; what they save adds up to what it saves.
 
-    First the replicas, at the price of before; then, of the replicas that run, one step of their price after the
-    other. Replicas are the doing of the newest entry that changed no requests, and so is whatever has no entry (yet).
+    First the replicas, at the price of before, each rest or move its own; then, of the replicas that run, one step of
+    their price after the other. What no entry of these has is the doing of the newest that changed no requests.
     """
     known = {one.id for one in standing}
     newest = max(standing, key=lambda one: (not one.links, one.opened_at, one.id))
     mine = [one for one in meter.layers if one.entry in known and one.entry != newest.id]
-    if meter.price is None or not mine:
+    shares = [one for one in meter.shares if one.entry in known]
+    if meter.price is None:
+        return shared(replace(meter, shares=tuple(shares)), newest.id)
+    if not (mine or shares):
         return [(newest.id, meter)]
     same = Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
     price = meter.price + sum(one.extra for one in mine)
     # the first part has all the rest: of the replicas, and of the price what no other entry took off
-    made = [(newest.id, replace(meter, price=price, layers=()))]
+    made = shared(replace(meter, price=price, layers=(), shares=tuple(shares)), newest.id)
     for one in mine:
-        step = replace(meter, price=price - one.extra, was_price=price, reference=same, layers=())
+        step = replace(meter, price=price - one.extra, was_price=price, reference=same, layers=(), shares=())
         made.append((one.entry, replace(step, slo_broken=False, late=0.0)))
         price -= one.extra
     return _realised(made, meter)
+
+
+def shared(meter: Meter, newest: str) -> list[tuple[str, Meter]]:
+    """Return the meter as one for each of its shares, and one for the newest entry, which has what is left.
+
+    Of what rests the reference is parted; of what was moved the replicas that run, too.
+    """
+    plain = replace(meter, shares=())
+    reference = meter.reference
+    if reference is None:
+        return [(newest, plain)]
+    base = 0 if meter.moved else meter.replicas
+    levels = [reference.low, reference.middle, reference.high]
+    lows, middles, highs = (stacked(meter.shares, meter.replicas if meter.moved else one - base) for one in levels)
+    made = []
+    for name, middle in middles.items():
+        if name == newest or not (middle or lows[name] or highs[name]):
+            continue
+        own = Reference(low=lows[name], middle=middle, high=highs[name])
+        part = replace(plain, replicas=middle if meter.moved else 0, reference=own, slo_broken=False, late=0.0)
+        made.append((name, part))
+    left = Reference(
+        low=reference.low - sum(one.reference.low for _, one in made if one.reference is not None),
+        middle=reference.middle - sum(one.reference.middle for _, one in made if one.reference is not None),
+        high=reference.high - sum(one.reference.high for _, one in made if one.reference is not None),
+    )
+    runs = meter.replicas - sum(one.replicas for _, one in made)
+    return [(newest, replace(plain, replicas=runs, reference=left)), *made]
+
+
+def stacked(shares: Sequence[Share], total: int) -> dict[str, int]:
+    """Return how much of a total each share has: what came last is the first that is given back, and to be missing.
+
+    >>> a, b = Share(entry="a", replicas=4), Share(entry="b", replicas=2)
+    >>> stacked([a, b], 6), stacked([a, b], 5), stacked([a, b], 3), stacked([a, b], -1)
+    ({'a': 4, 'b': 2}, {'a': 4, 'b': 1}, {'a': 3, 'b': 0}, {'a': 0, 'b': 0})
+    >>> stacked([a, b, Share(entry="c", replicas=-3)], 3)
+    {'a': 3, 'b': 0, 'c': 0}
+    """
+    found: dict[str, int] = {}
+    for one in shares:
+        found[one.entry] = max(0, one.replicas)
+        _given_back(found, max(0, -one.replicas))
+    _given_back(found, max(0, sum(found.values()) - max(0, total)))
+    return found
+
+
+def _given_back(found: dict[str, int], replicas: int) -> None:
+    for name in reversed(found):
+        taken = min(found[name], replicas)
+        found[name] -= taken
+        replicas -= taken
 
 
 def saved_rate(meter: Meter | None) -> int:

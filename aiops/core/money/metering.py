@@ -27,7 +27,7 @@ from aiops.core.model import (
 from aiops.core.model.swift import swift
 from aiops.core.money.chains import Link, Sight, brought, layers, under_way
 from aiops.core.money.ledger import Ledger, name_in
-from aiops.core.money.spend import Meter, Reference, Subject, nano
+from aiops.core.money.spend import Meter, Reference, Share, Subject, nano
 from aiops.core.money.standing import Rested, Standing, standing
 from aiops.core.policies import PolicySet, ScalingPolicy
 
@@ -127,16 +127,29 @@ def metered(turned: Turned, references: References, ledger: Ledger) -> Metered:
 
 
 def rested_by_target(plans: Sequence[Standing]) -> dict[str, Rested]:
-    """Return what targets were before all that stands of them: of rests on top of each other, before the first."""
+    """Return what targets were before all that stands of them: of rests on top of each other, before the first.
+
+    With who did how much of it: of changes that follow each other each its own.
+    """
     found: dict[str, Rested] = {}
     for one in plans:
         for target, rested in one.rested.items():
-            before = found.get(target)
-            if rested.links:
-                continue
-            follows = before is not None and before.replicas is not None and rested.replicas == before.least
-            found[target] = replace(rested, replicas=before.replicas) if follows and before is not None else rested
+            if not rested.links:
+                found[target] = _on_top(found.get(target), rested, name_in(one.plan.id, target))
     return found
+
+
+def _on_top(below: Rested | None, rested: Rested, entry: str) -> Rested:
+    """Return what there was before both, with the shares of both; of the newer alone, where it does not follow."""
+    now = rested.change
+    if now is None:
+        return rested
+    own = Share(entry=entry, replicas=now[1] - now[0] if rested.replicas is None else now[0] - now[1])
+    before = None if below is None else below.change
+    same_kind = below is not None and (below.replicas is None) is (rested.replicas is None)
+    if below is None or before is None or not same_kind or before[1] != now[0]:
+        return replace(rested, shares=(own,))
+    return replace(rested, replicas=below.replicas, shares=(*below.shares, own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,9 +264,9 @@ def _against(meter: Meter, rested: Rested) -> Meter:
         floor = min(rested.replicas, meter.replicas)
         # at least what runs would have run, at most what ran before; what people keep asleep by hand is not known
         reference = Reference(low=max(floor, rested.least), middle=rested.replicas, high=rested.replicas)
-        return replace(meter, reference=reference)
+        return replace(meter, reference=reference, shares=rested.shares)
     if meter.price is None:
         return meter
     same = meter.reference or Reference(low=meter.replicas, middle=meter.replicas, high=meter.replicas)
     was = None if rested.extra is None else meter.price + rested.extra
-    return replace(meter, reference=same, was_price=was)
+    return replace(meter, reference=same, was_price=was, shares=rested.shares, moved=rested.moved is not None)

@@ -104,6 +104,14 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many replicas one entry of the ledger let rest, or moved to where they cost less; below none: gave back."""
+
+    entry: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
     """What is true of one subject from one look to the next.
 
@@ -111,7 +119,8 @@ class Meter:
     None for the same (with other requests it costs another amount). cost: nano-USD per hour in all, in place of price
     times replicas (of nodes, which cost different amounts). use_ratio: how much of the replicas is used, idle: whether
     none of it, None while that is not known. late: requests per second that break the SLO. released_ratio: how much of
-    what is saved has let go of nodes.
+    what is saved has let go of nodes. shares: of rests on top of each other, or of moves, who did how much, oldest
+    first; moved: what they are of runs, and costs less.
     """
 
     replicas: int
@@ -125,6 +134,8 @@ class Meter:
     late: float = 0.0
     released_ratio: float = 0.0
     layers: tuple[Layer, ...] = ()
+    shares: tuple[Share, ...] = ()
+    moved: bool = False
 
 
 @dataclass(slots=True)

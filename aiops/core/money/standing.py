@@ -25,21 +25,29 @@ from aiops.core.model import (
 )
 from aiops.core.money.chains import Link, links_of
 from aiops.core.money.ledger import SavingKind
-from aiops.core.money.spend import nano
+from aiops.core.money.spend import Share, nano
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rested:
     """What a target was before. replicas: None where they did not change. least: what it would have run at least.
 
-    extra: nano-USD per hour that a replica cost more before, None where that is not known. links: the requests that
-    were changed, whose price follows from the chain of all such changes.
+    extra: nano-USD per hour that a replica cost more before, None where that is not known. moved: replicas that the
+    companion had before and after, where some were moved there. shares: see `Meter`, of all that stands. links: the
+    requests that were changed, whose price follows from the chain of all such changes.
     """
 
     replicas: int | None = None
     extra: int | None = None
     least: int = 0
+    moved: tuple[int, int] | None = None
+    shares: tuple[Share, ...] = ()
     links: tuple[Link, ...] = ()
+
+    @property
+    def change(self) -> tuple[int, int] | None:
+        """Return the replicas before and after, of what rests or was moved; None of what changed none."""
+        return self.moved if self.replicas is None else (self.replicas, self.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +124,8 @@ def _rested(step: PlanStep, snapshot: Snapshot) -> Iterator[tuple[TargetRef, Res
             before = [one.replicas for one in step.undo if isinstance(one, ScaleTo) and not one.floor]
             if before:
                 yield target, Rested(replicas=before[0], least=replicas)
-        case SplitReplicas(base=base, spot=spot):
-            yield spot, Rested(extra=_dearer(base, spot, snapshot))
+        case SplitReplicas(base=base, spot=spot, seen=seen, replicas=replicas):
+            yield spot, Rested(extra=_dearer(base, spot, snapshot), moved=(seen, replicas))
         case _:
             return
 
