@@ -17,6 +17,7 @@ from aiops.app.exports import Export, started
 from aiops.app.pasts import PastReader
 from aiops.app.tracking import tracking
 from aiops.app.wiring import Built
+from aiops.core.pipeline import hastened
 from aiops.errors import FatalError, PortError
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ class Daemon:
         if built.loop.setup.lane_s:
             lane_s = built.loop.setup.lane_s
             scheduler.add_job(self._guarded(built.turn_plans), "interval", seconds=lane_s, executor="tick", id="plans")
+            soon = self._guarded(built.turn_pressing)
+            scheduler.add_job(soon, "interval", seconds=hastened(lane_s), executor="tick", id="plans-pressing")
         jobs: tuple[tuple[str, Callable[[], object], float], ...] = (
             ("reload", built.policies.reload, RELOAD_S),
             ("checkpoint", built.checkpoint, settings.models.every),

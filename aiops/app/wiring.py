@@ -114,6 +114,11 @@ class Built:
         if sentence:
             _LOG.info("plans", extra={"sentence": sentence})
 
+    def turn_pressing(self) -> None:
+        """Do so between two turns, too, while users of a failover group may be failing or are being moved."""
+        if self.loop.pressing(self.world.present()):
+            self.turn_plans()
+
     def _expand(self, at: Instant) -> tuple[ScalingPolicy, ...]:
         """Make the members of templates those of this turn, and return who joined; what fails changes nothing (S10)."""
         try:
@@ -190,16 +195,18 @@ class Built:
         since = time.monotonic() - self.turned_at
         if self.turned_at and since <= allowed:
             return []
-        last = f"{since:.0f} s ago" if self.turned_at else "never"
+        if not self.turned_at:
+            return [self._not_yet()]
         held = f": {self.loop.held}" if self.loop.held else ""
-        return [f"the loop turned {last}, at most {allowed:.0f} s are well{held}"]
+        return [f"the last turn was {since:.0f} s ago, and more than {allowed:.0f} s are too long{held}"]
 
     def unready(self) -> list[str]:
         """Return why the daemon is not ready."""
         wrong = [*self.world.unready(), *self.loop.unanswered, *self.policies.unready()]
-        if not self.loop.turns:
-            wrong.append("no tick yet" + (f": {self.loop.held}" if self.loop.held else ""))
-        return wrong
+        return wrong if self.loop.turns else [*wrong, self._not_yet()]
+
+    def _not_yet(self) -> str:
+        return "the loop has not turned yet" + (f": {self.loop.held}" if self.loop.held else "")
 
 
 def build(settings: Settings) -> Built:

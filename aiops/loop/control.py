@@ -34,6 +34,7 @@ from aiops.core.pipeline import (
     demand_of,
     plans_answered,
     plans_followed,
+    pressing,
     read_of,
     settled,
     wanted,
@@ -109,6 +110,10 @@ class ControlLoop:
     def watches_held(self) -> tuple[Mapping[PolicyKey, str], Mapping[PolicyKey, str]]:
         """Return the watches whose query failed in the last turn, and those of which not all series are followed."""
         return self._observer.troubles, self._observer.notes
+
+    def pressing(self, now: Instant) -> bool:
+        """Return whether users of a failover group may be failing, or are being moved: looks are worth more then."""
+        return pressing(self.ports.policies.current().plans, self.state, now)
 
     def run_once(self, now: Instant) -> str:
         """Turn once at `now` and return one sentence of what was decided.

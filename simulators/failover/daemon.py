@@ -40,6 +40,7 @@ from aiops.core.model import (
     Wanted,
     Workload,
 )
+from aiops.core.pipeline import hastened
 from aiops.core.planning.failover import LAG, FailoverPolicy
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.errors import ClusterUnavailable, Fenced, StoreUnavailable
@@ -274,14 +275,15 @@ class _Free:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """When a daemon turns: every lane_s seconds, at phase_s of them."""
+    """When a daemon turns: every lane_s seconds, at phase_s of them, and between them while something presses."""
 
     phase_s: int
     lane_s: float = LANE_S
 
-    def due(self, second: int) -> bool:
+    def due(self, second: int, *, pressing: bool) -> bool:
         """Return whether it turns in a second of the world."""
-        return second % int(self.lane_s) == self.phase_s % int(self.lane_s)
+        every = [int(self.lane_s), *([int(hastened(self.lane_s))] if pressing else [])]
+        return any(second % one == self.phase_s % one for one in every)
 
 
 @dataclass
@@ -299,8 +301,9 @@ class Daemon:
         if not self.world.daemon_runs(self.place):
             return
         self.lease.strive()
-        if self.turns.due(int(self.world.now)):
-            self.loop.run_once(EPOCH + self.world.now)
+        now = EPOCH + self.world.now
+        if self.turns.due(int(self.world.now), pressing=self.loop.pressing(now)):
+            self.loop.run_once(now)
 
     @property
     def asks(self) -> bool:

@@ -6,7 +6,7 @@ decision call.
 
 from aiops.core.pipeline.answers import Settled, settled
 from aiops.core.pipeline.effects import plan_stamps, stamps
-from aiops.core.pipeline.lane import wanted
+from aiops.core.pipeline.lane import hastened, pressing, wanted
 from aiops.core.pipeline.one import Decided, Read, decide_one, demand_of, read_of
 from aiops.core.pipeline.planning import judge_again, plans_answered
 from aiops.core.pipeline.recovery import Recovered, orphans, overdue, recovered, resumed, taken_over, with_followed
@@ -24,12 +24,14 @@ __all__ = [
     "decide_one",
     "decide_plans",
     "demand_of",
+    "hastened",
     "judge_again",
     "orphans",
     "overdue",
     "plan_stamps",
     "plans_answered",
     "plans_followed",
+    "pressing",
     "read_of",
     "recovered",
     "resumed",

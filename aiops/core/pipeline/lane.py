@@ -18,6 +18,7 @@ from aiops.core.model import (
     OrderKind,
     Plan,
     PlanKind,
+    PlanStatus,
     PolicyKey,
     PriceBook,
     Scaling,
@@ -29,6 +30,7 @@ from aiops.core.model import (
 from aiops.core.model.swift import swift
 from aiops.core.observe.environment import asks_nodes
 from aiops.core.planning.doing import operations_of
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans import budget
@@ -87,6 +89,29 @@ def _foreseen(policy: PlanPolicy, state: LoopState) -> Iterator[Wanted]:
     if failing or (group is not None and math.isfinite(group.trouble_since)):
         for one in operations_of(policy):
             yield verbs(one).wanted(one)
+
+
+HASTE_RATIO, LEAST_TURN_S, PRESSING_S = 0.4, 1.0, 600.0
+_HURRIED = frozenset({PlanKind.FAILOVER, PlanKind.PREPARE})
+
+
+def hastened(lane_s: float) -> float:
+    """Return how often the fast lane turns while something presses, in seconds.
+
+    >>> hastened(5.0), hastened(2.0)
+    (2.0, 1.0)
+    """
+    return max(LEAST_TURN_S, round(HASTE_RATIO * lane_s))
+
+
+def pressing(policies: tuple[PlanPolicy, ...], state: LoopState, now: Instant) -> bool:
+    """Return whether users of a group may have been failing since lately, or are being moved: looks are worth more."""
+    keys = {policy.key for policy in policies if isinstance(policy, FailoverPolicy)}
+    groups = (state.groups.get(key) for key in keys)
+    if any(one is not None and now - PRESSING_S < one.trouble_since < math.inf for one in groups):
+        return True
+    moving = (one for one in state.plans.values() if one.policy in keys and one.kind in _HURRIED and not one.held)
+    return any(one.status is PlanStatus.RUNNING for one in moving)
 
 
 def concerns(order: Order, policy: PlanPolicy) -> bool:

@@ -40,6 +40,9 @@ FORGIVEN_RATIO = 0.5
 LEAST_NEW = 0.5
 """Fewer new requests than this are none: an answer that counts the same ones again."""
 
+LEAST_S, LEAST_ASKED = 4.0, 20.0
+"""What is well for less time, and of fewer requests, tells nothing yet: it waits for the next piece."""
+
 CONTRAST = 4.0
 """How many times as much fails where a site is sick as where it is well, in the test."""
 
@@ -89,11 +92,24 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     known = _adding_up(known, asked_in - asked)
     piece = Piece(end=reading.at, length_s=length_s, failed=failed, asked=asked)
     view = replace(view, at=reading.at, step_s=step_s, pieces=(*known, piece))
-    if asked < LEAST_NEW:
+    return _informed(view, window_s)
+
+
+def _informed(view: View, window_s: float) -> tuple[View, News | None]:
+    """Return the view with its newest piece, and what is new since it was last informed; None where that is too little.
+
+    Failures count at once. Of few requests none may fail by chance: how often is looked must not make health of that.
+    """
+    piece = view.pieces[-1]
+    if piece.asked < LEAST_NEW:
         return view, None
-    length_s = min(max(window_s, piece.length_s), reading.at - view.informed_at)
+    newer = [one for one in view.pieces if one.end > view.informed_at] if math.isfinite(view.informed_at) else [piece]
+    failed, asked = sum(one.failed for one in newer), sum(one.asked for one in newer)
+    length_s = min(max(window_s, piece.length_s), view.at - view.informed_at)
+    if piece.failed < LEAST_NEW and length_s < LEAST_S and asked < LEAST_ASKED:
+        return view, None
     share = failed / asked
-    return replace(view, informed_at=reading.at, share=share), News(length_s=length_s, share=share, asked=asked)
+    return replace(view, informed_at=view.at, share=share), News(length_s=length_s, share=share, asked=asked)
 
 
 def judged(view: View, news: News, common: Common, watching: Watching) -> View:
