@@ -152,9 +152,9 @@ REGRESSION = CRASHES.replace(
 ).replace("    - {do: restart, within: 3m}\n", "")
 
 
-def in_rollout() -> World:
+def in_rollout(text: str = REGRESSION) -> World:
     """Return a world whose second revision is on its way: the first has a pod left."""
-    world = World(policy=a_policy(REGRESSION))
+    world = World(policy=a_policy(text))
     first = next(body for ref, body in world.objects.values() if ref.name == "checkout-r1")
     first["spec"]["replicas"] = 1
     return world
@@ -183,6 +183,14 @@ def test_a_worse_revision_is_rolled_back_and_an_equal_one_is_left_alone():
     equal.values = {"new_bad": 0.1, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
     equal.run(1200.0)
     assert equal.did() == []
+
+
+def test_a_revision_that_is_worse_for_sure_is_not_watched_for_longer_and_other_trouble_is():
+    text = REGRESSION.replace("forAtLeast: 60s", "forAtLeast: 10m")
+    world = in_rollout(text)
+    world.values = {"new_bad": 1.0, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
+    world.run(240.0)
+    assert world.did() == ["Deployment shop/checkout: the pod template of r1"]
 
 
 def test_a_restart_is_no_new_revision_to_be_compared():

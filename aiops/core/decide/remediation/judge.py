@@ -230,7 +230,7 @@ def _held(scene: _Scene, one: Climbed) -> Judgement | None:
     cause = causes.known(policy, one.subject, scene.situation)
     if cause is not None:
         return cause
-    if now - state.since < policy.for_s:
+    if now - state.since < policy.for_s and not one.subject.sight.proven:
         detail = f"{what}; for {now - state.since:.0f} of {policy.for_s:.0f} s"
         return Judgement(word=VerdictWord.WAIT, reason=Reason.STABILISATION, detail=detail)
     if now < state.breaker_until:

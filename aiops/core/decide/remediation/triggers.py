@@ -37,13 +37,15 @@ LEAST_TREND_S = 1800.0
 class Sight:
     """Whether something is in trouble, None while that cannot be told; why, in a few words; the alerts that say so.
 
-    began: when the findings and incidents began that alone say so; None where something else says so, too.
+    began: when the findings and incidents began that alone say so; None where something else says so, too. proven: by a
+    test that bounds how often it is wrong, and takes nothing back: to see it for longer would tell nothing more.
     """
 
     troubled: bool | None
     why: str
     episodes: tuple[str, ...] = ()
     began: Instant | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def sight(view: View, node: Node | None = None) -> Sight:
             why="; ".join(one.why for one in there),
             episodes=episodes if alone else (),
             began=min(began) if len(began) == len(there) else None,
+            proven=any(one.proven for one in there),
         )
     unknown = [one for one in every if one.troubled is None]
     return unknown[0] if unknown else Sight(troubled=False, why="no trouble is seen")
@@ -200,7 +203,8 @@ def _regression(trigger: OnRegression, view: View) -> Sight:
         return Sight(troubled=False, why="no rollout is compared")
     new, old = _share(one.new_bad, one.new_total), _share(one.old_bad, one.old_total)
     why = f"revision {one.new}: {new} bad, {one.old}: {old}; p = {one.p_value:.2g}, always valid"
-    return Sight(troubled=one.p_value <= trigger.alpha, why=why)
+    worse = one.p_value <= trigger.alpha
+    return Sight(troubled=worse, why=why, proven=worse)
 
 
 def _share(bad: float, total: float) -> str:
