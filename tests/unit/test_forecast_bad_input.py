@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aiops.core.forecast import FORECASTERS
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.grid import Grid
+from aiops.core.policies import ForecastSpec
 from tests.series import GRID, HIGH, MEDIAN, fleet_of, waves
 
 
@@ -93,3 +95,32 @@ def test_a_step_that_is_none_is_refused(step_s: float, season_s: float) -> None:
 def test_a_season_of_one_step_is_refused() -> None:
     with pytest.raises(ValueError, match="two steps at least"):
         Grid(step_s=60.0, season=1)
+
+
+@pytest.mark.parametrize("name", sorted(FORECASTERS))
+@pytest.mark.parametrize("ahead_min", [30, 3000])
+def test_a_model_goes_on_when_a_clock_that_was_ahead_is_set_back(name: str, ahead_min: int) -> None:
+    spec = ForecastSpec(model=name, history_s=4 * 3600.0, quantile=0.95, lead_s=60.0, season_s=3600.0)
+    model, start = FORECASTERS[name](spec), 1_800_000_000.0
+    times = start + np.arange(-240, 0) * 60.0
+    model.backfill(times, np.full(240, 500.0))
+    for minute in range(ahead_min, ahead_min + 40):
+        model.learn(start + 60.0 * minute, 100.0)
+    for minute in range(10):
+        model.learn(start + 60.0 * minute, 500.0)
+    now = start + 540.0
+    assert model.history_s <= 249 * 60.0
+    assert model.paths(now, 5)[model.quantiles.index(0.5)] == pytest.approx(500.0, rel=0.05)
+
+
+@pytest.mark.parametrize("name", sorted(FORECASTERS))
+def test_a_clock_that_is_set_back_a_little_is_waited_for(name: str) -> None:
+    spec = ForecastSpec(model=name, history_s=4 * 3600.0, quantile=0.95, lead_s=60.0, season_s=3600.0)
+    model, start = FORECASTERS[name](spec), 1_800_000_000.0
+    times = start + np.arange(-240, 0) * 60.0
+    model.backfill(times, np.full(240, 500.0))
+    before = {key: array.copy() for key, array in model.arrays().items()}
+    for minute in (-2, -3, -4):
+        model.learn(start + 60.0 * minute, 9000.0)
+    for key, array in model.arrays().items():
+        np.testing.assert_array_equal(array, before[key], err_msg=key)

@@ -28,6 +28,9 @@ STEP_S = 60.0
 _FIRST_FITS = (2, 10, 60, 240)
 _GROWTH = 1.25
 _GROWN_SEASONS = 4
+BACK_MIN = 3
+"""A clock that is set back by no more is waited for."""
+
 _CLOCK = 5
 """Numbers of a clock in a checkpoint: first minute, open minute, sum and count of what was heard in it, last fit."""
 
@@ -70,6 +73,8 @@ class Combined:
             if not there:
                 return
             self._begin(minute)
+        if minute < self._minute - BACK_MIN:
+            self._set_back(minute)
         block, row = self._seat
         block.close_until(minute)
         if block.minute > self._looked:
@@ -261,6 +266,19 @@ class Combined:
     def _begin(self, minute: int) -> None:
         self._take(minute)
         self._first = self._looked = minute
+
+    def _set_back(self, minute: int) -> None:
+        """Go on at a minute long before the one that is open: the clock was ahead, and what it dated later is void."""
+        back = self._minute - minute
+        arrays = dict(self.arrays())
+        values, kept = arrays["values"], np.full_like(arrays["values"], np.nan)
+        kept[:, back:] = values[:, : max(0, values.shape[1] - back)]
+        arrays["values"] = kept
+        arrays["step"] = np.array([minute, *arrays["step"][1:]])
+        for name in ("made", "points"):
+            arrays[name] = np.full_like(arrays[name], np.nan)
+        arrays["clock"] = np.array([min(self._first, minute), minute, 0.0, 0.0, min(self._fit_at, minute)])
+        self.restore(arrays)
 
     def _closed(self, minute: int) -> None:
         """Look at what has become known up to a minute: whether it is time for a fit."""

@@ -34,6 +34,9 @@ _OPEN_WEIGHT = 0.5
 
 _NORM_RATIO = 0.1
 _LONG_GAP = 60
+BACK_MIN = 3
+"""A clock that is set back by no more minutes is waited for."""
+
 _SLACK = 2 * MOST_AHEAD + REFIT_STEPS
 _AHEAD = np.arange(MOST_AHEAD + 1, dtype=np.float64)
 _FADE = np.exp(-np.maximum(_AHEAD - 1.0, 0.0) / FADE_STEPS)
@@ -56,9 +59,13 @@ class SeasonalNaive:
     def __init__(self, spec: ForecastSpec) -> None:
         self._season = max(1, round(spec.season_s / STEP_S))
         self._size = max(round(spec.history_s / STEP_S), self._season * 2) + _SLACK
+        self._resting = None if spec.calendar is None else Resting(spec.calendar)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Know nothing."""
         self._values = np.full(self._size, np.nan)
         self._record = TrackRecord()
-        self._resting = None if spec.calendar is None else Resting(spec.calendar)
         self._block, self._block_from = np.full(_BLOCK, np.nan), -1
         self._seasonal = False
         self._first = self._minute = -1
@@ -73,6 +80,8 @@ class SeasonalNaive:
     def learn(self, at: Instant, value: float) -> None:
         """Learn one sample; NaN says that the step is missing or must not be learnt from."""
         minute = int(at // STEP_S)
+        if minute < self._minute - BACK_MIN:
+            self._set_back(minute)
         if minute > self._minute:
             if self._minute >= 0:
                 self._close_until(minute)
@@ -81,6 +90,13 @@ class SeasonalNaive:
         if minute == self._minute and not math.isnan(value):
             self._sum += value
             self._count += 1.0
+
+    def _set_back(self, minute: int) -> None:
+        """Go on at a minute long before the one that is open: the clock was ahead, and what it dated later is void."""
+        known = np.arange(max(self._first, self._minute - self._size + 1), minute)
+        values = self._at(known)
+        self._begin_anew()
+        self.backfill(np.asarray(known * STEP_S, np.float64), values)
 
     def backfill(self, times: F64, values: F64) -> None:
         """Learn a history in order; times are increasing seconds since the epoch. What is known already stays."""
