@@ -112,6 +112,18 @@ def test_an_hour_that_nobody_watched_is_told(store):
     assert (found["total"]["watched_hours"], found["total"]["unwatched_hours"]) == (47.0, 1.0)
 
 
+def test_how_long_anybody_looked_is_said_and_that_nothing_is_idle(store):
+    from aiops.app.costing.tables import text
+
+    found = answered(store, {"days": 700}, NOW)
+    assert "watched   47.0 h of these 16,800.0 h: of the rest nothing is known" in text(found)
+    assert "idle      no target" not in text(found)
+    busy = {**found, "idle": [], "oversized": []}
+    assert "idle      no target, and none is oversized, as far as their use is known" in text(busy)
+    whole = {**found, "total": {**found["total"], "watched_hours": 16_800.0}}
+    assert "\nwatched " not in text(whole)
+
+
 def test_filters_leave_the_rest_out(store):
     assert answered(store, {"days": 3, "team": "a"}, NOW)["total"]["spent"] == pytest.approx(19.2)
     assert answered(store, {"days": 3, "policy": "night"}, NOW)["total"]["spent"] == pytest.approx(24.0)
@@ -238,6 +250,11 @@ def test_the_command_line_prints_a_table_json_and_files(store, tmp_path, monkeyp
     assert "NAMESPACE" in shown.output
     asked = run.invoke(app, [*base, "-o", "json", "report", "cost", "--days", "700", "--namespace", "ml"])
     assert json.loads(asked.output)["by"]["policy"][0]["name"] == "ScalingPolicy/ml/gpu"
+    assert "watched   47.0 h of these" in shown.output
+    nobody = run.invoke(app, [*base, "report", "cost", "--days", "700", "--policy", "nope"])
+    assert nobody.exit_code == 0
+    said = "nothing is known of policy nope in this time; there are policies: ScalingPolicy/ml/gpu, ScalingPolicy/shop/"
+    assert said in nobody.stderr
     files = [*base, "report", "cost", "--days", "700", "--csv", "a.csv", "--html", "a.html", "--parquet", "a.parquet"]
     assert run.invoke(app, files).exit_code == 0
     assert {one.name for one in tmp_path.glob("a.*")} == {"a.csv", "a.html", "a.parquet"}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from aiops.app.output import SESSION
 from aiops.app.written import written
 
+MOST_NAMED = 20
+KINDS = {"team": "teams", "namespace": "namespaces", "policy": "policies"}
 Days = Annotated[float, typer.Option("--days", help="How many days back.", min=0.01, max=800.0)]
 Team = Annotated[str, typer.Option("--team", help="Only what policies of a team spend: their label team.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only what policies of a namespace spend.")]
@@ -39,6 +41,9 @@ def cost(
     from aiops.app.costing.exchanged import exchanged
 
     found = SESSION.answers().costs({"days": days, "team": team, "namespace": namespace, "policy": policy})
+    asked = {"team": team, "namespace": namespace, "policy": policy}
+    if any(asked.values()) and not found["total"]["replica_hours"] and not found["ledger"]:
+        typer.echo(_nobody(asked, SESSION.answers().costs({"days": days})), err=True)
     found = exchanged(found, currency, {} if currency == "USD" else SESSION.settings().prices.rates)
     if csv is not None and str(csv) == "-":
         typer.echo(tables.as_csv(found), nl=False)
@@ -55,3 +60,14 @@ def cost(
 
         told.append(f"{parquet}: {write(found, parquet)} rows")
     SESSION.show(found, "\n".join(told) if told else tables.text(found))
+
+
+def _nobody(asked: dict[str, str], whole: dict[str, Any]) -> str:
+    """Return who there is, for whoever asked for somebody of whom nothing is known."""
+    said = " and ".join(f"{name} {value}" for name, value in asked.items() if value)
+    known = [
+        f"{KINDS[name]}: {', '.join(sorted(str(one['name']) or '(none)' for one in whole['by'][name])[:MOST_NAMED])}"
+        for name, value in asked.items()
+        if value and whole["by"][name]
+    ]
+    return f"nothing is known of {said} in this time; there are {'; '.join(known) or 'no costs at all'}"

@@ -15,6 +15,9 @@ MOST_ROWS = 15
 LEAST_SHOWN = 0.05
 """Hours: less is no more than the time to start a process."""
 
+NEARLY = 0.98
+"""Of the time that a report is about: when less was watched, it says so."""
+
 GROUPS = ("team", "namespace", "policy", "week")
 _HEADS = ("SPENT", "REPLICA-H", "UNPRICED", "PROMISED", "SAVED", "(80 %)", "REALISED", "FREED", "SLO MIN")
 NAMELESS = "(none)"
@@ -70,7 +73,8 @@ def tables(costs: dict[str, Any]) -> list[Part]:
 def _head(costs: dict[str, Any]) -> list[str]:
     total = costs["total"]
     span = f"{_day(costs['since'])} to {_day(costs['until'])}, in {costs['currency']}"
-    said = [f"costs {span}", f"spent     {money(total['spent'])} for {total['replica_hours']:,.1f} replica-hours"]
+    spent = f"spent     {money(total['spent'])} for {total['replica_hours']:,.1f} replica-hours"
+    said = [f"costs {span}", *_since_when(costs), spent]
     if total["unpriced_replica_hours"]:
         unpriced = f"{total['unpriced_replica_hours']:,.1f} replica-hours have no price"
         said.append(f"          {unpriced}: what they cost is not known")
@@ -94,7 +98,18 @@ def _head(costs: dict[str, Any]) -> list[str]:
         f"nodes     {one['cluster']}: {one['node_hours']:,.1f} node-hours, {one['released_node_hours']:,.1f} released"
         for one in costs["nodes"]
     ]
+    if total["replica_hours"] and not costs["idle"] and not costs["oversized"]:
+        said.append("idle      no target, and none is oversized, as far as their use is known")
     return said
+
+
+def _since_when(costs: dict[str, Any]) -> list[str]:
+    """Return for how much of the time anybody looked, where that is not nearly all of it."""
+    whole = (costs["until"] - costs["since"]) / 3600.0
+    watched = costs["total"]["watched_hours"]
+    if watched >= NEARLY * whole:
+        return []
+    return [f"watched   {watched:,.1f} h of these {whole:,.1f} h: of the rest nothing is known"]
 
 
 def _amounts(one: dict[str, Any]) -> tuple[str, ...]:
