@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from aiops.core.detect.cover import RESOLUTION, Cover
 from aiops.core.detect.envelopes import Envelopes
 from aiops.core.detect.episodes import Episodes
-from aiops.core.detect.habits import Habits, Surprised
+from aiops.core.detect.habits import Habits, Surprised, brought_up
 from aiops.core.detect.records import BINS, Records, Tails
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.model import F64, Bools, Instant, Rows
@@ -206,6 +206,8 @@ class Familiar:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
         if "phase" not in arrays and "state" in arrays:  # from before each row had a time of its own
             arrays = {**arrays, "phase": _phases(np.asarray(arrays["state"][_LEVEL], np.float64))}
+        habits = {key.removeprefix("habits_"): one for key, one in arrays.items() if key.startswith("habits_")}
+        arrays = {**arrays, **{f"habits_{key}": one for key, one in brought_up(habits).items()}}
         for name, array in self.arrays().items():
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
@@ -270,19 +272,20 @@ class Familiar:
         self._records.pass_time(at)
         self._records.total[_VALUE] += taken & (self._state[_SAMPLES] >= FIRST_SAMPLES)
         self._records.total[_CONTEXT] += taken & (low <= high)
-        self._habits.pass_time(taken & self._learned)
+        self._habits.pass_time(at, taken & self._learned)
 
     def _learn_news(self, at: Instant, looked: _Looked, mine: Bools, clean: F64) -> None:
         """Learn from samples that are not calm; what is extreme is taken out of `clean`."""
         rows, records, delay_s = looked.rows[mine], self._records, max(DELAY_S, DELAY_SAMPLES * self._step_s) * 0.99
         values, surprises, away = clean[rows], looked.surprises[mine], looked.distances[mine, _VALUE]
         learned = self._learned[rows]
-        decades, on = self._habits.decades(rows, surprises), self._episodes.on(rows, at)
+        decades, on = self._habits.beyond(rows, surprises), self._episodes.on(rows, at)
         extreme = learned & (decades >= EXTREME_DECADES)
         # what goes on is one piece of news, however long it lasts: it must not make itself usual
         news = ~learned | (decades < 0) | ~(on | self._habits.going_on(rows, at))
         habit = learned & ~extreme & ~on
         self._habits.note(at, Surprised(rows=rows[habit], surprises=surprises[habit]))
+        self._habits.alarmed(at, rows[learned & (self._habits.decades(rows, surprises) > 0)])
         kept = ~extreme
         if extreme.any():
             kept[extreme] = self._episodes.excused(rows[extreme], at, values[extreme])

@@ -26,6 +26,9 @@ PARK_S = 86_400.0
 _ENDS = frozenset({FindingKind.EXHAUSTION, FindingKind.SATURATION})
 _BESIDE = frozenset({FindingKind.TREND, FindingKind.VARIANCE, FindingKind.DRIFT, FindingKind.JOINT})
 
+COMMON = 2.0
+"""A value that lies so far from others (-log10 p) or less is common: the gaps between those that are kept go so far."""
+
 PARKED_MOST = 1000
 """How many more rows than there are in the frame may be kept so."""
 
@@ -329,8 +332,9 @@ class WatchGroup:
         kind, since, score = self.tracker.finding(row, frame.at, scores)
         told = self._evidence(row)
         if kind is FindingKind.POINT and told.get("surprise_context", 0.0) > max(1.0, told.get("surprise_shape", 0.0)):
-            # one that is calm among all values, and odd at this time
-            kind = FindingKind.CONTEXTUAL if told.get("surprise_value", math.inf) < 1.0 else kind
+            # one that is common among all values, and odd at this time
+            common = min(COMMON, 0.5 * told["surprise_context"])
+            kind = FindingKind.CONTEXTUAL if told.get("surprise_value", math.inf) < common else kind
         value = float(frame.values[place])
         lower, expected, upper = (float(array[row]) for array in (scores.lower, scores.expected, scores.upper))
         return Finding(
