@@ -83,6 +83,15 @@ def _query(name: str, expr: str) -> SignalQuery:
     return SignalQuery(policy="record", name=name, expr=expr, age_exprs=(), coverage_exprs=())
 
 
+def watch_of(column: str) -> str:
+    """Return the WatchPolicy of a column of a watched series.
+
+    >>> watch_of("watch:WatchPolicy/shop/web#pod=a")
+    'WatchPolicy/shop/web'
+    """
+    return column.removeprefix("watch:").partition("#")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Everything that is asked. exprs: PromQL by column. watches: queries with many series."""
@@ -94,6 +103,22 @@ class Asked:
     def named(self) -> Mapping[str, str]:
         """Return all of it by name, by which one recording is told from another."""
         return {**self.exprs, **{f"watch:{one.policy}": one.expr for one in self.watches}}
+
+    def other_than(self, before: Recording) -> str:
+        """Return what a recording was asked for otherwise, '' where all that it has is asked by the same queries."""
+        has: Mapping[str, str] = before.about.get("queries", {})
+        watched: Mapping[str, str] = before.about.get("watches", {})
+        silent = sorted({watch_of(one) for one in before.columns if one.startswith("watch:")} - watched.keys())
+        if not has and not watched:
+            return "it does not say what was asked"
+        if silent:
+            return f"it does not say by what query it has the series of {silent[0]}"
+        was = {**has, **{f"watch:{policy}": expr for policy, expr in watched.items()}}
+        name = next((name for name, expr in sorted(was.items()) if self.named.get(name) != expr), None)
+        if name is None:
+            return ""
+        now = f"and not by {self.named[name]}" if name in self.named else "which is not asked any more"
+        return f"it has {name.removeprefix('watch:')} by {was[name]}, {now}"
 
 
 def asked(policies: PolicySet, metrics: ReplicaMetrics, prices: PriceMetrics) -> Asked:
@@ -138,6 +163,7 @@ def record(
         about={
             "step_s": span.step_s,
             "queries": {column: expr for column, expr in what.exprs.items() if column not in silent},
+            "watches": {watch.policy: watch.expr for watch in what.watches},
         },
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from simulators.backtest.pieces import Pieces
 from simulators.backtest.price_metrics import PriceMetrics
 from simulators.backtest.recorder import Asked, ReplicaMetrics, Span, appended, asked, record, without_data
 from simulators.backtest.recording import Recording, read, write
+from tests.commands import aiops
 from tests.unit.recorded import POLICY
 
 AT = 1_700_000_010.0 + 15.0 * np.arange(20)
@@ -221,3 +223,30 @@ def test_a_recording_goes_on_where_its_file_ends() -> None:
     first = record(Counted(), what, Span(start=0.0, end=DAY, step_s=15.0))
     second = record(Counted(), what, Span(start=DAY + 15.0, end=2 * DAY, step_s=15.0))
     assert same(appended(first, second), record(Counted(), what, Span(start=0.0, end=2 * DAY, step_s=15.0)))
+
+
+def otherwise(about: dict[str, Any], policies: PolicySet = POLICIES) -> str:
+    made = record(Counted(), of(POLICIES), Span(start=0.0, end=DAY, step_s=15.0))
+    return of(policies).other_than(replace(made, about={**made.about, **about}))
+
+
+def test_a_recording_goes_on_by_the_same_queries_of_signals_and_watches_alone() -> None:
+    assert otherwise({}) == ""
+    (watch,) = POLICIES.watches
+    assert otherwise({"watches": {watch.key: "up"}}) == f"it has {watch.key} by up, and not by {watch.query.expr}"
+    assert otherwise({}, parse(POLICY, "test")).endswith("which is not asked any more")
+    assert otherwise({"watches": {}}) == f"it does not say by what query it has the series of {watch.key}"
+    assert otherwise({"watches": {}, "queries": {}}) == "it does not say what was asked"
+    signal = next(iter(of(POLICIES).exprs))
+    assert otherwise({"queries": {signal: "up"}}).startswith(f"it has {signal} by up, and not by ")
+
+
+def test_record_append_refuses_a_file_that_has_another_query_of_a_watch(tmp_path: Path) -> None:
+    made = record(Counted(), of(POLICIES), Span(start=0.0, end=DAY, step_s=15.0))
+    was = replace(made, about={**made.about, "watches": dict.fromkeys(made.about["watches"], "up")})
+    write(was, tmp_path / "was.parquet")
+    (tmp_path / "policies.yaml").write_text(POLICY + WATCH)
+    command = ("record", "policies.yaml", "-o", "was.parquet", "--append", "--prometheus", "http://127.0.0.1:1")
+    done = aiops(*command, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "was.parquet: was not asked for what these policies ask now: it has WatchPolicy/" in done.stderr

@@ -34,8 +34,8 @@ def status() -> None:
     answer = SESSION.answers().status()
     lines = []
     if answer.get("running"):
-        lines.append(f"running, mode {answer['mode']}: {answer['sentence'] or 'no tick yet'}")
-        lines += [f"not well: {why}" for why in (*answer["unhealthy"], *answer["unready"])]
+        lines.append(f"running, mode {answer['mode']}: {answer['sentence'] or 'beginning, the first turn is to come'}")
+        lines += [f"not well: {why}" for why in dict.fromkeys((*answer["unhealthy"], *answer["unready"]))]
         lines += [f"policy refused: {problem}" for problem in answer["problems"]]
         lines += [f"{one['policy'].partition('/')[2]}: {one['notice']}" for one in answer["standings"] if one["notice"]]
         lines += [_selected(one) for one in answer.get("templates", ())]

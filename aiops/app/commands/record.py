@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,10 +108,8 @@ def _before(path: Path, what: Asked) -> Recording:
     from simulators.backtest.recording import read
 
     before = read(path)
-    has: Mapping[str, str] = before.about.get("queries", {})
-    other = [name for name, expr in sorted(has.items()) if what.exprs.get(name) != expr]
-    if other or not has:
-        why = f"it has {other[0]} by {has[other[0]]}" if has else "it does not say what was asked"
+    why = what.other_than(before)
+    if why:
         raise InvalidContent(f"{path}: was not asked for what these policies ask now: {why}; record another file")
     places = before.times[0] / before.step_s
     if abs(places - round(places)) > 1e-6:
