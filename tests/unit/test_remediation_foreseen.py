@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from aiops.core.decide.remediation.objects import ending
 from aiops.core.decide.remediation.regression import Null, Rates, compared, p_value
 from aiops.core.decide.remediation.trend import reached
-from aiops.core.model import Reason, RolloutState
+from aiops.core.model import Reason, RolloutState, SeenObject
 from tests.unit.remedied import CRASHES, START, TARGET, World, a_policy
 
 TICK_S, RATE_RPS = 15.0, 20.0
@@ -87,13 +88,15 @@ WINDOW_S = 60.0
 class Changing:
     """A rollout second by second, looked at every 15 s through rates over a minute. shares: that fail, by second.
 
-    Pods of the new revision serve `part` of all from second 20 on; the old one is gone after `gone` s.
+    Pods of the new revision serve `part` of all from second 5 on; the old one is gone after `gone` s. ends: whether
+    containers of the new one do.
     """
 
     fails: Callable[[int], tuple[float, float]]
     seed: int = 0
     part: float = 0.3
     gone: int = 900
+    ends: bool = False
     rate_rps: float = 120.0
     counts: list[tuple[int, int, int, int]] = field(default_factory=list)
 
@@ -107,7 +110,7 @@ class Changing:
             self.counts.append((chance.binomial(asked[0], new), asked[0], chance.binomial(asked[1], old), asked[1]))
             if second > 0 and (second + 1) % 15 == 0:
                 sums = np.sum(self.counts[-int(WINDOW_S) :], axis=0) / WINDOW_S
-                rates = Rates(new_bad=sums[0], new_total=sums[1], old_bad=sums[2], old_total=sums[3])
+                rates = Rates(new_bad=sums[0], new_total=sums[1], old_bad=sums[2], old_total=sums[3], ends=self.ends)
                 state = compared(state, rates, START + second + 1, Null(1.5, WINDOW_S))
                 found.append(state.p_value)
         return found
@@ -132,9 +135,25 @@ def test_a_bad_release_is_found_in_the_middle_of_an_outage_too():
     assert max(found) <= 0.01
 
 
-def test_where_one_revision_serves_alone_there_is_nothing_to_compare_it_with():
-    alone = Changing(lambda second: (0.5, 0.5) if second >= 40 else (0.005, 0.005), gone=25)
-    assert alone.p_values()[-1] > 0.01
+def test_where_one_revision_serves_alone_there_is_nothing_to_compare_it_with_but_that_its_own_containers_end():
+    def fails(second: int) -> tuple[float, float]:
+        return (0.5, 0.5) if second >= 40 else (0.005, 0.005)
+
+    assert Changing(fails, gone=25).p_values()[-1] > 0.01
+    assert Changing(fails, gone=25, ends=True).p_values()[-1] <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("revision", "code", "part", "counts"),
+    [("b", 1, "lastState", True), ("b", 1, "state", True), ("b", 0, "lastState", False), ("a", 1, "lastState", False)],
+)
+def test_pods_of_a_revision_whose_container_ended_not_well_are_counted(revision, code, part, counts):
+    body = {
+        "metadata": {"labels": {"pod-template-hash": revision}},
+        "status": {"containerStatuses": [{"name": "main", part: {"terminated": {"exitCode": code}}}]},
+    }
+    pod = SeenObject(ref=TARGET, uid="u", resource_version="1", as_of=START, body=body)
+    assert ending([pod], "b") == int(counts)
 
 
 def test_evidence_is_averaged_over_the_mixture():

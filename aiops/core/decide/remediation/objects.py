@@ -84,6 +84,17 @@ def _crashing(body: Mapping[str, Any], restarts: int, now: Instant) -> str:
     return ""
 
 
+def ending(seen: Iterable[SeenObject], revision: str) -> int:
+    """Return how many pods of a revision have a container that ended by itself, and not well, since they were made."""
+    return sum(1 for one in seen if _text(_at(one.body, "metadata", "labels", HASH)) == revision and _ended(one.body))
+
+
+def _ended(body: Mapping[str, Any]) -> bool:
+    every = _maps(_at(body, "status", "containerStatuses"))
+    codes = (_at(one, part, "terminated", "exitCode") for one in every for part in ("state", "lastState"))
+    return any(isinstance(code, int) and code != 0 for code in codes)
+
+
 def stuck(workload: SeenObject) -> str:
     """Return what a Deployment says of a rollout that makes no progress, '' where none is stuck."""
     for one in _maps(_at(workload.body, "status", "conditions")):

@@ -12,7 +12,8 @@ what began in that part would seem to be theirs. So both revisions are compared 
 look before, from what each range counts beyond what is known of it (`pieces`). Within these seconds, too, one may have
 served later than the other: where the old revision fails suddenly more in the piece before or after, it is taken to
 fail as much in this one. That makes the evidence less, never more: what is said of a martingale still bounds it.
-Where queries do not say how far they look back, rates times the tick are taken for counts.
+Where queries do not say how far they look back, rates times the tick are taken for counts; so they are once containers
+of the new revision end by themselves, while rates still tell of the old one: that is no outage elsewhere.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ class Null:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Requests per second of both revisions, and those of them that were bad."""
+    """Requests per second of both revisions, and those that were bad. ends: whether the new one's containers do."""
 
     new_bad: float
     new_total: float
     old_bad: float
     old_total: float
+    ends: bool = False
 
     @property
     def known(self) -> bool:
@@ -89,15 +91,18 @@ def compared(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> R
     span_s = min(MOST_TICK_S, now - rollout.at) if math.isfinite(rollout.at) else 0.0
     if not rates.known or span_s <= 0.0:
         return replace(rollout, at=now)
+    return _weighed(replace(rollout, at=now), _in_span(rates, span_s), null.worse_by)
+
+
+def _in_span(rates: Rates, span_s: float) -> _Counts:
     old_bad = min(rates.old_bad, rates.old_total) * span_s
-    counts = _Counts(
+    return _Counts(
         new_bad=min(rates.new_bad, rates.new_total) * span_s,
         new_total=rates.new_total * span_s,
         old_bad=old_bad,
         old_total=rates.old_total * span_s,
         blamed=old_bad,
     )
-    return _weighed(replace(rollout, at=now), counts, null.worse_by)
 
 
 def _paired(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> RolloutState:
@@ -112,6 +117,9 @@ def _paired(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> Ro
     new, old = _longer(rollout.new_pieces, mine, null), _longer(rollout.old_pieces, theirs, null)
     after = replace(rollout, at=now, new_pieces=new, old_pieces=old)
     counts = _counts(new, old)
+    if counts is None and rates.ends and math.isfinite(rollout.at):
+        # no outage elsewhere ends its containers: what it fails is its own, though the old one serves no more
+        counts = _in_span(rates, min(MOST_TICK_S, now - rollout.at))
     return after if counts is None else _weighed(after, counts, null.worse_by)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiops.core.decide.remediation import objects
@@ -21,6 +22,9 @@ from aiops.core.model import (
 )
 from aiops.core.planning import Situation
 from aiops.core.planning.remediation import Nodes, OnCrashLoop, OnNode, RemediationPolicy
+
+LEAST_ENDING = 2
+"""So many pods of a revision whose containers ended are no chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ def _over_target(policy: RemediationPolicy, situation: Situation, memory: Ladder
         around = () if selection is None else (selection,)
         listed = None if selection is None else looked.selections.get(selection.key)
         found = None if listed is None else objects.pods(listed, restarts, situation.now)
-        rollout, back = _rollout(policy, situation, memory, workload)
+        rollout, back = _rollout(policy, situation, memory, (workload, listed or ()))
     view = View(policy=policy, situation=situation, memory=memory, workload=workload, pods=found, rollout=rollout)
     subject = Subject(ref=target, sight=sight(view), pods=found or (), back=back)
     nodes = tuple(
@@ -90,10 +94,16 @@ def _looks_at_nodes(policy: RemediationPolicy) -> bool:
 
 
 def _rollout(
-    policy: RemediationPolicy, situation: Situation, memory: LadderState, workload: SeenObject
+    policy: RemediationPolicy,
+    situation: Situation,
+    memory: LadderState,
+    seen_: tuple[SeenObject, Sequence[SeenObject]],
 ) -> tuple[RolloutState, str]:
-    """Return the comparison of revisions as it is now, and the revision that a rollback would bring back."""
-    every = objects.revisions(situation.snapshot.looked, workload)
+    """Return the comparison of revisions as it is now, and the revision that a rollback would bring back.
+
+    seen_: the workload and its pods.
+    """
+    every = objects.revisions(situation.snapshot.looked, seen_[0])
     other = objects.before(every)
     back = "" if other is None else other.hash
     trigger, before = policy.regression, memory.rollout
@@ -113,6 +123,7 @@ def _rollout(
         new_total=new_total,
         old_bad=0.0 if math.isnan(old_bad) and old_total > 0.0 else old_bad,
         old_total=old_total,
+        ends=objects.ending(seen_[1], before.new) >= LEAST_ENDING,
     )
     return compared(before, rates, situation.now, Null(trigger.worse_by, trigger.window_s)), back
 
