@@ -245,7 +245,7 @@ def test_a_tier_brings_its_detector_and_its_budget_unless_they_are_said(
 
 @pytest.mark.slow
 def test_alarms_of_noise_come_about_as_often_as_the_budget_says() -> None:
-    rows, weeks = 12, 4
+    rows, weeks = 6, 4
     chance, detector = np.random.default_rng(11), Novelty(usual(rows))
     before, began = np.zeros(rows, np.bool_), 0
     for step in range(weeks * 7 * DAY // 2):
