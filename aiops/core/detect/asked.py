@@ -1,8 +1,9 @@
 """What policies ask of their rows beyond a score: times that do not count, values too small, and a budget for them all.
 
 Of the rows of one policy that has a budget for all, each may spend its share; but of many that are odd at once, the
-k-th may be k times less rare (Benjamini and Hochberg, "Controlling the false discovery rate", 1995, at every tick):
-what comes alone must be very rare, what comes together need not.
+k-th may be less rare in proportion (Benjamini and Hochberg, "Controlling the false discovery rate", 1995, at every
+tick): what comes alone must be very rare, what comes together need not. A row's share is of alarms, each of eleven
+samples or so; rows at one tick are samples: so it is from the twelfth on that they help each other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from aiops.core.detect.habits import TOGETHER
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.policies import WatchPolicy
 from aiops.core.protocols import Scores
@@ -59,10 +61,11 @@ def _stepped_up(score: F64, rows: Rows) -> F64:
     """Return scores where those of some rows count for as many decades more as so many odd ones at once allow."""
     mine = np.nan_to_num(score[rows], nan=0.0, posinf=1e300)
     worst_first = np.sort(mine[mine > 1.0 / (1.0 + len(rows))])[::-1]
-    # a score is 2^(decades rarer than the row's share): the k-th may lack log10(k) of them
-    enough = worst_first * 2.0 ** np.log10(np.arange(1, len(worst_first) + 1)) > 1.0
-    if not enough.any():
+    # a score is 2^(decades rarer than the row's share): the k-th may lack log10(k / 11) of them
+    lacks = np.log10(np.maximum(np.arange(1, len(worst_first) + 1) / TOGETHER, 1.0))
+    enough = np.flatnonzero(worst_first * 2.0**lacks > 1.0)
+    if not len(enough):
         return score
     out = score.copy()
-    out[rows] *= 2.0 ** np.log10(1.0 + float(np.flatnonzero(enough)[-1]))
+    out[rows] *= 2.0 ** lacks[enough[-1]]
     return out
