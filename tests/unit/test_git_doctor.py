@@ -27,12 +27,15 @@ def origin(tmp_path: Path) -> Iterator[Origin]:
     made.close()
 
 
-def looked(origin: Origin, **repository: object) -> list[tuple[Status, str, str, str]]:
+def looked(origin: Origin, sizes: tuple[str, ...] = (), **repository: object) -> list[tuple[Status, str, str, str]]:
     placed = {"match": "shop/*", "repository": "deploy", "file": "apps/{name}/values.yaml", "format": "helm"}
     git = {
         "folder": origin.folder / "of-the-daemon",
         "repositories": {"deploy": {"url": origin.url, **repository}},
-        "targets": [{**placed, "path": "replicaCount"}],
+        "targets": [
+            {**placed, "path": "replicaCount"},
+            *({**placed, "match": one, "field": "resources", "path": "resources", "container": "app"} for one in sizes),
+        ],
     }
     settings = Settings(prometheus={"url": "http://localhost:9090"}, git=git)
     scene = Scene(settings=settings, timeout_s=5.0, policies=PolicySet(digest="p", scaling=(policy(),)))
@@ -53,6 +56,17 @@ def test_what_is_missing_is_told_with_what_to_do(origin: Origin):
     assert (status, "there is no replicaCount" in what, "git.targets" in fix) == (Status.FAIL, True, True)
     ((status, _, what, fix),) = looked(origin, branch="production")
     assert (status, "no branch production" in what, "git.repositories" in fix) == (Status.FAIL, True, True)
+
+
+def test_the_sizes_of_those_that_are_named_are_told_and_of_a_pattern_only_a_cluster_knows_who_it_is(origin: Origin):
+    origin.edit("resources: {}", 'resources: {requests: {cpu: "2"}, limits: {memory: 1Gi}}')
+    first, second = looked(origin, sizes=("shop/checkout", "pay/*"))
+    said = "deploy main apps/checkout/values.yaml resources app says limits.memory 1Gi, requests.cpu 2"
+    assert first == (Status.OK, "git: sizes of app in apps/checkout/values.yaml", said, "")
+    assert second[1] == "git: shop/checkout"
+    origin.edit('cpu: "2"', "cpu: lots")
+    (status, _, what, fix), _ = looked(origin, sizes=("shop/checkout",))
+    assert (status, "'lots' is no quantity" in what, "git.targets" in fix) == (Status.FAIL, True, True)
 
 
 def test_nothing_is_looked_at_where_nothing_stands_in_git():
