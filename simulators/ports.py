@@ -20,6 +20,7 @@ from aiops.core.model import (
     Leadership,
     Looked,
     LoopState,
+    Message,
     NoSeries,
     Outcome,
     PolicyKey,
@@ -360,3 +361,19 @@ class NoTelemetry:
 
     def failure(self, kind: str) -> None:
         """Note nothing."""
+
+
+class Told:
+    """Notifier of a rehearsal: whoever is told has heard it."""
+
+    def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
+        """Take the message."""
+        return StepResult(action_id=errand.id, status=StepStatus.DONE, at=at)
+
+
+class Free:
+    """Prices of a world in which nothing costs anything."""
+
+    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
+        """Return nothing."""
+        return PriceBook()

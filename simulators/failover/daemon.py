@@ -23,9 +23,7 @@ from aiops.core.model import (
     Leadership,
     Looked,
     LoopState,
-    Message,
     Outcome,
-    PriceBook,
     Reason,
     Scope,
     SeenObject,
@@ -48,7 +46,7 @@ from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
 from aiops.ports import Inventory, Observation
 from simulators.failover.world import EDGE, SITES, SitesWorld
-from simulators.ports import FixedPolicies, NoTelemetry, SimControls, StillClock
+from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, StillClock, Told
 
 LEASE_S, RENEW_S = 15.0, 10.0
 """How long a Lease stands after its last renewal, and for how long its holder acts on one."""
@@ -257,22 +255,6 @@ class ClusterAt:
         """Tell nobody."""
 
 
-class _Told:
-    """ports.Notifier: whoever is told has heard it."""
-
-    def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
-        """Take the message."""
-        return StepResult(action_id=errand.id, status=StepStatus.DONE, at=at)
-
-
-class _Free:
-    """ports.Prices of what costs nothing."""
-
-    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
-        """Return nothing."""
-        return PriceBook()
-
-
 @dataclass(frozen=True, slots=True)
 class Turns:
     """When a daemon turns: every lane_s seconds, at phase_s of them, and between them while something presses."""
@@ -331,10 +313,10 @@ def daemon(place: str, world: SitesWorld, witness: Witness, policy: FailoverPoli
         journal=JournalAt(witness, place),
         lease=lease,
         controls=SimControls(),
-        prices=_Free(),
+        prices=Free(),
         telemetry=NoTelemetry(),
         clock=StillClock(),
-        notifier=_Told(),
+        notifier=Told(),
     )
     scope = Scope(namespaces=frozenset({"shop", "edge"}))
     loop = ControlLoop(ports, Bank(policies), Setup(scope=scope, keep_inputs=False))

@@ -13,19 +13,14 @@ from aiops.core.model import (
     Action,
     Answer,
     Answered,
-    Errand,
     Failed,
     Frame,
     Instant,
     LoopState,
-    Message,
     Outcome,
-    PriceBook,
     Scope,
     SeriesIndex,
     StepResult,
-    StepStatus,
-    TargetRef,
     Tick,
     VerdictWord,
 )
@@ -33,8 +28,8 @@ from aiops.core.planning.remediation import RemediationPolicy
 from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
 from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
-from aiops.ports import Inventory, Observation
-from simulators.ports import FixedPolicies, NoTelemetry, SimControls, SimLease, StillClock
+from aiops.ports import Observation
+from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock, Told
 from simulators.remediation.objects import EPOCH, WorldCluster
 from simulators.remediation.world import BACKGROUND, Kind, World
 
@@ -76,22 +71,6 @@ class WorldSource:
         if query.name not in known:
             return Failed(error=f"this world answers {', '.join(known)}, and queries of revisions")
         return Answered(value=known[query.name], newest_at=at - 1.0)
-
-
-class _Told:
-    """ports.Notifier: whoever is told has heard it."""
-
-    def tell(self, errand: Errand, message: Message, at: Instant) -> StepResult:
-        """Take the message."""
-        return StepResult(action_id=errand.id, status=StepStatus.DONE, at=at)
-
-
-class _Free:
-    """ports.Prices of what costs nothing."""
-
-    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
-        """Return nothing."""
-        return PriceBook()
 
 
 class _Kept:
@@ -158,10 +137,10 @@ def daemon(world: World, policies: Sequence[RemediationPolicy]) -> Daemon:
         journal=_Kept(),
         lease=SimLease(),
         controls=SimControls(),
-        prices=_Free(),
+        prices=Free(),
         telemetry=NoTelemetry(),
         clock=StillClock(),
-        notifier=_Told(),
+        notifier=Told(),
     )
     loop = ControlLoop(ports, Bank(whole), Setup(scope=Scope(), keep_inputs=False))
     return Daemon(world=world, loop=loop)
