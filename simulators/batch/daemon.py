@@ -20,7 +20,6 @@ from aiops.core.model import (
     Looked,
     LoopState,
     Outcome,
-    PriceBook,
     Reason,
     Scope,
     SeenObject,
@@ -43,7 +42,7 @@ from aiops.ports import Inventory, Observation
 from simulators.batch.curve import Curve
 from simulators.batch.scenario import says
 from simulators.batch.world import Work, World
-from simulators.ports import FixedPolicies, NoTelemetry, SimControls, SimLease, StillClock
+from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock
 
 MANAGED = {"policy.aiops/managed": "true"}
 
@@ -172,14 +171,6 @@ class WorldCluster:
         """Tell nobody."""
 
 
-class _Free:
-    """ports.Prices of what no policy of this world asks for: the curve is its own port."""
-
-    def book(self, targets: Sequence[TargetRef], inventory: Inventory, at: Instant) -> PriceBook:
-        """Return nothing."""
-        return PriceBook()
-
-
 class _Kept:
     """ports.Journal of one process that lives as long as its world."""
 
@@ -221,7 +212,7 @@ def live(world: World, curve: Curve, policy: DeferPolicy, until: Instant) -> Non
         journal=_Kept(),
         lease=SimLease(),
         controls=SimControls(),
-        prices=_Free(),
+        prices=Free(),
         telemetry=NoTelemetry(),
         clock=StillClock(),
     )
