@@ -165,12 +165,12 @@ class Driven:
     # -- what others do ----------------------------------------------------------------------------------
 
     def carried_out(self, plan: Plan) -> Plan:
-        """Let a plan have been done just now: the route has its last weights."""
+        """Let a plan have been done just now: the route has its last weights, if it shifts any traffic."""
         steps = tuple(replace(one, stage=Stage.DONE, sent=1, sent_at=self.now) for one in plan.steps)
         done = replace(plan, steps=steps, status=PlanStatus.DONE, ended_at=self.now)
         self.plans = (*self.plans, done)
         shifts = [one.operation for one in plan.steps if hasattr(one.operation, "weights")]
-        self.weights = dict(shifts[-1].weights)
+        self.weights = dict(shifts[-1].weights) if shifts else self.weights
         return done
 
     def order(self, kind: OrderKind, to: str = "", reason: str = "") -> None:
