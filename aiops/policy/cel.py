@@ -6,9 +6,11 @@ Numbers are doubles: an integer literal is read as one where the expression does
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from aiops.core.protocols import ConditionError, Env
@@ -18,6 +20,7 @@ from aiops.policy.variables import LISTS, MEMBERS, NUMBERS, known_variables
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|(?<![\w.\[])(\d+)(?![\w.])')
 _NO_FIELD = re.compile(rf"undefined field '(\w+)' not found in struct '{PACKAGE}\.({'|'.join(LISTS)})'")
+_MIXED = re.compile(r"applied to '\((?:int, double|double, int)\)'")
 _COMPARES = re.compile(r"\)\s*[<>=!]=?\s*$")
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _SIZE = re.compile(r"\bsize\s*$")
@@ -30,6 +33,10 @@ MAX_CHARACTERS = 10_000
 
 SHORT = 500
 """Characters of a condition that is kept: many policies have the same ones, and only an edited one is compiled."""
+
+
+MOST_TRIED = 6
+"""So many integers of a condition are tried as either kind of number, each with each: 64 times some tenths of a ms."""
 
 
 class InvalidCondition(ValueError):
@@ -135,14 +142,33 @@ def _compiled(env: Any, text: str) -> tuple[str, Any]:
         return text, env.compile(text)
     except Exception as first:  # the library raises a bare exception for every kind of error
         doubles = _TOKENS.sub(_as_double, text)
-        if doubles != text:
-            try:
-                return doubles, env.compile(doubles)
-            except Exception as second:  # the rewritten text's error, unless the text itself was broken
-                if "no matching overload" in str(first):
-                    raise _invalid(second, doubles, _added(text)) from second
-                raise _invalid(first, text) from second
-        raise _invalid(first, text) from first
+        if doubles == text or "no matching overload" not in str(first):
+            raise _invalid(first, text) from first
+        try:
+            return doubles, env.compile(doubles)
+        except Exception as second:
+            if "no matching overload" in str(second):
+                for some in _some_doubles(text):
+                    with suppress(Exception):
+                        return some, env.compile(some)
+            raise _invalid(second, doubles, _added(text)) from second
+
+
+def _some_doubles(text: str) -> Iterator[str]:
+    """Yield the text with doubles for some of its integers: a size may be counted, compared or added to anywhere.
+
+    >>> list(_some_doubles("1 < size(findings) && tick.hour > 8"))[0]
+    '1 < size(findings) && tick.hour > 8.0'
+    """
+    literals = [one for one in _TOKENS.finditer(text) if one[1]]
+    if len(literals) > MOST_TRIED:
+        return
+    for chosen in product((False, True), repeat=len(literals)):
+        made, done = [], 0
+        for one, double in zip(literals, chosen, strict=True):
+            made += [text[done : one.end()], ".0" if double else ""]
+            done = one.end()
+        yield "".join(made) + text[done:]
 
 
 def _added(text: str) -> tuple[int, ...]:
@@ -160,7 +186,9 @@ def _invalid(err: Exception, text: str, added: Sequence[int] = ()) -> InvalidCon
         offset = max(at, offset - 2) if offset > at else offset
     unknown = _NO_FIELD.search(match[3])
     if unknown is None:
-        return InvalidCondition(f"CEL: {match[3].replace(f'{PACKAGE}.', '')}", offset)
+        mixed = _MIXED.search(match[3])
+        hint = " (a size is a whole number: compare it with one, as 2, or write double(size(...)))" if mixed else ""
+        return InvalidCondition(f"CEL: {match[3].replace(f'{PACKAGE}.', '')}{hint}", offset)
     # the checker points at the dot before it
     return InvalidCondition(f"{unknown[2]} have {', '.join(MEMBERS[unknown[2]])}, and no {unknown[1]}", offset + 1)
 

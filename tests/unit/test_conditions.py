@@ -110,6 +110,9 @@ def test_a_mistake_is_at_its_place_in_the_text_as_it_was_written(text, word):
         "size(findings.filter(f, f.score > 5)) > 1",
         "size(findings.filter(f, f.kind == ')')) >= 1 && signals.demand > 5",
         "(signals.demand) > 5 && size((findings)) < 3",
+        "1 < size(findings) && signals.demand > 5",
+        "0 == size(incidents) && 5 < signals.demand && 2 <= findings.filter(f, f.score > 5).size()",
+        "size(findings) + size(incidents) > 1 && signals.demand * 2 > 5",
     ],
 )
 def test_fields_that_entries_have_are_taken(text):
@@ -200,3 +203,9 @@ def test_a_variable_is_seen_however_its_name_is_spaced():
     spaced = condition("signals . demand > 1.0", ["demand"])
     assert spaced.holds({"signals.demand": 2.0, "replicas": 3.0})
     assert not spaced.holds({"signals.demand": 0.5, "replicas": 3.0})
+
+
+def test_a_size_that_is_compared_with_a_fraction_is_told_what_to_write():
+    with pytest.raises(InvalidCondition, match=r"a size is a whole number: .*double\(size\(\.\.\.\)\)"):
+        condition("size(findings) > 1.5 && signals.demand > 5", ["demand"])
+    assert condition("double(size(findings)) > 1.5 && signals.demand > 5", ["demand"]).text
