@@ -157,8 +157,8 @@ def _compiled(env: Any, text: str) -> tuple[str, Any]:
 def _some_doubles(text: str) -> Iterator[str]:
     """Yield the text with doubles for some of its integers: a size may be counted, compared or added to anywhere.
 
-    >>> list(_some_doubles("1 < size(findings) && tick.hour > 8"))[0]
-    '1 < size(findings) && tick.hour > 8.0'
+    >>> list(_some_doubles("1 < size(findings) && time.hour > 8"))[1]
+    '1 < size(findings) && time.hour > 8.0'
     """
     literals = [one for one in _TOKENS.finditer(text) if one[1]]
     if len(literals) > MOST_TRIED:
