@@ -224,10 +224,26 @@ def _spec(document: Document, model: type[Spec], problems: Problems) -> Spec | N
     try:
         return model.model_validate(data)
     except ValidationError as err:
-        errors = err.errors(include_url=False)[:MAX_PROBLEMS]
+        errors = _own(err.errors(include_url=False))[:MAX_PROBLEMS]
         for one in errors:
             note(one, model, problems)
         return _without(data, errors, model)
+
+
+def _own(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors, with lists as long as they are written: pydantic counts no items that are wrong themselves."""
+    counted = (_counted(one) if one["type"] == "too_short" else one for one in errors)
+    return [one for one in counted if one is not None]
+
+
+def _counted(error: ErrorDetails) -> ErrorDetails | None:
+    """Return the error of a list that is too short in words of ours, None where it is long enough."""
+    given, least = error["input"], error.get("ctx", {}).get("min_length", 0)
+    if not isinstance(given, list | tuple):
+        return error
+    if len(given) >= least:
+        return None
+    return {**error, "msg": f"needs at least {least} items, and has {len(given)}"}
 
 
 def _without(data: Mapping[str, Any], errors: Sequence[ErrorDetails], model: type[Spec]) -> Spec | None:

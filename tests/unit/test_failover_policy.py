@@ -207,7 +207,7 @@ def test_a_mistake_is_refused_at_its_place(old, new, said, where):
 
 def test_one_site_is_no_group():
     start, end = TEXT.index("    - name: north\n"), TEXT.index("  traffic:")
-    with pytest.raises(InvalidPolicy, match=r"spec\.sites: "):
+    with pytest.raises(InvalidPolicy, match=r"spec\.sites: needs at least 2 items, and has 1"):
         parse(TEXT[:start] + TEXT[end:], "f.yaml")
 
 
@@ -223,3 +223,12 @@ def test_two_groups_never_steer_by_one_rule():
         parse(f"{TEXT}---\n{other}", "f.yaml")
     for change in (("mode: approve", "mode: observe"), ("rule: 0", "rule: 1")):
         assert len(parse(f"{TEXT}---\n{other.replace(*change)}", "f.yaml").plans) == 2
+
+
+def test_a_site_that_is_wrong_counts_as_a_site():
+    wrong = TEXT.replace("standby: {replicas: 4}", "standby: {replicas: 0}")
+    assert wrong != TEXT
+    with pytest.raises(InvalidPolicy) as caught:
+        parse(wrong, "group.yaml")
+    assert "standby.replicas: " in str(caught.value)
+    assert "spec.sites: " not in str(caught.value)
