@@ -26,7 +26,7 @@ def passed(habits: Habits, days: float, start: float = START, *, taken: bool = T
 def limits(habits: Habits) -> list[float]:
     every = np.arange(len(habits.state[0]))
     habits.settle(every)
-    return habits.limits(every).tolist()
+    return [float(one) for one in habits.limits(every)]
 
 
 def a_habit(budget: float = 1.0, rows: int = 1) -> Habits:
