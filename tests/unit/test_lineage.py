@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from aiops.core.forecast import FORECASTERS
+from aiops.core.forecast.clock import BACK_SAMPLES
 from aiops.core.forecast.combined import Combined
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.members import MEMBERS
@@ -368,7 +369,7 @@ def test_when_a_clock_that_was_ahead_is_set_back_minutes_are_judged_again_at_onc
     live(one, 10)
     assert record.judged <= was, "what was promised by the wrong clock is not judged by the right one"
     live(one, AHEAD[-1] + 10, START + 600.0)
-    minutes = np.arange(START // 60 + AHEAD[-1] + 1, START // 60 + AHEAD[-1] + 19).astype(int)
+    minutes = np.arange(START // 60 + AHEAD[-1] + BACK_SAMPLES, START // 60 + AHEAD[-1] + 19).astype(int)
     assert np.isfinite(record.losses[minutes % KEPT]).all()
     assert one.scores()[one.current.number].judged >= len(minutes)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.forecast.clock import Backwards
 from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.grid import Grid
@@ -28,9 +29,6 @@ STEP_S = 60.0
 _FIRST_FITS = (2, 10, 60, 240)
 _GROWTH = 1.25
 _GROWN_SEASONS = 4
-BACK_MIN = 3
-"""A clock that is set back by no more is waited for."""
-
 _CLOCK = 5
 """Numbers of a clock in a checkpoint: first minute, open minute, sum and count of what was heard in it, last fit."""
 
@@ -59,6 +57,7 @@ class Combined:
         self._pool = Pool() if pool is None else pool
         self._at: tuple[Block, int] | None = None
         self._refits = refits
+        self._backwards = Backwards()
         self.due = False
         self.fits = 0
         self._first = self._looked = self._fit_at = -1
@@ -73,7 +72,7 @@ class Combined:
             if not there:
                 return
             self._begin(minute)
-        if minute < self._minute - BACK_MIN:
+        if self._backwards.says(minute, self._minute):
             self._set_back(minute)
         block, row = self._seat
         block.close_until(minute)
@@ -210,11 +209,8 @@ class Combined:
         if "clock" not in arrays or arrays["clock"].shape != (_CLOCK,):
             raise ValueError(f"{self.name}: the checkpoint's clock does not fit {(_CLOCK,)}")
         first, minute, heard, count, fit_at = (float(number) for number in arrays["clock"])
-        if minute < 0:  # of a model that had heard nothing
-            self._leave()
-            return
         resting, old = self._resting, self._at
-        self._take(int(minute))
+        self._take(max(0, int(minute)))
         block, row = self._seat
         try:
             block.fleet.restore(arrays, row)
@@ -226,6 +222,9 @@ class Combined:
             raise ValueError(f"{self.name}: {err}") from err
         if old is not None:
             old[0].leave(old[1])
+        if minute < 0:  # of a model that had heard nothing
+            self._leave()
+            return
         block.sums[row], block.counts[row] = heard, count
         self._first, self._looked, self._fit_at = int(first), int(minute), int(fit_at)
 

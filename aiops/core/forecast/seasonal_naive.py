@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aiops.core.forecast.clock import Backwards
 from aiops.core.forecast.holidays import REST_DAYS, Resting
 from aiops.core.forecast.track_record import HORIZONS, KEPT, MOST_AHEAD, QUANTILES, TrackRecord
 from aiops.core.model import F64, Bools, Instant, Rows
@@ -34,9 +35,6 @@ _OPEN_WEIGHT = 0.5
 
 _NORM_RATIO = 0.1
 _LONG_GAP = 60
-BACK_MIN = 3
-"""A clock that is set back by no more minutes is waited for."""
-
 _SLACK = 2 * MOST_AHEAD + REFIT_STEPS
 _AHEAD = np.arange(MOST_AHEAD + 1, dtype=np.float64)
 _FADE = np.exp(-np.maximum(_AHEAD - 1.0, 0.0) / FADE_STEPS)
@@ -60,6 +58,7 @@ class SeasonalNaive:
         self._season = max(1, round(spec.season_s / STEP_S))
         self._size = max(round(spec.history_s / STEP_S), self._season * 2) + _SLACK
         self._resting = None if spec.calendar is None else Resting(spec.calendar)
+        self._backwards = Backwards()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -80,7 +79,7 @@ class SeasonalNaive:
     def learn(self, at: Instant, value: float) -> None:
         """Learn one sample; NaN says that the step is missing or must not be learnt from."""
         minute = int(at // STEP_S)
-        if minute < self._minute - BACK_MIN:
+        if self._backwards.says(minute, self._minute):
             self._set_back(minute)
         if minute > self._minute:
             if self._minute >= 0:

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.forecast.clock import Backwards
 from aiops.core.forecast.combined import Combined
 from aiops.core.lineage import contest
 from aiops.core.lineage.contenders import LOOK_EVERY_MIN
@@ -31,8 +32,6 @@ REST_S = 3600.0
 """After a fit was asked for, drift asks for none for so long."""
 
 GROWN_SEASONS = 4
-BACK_MIN = 3
-"""A clock that is set back by no more is waited for."""
 
 Make = Callable[[str], Forecaster]
 """A new, empty model of a name."""
@@ -45,6 +44,7 @@ class Lineage(Ranks[Forecaster]):
         super().__init__(policy, champion, terms.code)
         self.elsewhere, self._make = terms.elsewhere, make
         self._called = terms.challengers
+        self._backwards = Backwards()
         self._sum = self._count = 0.0
         self._asked: tuple[Instant, ...] = ()
         self._waits = False
@@ -78,7 +78,7 @@ class Lineage(Ranks[Forecaster]):
     def judge(self, at: Instant, value: float) -> None:
         """Judge the versions when a minute is over, by what was heard in it before this sample."""
         minute = int(at // MINUTE_S)
-        if minute < self._minute - BACK_MIN:
+        if self._backwards.says(minute, self._minute):
             self._set_back(minute, at)
         elif minute > self._minute:
             self._close(minute, at)
