@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiops.app.settings import Settings
 from aiops.loop import ControlLoop
 from aiops.loop.shedding import Budget
-from aiops.ports import Source
+from aiops.ports import Cluster, Source
 
 if TYPE_CHECKING:
-    from aiops.adapters.metrics import LoopMetrics, TimingNumbers
+    from aiops.adapters.metrics import LoopMetrics, RateNumbers, TimingNumbers
 
 
 def budget(settings: Settings) -> Budget | None:
@@ -23,9 +24,21 @@ def budget(settings: Settings) -> Budget | None:
 
 def register(metrics: LoopMetrics, loop: ControlLoop, source: Source) -> None:
     """Let /metrics tell of it."""
-    from aiops.adapters.metrics import TimingCollector
+    from aiops.adapters.metrics import RateCollector, TimingCollector
 
     metrics.registry.register(TimingCollector(lambda: numbers(loop, source)))
+    metrics.registry.register(RateCollector(lambda: rates(loop.ports.cluster)))
+
+
+def rates(cluster: Cluster) -> Mapping[str, RateNumbers]:
+    """Return what our rate limits cost, by cluster; a simulated one has none."""
+    from aiops.adapters.kubernetes import Clusters
+    from aiops.adapters.metrics import RateNumbers
+
+    limits = cluster.limits if isinstance(cluster, Clusters) else {}
+    return {
+        name: RateNumbers(per_s=one.per_s, waited_s=one.waited_s, refused=one.refused) for name, one in limits.items()
+    }
 
 
 def numbers(loop: ControlLoop, source: Source) -> TimingNumbers:

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from aiops.adapters.kubernetes import Clusters
 from aiops.adapters.kubernetes.http import Call, Http, Throttled
 from aiops.adapters.kubernetes.rate import Bucket
+from aiops.adapters.metrics import RateCollector, RateNumbers
+from aiops.app.timing import rates
 
 
 @dataclass
@@ -95,3 +98,20 @@ def test_no_write_that_waits_for_its_turn_outlives_the_time_that_it_had_s6():
     with pytest.raises(Throttled):
         http.send(replace(write, timeout_s=1.0))  # half of it would be over before it is sent
     assert len(server.came) == 2
+
+
+def test_what_a_limit_costs_is_told_by_cluster_and_nothing_of_who_has_none():
+    waiting = a_bucket(Time(), per_s=10.0, burst=1)
+    assert waiting.take(1.0, write=True)
+    assert waiting.take(1.0, write=True)
+    assert not waiting.take(0.0, write=True)
+    clusters = Clusters({}, buckets={"eu": waiting, "us": Bucket(per_s=0.0, burst=1)})
+    assert rates(clusters) == {"eu": RateNumbers(per_s=10.0, waited_s=pytest.approx(0.1), refused=1)}
+    told = {
+        one.name: one.value for metric in RateCollector(lambda: rates(clusters)).collect() for one in metric.samples
+    }
+    assert told == {
+        "aiops_cluster_rate_limit": 10.0,
+        "aiops_cluster_rate_waited_seconds_total": pytest.approx(0.1),
+        "aiops_cluster_rate_refused_total": 1.0,
+    }

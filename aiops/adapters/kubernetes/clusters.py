@@ -65,6 +65,11 @@ class Clusters:
         """Return the names of the clusters."""
         return tuple(sorted(self._clusters))
 
+    @property
+    def limits(self) -> Mapping[str, Bucket]:
+        """Return the rate limits of the clusters that have one."""
+        return {name: one for name, one in self._buckets.items() if one.per_s}
+
     def lease(self, name: str, options: LeaseOptions) -> KubernetesLease:
         """Return a Lease in one of the clusters, with connections of its own; no rate limit delays its renewal."""
         return KubernetesLease(Http(api_client(self._options[name])), options)

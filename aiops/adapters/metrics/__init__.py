@@ -2,6 +2,7 @@
 
 from aiops.adapters.metrics.alertmanager import AlertmanagerCollector, AlertmanagerNumbers
 from aiops.adapters.metrics.anomalies import AnomalyCollector, Naming
+from aiops.adapters.metrics.clusters import RateCollector, RateNumbers
 from aiops.adapters.metrics.engine import ShardCollector, ShardNumbers
 from aiops.adapters.metrics.following import FollowingCollector, FollowingNumbers
 from aiops.adapters.metrics.incidents import IncidentCollector
@@ -32,6 +33,8 @@ __all__ = [
     "OutlookCollector",
     "PlanCollector",
     "PriceCollector",
+    "RateCollector",
+    "RateNumbers",
     "RepositoryCollector",
     "ShardCollector",
     "ShardNumbers",
