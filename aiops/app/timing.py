@@ -27,7 +27,8 @@ def register(metrics: LoopMetrics, loop: ControlLoop, source: Source) -> None:
     from aiops.adapters.metrics import RateCollector, TimingCollector
 
     metrics.registry.register(TimingCollector(lambda: numbers(loop, source)))
-    metrics.registry.register(RateCollector(lambda: rates(loop.ports.cluster)))
+    if loop.timekeeper.budget is not None:  # a virtual world has no API servers, and loads no client for them
+        metrics.registry.register(RateCollector(lambda: rates(loop.ports.cluster)))
 
 
 def rates(cluster: Cluster) -> Mapping[str, RateNumbers]:
