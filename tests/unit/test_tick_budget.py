@@ -178,6 +178,7 @@ def test_without_a_budget_nothing_is_ever_left_out(store):
 def test_a_watch_that_a_guardrail_of_what_acts_may_look_at_stays():
     class Condition:
         text = "findings.size() > 0"
+        used = ("findings",)
 
     guarded = policy(guardrails=(Guardrail(when=Condition(), then=Then.HOLD),))
     state = loop_state()
