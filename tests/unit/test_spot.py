@@ -183,8 +183,8 @@ def test_a_share_is_in_the_ledger_by_what_its_replicas_would_cost_on_demand() ->
     world.until(5)
     found = standing(world.plans, world.lane().snapshot)
     assert [(one.kind, dict(one.rested)) for one in found] == [
-        (SavingKind.SPOT, {SPOT.key: Rested(extra=nano(0.04 - 0.012))})
-    ] * 2  # of several on one subject the newest counts
+        (SavingKind.SPOT, {SPOT.key: Rested(extra=nano(0.04 - 0.012), moved=moved)}) for moved in [(0, 3), (3, 5)]
+    ]
     world.usd = {False: 0.04}
     unknown = standing(world.plans, world.lane().snapshot)
     assert {one.rested[SPOT.key].extra for one in unknown} == {None}
