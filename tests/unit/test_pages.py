@@ -61,9 +61,13 @@ def test_every_page_has_its_door_and_every_door_its_page():
     )
 
 
+OURS = "<script{% block scripts %}{% endblock %}>{{ first_script.text }}</script>"
+"""The one script that stands in a page: the policy names its digest."""
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_a_template_has_nothing_that_the_content_policy_forbids_nor_turns_escaping_off(template):
-    text = template.read_text(encoding="utf-8")
+    text = template.read_text(encoding="utf-8").replace(OURS, "")
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)
     assert not re.search(r"\s(style|on[a-z]+)=", text)
     assert "hx-on" not in text
