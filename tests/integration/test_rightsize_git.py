@@ -207,14 +207,14 @@ def test_a_branch_that_moved_on_between_the_look_and_the_push_is_not_written_ove
     assert world.said_in_git()["requests.cpu"] == "7"
 
 
-def world_step(world: Followed) -> Any:
+def world_step(world: Followed, cpu: str = "5", plan_id: str = "P9") -> Any:
     from aiops.core.model import SetResources
     from aiops.core.plans.operations import Origin as Asked
     from aiops.core.plans.operations import sizes_in_git
 
     (one,) = world.repositories.sizes((TARGET,), world.now)[TARGET.key]
-    operation = SetResources(target=TARGET, container="app", requests={"cpu": "5"}, limits={})
-    asked = Asked(plan_id="P9", policy=world.policy.key, key="E9", epoch=1, now=world.now)
+    operation = SetResources(target=TARGET, container="app", requests={"cpu": cpu}, limits={})
+    asked = Asked(plan_id=plan_id, policy=world.policy.key, key="E9", epoch=1, now=world.now)
     (step,) = sizes_in_git.commit(operation, one, asked)
     return step
 
@@ -266,3 +266,86 @@ def test_what_does_not_stand_in_git_is_its_owners_as_before(origin):
     world.run(3 * HOUR_S)
     assert not world.plans
     assert any("is Argo CD's: change it in Git" in line for line in world.decision.judgement.evidence)
+
+
+def reverted(origin: Origin) -> None:
+    """Take back the newest commit, as a person does."""
+    origin.come_to("main")
+    origin.git("revert", "--no-edit", "HEAD")
+    origin.git("push", "-q", "origin", "main")
+
+
+def test_a_person_who_reverts_the_commit_before_it_was_followed_is_not_written_over_s4(origin):
+    world = ready(origin, follows=False).until(lambda one: one.commits, 2 * HOUR_S)
+    reverted(origin)
+    world.run(0.5 * HOUR_S)
+    assert world.said_in_git()["requests.cpu"] == "4"
+    assert origin.git("log", "-1", "--format=%an", "main", where=origin.bare) == "Alice"
+    assert (world.answers[-1].status, world.answers[-1].reason) == (StepStatus.REFUSED, Reason.MANUAL_OVERRIDE)
+    world.until(lambda one: one.last().status.ended, 2 * HOUR_S)
+    assert origin.commits() == 3
+
+
+def test_a_person_who_changes_the_file_before_it_was_followed_keeps_it_when_all_is_taken_back_s7(origin):
+    world = ready(origin, follows=False).until(lambda one: one.commits, 2 * HOUR_S)
+    origin.edit(f'cpu: "{world.said_in_git()["requests.cpu"]}"', 'cpu: "3"', file=FILE)
+    world.until(lambda one: one.last().status is not PlanStatus.RUNNING, 2 * HOUR_S)
+    world.run(0.25 * HOUR_S)
+    assert world.said_in_git()["requests.cpu"] == "3"
+    world.follows = True
+    world.until(lambda one: one.plans[0].status.ended, HOUR_S)
+    assert "it is left as it is" in str(world.plans[0])
+    assert origin.git("log", "-1", "--format=%an", "main", where=origin.bare) == "Alice"
+
+
+def pushed(world: Followed, cpu: str) -> StepResult:
+    """Propose another request at once, as a new plan does."""
+    world.repository.look()
+    step = world_step(world, cpu, f"P{world.origin.commits()}")
+    errand = Errand(
+        id="E9", plan_id="P9", step=0, back=False, policy=world.policy.key, dry_run=False, issued_at=world.now,
+        expires_at=world.now + 30.0, epoch=1, steps=(step,), messages=(),
+    )  # fmt: skip
+    return world.repositories.perform(errand, step, world.now)
+
+
+BRANCH = "aiops/shop/fleet-sizes"
+
+
+@pytest.mark.parametrize("how", ["--squash", "--no-ff"])
+def test_what_is_proposed_after_a_merge_whose_branch_was_left_is_what_a_merge_brings(origin, how):
+    world = used(origin, propose=True)
+    world.repositories.sizes((TARGET,), world.now)
+    assert pushed(world, "2").status is StepStatus.DONE
+
+    def merged(cpu: str) -> None:
+        origin.come_to("main")
+        origin.git("merge", "-q", how, f"origin/{BRANCH}")
+        origin.git("commit", "-q", "--allow-empty", "-m", "merged")
+        origin.git("push", "-q", "origin", "main")
+        assert world.said_in_git()["requests.cpu"] == cpu
+
+    merged("2")
+    assert pushed(world, "4").status is StepStatus.DONE  # taken back
+    assert world.said_in_git(BRANCH)["requests.cpu"] == "4"
+    merged("4")
+    assert pushed(world, "2").status is StepStatus.DONE  # wished again
+    merged("2")
+    origin.edit('cpu: "2"', 'cpu: "3"', file=FILE)
+    assert pushed(world, "2").status is StepStatus.DONE  # and again, after a person
+    assert world.said_in_git(BRANCH)["requests.cpu"] == "2"
+    merged("2")
+
+
+def test_a_proposal_whose_branch_was_deleted_is_a_no(origin):
+    world = ready(origin, propose=True).until(lambda one: one.commits, 2 * HOUR_S)
+    world.turn()
+    origin.git("push", "-q", "origin", "--delete", BRANCH)
+    world.run(3 * HOUR_S)
+    assert len(world.commits) == 1
+    assert not (origin.bare / "refs/heads" / BRANCH).exists()
+    (said,) = world.repositories.sizes((TARGET,), world.now)[TARGET.key]
+    assert said.held == (
+        Reason.MANUAL_OVERRIDE,
+        f"our proposal on branch {BRANCH} was deleted, and not merged",
+    )

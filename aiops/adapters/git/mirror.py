@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,7 @@ class Mirror:
     clock: Callable[[], float] = time.monotonic
     _repo: Repo | None = field(default=None, init=False)
     _readings: dict[tuple[bytes, Place], Number | Unusable] = field(default_factory=dict, init=False)
+    _sizes: dict[tuple[bytes, Place], Mapping[str, Quantity] | Unusable] = field(default_factory=dict, init=False)
     _writers: dict[tuple[bytes, Place], Written] = field(default_factory=dict, init=False)
 
     @property
@@ -124,7 +127,19 @@ class Mirror:
 
     def sizes(self, commit: bytes, place: Place) -> Mapping[str, Quantity]:
         """Return what a file says of a container's requests and limits at a commit; raise Unusable."""
-        return sizes(self.content(commit, place), place)
+        blob = self._blob(commit, place.file)
+        found = self._sizes.get((blob, place))
+        if found is None:
+            try:
+                found = sizes(bytes(self._object(blob).data), place)
+            except Unusable as err:
+                found = err
+            if len(self._sizes) >= MOST_READINGS:
+                self._sizes.clear()
+            self._sizes[blob, place] = found
+        if isinstance(found, Unusable):
+            raise found
+        return found
 
     def content(self, commit: bytes, place: Place) -> bytes:
         """Return a file as it is at a commit; raise Unusable when it is no regular file."""
@@ -171,6 +186,22 @@ class Mirror:
                 return None
             here = commit.parents[0]
         return None
+
+    def recent(self, tip: bytes) -> Iterator[tuple[bytes, str]]:
+        """Yield the newest commits of a history with their messages, as many as are looked at in any case."""
+        for sha in islice(self._before(tip, math.inf), MOST_RECENT):
+            yield sha, (self._object(sha).message or b"").decode("utf-8", "replace")
+
+    def begins_with(self, commits: Sequence[Any], base: bytes, place: Place) -> bool:
+        """Return whether commits, newest first, began with the sizes of `base`: what was merged of them is over."""
+        if not commits or not commits[-1].parents:
+            return False
+        try:
+            pair = [self.sizes(one, place) for one in (commits[-1].parents[0], base)]
+        except Unusable:
+            return False
+        began, now = ({name: one.text for name, one in said.items()} for said in pair)
+        return began == now
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -28,10 +28,13 @@ def ref_of(branch: str) -> bytes:
 class Memory:
     """What was seen of one field before. last: what was said of it. seen: the commit of somebody else, and since when.
 
-    dropped: what somebody did with a commit or a proposal of ours, since when, and which commit stood then.
+    dropped: what somebody did with a commit or a proposal of ours, since when, and which commit stood then. sizes: what
+    was said last of sizes; refused: why they are left as they are, and what the file said then.
     """
 
     last: Declared | None = None
+    sizes: DeclaredSizes | None = None
+    refused: tuple[str, Mapping[str, str]] | None = None
     seen: tuple[str, Instant] | None = None
     dropped: tuple[str, Instant, str] | None = None
 
@@ -75,7 +78,7 @@ class Reader:
         memory.last = found
         return found
 
-    def sizes(self, target: TargetRef, place: Place, tips: Tips, at: Instant) -> DeclaredSizes:
+    def sizes(self, target: TargetRef, place: Place, tips: Tips, memory: Memory, at: Instant) -> DeclaredSizes:
         """Return what the branch says of a container's requests and limits now; what cannot be read holds."""
         found, options = self.no_sizes(place, at), self.options
         tip = tips.get(ref_of(options.branch))
@@ -90,7 +93,18 @@ class Reader:
         values = {name: one.text for name, one in said.items()}
         ranges = {name: (one.low, one.high) for name, one in said.items() if one.low or one.high}
         found = replace(found, commit=tip.decode(), values=values, ranges=ranges)
-        return replace(found, offered=self._sizes_offered(target, place, tips, values)) if options.propose else found
+        if not options.propose:
+            return found
+        offered, on = self._sizes_offered(target, place, tips, values)
+        was = memory.sizes
+        memory.sizes = found = replace(found, offered=offered, offered_on=on)
+        if was is not None and was.offered and not offered and was.values == values:
+            why = f"our proposal on branch {was.offered_on} was deleted, and not merged"
+            memory.refused = (why, values)
+        if memory.refused is None or memory.refused[1] != values:
+            memory.refused = None
+            return found
+        return replace(found, held=(Reason.MANUAL_OVERRIDE, memory.refused[0]))
 
     def no_sizes(self, place: Place, at: Instant) -> DeclaredSizes:
         """Return what is said of sizes while nothing is known."""
@@ -108,25 +122,27 @@ class Reader:
 
     def _sizes_offered(
         self, target: TargetRef, place: Place, tips: Tips, values: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        """Return what a proposal of ours that waits says otherwise than the branch, nothing where none does."""
+    ) -> tuple[Mapping[str, str], str]:
+        """Return what a proposal of ours that waits says otherwise than the branch, and its name; nothing for none."""
         prefix, tip = ref_of(self.options.prefix), tips[ref_of(self.options.branch)]
         for ref, sha in tips.items():
             if not ref.startswith(prefix) or not ref.endswith(SIZES):
-                continue
-            told = (
-                trailers_of((one.message or b"").decode("utf-8", "replace"))
-                for one in self.mirror.between(sha, tip) or ()
-            )
-            mine = (target.key, f"{place.field}/{place.container}")
-            if not any((one.get("Target"), one.get("Field")) == mine for one in told):
                 continue
             try:
                 said = self.mirror.sizes(sha, place)
             except Unusable:
                 continue
-            return {name: one.text for name, one in said.items() if one.text != values.get(name)}
-        return {}
+            offered = {name: one.text for name, one in said.items() if one.text != values.get(name)}
+            if not offered:
+                continue
+            commits = self.mirror.between(sha, tip) or []
+            if not self.mirror.begins_with(commits, tip, place):
+                continue
+            told = (trailers_of((one.message or b"").decode("utf-8", "replace")) for one in commits)
+            mine = (target.key, f"{place.field}/{place.container}")
+            if any((one.get("Target"), one.get("Field")) == mine for one in told):
+                return offered, ref.removeprefix(HEADS).decode()
+        return {}, ""
 
     # -- whose it is -------------------------------------------------------------------------------------
 

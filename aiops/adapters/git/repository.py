@@ -292,7 +292,7 @@ class Repository:
     def _sizes_view(self, one: _Looked, tips: Tips, now: Instant) -> DeclaredSizes:
         """Return what is said of one container; a bug in reading it holds that one alone (S10)."""
         try:
-            return self._reader.sizes(one.target, one.place, tips, now)
+            return self._reader.sizes(one.target, one.place, tips, one.memory, now)
         except Exception:
             _LOG.exception("declared_failed", extra={"repository": self.options.name, "target": one.target.key})
             why = f"repository {self.options.name}, {one.place.file}: a bug in reading it, see the log"

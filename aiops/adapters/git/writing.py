@@ -171,7 +171,7 @@ class Writer:
         there = {name: one.text for name, one in self.mirror.sizes(parent, place).items()}
         if all(alike(there.get(name, ""), value) for name, value in wished.items()):
             return _done(order, parent, f"{parent.decode()[:9]} says so already")
-        refused = self._sizes_refused(order, base)
+        refused = self._sizes_refused(order, base) or self._changed_after_us(order, base)
         if refused is not None:
             return refused
         if not order.due():
@@ -200,6 +200,23 @@ class Writer:
                 return _no(order, Reason.OUT_OF_RANGE, f"{file} allows {name} {one.low}..{one.high}, and not {wish}")
         return None
 
+    def _changed_after_us(self, order: Order, base: bytes) -> Answer | None:
+        """Return why sizes must not be written that somebody changed after this plan had written them (S4, S7)."""
+        body, place = order.step.body, order.place
+        mine = (body["origin"]["plan"], order.action.target.key, f"{place.field}/{place.container}")
+        for sha, text in self.mirror.recent(base):
+            told = trailers_of(text) if mine[0] in text else {}
+            if (told.get("Plan"), told.get("Target"), told.get("Field")) != mine:
+                continue
+            said = self.mirror.sizes(base, place)
+            for name, _, value in (one.partition("=") for one in told.get("To", "").split()):
+                if name in body["to"] and name in said and not alike(said[name].text, value):
+                    ours = f"our commit {sha.decode()[:9]} had written {value}"
+                    why = f"{place.file} says {name} {said[name].text}, and {ours}: somebody changed it after us"
+                    return _no(order, Reason.MANUAL_OVERRIDE, why)
+            return None
+        return None
+
     def _onto_sizes(self, order: Order, tips: Tips, base: bytes) -> tuple[bytes | None, Any]:
         """Return the branch to push and the commit to build on, as `_onto`; one branch holds all sizes of a policy."""
         if not self.options.propose:
@@ -215,7 +232,7 @@ class Writer:
         told = [trailers_of((one.message or b"").decode("utf-8", "replace")) for one in commits]
         if not all(one.get("Policy") == order.action.policy for one in told):
             return None, branch
-        return ref_of(branch), tip
+        return ref_of(branch), tip if self.mirror.begins_with(commits, base, order.place) else base
 
     def _unreached(self, order: Order, err: Unreachable) -> Answer:
         if not err.sent:

@@ -69,8 +69,8 @@ class DeclaredSizes:
 
     values: quantities by `requests.cpu`, `limits.memory`, ...; what the file does not say is not there. ranges: the
     least and the most that its owners declare, '' for none. propose: changes are offered on a branch of their own;
-    offered: what the one that waits to be merged says. held: why nothing can be written now. settle_s: how long whoever
-    follows the branch may take.
+    offered: what the one that waits to be merged says, offered_on its branch. held: why nothing can be written now.
+    settle_s: how long whoever follows the branch may take.
     """
 
     container: str
@@ -85,6 +85,7 @@ class DeclaredSizes:
     ranges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     propose: bool = False
     offered: Mapping[str, str] = field(default_factory=dict)
+    offered_on: str = ""
     held: tuple[Reason, str] | None = None
 
     def __str__(self) -> str:
