@@ -39,6 +39,7 @@ from aiops.core.pipeline import (
     settled,
     wanted,
 )
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.plans.lifecycle import wakes
 from aiops.core.policies import PolicySet
 from aiops.core.record.codec import to_text
@@ -81,7 +82,7 @@ class ControlLoop:
         self._sender = Sender(ports=ports, leadership=self._observer.leadership, present=self._present)
         self._reign = Reign(ports, self._sender)
         self._store_ok = True
-        self._lanes: tuple[PolicySet, PolicySet, PolicySet] | None = None
+        self._fast: tuple[PolicySet, PolicySet] | None = None
         self._reads: dict[PolicyKey, Read] = {}
         self._answers: tuple[StepResult, ...] = ()
         self._ends: tuple[Outcome, ...] = ()
@@ -126,12 +127,11 @@ class ControlLoop:
         return sentence
 
     def run_plans(self, now: Instant) -> str:
-        """Turn once at `now` for the policies of plans alone that are judged more often than the others (S8).
+        """Turn once at `now` for the policies of plans alone that are judged between ordinary turns, too (S8).
 
         It says and holds as `run_once` does, and says nothing when there are none.
         """
-        fast = self._split(self.ports.policies.current())[1]
-        return self._held_or(now, self._turn_of_plans) if fast.plans else ""
+        return self._held_or(now, self._turn_of_plans) if self._hurried().plans else ""
 
     def _held_or(self, now: Instant, turn: Callable[[Instant], str]) -> str:
         try:
@@ -154,7 +154,7 @@ class ControlLoop:
         ports = self.ports
         started = ports.clock.elapsed_s()
         self._began = (now, started)
-        policies, elsewhere = self._split(ports.policies.current())
+        policies = ports.policies.current()
         leadership = self.leadership = self._observer.leadership(now)
         in_time = self.timekeeper.begin(policies, self.state)
         ports.engine.begin(policies, leadership, now)
@@ -166,10 +166,10 @@ class ControlLoop:
         telemetry.stage("observe", observed - started)
         telemetry.stage("perceive", perceived - observed)
         if leadership.elected and not leadership.leader:
-            return self._stand_by(self._turn_with(policies, elsewhere, snapshot, percepts))
+            return self._stand_by(self._turn_with(policies, snapshot, percepts))
         snapshot = self._led(policies, self._journalled(snapshot))
         in_time = self.timekeeper.decided(policies, self.state, ports.clock.elapsed_s() - started)
-        turn = self._turn_with(in_time, elsewhere, snapshot, percepts, self._reads)
+        turn = self._turn_with(in_time, snapshot, percepts, self._reads)
         made = decide(self.state, turn)
         if self.timekeeper.news:
             made = replace(made, tick=self.timekeeper.telling(made.tick))
@@ -189,17 +189,19 @@ class ControlLoop:
     def _turn_of_plans(self, now: Instant) -> str:
         started = self.ports.clock.elapsed_s()
         self._began = (now, started)
-        rest, policies = self._split(self.ports.policies.current())
+        policies = self._hurried()
         leadership = self.leadership = self._observer.leadership(now)
         unanswered = self._observer.unanswered
         snapshot, _ = self._observer.observe(self._asked(policies), leadership, now)
         self._observer.unanswered = tuple(dict.fromkeys((*unanswered, *self._observer.unanswered)))
         if leadership.elected and not leadership.leader:
-            return self._stand_by(self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
+            return self._stand_by(self._turn_with(policies, snapshot, _NO_PERCEPTS))
         snapshot = self._begun(policies, snapshot)
         snapshot = self._journalled(snapshot)
         snapshot = self._reign.fenced(policies, self.state, snapshot)
-        made = decide_plans(self.state, self._turn_with(policies, rest, snapshot, _NO_PERCEPTS))
+        turn = self._turn_with(policies, snapshot, _NO_PERCEPTS)
+        others = {one.policy for one in self.state.plans.values()} - {one.key for one in policies.plans}
+        made = decide_plans(self.state, replace(turn, elsewhere=frozenset(others)))
         self._record_and_act(made, snapshot)
         self._report(made.tick)
         self.ports.telemetry.stage("plans", self.ports.clock.elapsed_s() - started)
@@ -209,22 +211,18 @@ class ControlLoop:
         """Return the snapshot that knows whether the last turn could be written down."""
         return snapshot if self._store_ok or not snapshot.store_ok else replace(snapshot, store_ok=False)
 
-    def _split(self, policies: PolicySet) -> tuple[PolicySet, PolicySet]:
-        """Return what is judged in the ordinary turn, and what in the fast one; as long as policies are the same."""
-        if self._lanes is None or self._lanes[0] is not policies:
-            self._lanes = (policies, *self._lanes_of(policies))
-        return self._lanes[1:]
-
-    def _lanes_of(self, policies: PolicySet) -> tuple[PolicySet, PolicySet]:
-        fast = tuple(one for one in policies.plans if self.setup.lane_s and one.every_s)
-        slow = tuple(one for one in policies.plans if one not in fast)
-        alone = replace(policies, scaling=(), watches=(), plans=fast, step_s=self.setup.lane_s or policies.step_s)
-        return replace(policies, plans=slow), alone
+    def _hurried(self) -> PolicySet:
+        """Return the policies that a turn between ordinary ones judges: those whose users cannot wait for a tick."""
+        policies = self.ports.policies.current()
+        if self._fast is None or self._fast[0] is not policies:
+            plans = tuple(one for one in policies.plans if self.setup.lane_s and isinstance(one, FailoverPolicy))
+            step_s = self.setup.lane_s or policies.step_s
+            self._fast = policies, replace(policies, scaling=(), watches=(), plans=plans, step_s=step_s)
+        return self._fast[1]
 
     def _turn_with(
         self,
         policies: PolicySet,
-        others: PolicySet,
         snapshot: Snapshot,
         percepts: Percepts,
         reads: Mapping[PolicyKey, Read] = _NO_READS,
@@ -235,7 +233,6 @@ class ControlLoop:
             policies=policies,
             code=self.setup.code,
             platform=self.setup.platform,
-            elsewhere=frozenset(one.key for one in others.plans),
             reads=reads,
         )
 

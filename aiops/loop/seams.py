@@ -208,8 +208,8 @@ class DryRunCluster:
 class Setup:
     """What does not change while the loop runs. code, platform: see `Inputs`. keep_inputs: for replay.
 
-    lane_s: how often the fast lane of plans turns; 0 when there is none, and every turn judges everything. budget: how
-    long a turn may take, None where time is virtual.
+    lane_s: how often failovers are judged between ordinary turns, which judge everything; 0 for never. budget: how long
+    a turn may take, None where time is virtual.
     """
 
     scope: Scope = field(default_factory=Scope)

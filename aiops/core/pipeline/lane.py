@@ -45,7 +45,7 @@ OF_POLICIES = frozenset({OrderKind.START, OrderKind.BACK, OrderKind.DRILL})
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """The policies of plans that are judged together at one instant. elsewhere: those that are judged at other times.
+    """The policies of plans that are judged together at one instant. elsewhere: those whose plans are left alone.
 
     `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`. scalings: what
     ScalingPolicies have under way.

@@ -49,8 +49,8 @@ _inputs_of, _snapshot_of = making(Inputs), making(Snapshot)
 class Turn:
     """What one tick is decided with, beside the state. code and platform: see `Inputs`.
 
-    elsewhere: the policies of plans that are judged in another lane, and so are not among `policies`. reads: signals
-    that were read already in this turn, by policy key.
+    elsewhere: the policies whose plans this turn leaves alone, as it judges but some. reads: signals that were read
+    already in this turn, by policy key.
     """
 
     snapshot: Snapshot

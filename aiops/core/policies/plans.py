@@ -17,8 +17,7 @@ class PlanPolicy:
 
     target: what decisions are told of: the object that steers traffic, or what is remedied. approvers: how many people
     must say yes. ask_for_s: how long a proposal waits for them. wanted: the objects that it looks at, whatever happens.
-    workloads: those whose replicas it reads. conditions: by their text, for checks that name them. every_s: how often
-    it is judged, 0 for at every tick.
+    workloads: those whose replicas it reads. conditions: by their text, for checks that name them.
     """
 
     key: PolicyKey
@@ -33,7 +32,6 @@ class PlanPolicy:
     ask_for_s: float = 3600.0
     wanted: Wanted = field(default_factory=Wanted)
     workloads: tuple[TargetRef, ...] = ()
-    every_s: float = 0.0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     spec_hash: str = ""
 
