@@ -143,6 +143,15 @@ def test_where_one_revision_serves_alone_there_is_nothing_to_compare_it_with_but
     assert Changing(fails, gone=25, ends=True).p_values()[-1] <= 0.01
 
 
+def test_a_clock_that_is_set_back_after_a_rollout_was_seen_is_waited_for():
+    rates = Rates(new_bad=5.0, new_total=10.0, old_bad=0.0, old_total=90.0)
+    state = RolloutState(new="b", old="a", since=START)
+    for at in (-30.0, 0.0, 15.0, 30.0, 45.0, 60.0):
+        state = compared(state, rates, START + at, Null(1.5, WINDOW_S))
+    assert [one.end - START for one in state.new_pieces] == [15.0, 30.0, 45.0, 60.0]
+    assert state.p_value <= 0.01
+
+
 @pytest.mark.parametrize(
     ("revision", "code", "part", "counts"),
     [("b", 1, "lastState", True), ("b", 1, "state", True), ("b", 0, "lastState", False), ("a", 1, "lastState", False)],

@@ -107,7 +107,8 @@ def _in_span(rates: Rates, span_s: float) -> _Counts:
 
 def _paired(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> RolloutState:
     """Return the comparison with one more piece of each revision, and with the evidence of the pieces before."""
-    if not rates.known or rates.new_total + rates.old_total <= 0.0 or now <= rollout.at:
+    # a clock that was set back is waited for: no piece ends before it began
+    if not rates.known or rates.new_total + rates.old_total <= 0.0 or now <= max(rollout.at, rollout.since):
         return rollout
     mine = _window(rates.new_bad, rates.new_total, now, null)
     theirs = _window(rates.old_bad, rates.old_total, now, null)
