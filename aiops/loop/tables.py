@@ -47,6 +47,8 @@ class Splitter:
         """Return the frame without the rows of tables, and the tables: rows without a value are left out."""
         frame = observation.frame
         if not queries:
+            if not len(frame.index):
+                return frame, {}  # of a read between two turns, which leaves the others' rows as they are
             self._keep(frame.index)
             return frame if frame.index is self._index else changed(frame, index=self._index), {}
         tables: dict[PolicyKey, dict[str, Table]] = {}

@@ -100,6 +100,17 @@ def test_the_one_that_all_ask_may_fail_alone_too_and_teaches_nothing_s1(sources,
     assert "503" in found.watch_errors["W"]
 
 
+def test_a_source_that_is_gone_after_a_read_without_watches_keeps_its_rows_s1(sources, scripts):
+    there = replace(WATCH, source=EDGE)
+    scripts[EDGE].say("y", vector(({"pod": "a"}, 1.0)), (500, b"gone", {}))
+    scripts[DEFAULT].say("y", vector(({"pod": "b"}, 2.0)))
+    first = sources.read((), (WATCH, there), NOW).frame
+    assert len(sources.read((users(EDGE),), (), NOW).frame.index) == 0
+    second = sources.read((users(EDGE),), (WATCH, there), NOW).frame
+    assert second.index.keys == first.index.keys
+    assert len(first.index) == 2
+
+
 def test_a_name_that_the_settings_do_not_know_is_an_answer_that_says_which_they_know(sources):
     found = sources.read((users(EDGE), users("moon")), (), NOW).answers["F"]
     assert found["users@moon"].error == "the settings have no source 'moon' (sources: edge, west)"

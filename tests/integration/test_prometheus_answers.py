@@ -267,6 +267,17 @@ def test_a_watched_series_keeps_its_row_while_it_is_away(script, read):
     assert second.learn.all()
 
 
+def test_a_read_between_two_turns_that_asks_for_no_watch_forgets_none_of_their_rows_s1(script, read):
+    script.say("y", vector(({"pod": "a"}, 1.0), ({"pod": "b"}, 2.0)), vector(({"pod": "b"}, 3.0)))
+    script.say("sum(x)", vector(({}, 1.0)))
+    first = read((), (WATCH,)).frame
+    between = read((SIGNAL,), ())
+    assert (demand(between).value, len(between.frame.index)) == (1.0, 0)
+    second = read((), (WATCH,)).frame
+    assert second.index is first.index
+    np.testing.assert_array_equal(second.values, [np.nan, 3.0])
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -44,7 +44,9 @@ class Batches:
     _parts: dict[tuple[str, ...], Parts] = field(default_factory=dict)
 
     def planned(self, exprs: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return what is asked in one request each, in order."""
+        """Return what is asked in one request each, in order; few have no say in how many others are asked together."""
+        if len(exprs) <= WORTH:
+            return [(expr,) for expr in exprs]
         self.ticks += 1
         # threads of an earlier turn may still be at work
         due = [expr for expr, until in list(self.alone.items()) if until <= self.ticks]
@@ -88,11 +90,8 @@ class Batches:
 
     def _plan(self, exprs: tuple[str, ...]) -> None:
         self._exprs = exprs
-        if len(exprs) <= WORTH:
-            self._groups = [(expr,) for expr in exprs]
-        else:
-            together = grouped([expr for expr in exprs if expr not in self.alone])
-            self._groups = [*together, *((expr,) for expr in exprs if expr in self.alone)]
+        together = grouped([expr for expr in exprs if expr not in self.alone])
+        self._groups = [*together, *((expr,) for expr in exprs if expr in self.alone)]
         texts = {group: self._texts.get(group) or joined(group) for group in self._groups if len(group) > 1}
         self._texts = texts
         self._parts = {group: parts for group, parts in self._parts.items() if group in texts}

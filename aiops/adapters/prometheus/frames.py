@@ -21,7 +21,12 @@ class Frames:
     _index: SeriesIndex = _NO_SERIES
 
     def joined(self, frames: Mapping[str, Frame | None], at: Instant) -> Frame:
-        """Return one frame of all, in their order. None: the source said nothing, which teaches nothing (S1)."""
+        """Return one frame of all, in their order. None: the source said nothing, which teaches nothing (S1).
+
+        A read without watches, as one between two turns, has none, and lets what is known of them be.
+        """
+        if not frames:
+            return _silent(None, at)
         if len(frames) == 1:
             (only,) = frames.values()
             if only is not None:

@@ -29,6 +29,7 @@ _LOG = logging.getLogger("aiops.prometheus")
 CLOCK_S = 5.0
 """A difference between our clock and Prometheus' from which on it is said."""
 
+_NO_SERIES = SeriesIndex(keys=(), labels=())
 _SPARED = SourceUnavailable("not asked this time, to spare time")
 
 Said = TypeVar("Said")
@@ -61,7 +62,8 @@ class PrometheusSource:
         if self._options.jitter_s > 0:
             time.sleep(self._dice.uniform(0.0, self._options.jitter_s))
         plan = self.plan = self._planned(signals, watches)
-        self._asker.keep({*(query.expr for query in watches), *self._batches.texts})
+        known = (rows.query.expr for rows in self._watched.values())
+        self._asker.keep({*(query.expr for query in watches), *known, *self._batches.texts})
         results = self._asked(plan, at)
         behind_s = self._clock()
         failures = [one for one in results.values() if isinstance(one, SourceUnavailable)]
@@ -71,7 +73,7 @@ class PrometheusSource:
         for one in plan.signals:
             answers.setdefault(one.query.policy, {})[one.query.name] = _answer(one, results, behind_s)
         frame, errors = self._frame(watches, results, at)
-        notes = {policy: rows.note for policy, rows in self._watched.items() if rows.note}
+        notes = {policy: rows.note for policy, rows in self._watched.items() if rows.note} if watches else {}
         return Observation(answers=answers, frame=frame, watch_errors=errors, watch_notes=notes)
 
     def _planned(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery]) -> Plan:
@@ -124,6 +126,9 @@ class PrometheusSource:
         self, watches: Sequence[WatchQuery], results: Results, at: Instant
     ) -> tuple[Frame, dict[PolicyKey, str]]:
         errors: dict[PolicyKey, str] = {}
+        if not watches:
+            # a read between two turns asks for none: who is away from their rows is not forgotten by it
+            return Frame(at=at, index=_NO_SERIES, values=np.empty(0), learn=np.empty(0, np.bool_)), errors
         values, learn = [], []
         self._watched = {query.policy: self._rows_of(query) for query in watches}
         for query in watches:
