@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,11 @@ from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Pair
 from aiops.core.forecast import FORECASTERS
 from aiops.core.forecast.combined import Combined
-from aiops.core.forecast.pool import Pool
+from aiops.core.forecast.pool import Block, Pool
 from aiops.core.lineage.lineage import Lineage
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.version import FitJob, FitResult, Terms
-from aiops.core.lookahead import Demand, Lookahead
+from aiops.core.lookahead import Demand, Lookahead, Seen
 from aiops.core.model import (
     F64,
     Finding,
@@ -97,6 +99,7 @@ class Bank:
         self._demands: dict[PolicyKey, _Foreseen] = {}
         self._pool = Pool()
         self._lookahead = Lookahead(code, follows_drift=elsewhere)
+        self._bugs: dict[PolicyKey, str] = {}
         self._findings: tuple[Finding, ...] = ()
         self._excused: tuple[Finding, ...] = ()
         self._settling = Settling()
@@ -115,6 +118,7 @@ class Bank:
     ) -> Percepts:
         """Return findings and forecasts at the frame's instant; score first, then learn.
 
+        A bug in what one policy foresees is told with them, and takes no other policy's forecast (S10).
         beside: what was found elsewhere than in the frame: in shards of the fleet, or of budgets to be overrun.
         """
         if policies is not self._policies and policies.digest != self._policies.digest:
@@ -127,7 +131,7 @@ class Bank:
             self._excused = tuple(excused)
         self._findings, told = tuple(found), self._together(found, frame.at, beside.per_s)
         forecasts = self._foresee(frame.at, demands)
-        soon = self._lookahead.look(frame.at, demands)
+        soon = self._soon(frame.at, demands)
         return Percepts(
             findings=self._findings,
             excused=self._excused if waits else (),
@@ -136,7 +140,17 @@ class Bank:
             nowcasts=soon.nowcasts,
             capacities=soon.capacities,
             unseen=beside.unseen,
+            bugs=self._bugs,
         )
+
+    def _soon(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> Seen:
+        """Return the next minutes of whoever is steered by an SLO: they are rows of one, which a bug takes together."""
+        try:
+            return self._lookahead.look(at, demands)
+        except Exception:
+            steered = (one.key for one in self._policies.scaling if one.forecast is not None and one.forecast.by_slo)
+            self._bugs |= dict.fromkeys(steered, traceback.format_exc())
+            return Seen({}, {})
 
     def _together(self, found: list[Finding], at: Instant, beside: Mapping[Pair, float]) -> tuple[Incident, ...]:
         """Return the incidents that are open, and those that end now; the former are kept."""
@@ -155,22 +169,47 @@ class Bank:
 
     def _foresee(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> dict[PolicyKey, Forecast]:
         """Return the forecasts that stand: all models hear, then all that share a pool foretell at once."""
+        self._bugs = {}
         minute = at // STEP_S
         heard = {key: one.value if one.whole else math.nan for key, one in demands.items() if key in self._demands}
-        self._pool.close_until(int(minute))
+        self._by_blocks(lambda block: block.close_until(int(minute)))
         for key, value in heard.items():
-            self._demands[key].lineage.hear(at, value)
+            self._alone(key, partial(self._demands[key].lineage.hear, at, value))
         stale = {
             key for key, one in self._demands.items() if one.issued is None or one.issued.issued_at // STEP_S != minute
         }
         if len(stale) * _MANY_OF >= len(self._demands):
-            self._pool.foretell(int(minute), HORIZON_STEPS)
+            self._pool.tidy()
+            self._by_blocks(lambda block: block.foretell(int(minute), HORIZON_STEPS))
         for key, value in heard.items():
-            self._demands[key].lineage.judge(at, value)
+            self._alone(key, partial(self._demands[key].lineage.judge, at, value))
         for key in stale:
-            one = self._demands[key]
-            one.issued = _forecast(key, one.signal, one.lineage, at)
-        return {key: one.issued for key, one in self._demands.items() if one.issued is not None}
+            self._alone(key, partial(self._issue, key, at))
+        issued = ((key, one.issued) for key, one in self._demands.items() if key not in self._bugs)
+        return {key: one for key, one in issued if one is not None}
+
+    def _issue(self, key: PolicyKey, at: Instant) -> None:
+        one = self._demands[key]
+        one.issued = _forecast(key, one.signal, one.lineage, at)
+
+    def _alone(self, key: PolicyKey, step: Callable[[], None]) -> None:
+        """Take one policy's step; a bug in it is that policy's alone, which goes no further now (S10)."""
+        if key in self._bugs:
+            return
+        try:
+            step()
+        except Exception:
+            self._bugs[key] = traceback.format_exc()
+
+    def _by_blocks(self, step: Callable[[Block], None]) -> None:
+        """Take a step of all that sit together, block by block; a bug in one is that of those who sit there."""
+        for block in self._pool.blocks:
+            try:
+                step(block)
+            except Exception:
+                trace, there = traceback.format_exc(), {id(one) for one in block.owners}
+                sat = (key for key, one in self._demands.items() if id(one.model) in there)
+                self._bugs |= dict.fromkeys(sat, trace)
 
     @property
     def excused(self) -> tuple[Finding, ...]:

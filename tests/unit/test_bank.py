@@ -11,10 +11,12 @@ import pytest
 from aiops.core.bank import Bank
 from aiops.core.detect.fleet import budgets
 from aiops.core.forecast.fitting import fit
+from aiops.core.forecast.seasonal_naive import SeasonalNaive
 from aiops.core.lineage.version import FitResult, Role
 from aiops.core.lookahead import Demand
-from aiops.core.model import FindingKind, Forecast, IncidentState
+from aiops.core.model import FindingKind, Forecast, IncidentState, Percepts
 from aiops.core.policies import PolicySet
+from tests.unit import storefront
 from tests.unit.fleet import DAY_S, SCALING, START, WATCH, Days, a_frame, a_scaling, a_set, a_watch, an_index, services
 
 CHECKOUT = f"{WATCH}#service=checkout"
@@ -480,3 +482,53 @@ def test_a_fit_from_elsewhere_goes_into_a_row_of_its_own_and_a_restart_changes_n
     untouched = lead(calm, many(0, 2), range(120))[80:]
     for one in many(0, 2).scaling:
         assert [turn[one.key] for turn in later] == [turn[one.key] for turn in untouched]
+
+
+class Sick(SeasonalNaive):
+    """A model with a bug."""
+
+    def learn(self, at: float, value: float) -> None:
+        raise RuntimeError(f"a bug at {at:.0f}")
+
+
+def perceived(bank: Bank, policies: PolicySet, step: int) -> Percepts:
+    at = START + step * 30.0
+    demands = {one.key: Demand(demand_at(one.key, at), whole=True) for one in policies.scaling}
+    return bank.perceive(a_frame(at, an_index([]), []), demands, policies)
+
+
+def test_a_bug_in_one_policy_s_forecast_is_told_and_takes_no_other_one_s_s10() -> None:
+    policies = many(0, 1, 2)
+    bank, sound = learned_bank(policies), learned_bank(policies)
+    sick, *others = (one.key for one in policies.scaling)
+    bank.lineages[sick].champion = Sick(policies.scaling[0].forecast)
+    for step in range(6):
+        seen = perceived(bank, policies, step)
+        expected = perceived(sound, policies, step).forecasts
+        assert dict(seen.forecasts) == {key: expected[key] for key in others}
+        assert list(seen.bugs) == [sick]
+        assert f"RuntimeError: a bug at {START + step * 30.0:.0f}" in seen.bugs[sick]
+
+
+def test_a_bug_in_what_some_share_is_theirs_and_nobody_else_s_s10() -> None:
+    shared, (apart,) = many(0, 1).scaling, many(5, model="seasonal-naive").scaling
+    policies = a_set(*shared, apart)
+    bank = learned_bank(policies)
+    perceived(bank, policies, 0)
+    bank._pool.blocks[0].sums = np.zeros(0)
+    seen = perceived(bank, policies, 4)
+    assert set(seen.bugs) == {one.key for one in shared}
+    assert set(seen.forecasts) == {apart.key}
+
+
+def test_a_bug_in_the_next_minutes_holds_who_is_steered_by_them_s10() -> None:
+    (plain,), (steered,) = many(0).scaling, storefront.policies().scaling
+    policies = a_set(plain, steered)
+    bank = Bank(policies)
+    demands = {one.key: Demand(100.0, whole=True) for one in policies.scaling}
+    assert not bank.perceive(a_frame(START, an_index([]), []), demands, policies).bugs
+    del bank._lookahead.margins
+    seen = bank.perceive(a_frame(START + 60.0, an_index([]), []), demands, policies)
+    assert list(seen.bugs) == [steered.key]
+    assert plain.key in seen.forecasts
+    assert not seen.nowcasts

@@ -55,6 +55,19 @@ def test_demand_above_what_runs_scales_out_by_the_reactive_need():
     assert made.tick.decisions[0].verdict.proposal.need.reactive == 12
 
 
+def test_a_bug_in_what_a_policy_foresees_holds_that_policy_alone_s10():
+    other = policy(key="ScalingPolicy/shop/other")
+    shot = snapshot(demand=answer(590.0))
+    shot = replace(shot, answers={**shot.answers, other.key: shot.answers[KEY]})
+    policies = PolicySet(digest="p", scaling=(policy(), other))
+    percepts = Percepts(bugs={other.key: "Traceback\nRuntimeError: a bug"})
+    made = decide(LoopState(), Turn(snapshot=shot, percepts=percepts, policies=policies, code="c", platform="p"))
+    assert [one.policy for one in made.tick.actions] == [KEY]
+    held = made.tick.decisions[1]
+    assert (held.policy, held.verdict, held.bug) == (other.key, None, "Traceback\nRuntimeError: a bug")
+    assert "RuntimeError: a bug" in held.story
+
+
 def test_the_forecast_raises_the_need_over_the_lead_time_and_never_lowers_it():
     high = Percepts(forecasts={KEY: forecast(700.0)})
     low = Percepts(forecasts={KEY: forecast(100.0)})

@@ -196,16 +196,15 @@ class Pool:
             raise RuntimeError("a new block has a seat")
         return made, row
 
-    def close_until(self, minute: int) -> None:
-        """End the minutes before `minute` everywhere."""
-        for _, block in self._blocks:
-            block.close_until(minute)
-
     def foretell(self, minute: int, steps: int) -> None:
         """Foretell everything at once; blocks that nobody sits in any more are let go."""
-        self._blocks = [(kind, block) for kind, block in self._blocks if block.taken]
+        self.tidy()
         for _, block in self._blocks:
             block.foretell(minute, steps)
+
+    def tidy(self) -> None:
+        """Let go of blocks that nobody sits in any more."""
+        self._blocks = [(kind, block) for kind, block in self._blocks if block.taken]
 
     def gather(self) -> None:
         """Let those who are left of many sit together: empty rows are computed like others.

@@ -189,7 +189,8 @@ class Percepts:
     """What the fleet's models make of one frame. forecasts, nowcasts, capacities: by policy key.
 
     unseen: WatchPolicies of which not everything is known now, and why. excused: findings of what is changed on
-    purpose: nobody is called for them, and nothing is decided by them.
+    purpose: nobody is called for them, and nothing is decided by them. bugs: the traceback of each policy whose
+    forecast met one.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -199,3 +200,4 @@ class Percepts:
     nowcasts: Mapping[PolicyKey, Nowcast] = field(default_factory=dict)
     capacities: Mapping[PolicyKey, Capacity] = field(default_factory=dict)
     unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
+    bugs: Mapping[PolicyKey, str] = field(default_factory=dict)

@@ -263,7 +263,9 @@ def _carried(policy: ScalingPolicy, state: LoopState) -> TargetState:
 
 
 def _contained(policy: ScalingPolicy, world: _World) -> Decided:
-    inputs = _inputs(policy, world)
+    inputs, foreseeing = _inputs(policy, world), world.turn.percepts.bugs.get(policy.key)
+    if foreseeing:
+        return Decided(inputs=inputs, decision=_broken(policy, inputs, foreseeing), state=inputs.state)
     try:
         return decide_one(policy, inputs, world.turn.reads.get(policy.key))
     except Exception:  # a bug in one policy's path holds that policy alone (S10); docs/decisions says why here
