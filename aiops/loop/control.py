@@ -137,8 +137,9 @@ class ControlLoop:
         try:
             with unswept():
                 sentence = turn(now)
-            self.held = ""
-            self.turns += 1
+            if turn == self._turn:  # one of plans alone says nothing of the others
+                self.held = ""
+                self.turns += 1
         except FatalError:
             raise
         except PortError as err:

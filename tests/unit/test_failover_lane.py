@@ -21,9 +21,13 @@ GROUP = a_group()
 
 
 class Seeing(World):
-    """Answers each signal of the group, too; no object is there."""
+    """Answers each signal of the group, too; no object is there. broken: what ordinary turns ask."""
+
+    broken = False
 
     def read(self, signals, watches, at):
+        if self.broken and any(one.policy == KEY for one in signals):
+            raise RuntimeError("a bug")
         seen = super().read(signals, watches, at)
         asked = {one.name: Answered(value=0.5, newest_at=at) for one in signals if one.policy == GROUP.key}
         return replace(seen, answers={**seen.answers, GROUP.key: asked})
@@ -81,3 +85,14 @@ def test_between_turns_no_plan_of_another_policy_moves(turning):
     assert loop.state.plans == {stranger.id: stranger}
     loop.run_once(NOW + 15.0)
     assert "not in force any more" in loop.state.plans[stranger.id].held
+
+
+def test_what_holds_ordinary_turns_is_said_until_one_goes_well(turning):
+    loop = turning(5.0)
+    loop.ports.source.broken = True
+    loop.run_once(NOW)
+    assert loop.run_plans(NOW + 5.0)
+    assert (loop.turns, "a bug, see the log" in loop.held) == (0, True)
+    loop.ports.source.broken = False
+    loop.run_once(NOW + 15.0)
+    assert (loop.turns, loop.held) == (1, "")
