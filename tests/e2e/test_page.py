@@ -231,3 +231,9 @@ def test_a_page_is_kept_fresh_and_says_when_nobody_answers(browser: Browser, tmp
         desk.said = [one for one in desk.said if "ERR_" not in one and "htmx" not in one]
         desk.away = []
     store.close()
+
+
+def test_a_browser_that_tells_of_no_paint_gets_the_scripts_all_the_same(browser: Browser, base: str) -> None:
+    with watched(browser, base) as desk:
+        desk.page.add_init_script("delete window.PerformanceObserver")
+        desk.go("/incidents")

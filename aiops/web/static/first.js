@@ -11,9 +11,11 @@ try {
   const fetchThem = () => {
     for (const src of scripts.splice(0)) document.head.append(Object.assign(document.createElement("script"), { src, async: false }));
   };
-  new PerformanceObserver((seen, observer) => {
-    observer.disconnect();
-    fetchThem();
-  }).observe({ type: "paint", buffered: true });
   window.addEventListener("load", () => setTimeout(fetchThem, 250)); // a page in a hidden tab is not painted
+  try {
+    new PerformanceObserver((seen, observer) => {
+      observer.disconnect();
+      fetchThem();
+    }).observe({ type: "paint", buffered: true });
+  } catch { /* a browser that tells of no paint: soon after it is loaded */ }
 }
