@@ -116,6 +116,30 @@ def test_a_scenario_in_which_nobody_matches_says_so(tmp_path: Path):
         expanded_in(load(str(many)), language.parse(WEB, "web.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("ScalingPolicy", "the policies are for shop/web"), ("WatchPolicy", "the policies scale nothing")],
+)
+def test_policies_that_are_about_no_service_of_a_scenario_are_not_rehearsed(kind, said, tmp_path):
+    policy = tmp_path / "mine.yaml"
+    spec = {
+        "ScalingPolicy": {
+            "target": {"kind": "Deployment", "name": "web"},
+            "lever": "replicas",
+            "signals": {"demand": {"query": "sum(rate(requests_total[1m]))"}},
+            "objective": {"demand": "demand", "perReplica": 50},
+            "bounds": {"minReplicas": 2, "maxReplicas": 20},
+        },
+        "WatchPolicy": {"query": "up"},
+    }[kind]
+    mine = {"apiVersion": "policy.aiops/v1alpha1", "kind": kind, "metadata": {"name": "web", "namespace": "shop"}}
+    policy.write_text(yaml.safe_dump(mine | {"spec": spec}))
+    report = tmp_path / "report.html"
+    refused = aiops("simulate", "flash-crowd", "--policies", str(policy), "--report", str(report))
+    assert (refused.returncode, refused.stdout, report.exists()) == (1, "", False)
+    assert refused.stderr.strip() == f"flash-crowd has the services shop/checkout, and {said}"
+
+
 def test_policies_for_one_target_are_backtested_side_by_side(tmp_path):
     example = ROOT / "docs/examples/checkout-4d.yaml"
     other = tmp_path / "other.yaml"

@@ -95,7 +95,7 @@ class _How:
             for problem in found.problems:
                 sys.stderr.write(f"{problem}\n")
             told = {"passed": False, "tests": [], "problems": [asdict(one) for one in found.problems]}
-            SESSION.show(told, f"{len(found.problems)} problems, nothing was run")
+            SESSION.show(told, f"{len(found.problems)} problem{'s' * (len(found.problems) != 1)}, nothing was run")
             return _INVALID
         gathered = Gathered()
         results = self.results = self._run(found, gathered)

@@ -130,13 +130,17 @@ def _show(report: Report, problems: Sequence[Problem], costs: Bill, measured: Me
     SESSION.show(_data(problems, costs, measured), _text(problems, costs, measured))
 
 
+_PLURALS = {"policy": "policies", "error": "errors", "warning": "warnings"}
+
+
 def _text(problems: Sequence[Problem], costs: Bill, measured: Measured | None) -> str:
     from aiops.app.output import table
 
     rows = [[key, *_costs(key, costs, measured)] for key in costs.by_policy]
     total = _costs(None, costs, measured)
     errors = sum(one.severity == "error" for one in problems)
-    words = [f"{len(costs.by_policy)} policies", f"{errors} errors", f"{len(problems) - errors} warnings"]
+    counts = {"policy": len(costs.by_policy), "error": errors, "warning": len(problems) - errors}
+    words = [f"{count} {_PLURALS[word] if count != 1 else word}" for word, count in counts.items()]
     samples = "samples/min" if measured is not None else "samples/min a series"
     lines = [table(("policy", "queries a tick", "queries/min", samples), [*rows, ["in all, shared ones once", *total]])]
     if measured is not None:
