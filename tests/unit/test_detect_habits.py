@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aiops.core.detect.episodes import Episodes
 from aiops.core.detect.familiar import Familiar
 from aiops.core.detect.habits import LOWERED_MOST, RAISED_MOST, TOGETHER, Habits, Surprised
 from aiops.core.detect.rules import DAY_S, WEEK_S, usual
@@ -134,3 +135,17 @@ def test_what_is_usual_at_another_time_of_the_season_is_found_by_that_name() -> 
     assert found.upper < 118.0
     (never,) = days.tick([230.0]).findings
     assert never.kind is FindingKind.POINT
+
+
+def test_after_a_clock_that_was_a_day_ahead_is_set_back_events_and_alarms_are_counted_as_ever():
+    habits, episodes = a_habit(), Episodes(1)
+    seen = Surprised(rows=ONE, surprises=np.full(1, 9.0))
+    for at in (START + DAY_S, START):
+        habits.note(at, seen)
+        habits.alarmed(at, ONE)
+        episodes.excused(ONE, at, np.full(1, 5.0))
+        assert habits.going_on(ONE, at).all()
+        assert episodes.on(ONE, at).all()
+    assert habits.state[[1, 6], 0].tolist() == [2.0, 2.0]
+    assert not habits.going_on(ONE, START - DAY_S).any()
+    assert not episodes.on(ONE, START - DAY_S).any()

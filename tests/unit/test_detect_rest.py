@@ -61,3 +61,11 @@ def test_a_checkpoint_keeps_the_rest_and_one_of_other_rows_is_refused() -> None:
     assert raised(again, 60.0, 2.0) == [False]
     with pytest.raises(ValueError, match="does not fit"):
         Rest(2).restore(rest.arrays())
+
+
+def test_after_a_clock_that_was_a_day_ahead_is_set_back_people_are_called_as_ever() -> None:
+    rest = Rest(1)
+    assert raised(rest, 24 * HOUR_S, 4.0) == [True]
+    assert raised(rest, 24 * HOUR_S - 5.0, 4.0) == [False]  # a few seconds are no reason
+    assert raised(rest, 0.0, 4.0) == [True]
+    assert raised(rest, 60.0, 4.0) == [False]

@@ -131,3 +131,13 @@ def test_drift_is_over_where_there_are_no_values_and_stands_where_they_cannot_be
     for block in range(1, int(STANDS) + 3):
         seen = watch.look(START + block * watch.block_s, np.full(1, np.nan), ONE & read, said, np.full(1, 0.01))
     assert np.isfinite(seen.since[0]) == stays
+
+
+def test_after_a_clock_that_was_a_day_ahead_is_set_back_people_are_called_for_what_opens() -> None:
+    standing = Standing(1)
+    standing.note(START + DAY_S, ONE, ONE, runs=(1, 1))
+    assert standing.calls(0, START + DAY_S)
+    standing.note(START, ~ONE, ~ONE, runs=(1, 1))
+    standing.note(START + 60.0, ONE, ONE, runs=(1, 1))
+    assert standing.calls(0, START + 60.0)
+    assert not standing.calls(0, START + 120.0)

@@ -26,7 +26,8 @@ class Episodes:
 
     def on(self, rows: Rows, at: Instant) -> Bools:
         """Return which of some rows are in an episode."""
-        return np.asarray(at - self.times[_NEWEST, rows] <= EPISODE_S, np.bool_)
+        # on either side: a clock that was ahead may have been set back
+        return np.asarray(np.abs(at - self.times[_NEWEST, rows]) <= EPISODE_S, np.bool_)
 
     def excused(self, rows: Rows, at: Instant, values: F64) -> Bools:
         """Note extremes of some rows and return which are examples of the usual all the same."""

@@ -115,23 +115,27 @@ class Habits:
         state, quiet_at = self.state, self.quiet_at[0]
         over = seen.surprises - (self._bare - self._back)[seen.rows]
         rows, over = seen.rows[over > 0], np.minimum(over[over > 0], MOST_EXCESS)
-        new = quiet_at[rows] < at
+        new = _over(quiet_at[rows], at, self._apart_s)
         peak = np.where(new, 0.0, state[_PEAK, rows])
         state[_CAME, rows] += new
         state[_EXCESS, rows] += np.maximum(over - peak, 0.0)
         state[_PEAK, rows] = np.maximum(over, peak)
-        quiet_at[rows] = at + max(APART_S, APART_SAMPLES * self._step_s)
+        quiet_at[rows] = at + self._apart_s
 
     def alarmed(self, at: Instant, rows: Rows) -> None:
         """Count alarms of some rows; each rests as those do that people are called for."""
-        rested_at = self.quiet_at[1]
-        rows = rows[rested_at[rows] < at]
+        rested_at, rest_s = self.quiet_at[1], max(REST_S, REST_SAMPLES * self._step_s)
+        rows = rows[_over(rested_at[rows], at, rest_s)]
         self.state[_ALARMS, rows] += 1.0
-        rested_at[rows] = at + max(REST_S, REST_SAMPLES * self._step_s)
+        rested_at[rows] = at + rest_s
 
     def going_on(self, rows: Rows, at: Instant) -> Bools:
         """Return which of some rows are within an event."""
-        return np.asarray(self.quiet_at[0, rows] >= at, np.bool_)
+        return ~_over(self.quiet_at[0, rows], at, self._apart_s)
+
+    @property
+    def _apart_s(self) -> float:
+        return max(APART_S, APART_SAMPLES * self._step_s)
 
     def settle(self, rows: Rows) -> None:
         """Find the limits of some rows anew."""
@@ -158,6 +162,11 @@ class Habits:
         self.state, self.quiet_at = np.array(arrays["state"], np.float32), np.array(arrays["quiet_at"], np.float64)
         self._faded_at = float(arrays["faded_at"][0])
         self.forget_pace()
+
+
+def _over(ends: F64, at: Instant, lasts_s: float) -> Bools:
+    """Return what is over at an instant; what ends later than it can was noted by a clock that was set back since."""
+    return np.asarray((ends < at) | (ends > at + 2.0 * lasts_s), np.bool_)
 
 
 def brought_up(arrays: Arrays) -> dict[str, NDArray[np.generic]]:

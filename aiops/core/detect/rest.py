@@ -24,7 +24,8 @@ class Rest:
 
     def alarms(self, at: Instant, rows: Rows, score: F64, step_s: float) -> Bools:
         """Return which of `rows` are to raise an alarm now; `score`, one for each of them, is anomalous above 1."""
-        resting = at - self.raised_at[rows] <= max(REST_S, REST_SAMPLES * step_s)
+        # a clock that was ahead may have been set back: what was raised long after now is over
+        resting = np.abs(at - self.raised_at[rows]) <= max(REST_S, REST_SAMPLES * step_s)
         out = (score > 1.0) & (~resting | (score > WORSE * self.raised[rows]))
         self.raised_at[rows[out]], self.raised[rows[out]] = at, score[out]
         return np.asarray(out, np.bool_)

@@ -44,6 +44,8 @@ class Standing:
 
         Not only when it opens: nobody may have been asked then, as it was in maintenance.
         """
+        if self.called[row] > at + REST_S:
+            self.called[row] = -1e18  # a clock that was ahead was set back
         if self.called[row] >= self.since[row] or at - self.called[row] <= REST_S:
             return False
         self.called[row] = at
