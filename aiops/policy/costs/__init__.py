@@ -10,10 +10,10 @@ from aiops.core.decide.cost.targets_spec import TargetsSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef, Wanted
 from aiops.core.planning.saving import API_VERSIONS, SavingPolicy, Targets
-from aiops.core.selection import LabelSelector, Requirement
 from aiops.core.versions import spec_hash
 from aiops.policy import freezes as freezes_of
 from aiops.policy.compile import Envelope, Problems
+from aiops.policy.selecting import labels_of
 from aiops.policy.signals import Whose, signal
 
 P = TypeVar("P", bound=SavingPolicy)
@@ -61,21 +61,12 @@ def _targets(envelope: Envelope, spec: TargetsSpec, problems: Problems) -> Targe
     if spec.namespace is not None and spec.namespace != envelope.namespace:
         message = f"a policy targets only its own namespace {envelope.namespace!r}, not {spec.namespace!r}"
         problems.add(("spec", "target", "namespace"), message, code="foreign-namespace")
-    labels = None
-    if spec.selector is not None:
-        labels = LabelSelector(
-            match_labels=tuple(sorted(spec.selector.match_labels.items())),
-            match_expressions=tuple(
-                Requirement(key=one.key, operator=one.operator, values=one.values)
-                for one in spec.selector.match_expressions
-            ),
-        )
     return Targets(
         cluster=spec.cluster,
         namespace=envelope.namespace,
         kinds=tuple(one.value for one in spec.kinds),
         name=spec.name or "",
-        labels=labels,
+        labels=None if spec.selector is None else labels_of(spec.selector),
         exclude=frozenset(spec.exclude),
         most=spec.max_targets or 1,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiops.core.decide.cost.pack.spec import PackSpec, PoolSpec
 from aiops.core.model import TargetRef
 from aiops.core.planning.cost_pack import Deleter, Pace, PackPolicy, Pool, Verify, Within
-from aiops.core.selection import LabelSelector, Requirement
 from aiops.policy import troubles
 from aiops.policy.costs import Asked, made
+from aiops.policy.selecting import labels_of
 
 _CUSTOM_RESOURCE = "crd:"
 """How the origin of a policy begins that was not read from an admin's files."""
@@ -47,15 +47,7 @@ def compiled(asked: Asked) -> PackPolicy | None:
 
 
 def _pool(spec: PoolSpec) -> Pool:
-    labels = None
-    if spec.selector is not None:
-        labels = LabelSelector(
-            match_labels=tuple(sorted(spec.selector.match_labels.items())),
-            match_expressions=tuple(
-                Requirement(key=one.key, operator=one.operator, values=one.values)
-                for one in spec.selector.match_expressions
-            ),
-        )
+    labels = None if spec.selector is None else labels_of(spec.selector)
     return Pool(cluster=spec.cluster, labels=labels, least=spec.min_nodes)
 
 

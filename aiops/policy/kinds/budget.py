@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiops.core.decide.budget.spec import REACH_RATIO, BudgetScopeSpec, BudgetSpec, PrioritySpec, begins
-from aiops.core.decide.scaling.target_spec import SelectorSpec
 from aiops.core.ids import digest
 from aiops.core.policies import BudgetScope, CostBudget, Priority
-from aiops.core.selection import LabelSelector, Requirement
 from aiops.policy import schedule
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.resource import AGE, EVERY, VALID, WHY, WORD, Column, Resource
+from aiops.policy.selecting import labels_of
 from aiops.policy.structural import Schema
 
 
@@ -52,7 +51,7 @@ def _scope(envelope: Envelope, spec: BudgetScopeSpec) -> BudgetScope:
     return BudgetScope(
         team=spec.team or "",
         namespaces=spec.namespaces if said else (envelope.namespace,),
-        labels=_labels(spec.selector),
+        labels=None if spec.selector is None else labels_of(spec.selector),
     )
 
 
@@ -60,21 +59,10 @@ def _priority(spec: PrioritySpec, number: int) -> Priority:
     above = begins(spec, number)
     return Priority(
         policies=spec.policies,
-        labels=_labels(spec.selector),
+        labels=None if spec.selector is None else labels_of(spec.selector),
         max_replicas=spec.max_replicas,
         above=above,
         full=above + REACH_RATIO,
-    )
-
-
-def _labels(spec: SelectorSpec | None) -> LabelSelector | None:
-    if spec is None:
-        return None
-    return LabelSelector(
-        match_labels=tuple(sorted(spec.match_labels.items())),
-        match_expressions=tuple(
-            Requirement(key=one.key, operator=one.operator, values=one.values) for one in spec.match_expressions
-        ),
     )
 
 

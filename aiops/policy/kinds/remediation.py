@@ -27,13 +27,14 @@ from aiops.core.planning.remediation import (
     Verify,
 )
 from aiops.core.policies import SignalSpec
-from aiops.core.selection import LabelSelector, Member, Requirement
+from aiops.core.selection import Member
 from aiops.core.versions import spec_hash
 from aiops.policy import freezes as freezes_of
 from aiops.policy import ladders, promql, troubles
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.document import Path
 from aiops.policy.resource import AGE, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource
+from aiops.policy.selecting import labels_of
 from aiops.policy.signals import Whose, signal
 
 REVISION = "$(revision)"
@@ -111,18 +112,9 @@ def _target(envelope: Envelope, spec: RemediationSpec) -> TargetRef:
 
 def _nodes(spec: NodesSpec) -> Nodes:
     share = isinstance(spec.min_healthy, str)
-    labels = None
-    if spec.selector is not None:
-        labels = LabelSelector(
-            match_labels=tuple(sorted(spec.selector.match_labels.items())),
-            match_expressions=tuple(
-                Requirement(key=one.key, operator=one.operator, values=one.values)
-                for one in spec.selector.match_expressions
-            ),
-        )
     return Nodes(
         cluster=spec.cluster,
-        labels=labels,
+        labels=None if spec.selector is None else labels_of(spec.selector),
         least=0 if share else int(spec.min_healthy),
         least_ratio=float(str(spec.min_healthy).rstrip("%")) / 100.0 if share else 0.0,
         exit_s=spec.storm_exit_delay,

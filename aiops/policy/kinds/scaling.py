@@ -26,13 +26,14 @@ from aiops.core.policies import (
     Upstream,
     Verification,
 )
-from aiops.core.selection import EVERYTHING, LabelSelector, Member, Requirement, Selection
+from aiops.core.selection import EVERYTHING, Member, Selection
 from aiops.core.versions import member_key, spec_hash
 from aiops.policy import cel, placeholders, schedule
 from aiops.policy import freezes as freezes_of
 from aiops.policy.compile import Envelope, Kind, Problems, did_you_mean
 from aiops.policy.document import Path
 from aiops.policy.resource import AGE, COUNT, DECIDING, DECISION, MODE, VALID, VERDICT, WHY, Column, Resource, condition
+from aiops.policy.selecting import labels_of
 from aiops.policy.signals import Whose, signal
 from aiops.policy.structural import Schema
 from aiops.policy.variables import known_variables
@@ -190,15 +191,9 @@ def _selection(envelope: Envelope, spec: ScalingSpec) -> Selection | None:
     if said is None or most is None:
         return None
     growth = spec.target.max_growth
-    labels = LabelSelector(
-        match_labels=tuple(sorted(said.match_labels.items())),
-        match_expressions=tuple(
-            Requirement(key=one.key, operator=one.operator, values=one.values) for one in said.match_expressions
-        ),
-    )
     return Selection(
         kind=_target(envelope, spec),
-        labels=labels,
+        labels=labels_of(said),
         max_targets=most,
         max_growth=max(1, most // 4) if growth is None else growth,
     )
