@@ -26,6 +26,7 @@ from aiops.core.model import (
     Scope,
     SeriesIndex,
     Snapshot,
+    Table,
     TargetRef,
     Unpriced,
     Wanted,
@@ -97,12 +98,7 @@ class Observer:
         """Return what there is to see at `now`, of what is asked for."""
         policies, targets = asked.policies, asked.targets
         self.unanswered = ()
-        queries, named = tables.asked(policies, asked.savings, now)
-        observation, blind = self._read(asked, queries, now)
-        if blind:
-            frame, found = observation.frame, tables.failed(queries, named, blind)
-        else:
-            frame, found = self._splitter.parted(observation, queries, named)
+        observation, frame, found = self._answered(asked, now)
         inventory = self._inventory(targets, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
@@ -157,6 +153,14 @@ class Observer:
             return self.ports.lease.leadership(now)
         except PortError as err:
             return Leadership(leader=False, epoch=0, holder=f"nobody that is known of ({err})")
+
+    def _answered(self, asked: Asked, now: Instant) -> tuple[Observation, Frame, dict[PolicyKey, dict[str, Table]]]:
+        """Return what the source says, its frame without the rows of tables, and the tables."""
+        queries, named = tables.asked(asked.policies, asked.savings, now)
+        observation, blind = self._read(asked, queries, now)
+        if blind:
+            return observation, observation.frame, tables.failed(queries, named, blind)
+        return observation, *self._splitter.parted(observation, queries, named)
 
     def _read(self, asked: Asked, queries: tuple[WatchQuery, ...], now: Instant) -> tuple[Observation, str]:
         """Return what the source says, and why it says nothing, '' when it does."""

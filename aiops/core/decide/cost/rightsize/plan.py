@@ -89,6 +89,27 @@ def saves(usd_per_month: float | None) -> str:
 
 def plan(policy: RightsizePolicy, change: Change, now: Instant) -> Plan:
     """Return the plan of a change."""
+    ref = change.workload.ref
+    signals = tuple(
+        SignalWithin(policy=policy.key, signal=one.signal, at_least=one.at_least, at_most=one.at_most)
+        for one in policy.trial.slo
+    )
+    return Plan(
+        id=ulid(now, policy.key, ref.key, change.container, "rightsize"),
+        kind=PlanKind.SAVING,
+        policy=policy.key,
+        subject=ref.key,
+        reason=f"{change.said}; {saves(change.usd_per_month)}{_written(change)}",
+        created_at=now,
+        steps=_steps(policy, change),
+        keeps=(Settled(policy=policy.key, subject=ref.key), *signals),
+        by=policy.key,
+        needed=policy.approvers,
+    )
+
+
+def _steps(policy: RightsizePolicy, change: Change) -> tuple[PlanStep, ...]:
+    """Return a canary where there is one, then all."""
     ref, trial = change.workload.ref, policy.trial
     well: tuple[Check, ...] = (Aim(), Settled(policy=policy.key, subject=ref.key))
     # pods that a canary resized would stay so for as long as nobody merges
@@ -117,22 +138,7 @@ def plan(policy: RightsizePolicy, change: Change, now: Instant) -> Plan:
     else:
         operation, within_s = _resize(change, rest or first), RESIZE_WITHIN_S + trial.watch_s
     steps.append(PlanStep(name="all", operation=operation, checks=well, hold_s=trial.watch_s, within_s=within_s))
-    signals = tuple(
-        SignalWithin(policy=policy.key, signal=one.signal, at_least=one.at_least, at_most=one.at_most)
-        for one in trial.slo
-    )
-    return Plan(
-        id=ulid(now, policy.key, ref.key, change.container, "rightsize"),
-        kind=PlanKind.SAVING,
-        policy=policy.key,
-        subject=ref.key,
-        reason=f"{change.said}; {saves(change.usd_per_month)}{_written(change)}",
-        created_at=now,
-        steps=tuple(steps),
-        keeps=(Settled(policy=policy.key, subject=ref.key), *signals),
-        by=policy.key,
-        needed=policy.approvers,
-    )
+    return tuple(steps)
 
 
 def _written(change: Change) -> str:
