@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.detect.rules import group_name
 from aiops.core.detect.together import Pair
 from aiops.core.model import Finding, FindingKind, Instant, PolicyKey
 from aiops.core.policies import WatchPolicy
@@ -131,7 +132,7 @@ class Chances:
 
 def in_order(findings: Iterable[Finding], watches: Iterable[WatchPolicy]) -> tuple[Finding, ...]:
     """Return findings of many shards in the order in which one process would have them."""
-    places = {one.key: (f"{one.detector}@{one.season_s:g}", place) for place, one in enumerate(watches)}
+    places = {one.key: (group_name(one), place) for place, one in enumerate(watches)}
 
     def order(one: Finding) -> Order:
         group, place = places.get(one.policy, ("", 0))

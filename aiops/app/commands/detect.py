@@ -42,6 +42,7 @@ def detect(
     detector: Annotated[str | None, typer.Option(help="In place of that of the tier.")] = None,
     budget: Annotated[float | None, typer.Option(min=1e-6, help="False alarms a week and series.")] = None,
     season: Annotated[str, typer.Option(help="The length of the season.")] = "1d",
+    time_zone: Annotated[str, typer.Option(help="Whose wall clocks the season follows: Europe/Berlin.")] = "UTC",
     side: Annotated[str, typer.Option(help="both, above or below: which deviations count.")] = "both",
     min_deviation: Annotated[float, typer.Option(min=0, help="What deviates less is not worth an alarm.")] = 0.0,
     counter: Annotated[bool, typer.Option(help="A file of counters: their rates a second are watched.")] = False,
@@ -56,6 +57,7 @@ def detect(
     from aiops.app.detecting.table import rates, read
 
     asked: dict[str, Any] = {"tier": tier, "season": season, "side": side, "minDeviation": min_deviation}
+    asked |= {} if time_zone == "UTC" else {"timeZone": time_zone}
     asked |= {} if detector is None else {"detector": detector}
     asked |= {} if budget is None else {"falseAlarmsPerWeek": budget}
     if file is not None:

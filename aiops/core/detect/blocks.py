@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aiops.core.detect.wall_clock import UTC, WallClock
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -38,20 +39,30 @@ class Blocks:
     """Sums over the block that goes on, by n rows. sums: float64[4, n], of values and moves, and how many of each.
 
     last: float64[2, n], the newest sample, and how far it lay from the one before.
+    skipped: how many blocks the wall clock skipped when the block that goes on began; negative where it went back.
     """
 
-    def __init__(self, rows: int, block_s: float) -> None:
-        self.block_s = block_s
+    def __init__(self, rows: int, block_s: float, zone: str = UTC) -> None:
+        self.block_s, self._clock = block_s, WallClock(zone)
         self.sums, self.last = np.zeros((4, rows)), np.full((2, rows), np.nan)
         self.number = math.nan
+        # of the last block; not in checkpoints: an hour that is skipped during a restart is a gap anyway
+        self._ahead_s, self.skipped = math.nan, 0
+
+    def place(self, at: Instant) -> float:
+        """Return which block an instant lies in, and how far into it, by the wall clock."""
+        return (at + self._clock.ahead_s(at)) / self.block_s
 
     def note(self, at: Instant, values: F64, taken: Bools) -> Block | None:
         """Take values into the block of `at`; return the one before, when this is the first look at a new one."""
-        number, ended = at // self.block_s, None
+        ahead_s, ended = self._clock.ahead_s(at), None
+        number = (at + ahead_s) // self.block_s
         if number != self.number:
             ended = self._ended()
             self.sums[:] = 0.0
             self.number = number
+            jump = (ahead_s - self._ahead_s) / self.block_s
+            self._ahead_s, self.skipped = ahead_s, round(jump) if math.isfinite(jump) else 0
         clean = np.where(taken & (np.abs(values) < 1e150), values, np.nan)
         step = clean - self.last[0]
         moved = np.abs(step - self.last[1])
@@ -75,9 +86,9 @@ class Blocks:
 
     def take(self, rows: Rows) -> None:
         """Become the blocks of other rows; -1 starts afresh."""
-        fresh, old = Blocks(len(rows), self.block_s), rows >= 0
+        fresh, old = Blocks(len(rows), self.block_s, self._clock.name), rows >= 0
         fresh.sums[:, old], fresh.last[:, old] = self.sums[:, rows[old]], self.last[:, rows[old]]
-        fresh.number = self.number
+        fresh.number, fresh._ahead_s, fresh.skipped = self.number, self._ahead_s, self.skipped
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:

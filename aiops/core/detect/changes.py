@@ -18,6 +18,7 @@ import numpy as np
 from aiops.core.detect.blocks import BINS, Block, Blocks, Profile
 from aiops.core.detect.own_past import OwnPast
 from aiops.core.detect.standing import Standing
+from aiops.core.detect.wall_clock import UTC
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -109,8 +110,8 @@ class Changes:
 class ChangeWatch:
     """What n rows were in the last blocks. residuals, moves: float32[n, 24], off the usual, and shares of it."""
 
-    def __init__(self, rows: int, season_s: float) -> None:
-        self.blocks = Blocks(rows, season_s / BINS)
+    def __init__(self, rows: int, season_s: float, zone: str = UTC) -> None:
+        self.blocks = Blocks(rows, season_s / BINS, zone)
         self.level, self.movement = Profile(rows), Profile(rows)
         self.slopes, self.ratios = OwnPast(rows, LATELY, MEMORY), OwnPast(rows, LATELY, MEMORY)
         self.residuals = np.full((rows, WINDOW), np.nan, np.float32)
@@ -124,7 +125,8 @@ class ChangeWatch:
         ended = self.blocks.note(at, values, taken)
         if ended is None:
             return None
-        for missed in range(ended.number + 1, min(int(self.blocks.number), ended.number + WINDOW + 1)):
+        first = ended.number + 1
+        for missed in range(first, min(int(self.blocks.number) - self.blocks.skipped, first + WINDOW)):
             self._judge(ended)
             nothing = np.full(len(values), np.nan)
             ended = Block(number=missed, mean=nothing, move=nothing)

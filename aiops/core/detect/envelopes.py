@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.detect.wall_clock import UTC, WallClock
 from aiops.core.model import F64, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -27,17 +28,17 @@ class Envelopes:
     waiting: float32[2, 3, n], least and greatest of the stretches that do not count yet.
     """
 
-    def __init__(self, rows: int, season_s: float) -> None:
-        self.season_s = season_s
+    def __init__(self, rows: int, season_s: float, zone: str = UTC) -> None:
+        self.season_s, self._clock = season_s, WallClock(zone)
         self.width_s = season_s / BINS
         self.low, self.high = np.full((BINS, rows), np.inf, np.float32), np.full((BINS, rows), -np.inf, np.float32)
         self.waiting = np.stack([np.full((WAITS, rows), np.inf), np.full((WAITS, rows), -np.inf)]).astype(np.float32)
-        self._turns, self._open = [_NOWHERE] * WAITS, _NOWHERE
+        self._turns, self._open, self._turned_at = [_NOWHERE] * WAITS, _NOWHERE, math.nan
         self._cached, self._union = _NOWHERE, np.zeros((2, rows))
 
     def around(self, at: Instant) -> F64:
         """Return float64[2, n]: least and greatest value at this time of earlier seasons, +inf and -inf of unknown."""
-        turn = math.floor(at / self.width_s)
+        turn = self._turn_of(at)
         if turn != self._cached:
             here = turn % BINS
             near = [(here - 1) % BINS, here, (here + 1) % BINS]
@@ -47,16 +48,18 @@ class Envelopes:
 
     def turns(self, at: Instant) -> bool:
         """Return whether `at` lies in another stretch of the season than what was noted last."""
-        return math.floor(at / self.width_s) != self._open
+        return self._turn_of(at) != self._open
 
     def turn(self, at: Instant) -> None:
         """Begin the stretch of `at`; what has waited long enough counts."""
-        turn = math.floor(at / self.width_s)
+        turn, back = self._turn_of(at), not at >= self._turned_at
         for slot, waits in enumerate(self._turns):
-            if waits != _NOWHERE and (turn - waits >= WAITS or turn < waits):
+            # wall clocks may go back while time does not: what waits goes on waiting, while its place is not wanted
+            due = turn - waits >= WAITS or (turn < waits and back) or (slot == turn % WAITS and turn != waits)
+            if waits != _NOWHERE and due:
                 self._count(waits % BINS, self.waiting[:, slot])
                 self._turns[slot] = _NOWHERE
-        self._open, self._turns[turn % WAITS] = turn, turn
+        self._open, self._turns[turn % WAITS], self._turned_at = turn, turn, at
         self._cached = _NOWHERE
 
     def note(self, values: F64) -> None:
@@ -65,12 +68,16 @@ class Envelopes:
         np.fmin(low, values, out=low, casting="same_kind")
         np.fmax(high, values, out=high, casting="same_kind")
 
+    def fits(self, at: Instant, turn: int) -> bool:
+        """Return whether a stretch that was open at `at` is of this season: in another length it has another number."""
+        return not math.isfinite(at) or abs(self._turn_of(at) - turn) <= BINS
+
     def take(self, rows: Rows) -> None:
         """Become the envelopes of other rows; -1 starts afresh."""
-        fresh, old = Envelopes(len(rows), self.season_s), rows >= 0
+        fresh, old = Envelopes(len(rows), self.season_s, self._clock.name), rows >= 0
         for name in _ROWS:
             getattr(fresh, name)[..., old] = getattr(self, name)[..., rows[old]]
-        fresh._turns, fresh._open = self._turns, self._open
+        fresh._turns, fresh._open, fresh._turned_at = self._turns, self._open, self._turned_at
         self.__dict__.update(fresh.__dict__)
 
     def arrays(self) -> Arrays:
@@ -85,6 +92,10 @@ class Envelopes:
         self._cached = _NOWHERE
 
     # -- inner ---------------------------------------------------------------------------------------
+
+    def _turn_of(self, at: Instant) -> int:
+        """Return which stretch an instant lies in, by the wall clock."""
+        return math.floor((at + self._clock.ahead_s(at)) / self.width_s)
 
     def _count(self, place: int, waited: NDArray[np.float32]) -> None:
         """Let what waited count in a stretch of the season; the oldest of it shrinks a little."""

@@ -84,7 +84,7 @@ class Familiar:
     def __init__(self, rules: RowRules) -> None:
         rows = len(rules)
         self.rules = rules
-        self._cover, self._envelopes = Cover(rows), Envelopes(rows, rules.season_s)
+        self._cover, self._envelopes = Cover(rows), Envelopes(rows, rules.season_s, rules.zone)
         self._records, self._habits, self._episodes = Records(rows, 2), Habits(rows), Episodes(rows)
         self._state, self._reach = np.zeros((3, rows)), np.zeros((2, rows), np.float32)
         self._phase = np.zeros(rows, np.uint8)
@@ -211,6 +211,8 @@ class Familiar:
         for name, array in self.arrays().items():
             if name not in arrays or arrays[name].shape != array.shape:
                 raise ValueError(f"{self.name}: the checkpoint's {name} does not fit {array.shape}")
+        if not self._envelopes.fits(float(arrays["clock"][0]), int(arrays["envelopes_turns"][-1])):
+            raise ValueError(f"{self.name}: the checkpoint was made in a season of another length")
         for name in _PARTS:
             own = {key.removeprefix(f"{name}_"): array for key, array in arrays.items() if key.startswith(f"{name}_")}
             getattr(self, f"_{name}").restore(own)

@@ -1,4 +1,4 @@
-"""Every watched series, in groups that share a detector and a season: the half of the models that can be parted.
+"""Every watched series, in groups by detector, season and its clock: the half of the models that can be parted.
 
 What is found of a row depends on that row, on its policy and on the instants at which it was seen; so rows may live in
 one process or in many. Only a policy with a budget for all its series looks at them together.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aiops.core.detect import DETECTORS
 from aiops.core.detect.group import WatchGroup
 from aiops.core.detect.rejoined import chosen, joined
+from aiops.core.detect.rules import group_name
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.together import Pair, Population
 from aiops.core.model import F64, Finding, Frame, Instant, PolicyKey, Rows, SeriesIndex
@@ -29,7 +30,8 @@ _NO_SERIES = SeriesIndex(keys=(), labels=())
 class Fleet:
     """Detectors of all series that some WatchPolicies watch; it owns their arrays.
 
-    groups: by detector and season. index: of the rows that were in the frame last. at: when that was, -inf at first.
+    groups: by detector, season and its clock. index: of the rows that were in the frame last. at: when
+    that was, -inf at first.
     """
 
     def __init__(self, watches: Sequence[WatchPolicy] = ()) -> None:
@@ -89,8 +91,8 @@ class Fleet:
         self._regroup(watches, _changed(watches, queries, new=False))
 
     def _regroup(self, watches: Sequence[WatchPolicy], changed: frozenset[PolicyKey]) -> None:
-        """Make one group for each detector and length of season; changed: policies whose series mean something else."""
-        names = {policy.key: f"{policy.detector}@{policy.season_s:g}" for policy in watches}
+        """Make one group for each detector and season; changed: policies whose series mean something else."""
+        names = {policy.key: group_name(policy) for policy in watches}
         groups: dict[str, WatchGroup] = {}
         for name in sorted(set(names.values())):
             mine = [policy for policy in watches if names[policy.key] == name]

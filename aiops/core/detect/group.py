@@ -34,7 +34,7 @@ PARKED_MOST = 1000
 
 
 class WatchGroup:
-    """Rows that share a detector and a season: those of the frame first, then those that have left it.
+    """Rows that share a detector, a season and its clock: those of the frame first, then those that have left it.
 
     keys: of all rows. places: intp[m], the frame's rows of the first m. left_at: float64[n], +inf while in the frame.
     """
@@ -51,7 +51,7 @@ class WatchGroup:
         self.tracker = Tracker(0, self.detector.open_hits)
         self.rest = Rest(0)
         self.exhaustion = Exhaustion(0)
-        self.kinds = Kinds(policies[0].season_s if policies else DAY_S)
+        self.kinds = _kinds(self._specs)
         self._asked = Asked((), np.zeros(0, np.intp))
         self._sight: Sight | None = None
 
@@ -208,7 +208,7 @@ class WatchGroup:
         rest.restore(_under(arrays, "rest/"))
         exhaustion = Exhaustion(len(rows))
         exhaustion.restore(_under(arrays, "exhaustion/"))
-        kinds = Kinds(self._specs[0].season_s if self._specs else DAY_S)
+        kinds = _kinds(self._specs)
         kinds.follow(self._specs, owner, keys, detector.rules)
         kinds.restore(_under(arrays, "kinds/"), len(rows))
         self.exhaustion, self.kinds = exhaustion, kinds
@@ -359,6 +359,11 @@ class WatchGroup:
         budget = float(self.detector.rules.false_alarms_per_week[row])
         own = {"budget_per_week": budget, "step_s": self.detector.step_s}
         return {**self.detector.evidence(row), **own, **self.rest.evidence(row)}
+
+
+def _kinds(policies: Sequence[WatchPolicy]) -> Kinds:
+    """Return what watches for other kinds, in the season that all these policies have."""
+    return Kinds(policies[0].season_s, policies[0].time_zone) if policies else Kinds(DAY_S)
 
 
 def _unsaid(scores: Scores, rows: Rows) -> Scores:

@@ -19,6 +19,7 @@ from aiops.core.detect.blocks import BINS, Blocks, Profile
 from aiops.core.detect.records import Records
 from aiops.core.detect.rules import WEEK_S
 from aiops.core.detect.standing import Standing
+from aiops.core.detect.wall_clock import UTC
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -57,8 +58,8 @@ class JointWatch:
     members: intp[g, 16], the rows of each group, -1 where it has fewer. step_s: between samples, as they came lately.
     """
 
-    def __init__(self, rows: int, season_s: float) -> None:
-        self.blocks, self.level = Blocks(rows, season_s / BINS), Profile(rows)
+    def __init__(self, rows: int, season_s: float, zone: str = UTC) -> None:
+        self.blocks, self.level = Blocks(rows, season_s / BINS, zone), Profile(rows)
         self.square, self.smooth = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
         self.count, self.cross = np.zeros(rows, np.float32), np.zeros((rows, MOST_SIGNALS), np.float32)
         self.members = np.zeros((0, MOST_SIGNALS), np.intp)
@@ -110,7 +111,7 @@ class JointWatch:
         ended = self.blocks.note(at, values, taken)
         if ended is not None:
             self.level.learn(ended.number, ended.mean)
-        place = at / self.blocks.block_s - 0.5
+        place = self.blocks.place(at) - 0.5
         number = math.floor(place)
         before, after = self.level.at(number), self.level.at(number + 1)
         with np.errstate(invalid="ignore", over="ignore"):

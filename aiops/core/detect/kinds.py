@@ -21,6 +21,7 @@ from aiops.core.detect.named_rows import by_name
 from aiops.core.detect.rules import WEEK_S, RowRules, usual
 from aiops.core.detect.said import drift_said, joint_said, trend_said, variance_said
 from aiops.core.detect.seats import Seats
+from aiops.core.detect.wall_clock import UTC
 from aiops.core.detect.wording import named
 from aiops.core.model import F64, Bools, FindingKind, Instant, Rows
 from aiops.core.policies import Beside, WatchPolicy
@@ -83,11 +84,11 @@ class Odd:
 class Kinds:
     """Watches of those of n rows that ask for them."""
 
-    def __init__(self, season_s: float) -> None:
+    def __init__(self, season_s: float, zone: str = UTC) -> None:
         self._season_s = season_s
-        self.changes = Seats(lambda rows: ChangeWatch(rows, season_s), NEWER)
+        self.changes = Seats(lambda rows: ChangeWatch(rows, season_s, zone), NEWER)
         self.drifts = Seats(lambda rows: DriftWatch(rows, season_s))
-        self.joint = Seats(lambda rows: JointWatch(rows, season_s))
+        self.joint = Seats(lambda rows: JointWatch(rows, season_s, zone))
         self.spread = Seats(DistributionWatch)
         self._trending = self._varying = np.zeros(0, np.bool_)
         self._groups: list[tuple[str, Rows]] = []

@@ -61,10 +61,15 @@ class Near:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How time passes in the rows: seconds between samples, and the length of a season."""
+    """How time passes in the rows: seconds between samples, the length of a season, and how far its clock is ahead."""
 
     step_s: float
     season_s: float
+    ahead_s: float = 0.0
+
+    def phase(self, at: Instant) -> float:
+        """Return how far into a season an instant is."""
+        return (at + self.ahead_s) % self.season_s
 
     @property
     def delay_s(self) -> float:
@@ -106,7 +111,7 @@ class Neighbours:
             shape = away.copy()
             for lag, sample in enumerate(before.tolist()):
                 shape += np.abs(windows[lag] - sample)
-        phase = np.abs(self._phases[row, :kept] - at % pace.season_s)
+        phase = np.abs(self._phases[row, :kept] - pace.phase(at))
         context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
         episodes = self._episodes[row, :kept] if math.isfinite(value) else np.zeros(kept, np.int64)
         distances = np.array(
@@ -135,7 +140,7 @@ class Neighbours:
             room = self._times.shape[1]
         self._windows[row, :, count % room] = window
         self._times[row, count % room] = at
-        self._phases[row, count % room] = at % pace.season_s
+        self._phases[row, count % room] = pace.phase(at)
         self._episodes[row, count % room] = episode
         self._count[row] = count + 1
 

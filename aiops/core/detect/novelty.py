@@ -18,6 +18,7 @@ from aiops.core.detect.allowance import EXTREME_DECADES, Allowance, bare_limits
 from aiops.core.detect.neighbours import Near, Neighbours, Pace
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.detect.surprise import Record, Surprise
+from aiops.core.detect.wall_clock import WallClock
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
@@ -56,6 +57,7 @@ class Novelty:
 
     def __init__(self, rules: RowRules) -> None:
         self.rules = rules
+        self._clock = WallClock(rules.zone)
         rows = len(rules)
         self._neighbours = Neighbours(rows)
         self._surprise = Surprise(rows, KINDS)
@@ -76,7 +78,7 @@ class Novelty:
         """Score `values` (float64[n], NaN is missing) without learning from them."""
         learned = self._learned()
         score, expected, lower, upper = (np.full(len(values), math.nan) for _ in range(4))
-        pace = self._pace(self._step_at(at))
+        pace = self._pace(at, self._step_at(at))
         self._looked_at, self._looked = at, {}
         self._told = self._looked
         limits = self._limits(pace.step_s)
@@ -112,7 +114,7 @@ class Novelty:
         step_s = self._step_at(at)
         looked = self._looked if at == self._looked_at else {}
         self._pass_time(at)
-        pace, learned, budgets = self._pace(step_s), self._learned(), self.rules.false_alarms_per_week
+        pace, learned, budgets = self._pace(at, step_s), self._learned(), self.rules.false_alarms_per_week
         # what is no example is settled by what is so of all rows: a limit that has moved moves nothing else
         limits = bare_limits(budgets, step_s)
         told, seen_of = (self._limits(step_s), budgets, step_s), dict[int, float]()
@@ -182,8 +184,8 @@ class Novelty:
 
     # -- inner ---------------------------------------------------------------------------------------
 
-    def _pace(self, step_s: float) -> Pace:
-        return Pace(step_s=step_s, season_s=self.rules.season_s)
+    def _pace(self, at: Instant, step_s: float) -> Pace:
+        return Pace(step_s=step_s, season_s=self.rules.season_s, ahead_s=self._clock.ahead_s(at))
 
     def _step_at(self, at: Instant) -> float:
         """Return the seconds that a sample at `at` stands for: a gap is one step, one that repeats is the step."""

@@ -65,7 +65,7 @@ class WatchPolicy:
     budget_per_week: of false alarms over all series together, None for none. ignore_below: neither seen nor expected
     beyond it is no anomaly. maintenance: when nothing is learnt and nothing is found. beside: what else is looked for.
     joint: labels by which series are looked at together, None for not at all. rollouts: whether changes on purpose
-    are waited for.
+    are waited for. time_zone: whose wall clocks the season follows.
     """
 
     key: PolicyKey
@@ -88,6 +88,7 @@ class WatchPolicy:
     joint: tuple[str, ...] | None = None
     distribution: Distribution | None = None
     rollouts: Rollouts | None = None
+    time_zone: str = "UTC"
 
     @property
     def ways(self) -> int:

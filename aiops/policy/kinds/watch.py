@@ -10,7 +10,7 @@ from aiops.core.detect import TIERS
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import Bound, Distribution, Rollouts, WatchPolicy, WatchQuery
-from aiops.policy import freezes, promql
+from aiops.policy import freezes, promql, schedule
 from aiops.policy.compile import Envelope, Kind, Problems
 from aiops.policy.resource import AGE, COUNT, EVERY, VALID, WHY, Column, Resource
 from aiops.policy.structural import Schema
@@ -19,6 +19,7 @@ from aiops.policy.structural import Schema
 def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Problems) -> WatchPolicy | None:
     """Return the compiled policy, None when problems with errors were noted."""
     problems.attempt(("spec", "query"), lambda: promql.checked(spec.query), "bad-promql")
+    problems.attempt(("spec", "timeZone"), lambda: schedule.known_zone(spec.time_zone), "bad-schedule")
     spans = [freezes.freeze(number, one, problems, "maintenance") for number, one in enumerate(spec.maintenance)]
     if problems.fatal:
         return None
@@ -42,6 +43,7 @@ def compiled(envelope: Envelope, spec: WatchSpec, document: str, problems: Probl
         min_deviation_ratio=spec.min_deviation_ratio,
         history_s=spec.history,
         season_s=spec.season,
+        time_zone=spec.time_zone,
         budget_per_week=spec.budget,
         ignore_below=-math.inf if spec.ignore_below is None else spec.ignore_below,
         maintenance=tuple(one for one in spans if one is not None),

@@ -89,6 +89,7 @@ class WatchSpec(Spec):
     min_deviation_ratio: Ratio = Field(0.0, description="the same, as a share of what was expected")
     history: Duration = Field(7 * 86400.0, ge=3600, description="how much is learnt from at start")
     season: Duration = Field(86400.0, ge=3600, description="the length of the season")
+    time_zone: str = Field("UTC", description="whose wall clocks the season follows, in summer, too: Europe/Berlin")
 
     @field_validator("detector")
     @classmethod
