@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,12 +54,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, start: float) -> Iterator[Wo
 
 
 @pytest.fixture(scope="module")
-def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with pytest.MonkeyPatch.context() as environment:
+def ray() -> Iterator[Cluster]:
+    # sockets of Ray have names of up to 107 bytes, and its own part is 70: as short a folder as there is
+    with (
+        tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
         environment.setenv("RAY_AUTH_MODE", "token")
         environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # the sockets of Ray have long names below this folder
-        made = Cluster(Path(tmp_path_factory.mktemp("r", numbered=True)))
+        made = Cluster(Path(folder))
         yield made
         made.stop()
 
