@@ -18,8 +18,6 @@ from aiops.core.model import (
     Frame,
     Instant,
     Looked,
-    LoopState,
-    Outcome,
     Reason,
     Scope,
     SeenObject,
@@ -30,7 +28,6 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
     TargetRef,
-    Tick,
     Wanted,
 )
 from aiops.core.planning.cost_defer import DeferPolicy
@@ -43,6 +40,7 @@ from simulators.batch.curve import Curve
 from simulators.batch.scenario import says
 from simulators.batch.world import Work, World
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock
+from simulators.unkept import Unkept
 
 MANAGED = {"policy.aiops/managed": "true"}
 
@@ -171,35 +169,6 @@ class WorldCluster:
         """Tell nobody."""
 
 
-class _Kept:
-    """ports.Journal of one process that lives as long as its world."""
-
-    def load(self) -> LoopState:
-        """Return nothing: nothing was before."""
-        return LoopState()
-
-    def epoch(self) -> int:
-        """Return that nobody led before."""
-        return 0
-
-    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
-        """Return nothing: nobody was before."""
-        return LoopState()
-
-    def begin(self, tick: Tick, state: LoopState) -> None:
-        """Take the intent."""
-
-    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
-        """Take the answers."""
-
-    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
-        """Keep nothing."""
-
-    def unsettled(self) -> Sequence[Action]:
-        """Return nothing: plans are looked at, not remembered."""
-        return ()
-
-
 def live(world: World, curve: Curve, policy: DeferPolicy, until: Instant) -> None:
     """Let the loop live in the world until every Job is begun, or time is up; a bug in it is raised."""
     cluster = WorldCluster(world, namespace_of(policy))
@@ -209,7 +178,7 @@ def live(world: World, curve: Curve, policy: DeferPolicy, until: Instant) -> Non
         source=WorldSource(curve),
         cluster=cluster,
         dry=DryRunCluster(cluster),
-        journal=_Kept(),
+        journal=Unkept(),
         lease=SimLease(),
         controls=SimControls(),
         prices=Free(),

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aiops.core.bank import Bank
 from aiops.core.model import (
-    Action,
     Answer,
     Answered,
     Failed,
     Frame,
     Instant,
-    LoopState,
-    Outcome,
     Scope,
     SeriesIndex,
-    StepResult,
-    Tick,
     VerdictWord,
 )
 from aiops.core.planning.remediation import RemediationPolicy
@@ -32,6 +27,7 @@ from aiops.ports import Observation
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock, Told
 from simulators.remediation.objects import EPOCH, WorldCluster
 from simulators.remediation.world import BACKGROUND, Kind, World
+from simulators.unkept import Unkept
 
 TICK_S, WINDOW_S = 15.0, 60
 _REVISION = re.compile(r'pod_template_hash="([^"]*)"')
@@ -73,35 +69,6 @@ class WorldSource:
         return Answered(value=known[query.name], newest_at=at - 1.0)
 
 
-class _Kept:
-    """ports.Journal of one process that lives as long as its world."""
-
-    def load(self) -> LoopState:
-        """Return nothing: nothing was before."""
-        return LoopState()
-
-    def epoch(self) -> int:
-        """Return that nobody led before."""
-        return 0
-
-    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
-        """Return nothing: nobody was before."""
-        return LoopState()
-
-    def begin(self, tick: Tick, state: LoopState) -> None:
-        """Take the intent."""
-
-    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
-        """Take the answers."""
-
-    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
-        """Keep nothing."""
-
-    def unsettled(self) -> Sequence[Action]:
-        """Return nothing: plans are looked at, not remembered."""
-        return ()
-
-
 @dataclass
 class Daemon:
     """A loop in its world. asked: whether a person was asked, or called."""
@@ -134,7 +101,7 @@ def daemon(world: World, policies: Sequence[RemediationPolicy]) -> Daemon:
         source=WorldSource(world),
         cluster=cluster,
         dry=DryRunCluster(cluster),
-        journal=_Kept(),
+        journal=Unkept(),
         lease=SimLease(),
         controls=SimControls(),
         prices=Free(),

@@ -13,14 +13,19 @@ MOST_BYTES = 250_000
 """Of a file that is read: its parser takes up to a minute for so many, and nothing is pushed meanwhile."""
 
 
-def located(data: bytes, place: Place) -> Number:
-    """Return where the value stands, with the range in which it may be; raise Unusable when it cannot be told."""
+def text_of(data: bytes, place: Place) -> str:
+    """Return what a file says; raise Unusable when it is too large or no text."""
     if len(data) > MOST_BYTES:
         raise Unusable(f"{place.file} has {len(data)} bytes, more than {MOST_BYTES}")
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         raise Unusable(f"{place.file} is no UTF-8 text") from None
+
+
+def located(data: bytes, place: Place) -> Number:
+    """Return where the value stands, with the range in which it may be; raise Unusable when it cannot be told."""
+    text = text_of(data, place)
     try:
         found = FORMATS[place.format](text, place)
     except Unusable as err:

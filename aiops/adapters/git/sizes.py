@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.adapters.git.formats import MOST_BYTES, is_of, outside
+from aiops.adapters.git.formats import is_of, outside, text_of
 from aiops.adapters.git.places import Format, Place, parts
 from aiops.adapters.git.yaml_text import HANDS_OFF, Tree, Unusable, at, below, entries, said, tree, word
 from aiops.core.objects.quantities import amount
@@ -34,12 +34,7 @@ def sizes(data: bytes, place: Place) -> Mapping[str, Quantity]:
 
     What it does not say is not there; a container of which it says nothing at all is none that can be sized.
     """
-    if len(data) > MOST_BYTES:
-        raise Unusable(f"{place.file} has {len(data)} bytes, more than {MOST_BYTES}")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Unusable(f"{place.file} is no UTF-8 text") from None
+    text = text_of(data, place)
     try:
         found = _found(text, place)
     except Unusable as err:
