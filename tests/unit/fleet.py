@@ -139,3 +139,9 @@ class Days:
 
     def ticks(self, count: int, values: Sequence[float] | None = None) -> list[Percepts]:
         return [self.tick(values) for _ in range(count)]
+
+
+def demand_history(days: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return times (s) and demand of so many days before the start, minute by minute: a sine of a day."""
+    times = START - days * DAY_S + np.arange(round(days * 1440)) * 60.0
+    return times, 500.0 + 300.0 * np.sin(2 * np.pi * times / DAY_S)

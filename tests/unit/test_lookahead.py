@@ -23,8 +23,8 @@ from aiops.ports import Matrix
 from tests.builders import KEY as CHECKOUT
 from tests.builders import TARGET
 from tests.unit.fleet import a_frame, services
+from tests.unit.steered import seen, steered
 from tests.unit.storefront import BEGIN, KEY, STEP_S, TEXT, Living, policies, rate
-from tests.unit.test_slo_policy import seen, steered
 
 OTHER = "ScalingPolicy/shop/other"
 
