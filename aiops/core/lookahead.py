@@ -19,7 +19,7 @@ from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.trials import Trials
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
 from aiops.core.money.newsvendor import LEAST_SHORT_RATIO, TAIL_SCALES, Stakes, steepness
-from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Margins, Nowcasts, first_margin
+from aiops.core.nowcast import LEARNED_STEPS, LONG_GAP_STEPS, NEAR_STEPS, STEP_S, Jumps, Margins, Nowcasts, first_margin
 from aiops.core.policies import PolicySet, ScalingPolicy
 from aiops.core.protocols import Arrays
 from aiops.core.versions import kin
@@ -90,7 +90,7 @@ class Lookahead:
     def __init__(self, code: str = "", *, follows_drift: bool = False) -> None:
         self._terms = code, follows_drift
         self._rows: tuple[_Row, ...] = ()
-        self._history_s = 0.0
+        self._history_s, self._jumps = 0.0, Jumps()
         self._make(())
 
     def _make(self, rows: tuple[_Row, ...], history_s: float = 0.0) -> None:
@@ -159,11 +159,12 @@ class Lookahead:
 
     def _learn(self, at: Instant, seen: Sequence[Demand]) -> None:
         slot = int(at // STEP_S)
-        if slot < self._slot - LONG_GAP_STEPS:
+        doubted = self._jumps.doubted(slot, self._slot)
+        if not doubted and slot < self._slot - LONG_GAP_STEPS:
             # the clock was far ahead: what was learnt by it lies at times that are not
             self.nowcasts, self._slot = self._nowcasts(), -1
             self.trials = self._trials()
-        if slot <= self._slot:
+        if doubted or slot <= self._slot:
             return
         self._slot = slot
         value = np.array([one.value for one in seen])

@@ -34,12 +34,13 @@ def rate(step: int) -> float:
 
 
 class Living:
-    """A bank that perceives one service of ten pods of four slots, step by step."""
+    """A bank that perceives one service of ten pods of four slots, step by step. off: by so many steps its clock is."""
 
     def __init__(self, policy_set: PolicySet | None = None) -> None:
         self.policies = policy_set or policies()
         self.bank = Bank(self.policies)
         self.step = 0
+        self.off = 0
 
     def tick(self, **changes: float) -> Percepts:
         demand = rate(self.step)
@@ -47,7 +48,7 @@ class Living:
         latency = 0.12 + 0.02 * use / (1.0 - min(use, 0.98))
         seen = Demand(demand, whole=True, latency=latency, use_ratio=use, ready=10, lead_s=60.0)._replace(**changes)
         frame = Frame(
-            at=BEGIN + self.step * STEP_S,
+            at=BEGIN + (self.step + self.off) * STEP_S,
             index=SeriesIndex(keys=(), labels=()),
             values=np.empty(0),
             learn=np.empty(0, np.bool_),

@@ -15,7 +15,7 @@ from aiops.app.ledger import Ledger
 from aiops.core.bank import Bank
 from aiops.core.lookahead import Demand, Lookahead
 from aiops.core.model import F64, Frame, LoopState, Percepts, SeriesIndex
-from aiops.core.nowcast import LONG_GAP_STEPS
+from aiops.core.nowcast import BELIEVED_TURNS, LONG_GAP_STEPS
 from aiops.core.pipeline import Turn, decide
 from aiops.core.policies import PolicySet
 from aiops.loop.learning import backfill
@@ -137,15 +137,37 @@ def test_a_clock_that_is_stepped_back_is_not_foretold_for():
     assert living.tick().nowcasts[KEY].acts
 
 
-def test_a_clock_that_was_years_ahead_for_a_tick_is_recovered_from():
+@pytest.mark.parametrize("off", [3_000_000, -3_000_000, LONG_GAP_STEPS + 20, -LONG_GAP_STEPS - 20])
+@pytest.mark.parametrize("ticks", [1, BELIEVED_TURNS - 1])
+def test_a_clock_that_is_far_off_for_some_ticks_is_waited_for_and_nothing_is_forgotten(off, ticks):
+    living, calm = old(), old()
+    living.off = off
+    for _ in range(ticks):
+        assert not living.tick().nowcasts[KEY].acts
+    living.off = 0
+    calm.step = living.step
+    for _ in range(3):
+        one, other = living.tick(), calm.tick()
+        assert one.nowcasts[KEY].acts
+        assert same(one, other)
+
+
+@pytest.mark.parametrize("off", [3_000_000, -3_000_000])
+def test_a_clock_that_stays_where_it_was_stepped_to_is_followed(off):
     living = old()
-    living.step += 3_000_000
-    living.bank.perceive(_frame(living), {}, living.policies)
-    living.step -= 3_000_000
-    assert not living.tick().nowcasts[KEY].acts
-    percepts = living.ticks(300)
+    living.off = off
+    percepts = living.ticks(BELIEVED_TURNS + 300)
     assert percepts.nowcasts[KEY].acts
     assert percepts.nowcasts[KEY].demand[1] == pytest.approx(rate(living.step + 5), rel=0.2)
+
+
+def test_ticks_that_are_far_off_and_do_not_agree_with_each_other_are_never_believed():
+    living = old()
+    for number in range(3 * BELIEVED_TURNS):
+        living.off = -1_000_000 * (number % 3 + 1)
+        assert not living.tick().nowcasts[KEY].acts
+    living.off = 0
+    assert living.tick().nowcasts[KEY].acts
 
 
 # -- restarts ------------------------------------------------------------------------------------------------
