@@ -11,6 +11,7 @@ from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.fleet import Fleet
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS
+from aiops.core.forecast.members.ridge import Ridges
 from aiops.core.forecast.past import History, Past, past_of
 
 GRID = Grid.of(3600.0)
@@ -112,6 +113,17 @@ def test_no_member_looks_beyond_its_origin(grid: Grid) -> None:
         one, two = member.foretell(first, coefficients, origins), member.foretell(second, again, origins)
         np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-7, err_msg=member.name)
         assert np.isfinite(one).all(), member.name
+
+
+@pytest.mark.parametrize(("unit", "levels"), [(1e45, (0.0, 0.0)), (1.0, (1e5, 1e6))], ids=["huge units", "high levels"])
+def test_regressions_lose_nothing_by_single_precision(unit: float, levels: tuple[float, float]) -> None:
+    rng = np.random.default_rng(6)
+    values, ridges, told = days(9, FINE) + rng.normal(0, 10, 9 * FINE.season), Ridges(), []
+    for scale, level in zip((1.0, unit), levels, strict=True):
+        whole = past(values * scale + level, FINE)
+        origin = slice(whole.length - 1, whole.length, 1)
+        told.append((ridges.foretell(whole, ridges.fit(whole, (whole.length,))[0], origin) - level) / scale)
+    np.testing.assert_allclose(told[1], told[0], atol=5e-3)
 
 
 def test_the_end_of_a_history_is_all_that_live_forecasts_need() -> None:

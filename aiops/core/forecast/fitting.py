@@ -17,13 +17,13 @@ from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS, Coefficients, Member
 from aiops.core.forecast.past import History, Norms, Past, past_of
 from aiops.core.forecast.standing import Standing
-from aiops.core.model import F64, Bools, Rows
+from aiops.core.model import F64, Bools, Floats, Rows
 
 BACKTEST_SEASONS = 7
 BACKTEST_SHARE = 0.6
 FOLDS = 2
 ORIGINS = 168
-CHUNK = 16
+CHUNK = 32
 """Series that are fitted at once: what they need stays in the processor's cache."""
 
 STIR_POWER = 0.33
@@ -87,9 +87,14 @@ def _ends(past: Past) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tested:
-    """made: [n, voices, knots, o]; actual: [n, knots, o], NaN when unknown; origins: columns, `every` steps apart."""
+    """How far members went wrong, in sizes of the series: single precision is enough to judge by.
 
-    made: F64
+    off: float32[n, voices, knots, o], what came less what was foretold, nought where `there` is not. actual: float64
+    [n, knots, o], NaN when unknown; origins: columns, `every` steps apart, whole blocks of them.
+    """
+
+    off: Floats
+    there: Bools
     actual: F64
     origins: slice
     every: int
@@ -101,70 +106,104 @@ def _backtest(
     if len(ends) < 2 or not members:
         return None
     every = max(1, (ends[-1] - ends[0]) // ORIGINS)
-    parts: list[F64] = []
-    first = ends[0]
-    for place, end in enumerate(ends[1:]):
-        origins = slice(first, end, every)
-        parts.append(np.concatenate([one.foretell(past, fitted[one.name][place], origins) for one in members], axis=1))
-        first += len(range(first, end, every)) * every
-    made = np.concatenate(parts, axis=3)
-    origins = slice(ends[0], ends[0] + made.shape[3] * every, every)
+    parts, first = [], ends[0]
+    for end in ends[1:]:
+        parts.append(slice(first, first + len(range(first, end, every)) * every, every))
+        first = parts[-1].stop
+    origins = slice(ends[0], first, every)
     truth = np.full((len(past.raw), past.length + past.grid.ahead + every), np.nan)
     truth[:, : past.length] = past.raw
-    _forget_the_young(made)
     actual = np.stack([past.at(truth, origins, int(knot)) for knot in past.grid.knots], axis=1)
-    return _Tested(made=made, actual=actual, origins=origins, every=every)
+    unit = (1.0 / past.norms.size)[:, None, None, None]
+    scaled = actual[:, None] * unit
+    off = np.zeros((len(actual), sum(len(one.voices) for one in members), *actual.shape[1:]), np.float32)
+    for place, part in enumerate(parts):
+        voice, columns = 0, slice((part.start - ends[0]) // every, (part.stop - ends[0]) // every)
+        for one in members:
+            made = one.foretell(past, fitted[one.name][place], part) * unit
+            own = off[:, voice : voice + len(one.voices), :, columns]
+            np.subtract(scaled[..., columns], made, out=own, casting="same_kind")
+            voice += len(one.voices)
+    there = _known(off)
+    off[~there] = 0.0
+    return _Tested(off=off, there=there, actual=actual, origins=origins, every=every)
 
 
-def _forget_the_young(made: F64) -> None:
-    """Drop what was foretold before a season was known, where one came to be: another model made it."""
-    rival = np.isfinite(made[:, 0])
+def _known(off: Floats) -> Bools:
+    """Return where errors count. Where a season came to be, those before it do not: another model made them."""
+    there = np.isfinite(off)
+    rival = there[:, 0]
     grown = rival.any(axis=-1, keepdims=True)
-    made[np.broadcast_to((grown & ~rival)[:, None], made.shape)] = np.nan
+    there &= (rival | ~grown)[:, None]
+    return there
 
 
 def _judge(start: Standing, tested: _Tested, past: Past, heard: Sequence[int]) -> None:
     """Judge members and combination on what they foretold: fills `start` with how they stand at the end."""
     grid, every = past.grid, tested.every
-    errors = np.abs(tested.actual[:, None] - tested.made)
-    there = np.isfinite(errors)
-    loss = _discounted(_in_blocks(np.where(there, errors, 0.0)), grid, every)
-    count = _discounted(_in_blocks(there.astype(np.float64)), grid, every)
-    start.loss[:, heard], start.count[:, heard] = loss[..., -1], count[..., -1]
+    loss = _discounted(_in_blocks(np.abs(tested.off)), grid, every)
+    count = _discounted(_in_blocks(tested.there), grid, every)
+    size = past.norms.size[:, None, None]
+    start.loss[:, heard], start.count[:, heard] = loss[..., -1] * size, count[..., -1]
     # weights of a block stand on errors that were known when it began
     lags = 1 + grid.knots // (every * _BLOCK)
     judged = _late(count, lags)
     weights = st.weigh(_late(loss, lags), judged, grid)
     # before anybody was judged, the combination is not what it will be
-    weights = np.where(judged.any(axis=1, keepdims=True), weights, np.nan)
-    point = st.mixed(tested.made, np.repeat(weights, _BLOCK, axis=-1)[..., : errors.shape[-1]])
-    rival = tested.made[:, 0]
-    points = np.stack([point, rival], axis=1)
-    norm = np.stack([normaliser(past, one, tested.origins) for one in (point, rival)], axis=1)
-    scores = (tested.actual[:, None] - points) / norm
-    _calibrate(start, scores, norm, past, every)
+    weights[np.broadcast_to(~judged.any(axis=1, keepdims=True), weights.shape)] = np.nan
+    both = np.stack([_mixed(tested, weights), np.where(tested.there[:, 0], tested.off[:, 0], np.nan)], axis=1)
+    norm = np.empty_like(both)
+    for who in range(2):
+        points = tested.actual - both[:, who] * size
+        np.divide(normaliser(past, points, tested.origins), size, out=norm[:, who], casting="same_kind")
+    _calibrate(start, both / norm, norm, past, every)
 
 
-def _calibrate(start: Standing, scores: F64, norm: F64, past: Past, every: int) -> None:
-    """Set intervals by the errors' quantiles, then live through the errors in blocks to adapt to the latest."""
+def _mixed(tested: _Tested, weights: Floats) -> Floats:
+    """Return the errors of the combination [n, knots, o], by weights of blocks; NaN where there is none."""
+    off, there = tested.off, tested.there
+    some, total = (np.zeros_like(off[:, 0]) for _ in range(2))
+    for voice in range(off.shape[1]):
+        part = np.repeat(weights[:, voice], _BLOCK, axis=-1)[..., : off.shape[-1]]
+        part *= there[:, voice]
+        total += part
+        part *= off[:, voice]
+        some += part
+    heard = total > _EPS
+    np.divide(some, total, out=some, where=heard)
+    if not heard.all():
+        # those with an opinion have no weight: all of them alike
+        voices = there.sum(axis=1, dtype=np.float32)
+        some = np.where(heard, some, off.sum(axis=1) / np.maximum(voices, 1.0))
+        some[(voices == 0) | np.isnan(total)] = np.nan
+    return some
+
+
+def _calibrate(start: Standing, scores: Floats, norm: Floats, past: Past, every: int) -> None:
+    """Set intervals by the errors' quantiles, then live through the errors in blocks to adapt to the latest.
+
+    scores: [n, who, knots, o], normalised errors; norm: what they were divided by, in sizes of the series.
+    """
     grid = past.grid
     alike = np.minimum(1.0, every / grid.knots)
     quantiles = st.conformal(scores, alike)
     found = np.asarray(np.isfinite(quantiles).all(axis=-1))
     size = np.abs(scores)
     seen = np.isfinite(size)
-    mean = np.where(seen, size, 0.0).sum(axis=-1) / np.maximum(seen.sum(axis=-1), 1)
+    mean = np.where(seen, size, 0.0).sum(axis=-1, dtype=np.float64) / np.maximum(seen.sum(axis=-1), 1)
     _fill(start, quantiles, mean, found)
-    pace = st.rate(grid, np.array(float(every)))
     fade = st.decay(grid, np.array(float(every * _BLOCK)))
+    moves = (start.size * st.rate(grid, np.array(float(every)))).astype(np.float32)
+    spread = np.ascontiguousarray(np.moveaxis(start.spread, -1, 0), np.float32)
     scores, norm = (np.ascontiguousarray(array.transpose(3, 0, 1, 2)) for array in (scores, norm))
     for first in range(0, len(scores), _BLOCK):
         part = slice(first, first + _BLOCK)
-        *sums, push = st.lived(start.spread, scores[part], norm[part])
+        *sums, push = st.lived(spread, scores[part], norm[part])
         for name, one in zip(st.JUDGED, sums, strict=True):
             setattr(start, name, getattr(start, name) * fade + one * every)
-        start.spread = start.spread + push * (start.size * pace)[..., None]
-    start.spread = np.sort(start.spread, axis=-1)
+        spread += push * moves
+    start.pinball *= past.norms.size[:, None, None]
+    start.spread = np.sort(np.moveaxis(spread, 0, -1).astype(np.float64), axis=-1)
 
 
 def _fill(start: Standing, quantiles: F64, mean: F64, found: Bools) -> None:
@@ -180,23 +219,26 @@ def _fill(start: Standing, quantiles: F64, mean: F64, found: Bools) -> None:
         start.size[:, :, knot] = np.where(lent, start.size[:, :, knot - 1] * grown, start.size[:, :, knot])
 
 
-def _in_blocks(values: F64) -> F64:
+def _in_blocks(values: Floats | Bools) -> Floats:
     """Return sums over blocks of the last axis; the last block may be a short one."""
-    out = values[..., ::_BLOCK].copy()
+    out = values[..., ::_BLOCK].astype(np.float32)
     for place in range(1, _BLOCK):
         part = values[..., place::_BLOCK]
         out[..., : part.shape[-1]] += part
     return out
 
 
-def _discounted(values: F64, grid: Grid, every: int) -> F64:
+def _discounted(values: Floats, grid: Grid, every: int) -> Floats:
     """Return discounted running sums over blocks, in steps."""
     ages = np.arange(values.shape[-1], dtype=np.float64) * (every * _BLOCK)
     grown = 1.0 / st.decay(grid, ages, st.WEIGHT_SEASONS)
-    return np.asarray(np.cumsum(values * (grown * every), axis=-1) / grown)
+    values *= (grown * every).astype(values.dtype)
+    np.cumsum(values, axis=-1, out=values)
+    values /= grown.astype(values.dtype)
+    return values
 
 
-def _late(sums: F64, lags: Rows) -> F64:
+def _late(sums: Floats, lags: Rows) -> Floats:
     """Return sums as they were known: errors of a knot are known so many blocks later."""
     out = np.zeros_like(sums)
     for place, lag in enumerate(lags.tolist()):

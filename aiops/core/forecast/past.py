@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.forecast.grid import Grid
-from aiops.core.model import F64, Bools
+from aiops.core.model import F64, Bools, Floats
 
 SEASONS = ((1, 1.0), (2, 0.5), (3, 0.25), (7, 1.0), (14, 0.5))
 """How many seasons ago, and what that weighs; seven days ago is the same day of the week."""
@@ -114,7 +114,7 @@ class Past:
         early = self.lately[:, origins.start + 1 - old : origins.stop + 1 - old : origins.step]
         return np.asarray((late - early) / (old - young))
 
-    def mean_devs(self, origins: slice, edges: Sequence[int], out: F64) -> None:
+    def mean_devs(self, origins: slice, edges: Sequence[int], out: Floats) -> None:
         """Put the mean deviations between neighbouring ages into `out`, [n, edges - 1, o]."""
         sums = np.stack([self.at(self.lately, origins, 1 - edge) for edge in edges], axis=1)
         np.subtract(sums[:, :-1], sums[:, 1:], out=out)

@@ -36,12 +36,12 @@ def settle(state: State, grid: Grid, step: int, values: F64) -> None:
     norm = state.norms[:, :, due, slot]
     scores = (values[:, None, None] - state.points[:, :, due, slot]) / norm
     spread, size = now.spread[:, :, due], now.size[:, :, due]
-    *sums, push = st.lived(spread, scores[None], norm[None])
+    *sums, push = st.lived(np.ascontiguousarray(np.moveaxis(spread, -1, 0)), scores[None], norm[None])
     for name, one in zip(st.JUDGED, sums, strict=True):
         array = getattr(now, name)
         array[..., due] = array[..., due] * fade + one * stands
     pace = st.rate(grid, grid.strides.astype(np.float64))[due]
-    now.spread[:, :, due] = spread + push * (size * pace)[..., None]
+    now.spread[:, :, due] = spread + np.moveaxis(push, 0, -1) * (size * pace)[..., None]
     drawn = np.where(np.isfinite(scores), np.abs(scores), size)
     now.size[:, :, due] = size + (1.0 - fade) * (drawn - size)
     state.made[:, :, due, slot] = np.nan

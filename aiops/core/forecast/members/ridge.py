@@ -8,14 +8,16 @@ accuracy on development traces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from aiops.core.forecast.grid import Band, Grid
 from aiops.core.forecast.members.member import Coefficients
 from aiops.core.forecast.past import Past
-from aiops.core.model import F64, Bools
+from aiops.core.model import F64, Bools, Floats
 
 ROWS = 1008
 """Training rows of a band at most: seven days of ten minutes. More made nothing better on development traces."""
@@ -30,6 +32,9 @@ _SLICE = 256
 
 _STEP_S = 600.0
 _SPACING = (1, 2, 4)
+_LEAST_SPREAD = 1e-12
+"""Of a feature, in squared sizes of the series: what moves less is a rounding error."""
+
 _EPS = 1e-9
 
 
@@ -46,6 +51,7 @@ class Ridges:
     def fit(self, past: Past, ends: Sequence[int]) -> tuple[Coefficients, ...]:
         """Return {band: float64[n, voices, features, knots]} for each end; NaN where there were too few rows."""
         out: list[dict[str, F64]] = [{} for _ in ends]
+        seen = _Seen.scaled(past)
         for number, band in enumerate(past.grid.bands):
             sizes = _sizes(past.grid, band)
             moments = _Moments(len(past.values), sizes[-1], band.last - band.first)
@@ -55,9 +61,10 @@ class Ridges:
                 stop = end - band.reach
                 while done < stop:
                     rows = slice(done, min(done + _SLICE * step, stop), step)
-                    moments.add(*_rows(past, band, rows))
+                    moments.add(_rows(past, seen, band, rows))
                     done += len(range(rows.start, rows.stop, step)) * step
-                out[place][str(number)] = moments.solve(past.norms.size, sizes, PENALTY[min(number, 2)])
+                found = moments.solve(sizes, PENALTY[min(number, 2)])
+                out[place][str(number)] = _unscaled(found, seen, past, band)
         return tuple(out)
 
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
@@ -67,7 +74,8 @@ class Ridges:
             weights = coefficients[str(number)]
             series, voices, features, knots = weights.shape
             flat = weights.transpose(0, 1, 3, 2).reshape(series, voices * knots, features)
-            parts.append(np.matmul(flat, _design(past, band, origins)).reshape(series, voices, knots, -1))
+            design = _design(past, _Seen.plain(past), band, origins)
+            parts.append(np.matmul(flat, design).reshape(series, voices, knots, -1))
         out = np.concatenate(parts, axis=2)
         now = past.at(past.dev, origins, 0)
         for place, (knot, fade) in enumerate(zip(grid.knots.tolist(), _fades(grid).tolist(), strict=True)):
@@ -76,16 +84,77 @@ class Ridges:
         return out
 
 
-def _rows(past: Past, band: Band, rows: slice) -> tuple[F64, F64, F64]:
-    """Return (design, targets, weights) of training rows; a row without a target or a season weighs nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """What regressions look at: a past as it is, or around centres in sizes of the series, in single precision.
+
+    means: by width, of so many deviations from each column on; none while it is as it is. centres: float64[3, n], what
+    was taken off the deviations, the profile and yesterday.
+    """
+
+    dev: Floats
+    profile: Floats
+    yesterday: Floats
+    means: Mapping[int, Floats]
+    centres: F64
+
+    @classmethod
+    def plain(cls, past: Past) -> _Seen:
+        nothing = np.zeros((3, len(past.dev)))
+        return cls(dev=past.dev, profile=past.profile, yesterday=past.yesterday, means={}, centres=nothing)
+
+    @classmethod
+    def scaled(cls, past: Past) -> _Seen:
+        """Around a centre even tiny moves of a high level are numbers of seven digits."""
+        shapes, unit = (past.dev, past.profile, past.yesterday), 1.0 / past.norms.size[:, None]
+        centres = [_centre(shape, past) for shape in shapes]
+        dev, profile, yesterday = (
+            ((shape - centre) * unit).astype(np.float32) for shape, centre in zip(shapes, centres, strict=True)
+        )
+        means = {}
+        for width in {old - young for young, old in pairwise(past.grid.edges[1:])} - {1}:
+            sums = past.lately[:, width:] - past.lately[:, :-width]
+            means[width] = ((sums / width - centres[0]) * unit).astype(np.float32)
+        means[1] = dev
+        return cls(dev=dev, profile=profile, yesterday=yesterday, means=means, centres=np.stack(centres)[..., 0])
+
+
+def _centre(shape: F64, past: Past) -> F64:
+    """Return the mean of the first season in which the season is known, [n, 1]; nought where it never is.
+
+    It is what rounding errors are relative to, and nothing else hangs on it.
+    """
+    known = past.known[:, : shape.shape[1]]
+    early = known & (np.arange(shape.shape[1]) < known.argmax(axis=1)[:, None] + past.grid.season)
+    total = np.where(early, shape, 0.0).sum(axis=1, keepdims=True)
+    return np.asarray(total / np.maximum(early.sum(axis=1, keepdims=True), 1))
+
+
+def _unscaled(found: F64, seen: _Seen, past: Past, band: Band) -> F64:
+    """Return regressions [n, voices, features, knots] on what was scaled as such on the past as it is."""
+    dev, profile, yesterday = seen.centres
+    place, shape = len(past.grid.edges), len(_bends(past.grid, band)) + 1
+    found[:, :, 0] *= past.norms.size[:, None, None]
+    for feature, centre in ((1, dev), (place, profile), (place + shape, yesterday)):
+        found[:, :, 0] -= found[:, :, feature] * centre[:, None, None]
+    return found
+
+
+def _rows(past: Past, seen: _Seen, band: Band, rows: slice) -> Floats:
+    """Return weighted training rows [n, features + knots, rows], targets last; one without a target weighs nothing."""
     knots = past.grid.knots[band.first : band.last].tolist()
-    now = past.at(past.dev, rows, 0)
-    targets = np.stack([past.at(past.dev, rows, knot) for knot in knots], axis=1)
-    targets -= now[:, None] * _fades(past.grid)[band.first : band.last, None]
+    out = _design(past, seen, band, rows, more=len(knots))
+    now, targets = past.at(seen.dev, rows, 0), out[:, -len(knots) :]
+    # targets are measured from the profile, not from what is usual above it
+    usual = seen.centres[0] / past.norms.size
+    for place, (knot, fade) in enumerate(zip(knots, _fades(past.grid)[band.first : band.last].tolist(), strict=True)):
+        fallen = fade * now - ((1.0 - fade) * usual).astype(now.dtype)[:, None]
+        np.subtract(past.at(seen.dev, rows, knot), fallen, out=targets[:, place])
     there = past.seasonal(rows) & past.at(past.known, rows, -3)
     for knot in knots:
         there &= past.at(past.real, rows, knot)
-    return _design(past, band, rows), targets, _calm(targets, there)
+    out *= np.sqrt(_calm(targets, there))[:, None]
+    return out
 
 
 def _fades(grid: Grid) -> F64:
@@ -104,16 +173,20 @@ def _sizes(grid: Grid, band: Band) -> tuple[int, int, int]:
     return level, level + shape, level + 2 * shape
 
 
-def _design(past: Past, band: Band, rows: slice) -> F64:
-    """Return float64[n, features, rows]; the first feature is one."""
-    grid, now = past.grid, past.at(past.dev, rows, 0)
+def _design(past: Past, seen: _Seen, band: Band, rows: slice, more: int = 0) -> Floats:
+    """Return [n, features + more, rows]; the first feature is one, of `more` nothing is filled in."""
+    grid, now = past.grid, past.at(seen.dev, rows, 0)
     bends = _bends(grid, band)
-    out = np.empty((len(now), _sizes(grid, band)[-1], now.shape[1]))
+    out = np.empty((len(now), _sizes(grid, band)[-1] + more, now.shape[1]), now.dtype)
     out[:, 0], out[:, 1] = 1.0, now
     place = len(grid.edges)
-    past.mean_devs(rows, grid.edges[1:], out[:, 2:place])
-    out[:, 2:place] -= now[:, None]
-    for shape in (past.profile, past.yesterday):
+    if seen.means:
+        for number, (young, old) in enumerate(pairwise(grid.edges[1:]), start=2):
+            np.subtract(past.at(seen.means[old - young], rows, 1 - old), now, out=out[:, number])
+    else:
+        past.mean_devs(rows, grid.edges[1:], out[:, 2:place])
+        out[:, 2:place] -= now[:, None]
+    for shape in (seen.profile, seen.yesterday):
         here = past.at(shape, rows, 0)
         out[:, place] = here
         for number, knot in enumerate(bends, start=place + 1):
@@ -123,39 +196,47 @@ def _design(past: Past, band: Band, rows: slice) -> F64:
 
 
 class _Moments:
-    """Running weighted moments of design and targets."""
+    """Running sums of products of features with features, and with targets: [n, features, features + knots]."""
 
     def __init__(self, series: int, features: int, knots: int) -> None:
-        self._inner = np.zeros((series, features, features))
-        self._outer = np.zeros((series, features, knots))
+        self._sums = np.zeros((series, features, features + knots))
 
-    def add(self, design: F64, targets: F64, weights: F64) -> None:
-        """Add rows: design [n, features, rows], targets [n, knots, rows], weights [n, rows]."""
-        weighted = design * weights[:, None, :]
-        self._inner += np.matmul(weighted, design.transpose(0, 2, 1))
-        self._outer += np.matmul(weighted, targets.transpose(0, 2, 1))
+    def add(self, rows: Floats) -> None:
+        """Add weighted rows [n, features + knots, rows]."""
+        # a matrix by its own transpose is half the work
+        self._sums += np.matmul(rows, rows.transpose(0, 2, 1))[:, : self._sums.shape[1]]
 
-    def solve(self, size: F64, sizes: Sequence[int], penalty: float) -> F64:
-        """Return ridge solutions [n, sizes, features, knots], nought beyond each size; NaN with too few rows."""
-        total = self._inner[:, 0, 0]
+    def solve(self, sizes: Sequence[int], penalty: float) -> F64:
+        """Return ridge solutions [n, sizes, features, knots], nought beyond each size; NaN with too few rows.
+
+        Gauss-Jordan elimination by blocks: when the features of a size are gone, its solution is what stands there.
+        """
+        rest, total = self._sums.copy(), self._sums[:, 0, 0]
+        every = np.arange(rest.shape[1])
         weight = np.maximum(total, _EPS)
-        mean = self._inner[:, 0, :] / weight[:, None]
-        spread = np.diagonal(self._inner, axis1=1, axis2=2) / weight[:, None] - mean**2
-        least = (1e-6 * size[:, None]) ** 2
-        punished = np.maximum(spread, least) * (penalty * weight + PRIOR_ROWS)[:, None]
+        mean = self._sums[:, 0, : len(every)] / weight[:, None]
+        spread = self._sums[:, every, every] / weight[:, None] - mean**2
+        punished = np.maximum(spread, _LEAST_SPREAD) * (penalty * weight + PRIOR_ROWS)[:, None]
         punished[:, 0] = _EPS  # the constant is free
-        inner = self._inner + punished[:, :, None] * np.eye(self._inner.shape[1])
-        out = np.zeros((len(inner), len(sizes), *self._outer.shape[1:]))
-        for voice, features in enumerate(sizes):
-            out[:, voice, :features] = np.linalg.solve(inner[:, :features, :features], self._outer[:, :features])
+        rest[:, every, every] += punished
+        out = np.zeros((len(rest), len(sizes), len(every), rest.shape[2] - len(every)))
+        begin = 0
+        for voice, end in enumerate(sizes):
+            own = slice(begin, end)
+            solved = np.linalg.solve(rest[:, own, own], rest[:, own, end:])
+            for others in (slice(0, begin), slice(end, None)):
+                rest[:, others, end:] -= np.matmul(rest[:, others, own], solved)
+            rest[:, own, end:] = solved
+            out[:, voice, :end] = rest[:, :end, len(every) :]
+            begin = end
         out[total < _LEAST_ROWS] = np.nan
         return out
 
 
-def _calm(targets: F64, there: Bools) -> F64:
+def _calm(targets: Floats, there: Bools) -> Floats:
     """Return weights [n, rows]: less the more happens in a row, against what is usual of the series; none of gaps."""
-    some = np.where(there[:, None, ::4], np.abs(targets[:, :, ::4]), 0.0)
-    counted = np.maximum(there[:, ::4].sum(axis=1), 1)[:, None]
+    some = np.abs(targets[:, :, ::4]) * there[:, None, ::4]
+    counted = np.maximum(there[:, ::4].sum(axis=1, dtype=some.dtype), 1)[:, None]
     usual = (np.sqrt(some).sum(axis=2) / counted) ** 2  # a root's mean is hardly moved by the greatest
     stray = np.sqrt(np.mean((targets / np.maximum(usual, _EPS)[:, :, None]) ** 2, axis=1))
     return np.asarray(np.where(there, 1.0 / np.maximum(stray, 1.0), 0.0))
