@@ -99,10 +99,11 @@ class Changing:
     ends: bool = False
     rate_rps: float = 120.0
     counts: list[tuple[int, int, int, int]] = field(default_factory=list)
+    state: RolloutState = field(default_factory=lambda: RolloutState(new="b", old="a", since=START))
 
     def p_values(self, length_s: int = 300) -> list[float]:
         chance = np.random.default_rng(self.seed)
-        state, found = RolloutState(new="b", old="a", since=START), []
+        found = []
         for second in range(-60, length_s):
             new, old = self.fails(second)
             part = 0.0 if second < 5 else 1.0 if second >= self.gone else self.part
@@ -111,8 +112,8 @@ class Changing:
             if second > 0 and (second + 1) % 15 == 0:
                 sums = np.sum(self.counts[-int(WINDOW_S) :], axis=0) / WINDOW_S
                 rates = Rates(new_bad=sums[0], new_total=sums[1], old_bad=sums[2], old_total=sums[3], ends=self.ends)
-                state = compared(state, rates, START + second + 1, Null(1.5, WINDOW_S))
-                found.append(state.p_value)
+                self.state = compared(self.state, rates, START + second + 1, Null(1.5, WINDOW_S))
+                found.append(self.state.p_value)
         return found
 
 
@@ -141,6 +142,21 @@ def test_where_one_revision_serves_alone_there_is_nothing_to_compare_it_with_but
 
     assert Changing(fails, gone=25).p_values()[-1] > 0.01
     assert Changing(fails, gone=25, ends=True).p_values()[-1] <= 0.01
+
+
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("gone", [25, 35, 60, 95])
+def test_no_request_is_evidence_twice_though_containers_of_the_release_end(gone, ends):
+    better = Changing(lambda second: (0.1 if second < gone else 0.0, 0.02), gone=gone, ends=ends)
+    assert better.p_values()[-1] <= 0.01
+    assert better.state.new_bad <= 1.01 * sum(one[0] for one in better.counts)
+
+
+def test_containers_that_end_long_after_the_old_revision_went_say_nothing_against_the_release():
+    def fails(second: int) -> tuple[float, float]:
+        return (0.5, 0.5) if second >= 150 else (0.005, 0.005)
+
+    assert Changing(fails, gone=60, ends=True).p_values()[-1] > 0.01
 
 
 def test_a_clock_that_is_set_back_after_a_rollout_was_seen_is_waited_for():

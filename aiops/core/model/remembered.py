@@ -31,13 +31,32 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """Requests that fail without a break, as one vantage point sees one site. lasted_s: for how long.
+
+    failed, asked: how many of how many. evidence: the log-likelihood ratio of failing against well; beyond: the same
+    without the worst stretch that could be a blip. over: of its having ended against its going on. trail: the evidence
+    at each `lasted_s` of late.
+    """
+
+    lasted_s: float = 0.0
+    failed: float = 0.0
+    asked: float = 0.0
+    evidence: float = 0.0
+    beyond: float = 0.0
+    over: float = 0.0
+    trail: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """How one vantage point sees one site. at: of the newest reading, informed_at: of the newest with new requests.
 
     step_s: between the two newest readings. pieces: of the queries' window, oldest first. share: of the newest
     requests, those that failed; NaN before any. failed_s: for how long requests failed, as if all had, less what health
     forgave; apart_s: the same beyond what other sites suffer as seen from there. evidence, apart_evidence:
-    log-likelihood ratios of failing against well, and against failing as other sites do. bad: failing is confirmed.
+    log-likelihood ratios of failing against well, and against failing as other sites do. spell: of failure, apart from
+    other sites. bad: failing is confirmed.
     """
 
     at: Instant = -math.inf
@@ -49,6 +68,7 @@ class View:
     apart_s: float = 0.0
     evidence: float = 0.0
     apart_evidence: float = 0.0
+    spell: Spell = Spell()
     bad: bool = False
 
 
@@ -131,7 +151,9 @@ class RolloutState:
 
     log_evidence: for each rate ratio of the mixture, the logarithm of its likelihood over that of the null hypothesis.
     p_value: always valid, the least so far. bad, total: what was counted so far of the new and of the old one.
-    pieces: of the queries' window, oldest first; the newest of them is no evidence yet.
+    pieces: of the queries' window, oldest first; the newest of them is no evidence yet. weighed_until: the end of the
+    last piece of the new one that is evidence. alone: of the new one, what it was asked without the old one and is
+    compared with what the old one had been asked before, `spare`: that which was compared with nothing else.
     """
 
     new: str = ""
@@ -146,6 +168,11 @@ class RolloutState:
     old_total: float = 0.0
     new_pieces: tuple[Piece, ...] = ()
     old_pieces: tuple[Piece, ...] = ()
+    weighed_until: Instant = -math.inf
+    alone_bad: float = 0.0
+    alone_total: float = 0.0
+    spare_bad: float = 0.0
+    spare_total: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,14 @@ what began in that part would seem to be theirs. So both revisions are compared 
 look before, from what each range counts beyond what is known of it (`pieces`). Within these seconds, too, one may have
 served later than the other: where the old revision fails suddenly more in the piece before or after, it is taken to
 fail as much in this one. That makes the evidence less, never more: what is said of a martingale still bounds it.
-Where queries do not say how far they look back, rates times the tick are taken for counts; so they are once containers
-of the new revision end by themselves, while rates still tell of the old one: that is no outage elsewhere.
+Where queries do not say how far they look back, rates times the tick are taken for counts.
+
+Once containers of the new revision end by themselves, what it fails is its own, though the old one serves no more: that
+is no outage elsewhere. For as long as the rates still tell of the old one, all that the new one was asked without it is
+compared with all that the old one had been asked before, by the same likelihood of counts; for rates of which only the
+ratio matters that is a martingale in the counts as they grow, too (Perez-Ortiz, Lardy, de Heide, Gruenwald, E-Statistics,
+Group Invariance and Anytime-Valid Testing, Annals of Statistics 2024). No piece is evidence twice: neither of the new
+revision (`weighed_until`) nor of the old one (`spare`).
 """
 
 from __future__ import annotations
@@ -115,24 +121,61 @@ def _paired(rollout: RolloutState, rates: Rates, now: Instant, null: Null) -> Ro
     if not rollout.new_pieces:
         # the look before the first that saw it saw nothing of it: all that it was asked was since then
         mine = replace(mine, length_s=min(null.window_s, SEEN_AFTER * (now - rollout.since)))
-    new, old = _longer(rollout.new_pieces, mine, null), _longer(rollout.old_pieces, theirs, null)
+    new, old = _longer(rollout.new_pieces, mine, rollout.since), _longer(rollout.old_pieces, theirs, -math.inf)
     after = replace(rollout, at=now, new_pieces=new, old_pieces=old)
-    counts = _counts(new, old)
-    if counts is None and rates.ends and math.isfinite(rollout.at):
-        # no outage elsewhere ends its containers: what it fails is its own, though the old one serves no more
-        counts = _in_span(rates, min(MOST_TICK_S, now - rollout.at))
-    return after if counts is None else _weighed(after, counts, null.worse_by)
+    counts = _counts(after)
+    after = _spared(after, counts)
+    if counts is not None:
+        return _weighed(replace(after, weighed_until=new[-2].end), counts, null.worse_by)
+    return _alone(after, null) if rates.ends else after
 
 
-def _counts(new: tuple[Piece, ...], old: tuple[Piece, ...]) -> _Counts | None:
+def _spared(rollout: RolloutState, counts: _Counts | None) -> RolloutState:
+    """Return the comparison with what the old revision was asked in the piece before the newest, but for the counts."""
+    failed, asked = (0.0, 0.0) if counts is None else (counts.old_bad, counts.old_total)
+    return replace(
+        rollout,
+        spare_bad=rollout.spare_bad + sum(one.failed for one in rollout.old_pieces[-2:-1]) - failed,
+        spare_total=rollout.spare_total + sum(one.asked for one in rollout.old_pieces[-2:-1]) - asked,
+    )
+
+
+def _alone(rollout: RolloutState, null: Null) -> RolloutState:
+    """Return the comparison with all that the new one was asked since the last evidence, while rates tell of the old."""
+    old, new, gone = rollout.old_pieces, rollout.new_pieces, _gone(rollout.old_pieces)
+    serves = [one.asked > gone * one.length_s for one in since(old, rollout.at - null.window_s)]
+    if len(new) < 2 or serves[-1] or not any(serves):
+        return rollout
+    fresh = [one for one in new if one.end > rollout.weighed_until]
+    failed, asked = sum(one.failed for one in fresh), sum(one.asked for one in fresh)
+    after = replace(
+        rollout,
+        weighed_until=rollout.at,
+        alone_bad=rollout.alone_bad + failed,
+        alone_total=rollout.alone_total + asked,
+        new_bad=rollout.new_bad + failed,
+        new_total=rollout.new_total + asked,
+    )
+    return _judged(after, null.worse_by)
+
+
+def _gone(old: tuple[Piece, ...]) -> float:
+    """Return how many requests a second of the old revision are as good as none."""
+    return FEW_RATIO * max(one.asked / one.length_s for one in old)
+
+
+def _counts(rollout: RolloutState) -> _Counts | None:
     """Return what was counted of both in the time of the pieces before the newest ones; None where that says nothing.
 
     Where the old revision is asked (nearly) nothing in the piece after, it may have gone before something began that
     hurts both: then the new one must have failed as much in the piece before, too.
     """
-    gone = FEW_RATIO * max(one.asked / one.length_s for one in old)
+    new, old = rollout.new_pieces, rollout.old_pieces
+    gone = _gone(old)
     if len(new) < 2 or any(one.asked <= gone * one.length_s for one in old[-3:-1]):
         return None  # one that is gone is asked nothing more: what seems to be is of an earlier time
+    if new[-2].asked <= 0.0 or new[-2].end <= rollout.weighed_until:
+        return None
     mine, after = new[-2], old[-1]
     steady = any(one.asked > 0.0 and not _suddenly(mine, one) for one in new[-3:-2])
     if after.asked <= gone * after.length_s and not steady:
@@ -152,10 +195,13 @@ def _window(bad_rps: float, total_rps: float, now: Instant, null: Null) -> Piece
     return Piece(end=now, length_s=null.window_s, failed=min(bad_rps * null.window_s, asked), asked=asked)
 
 
-def _longer(pieces: tuple[Piece, ...], window: Piece, null: Null) -> tuple[Piece, ...]:
-    """Return the pieces with the newest one; what the window has left behind is forgotten."""
-    every = (*pieces, newest(pieces, window))
-    kept = [one for one in every[:-AROUND] if one.end > window.end - null.window_s]
+def _longer(pieces: tuple[Piece, ...], window: Piece, since_: Instant) -> tuple[Piece, ...]:
+    """Return the pieces with the newest one; what the window has left behind is forgotten.
+
+    since_: what a piece counted is taken to be of after that, so that none of it seems new when the window moves on.
+    """
+    every = (*pieces, newest([replace(one, length_s=min(one.length_s, one.end - since_)) for one in pieces], window))
+    kept = [one for one in every[:-AROUND] if one.end > window.end - window.length_s]
     return (*kept, *every[-AROUND:])
 
 
@@ -177,22 +223,44 @@ def _weighed(rollout: RolloutState, counts: _Counts, worse_by: float) -> Rollout
     """Return the comparison with the evidence of one time; there is none where a revision was asked nothing."""
     if counts.new_total <= 0.0 or counts.old_total <= 0.0:
         return rollout
-    share = counts.new_total / (counts.new_total + counts.old_total)
-    null, bad = worse_by * share + 1.0 - share, counts.new_bad + counts.blamed
-    grown = tuple(
-        log
-        + (counts.new_bad * math.log(ratio) - bad * math.log((ratio * worse_by * share + 1.0 - share) / null))
-        / DISPERSION
-        for log, ratio in zip(rollout.log_evidence or (0.0,) * len(RATIOS), RATIOS, strict=True)
-    )
-    return replace(
+    after = replace(
         rollout,
-        log_evidence=grown,
-        p_value=min(rollout.p_value, p_value(grown)),
+        log_evidence=_summed(rollout.log_evidence, _log_evidence(counts, worse_by)),
         new_bad=rollout.new_bad + counts.new_bad,
         new_total=rollout.new_total + counts.new_total,
         old_bad=rollout.old_bad + counts.old_bad,
         old_total=rollout.old_total + counts.old_total,
+    )
+    return _judged(after, worse_by)
+
+
+def _judged(rollout: RolloutState, worse_by: float) -> RolloutState:
+    """Return the comparison with the p-value of all its evidence: pieces side by side, and one after the other."""
+    alone = _Counts(
+        new_bad=rollout.alone_bad,
+        new_total=rollout.alone_total,
+        old_bad=rollout.spare_bad,
+        old_total=rollout.spare_total,
+        blamed=rollout.spare_bad,
+    )
+    every = rollout.log_evidence
+    if alone.new_total > 0.0 and alone.old_total > 0.0:
+        every = _summed(every, _log_evidence(alone, worse_by))
+    return replace(rollout, p_value=min(rollout.p_value, p_value(every)))
+
+
+def _summed(some: tuple[float, ...], more: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(one + two for one, two in zip(some or (0.0,) * len(RATIOS), more, strict=True))
+
+
+def _log_evidence(counts: _Counts, worse_by: float) -> tuple[float, ...]:
+    """Return the logarithm of the likelihood of each ratio over that of the null hypothesis."""
+    share = counts.new_total / (counts.new_total + counts.old_total)
+    null, bad = worse_by * share + 1.0 - share, counts.new_bad + counts.blamed
+    return tuple(
+        (counts.new_bad * math.log(ratio) - bad * math.log((ratio * worse_by * share + 1.0 - share) / null))
+        / DISPERSION
+        for ratio in RATIOS
     )
 
 

@@ -201,7 +201,8 @@ def _regression(trigger: OnRegression, view: View) -> Sight:
     one = view.rollout
     if not one.old or view.situation.now - one.since > trigger.within_s:
         return Sight(troubled=False, why="no rollout is compared")
-    new, old = _share(one.new_bad, one.new_total), _share(one.old_bad, one.old_total)
+    spare_bad, spare = (one.spare_bad, one.spare_total) if one.alone_total > 0.0 else (0.0, 0.0)
+    new, old = _share(one.new_bad, one.new_total), _share(one.old_bad + spare_bad, one.old_total + spare)
     why = f"revision {one.new}: {new} bad, {one.old}: {old}; p = {one.p_value:.2g}, always valid"
     worse = one.p_value <= trigger.alpha
     return Sight(troubled=worse, why=why, proven=worse)
