@@ -17,9 +17,9 @@ Where queries do not say how far they look back, rates times the tick are taken 
 Once containers of the new revision end by themselves, what it fails is its own, though the old one serves no more: that
 is no outage elsewhere. For as long as the rates still tell of the old one, all that the new one was asked without it is
 compared with all that the old one had been asked before, by the same likelihood of counts; for rates of which only the
-ratio matters that is a martingale in the counts as they grow, too (Perez-Ortiz, Lardy, de Heide, Gruenwald, E-Statistics,
-Group Invariance and Anytime-Valid Testing, Annals of Statistics 2024). No piece is evidence twice: neither of the new
-revision (`weighed_until`) nor of the old one (`spare`).
+ratio matters that is a martingale in the counts as they grow, too (Perez-Ortiz et al., E-Statistics, Group Invariance
+and Anytime-Valid Testing, Annals of Statistics 2024). No piece is evidence twice: neither of the new revision
+(`weighed_until`) nor of the old one (`spare`).
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _spared(rollout: RolloutState, counts: _Counts | None) -> RolloutState:
 
 
 def _alone(rollout: RolloutState, null: Null) -> RolloutState:
-    """Return the comparison with all that the new one was asked since the last evidence, while rates tell of the old."""
+    """Return the comparison with what the new one was asked since the last evidence, while rates tell of the old."""
     old, new, gone = rollout.old_pieces, rollout.new_pieces, _gone(rollout.old_pieces)
     serves = [one.asked > gone * one.length_s for one in since(old, rollout.at - null.window_s)]
     if len(new) < 2 or serves[-1] or not any(serves):
