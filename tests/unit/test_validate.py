@@ -17,6 +17,7 @@ import yaml
 from aiops.adapters.prometheus import PrometheusOptions
 from aiops.adapters.prometheus.costs import measured
 from aiops.errors import Problem, SourceUnavailable
+from aiops.policy import load
 from aiops.policy.checking import checked
 from aiops.policy.files import named_by_tests
 from aiops.policy.lint import RULES, RULES_OF_IGNORING, Terms
@@ -26,6 +27,7 @@ from aiops.policy.lint.reports import github, sarif
 from tests.commands import aiops
 from tests.unit.test_lint import BASE, WATCH, put
 
+ROOT = Path(__file__).parents[2]
 WRONG = put(
     BASE,
     ("name: shop, namespace: shop", "name: wrong"),
@@ -41,6 +43,21 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "well.yaml").write_text(put(BASE, ("name: shop, namespace: shop", "name: well, namespace: well")))
     (tmp_path / "unwise.yaml").write_text(UNWISE)
     return tmp_path
+
+
+# -- what is counted -------------------------------------------------------------------------------
+
+
+def test_queries_of_a_failover_are_counted_in_the_turns_between_the_loop_s_own_too():
+    file = str(ROOT / "policies" / "failover.yaml")
+    (policy,) = load([Path(file)]).plans
+    seen = {lane_s: bill([policy], Terms(lane_s=lane_s)).queries_per_minute() for lane_s in (5.0, 15.0)}
+    asked = len(bill([policy], Terms()).queries)
+    assert asked > 0
+    assert seen == {5.0: asked * (4 + 12), 15.0: asked * (4 + 4)}
+    plain = aiops("policy", "validate", file, "-o", "json")
+    often = aiops("policy", "validate", file, "-o", "json", "--lane", "1s")
+    assert [json.loads(one.stdout)["cost"]["queriesPerMinute"] for one in (plain, often)] == [16 * asked, 64 * asked]
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiops.core.planning.cost_rightsize import RightsizePolicy
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.policies import AnyPolicy, ScalingPolicy
 from aiops.policy import queries_per_tick
 from aiops.policy.lint.asked import asked
@@ -22,14 +23,21 @@ DEFAULT_SUBQUERY_STEP_S = 60.0
 class Cost:
     """What one query costs. samples_per_series: read by one evaluation for each series of its selectors, at most.
 
-    selectors: those that the author wrote; none for a query that is asked beside another. times: for how many targets
-    it is asked each turn, at most: those that selectors may match; less than one for what is asked in some turns alone.
+    selectors: those that the author wrote; none for a query that is asked beside another. targets: for how many it is
+    asked, at most: those that selectors may match. turns: how often in a step; less than one for what is asked in some
+    turns alone, more for what is asked between ordinary turns, too.
     """
 
     query: str
     selectors: tuple[str, ...]
     samples_per_series: int
-    times: float = 1
+    targets: int = 1
+    turns: float = 1.0
+
+    @property
+    def times(self) -> float:
+        """Return how often it is asked in a step."""
+        return self.targets * self.turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +67,19 @@ def bill(policies: Iterable[AnyPolicy], terms: Terms) -> Bill:
     by_policy = {policy.key: (*queries_per_tick(policy), *_tables(policy, terms)) for policy in listed}
     texts = dict.fromkeys(query for queries in by_policy.values() for query in queries)
     written = {one.expr for policy in listed for one in asked(policy)}
-    times: dict[str, float] = {}
+    costs: dict[str, Cost] = {}
     for text in texts:
         askers = [one for one in listed if text in by_policy[one.key]]
-        now_and_then = [found[text] for one in askers if text in (found := _tables(one, terms))]
-        times[text] = max(now_and_then) if len(now_and_then) == len(askers) else _times(text, askers)
-    costs = {text: replace(_cost(text, terms, written=text in written), times=times[text]) for text in texts}
+        turns = max(_turns(text, one, terms) for one in askers)
+        costs[text] = replace(_cost(text, terms, written=text in written), targets=_targets(text, askers), turns=turns)
     return Bill(queries=costs, by_policy=by_policy, step_s=terms.step_s)
+
+
+def _turns(query: str, policy: AnyPolicy, terms: Terms) -> float:
+    """Return how often a policy asks a query in a step: failovers are judged between ordinary turns, too."""
+    if isinstance(policy, FailoverPolicy):
+        return 1.0 + terms.step_s / terms.lane_s
+    return _tables(policy, terms).get(query, 1.0)
 
 
 def _tables(policy: AnyPolicy, terms: Terms) -> dict[str, float]:
@@ -84,7 +98,7 @@ def _cost(query: str, terms: Terms, *, written: bool) -> Cost:
     )
 
 
-def _times(query: str, policies: Sequence[AnyPolicy]) -> int:
+def _targets(query: str, policies: Sequence[AnyPolicy]) -> int:
     """Return for how many targets a query is asked: for each of a selector's, unless it is the same for all of them."""
     if not any_in(query):
         return 1

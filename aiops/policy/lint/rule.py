@@ -15,12 +15,13 @@ from aiops.policy.lint.asked import Asked
 class Terms:
     """What rules know besides the policies.
 
-    step_s: between two turns of the loop. scrape_s: between two samples of a series. tested: the files of policies
-    that a test names; None when nobody looked.
+    step_s: between two turns of the loop; lane_s: between those that judge failovers alone. scrape_s: between two
+    samples of a series. tested: the files of policies that a test names; None when nobody looked.
     """
 
     step_s: float = 15.0
     scrape_s: float = 15.0
+    lane_s: float = 5.0
     tested: frozenset[Path] | None = None
 
 

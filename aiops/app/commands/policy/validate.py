@@ -41,6 +41,7 @@ def validate(
     output: Annotated[Report | None, typer.Option("-o", "--output", help="How problems are written.")] = None,
     prometheus: Annotated[str | None, typer.Option(help="Measure there what the queries cost.")] = None,
     step: Annotated[str, typer.Option(help="Between two turns of the loop.")] = "15s",
+    lane: Annotated[str, typer.Option(help="Between two turns that judge failovers alone.")] = "5s",
     scrape_interval: Annotated[str, typer.Option(help="Between two samples of a series.")] = "15s",
     scraped: Annotated[bool, typer.Option("--scraped", help="The daemon scrapes itself: it answers less.")] = False,
 ) -> None:
@@ -54,6 +55,7 @@ def validate(
     terms = Terms(
         step_s=_seconds(step, "--step"),
         scrape_s=_seconds(scrape_interval, "--scrape-interval"),
+        lane_s=_seconds(lane, "--lane"),
         tested=named_by_tests(policy_files(paths).files),
     )
     found = check(paths, terms.step_s)
@@ -160,7 +162,8 @@ def _touched(queries: Any, costs: Bill, measured: Measured) -> float:
     """Return the samples a minute; a query of a template was measured for all of its targets at once."""
     from aiops.policy.placeholders import widened
 
-    return sum(measured.samples.get(widened(one)) or 0 for one in queries) * 60.0 / costs.step_s
+    samples = ((measured.samples.get(widened(one)) or 0) * costs.queries[one].turns for one in queries)
+    return sum(samples) * 60.0 / costs.step_s
 
 
 def _unmeasured(measured: Measured) -> list[str]:
