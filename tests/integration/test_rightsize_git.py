@@ -250,6 +250,36 @@ def test_a_proposal_waits_for_whoever_merges_it_and_is_watched_then(origin):
     assert world.has()["requests"]["cpu"] == world.said_in_git()["requests.cpu"] != "4"
 
 
+def test_what_an_ended_plan_proposed_and_a_later_one_finds_is_taken_back_when_it_was_merged_and_harms(
+    origin, monkeypatch
+):
+    monkeypatch.setattr("aiops.core.decide.cost.rightsize.plan.PROPOSED_WITHIN_S", 0.0)
+    world = used(origin, propose=True)
+    # so that a later plan wishes the same
+    least = "minHistory: 2h\n    cpu: {min: '1'}\n    memory: {min: 1Gi}"
+    world.policy = a_policy(("minHistory: 6h", least))
+    world.until(lambda one: one.commits, 4 * HOUR_S)
+    before, proposed = world.said_in_git(), world.said_in_git(BRANCH)
+    world.until(lambda one: one.last().status.ended, 3 * HOUR_S)
+    first = world.last()
+    world.until(lambda one: any(each.id != first.id and each.steps[-1].sent for each in one.plans), 12 * HOUR_S)
+    assert world.said_in_git(BRANCH) == proposed
+    assert world.answers[-1].status is StepStatus.DONE
+    assert "says so already" in world.answers[-1].message
+    asked = len(world.commits)
+    world.turn()
+    assert len(world.commits) == asked  # once
+    origin.come_to("main")
+    origin.git("merge", "-q", "--no-ff", f"origin/{BRANCH}")
+    origin.git("push", "-q", "origin", "main")
+    world.turn()
+    world.turn()
+    assert world.said_in_git() == proposed
+    world.kill(world.pods[1])
+    world.until(lambda one: one.said_in_git(BRANCH) == before, HOUR_S)
+    assert world.last().steps[-1].undo
+
+
 def test_a_protected_branch_is_said_and_nothing_changes(origin):
     world = ready(origin)
     origin.protect()

@@ -316,6 +316,7 @@ class _Turn:
             key=self._errand_id(at, step),
             epoch=self._world.snapshot.leadership.epoch,
             now=self._now,
+            first=not step.sent,
         )
 
     def _errand_id(self, at: int, step: PlanStep) -> str:

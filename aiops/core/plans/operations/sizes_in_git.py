@@ -31,8 +31,12 @@ def says(operation: SetResources, one: DeclaredSizes) -> bool | None:
 
 
 def commit(operation: SetResources, one: DeclaredSizes, origin: Origin) -> tuple[Step, ...]:
-    """Return the commit that writes what is asked over what the file says; none where it says so, or offers it."""
-    offers = {**one.values, **one.offered}
+    """Return the commit that writes what is asked over what the file says; none where it says so, or offers it.
+
+    What was offered by a plan that is over is asked for once all the same: whoever has the branch answers that it is
+    there already, and from then on it is this plan's, which takes it back when it was merged and does harm.
+    """
+    offers = one.values if origin.first else {**one.values, **one.offered}
     wished = asked(operation)
     if not one.values or all(alike(offers.get(name, ""), value) for name, value in wished.items()):
         return ()

@@ -13,13 +13,17 @@ NOTHING = Wanted()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asks; left on objects that can carry it. key: the same attempt of the same step has the same key."""
+    """Who asks; left on objects that can carry it. key: the same attempt of the same step has the same key.
+
+    first: whether nothing of the step was sent before.
+    """
 
     plan_id: str
     policy: str
     key: str
     epoch: int
     now: Instant
+    first: bool = False
 
     @property
     def annotations(self) -> Mapping[str, str]:
