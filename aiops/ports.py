@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.elsewhere import Announced, Elsewhere
 from aiops.core.detect.sight import Look
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
@@ -327,8 +327,8 @@ class Engine(Protocol):
         """Return what the loop itself has to watch, and to learn from history."""
         ...
 
-    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
-        """Set to work what looks elsewhere; waits for nothing."""
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant, changed: Announced) -> None:
+        """Set to work what looks elsewhere; waits for nothing. changed: what was, when the loop looked last."""
         ...
 
     def gather(self, at: Instant) -> Elsewhere:

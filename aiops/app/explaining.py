@@ -16,7 +16,7 @@ from aiops.errors import NotFound
 if TYPE_CHECKING:
     from aiops.adapters.store import Store
     from aiops.core.bank import Bank
-    from aiops.core.detect.sight import Look
+    from aiops.core.detect.sight import Look, Rebased
 
 _LISTED = 10
 _FINDINGS = 5
@@ -87,6 +87,8 @@ def _told(
     lines = [*_head(look, finding), *(_numbers(look, look.evidence) if look.learned else ())]
     if excused is not None and finding is None:
         lines.insert(1, f"excused    {excused.kind.value}: {excused.reason}")
+    if look.rebased is not None:
+        lines.append(_level(look.rebased))
     for one in every:
         if one is not finding:
             lines += ["", f"also       {one.kind.value} since {moment(one.since)}: {one.reason}"]
@@ -99,6 +101,23 @@ def _told(
         "look": to_jsonable(look),
         "text": "\n".join(lines),
     }
+
+
+def _level(one: Rebased) -> str:
+    """Return what became of a level that came with an announced change.
+
+    >>> _level(Rebased(at=0.0, level=100.0, by=200.0, why="a rollout of web"))
+    'rebased    1970-01-01T00:00:00Z: 300 instead of 100 (+200) is usual since then: a rollout of web'
+    >>> _level(Rebased(at=0.0, level=4.0, by=-1.0, why="a rollout of web", refused="nothing has settled"))
+    'rebased    1970-01-01T00:00:00Z: not, though it settled at 3: nothing has settled (a rollout of web)'
+    """
+    new = f"{one.level + one.by:.4g}"
+    if one.refused:
+        settled = f", though it settled at {new}" if math.isfinite(one.by) else ""
+        return f"rebased    {moment(one.at)}: not{settled}: {one.refused} ({one.why})"
+    return (
+        f"rebased    {moment(one.at)}: {new} instead of {one.level:.4g} ({one.by:+.4g}) is usual since then: {one.why}"
+    )
 
 
 def _only(part: str, keys: Iterable[str]) -> str:

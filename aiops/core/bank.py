@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.detect.elsewhere import Elsewhere
-from aiops.core.detect.fleet import Fleet, Learnt, expect, under
+from aiops.core.detect.elsewhere import Announced, Elsewhere
+from aiops.core.detect.fleet import Fleet, Learnt, expect
 from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
+from aiops.core.detect.rejoined import under
 from aiops.core.detect.settling import Settling
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
@@ -123,7 +124,7 @@ class Bank:
         """
         if policies is not self._policies and policies.digest != self._policies.digest:
             self._follow_policies(policies)
-        found = [*beside.findings, *self._fleet.find(frame)]
+        found = [*beside.findings, *self._fleet.find(frame, Announced(at=frame.at, why=beside.changed))]
         waits = {one.key: one.rollouts.settle_s for one in policies.watches if one.rollouts is not None}
         if waits:
             self._settling.note(frame.at, beside.changed, max(waits.values()))

@@ -172,7 +172,7 @@ class Shard:
             self._owners = _Owners.of(frame.index)
         if standing is not None:
             self._fleet.stand(standing.findings())
-        found = self._fleet.find(frame)
+        found = self._fleet.find(frame, ask.changed)
         return Told(
             at=ask.at,
             born=self._born,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.elsewhere import NOTHING_CHANGED, Announced, Elsewhere
 from aiops.core.detect.sight import Look
 from aiops.core.detect.together import Pair, shared
 from aiops.core.model import Finding, Instant, Leadership, PolicyKey
@@ -81,7 +81,7 @@ class Sharded:
         self._shards_of: dict[PolicyKey, tuple[int, ...]] = {}
         self._parted_for = ""
         self._idle = "the shards have not been asked yet"
-        self._began = 0.0
+        self._began, self._changed = 0.0, NOTHING_CHANGED
         self._learning = False
         self._kept: list[Any] = []
         self.seats = tuple(Seat(number=number) for number in range(terms.shards))
@@ -92,9 +92,11 @@ class Sharded:
         """Return the policies without what the shards watch: that of the source that they all read."""
         return replace(policies, watches=tuple(one for one in policies.watches if one.query.source))
 
-    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
+    def begin(
+        self, policies: PolicySet, leadership: Leadership, at: Instant, changed: Announced = NOTHING_CHANGED
+    ) -> None:
         """Ask every shard that can be asked."""
-        self._began = self._clock.elapsed_s()
+        self._changed, self._began = changed, self._clock.elapsed_s()
         theirs = tuple(one for one in policies.watches if not one.query.source)
         self._policies, self._driver = (
             replace(policies, watches=theirs),
@@ -221,6 +223,7 @@ class Sharded:
             label=self._terms.label,
             watches=None if known else self._policies.watches,
             standing=None if known or seat.told is None else seat.told.findings,
+            changed=self._changed,
         )
         seat.why = "" if seat.why == _NEW else seat.why
         seat.call, seat.asked_s = self._crew.ask(seat.number, "turn", ask), self._clock.elapsed_s()

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.detect.elsewhere import NOTHING_CHANGED, Announced
 from aiops.core.detect.rules import group_name
 from aiops.core.detect.together import Pair
 from aiops.core.model import Finding, FindingKind, Instant, PolicyKey
@@ -90,7 +91,8 @@ class Ask:
     """What a shard is to look at. watches: None when those that it knows by `digest` are meant.
 
     label: by which queries are parted first. standing: the findings that are known of it, for one that begins anew from
-    what was learnt until some time ago: it goes on with them, and with no others.
+    what was learnt until some time ago: it goes on with them, and with no others. changed: what was being changed on
+    purpose, at the turn before.
     """
 
     at: Instant
@@ -99,6 +101,7 @@ class Ask:
     label: str = ""
     watches: tuple[WatchPolicy, ...] | None = None
     standing: Columns | None = None
+    changed: Announced = NOTHING_CHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

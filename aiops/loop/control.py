@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from aiops.core.bank import Bank
-from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.elsewhere import NOTHING_CHANGED, Announced, Elsewhere
 from aiops.core.model import (
     Frame,
     Inputs,
@@ -92,6 +92,7 @@ class ControlLoop:
         self.bank = bank
         self.state: LoopState = ports.journal.load()
         self.last: Tick | None = None
+        self._changed = NOTHING_CHANGED
         self.seen: Mapping[PolicyKey, Inputs] = {}
         self.held = ""
         self.turns = 0
@@ -158,7 +159,7 @@ class ControlLoop:
         policies = ports.policies.current()
         leadership = self.leadership = self._observer.leadership(now)
         in_time = self.timekeeper.begin(policies, self.state)
-        ports.engine.begin(policies, leadership, now)
+        ports.engine.begin(policies, leadership, now, self._changed)
         snapshot, frame = self._observer.observe(self._asked(ports.engine.own(in_time)), leadership, now)
         observed = ports.clock.elapsed_s()
         percepts = self._perceive(in_time, snapshot, frame)
@@ -285,6 +286,7 @@ class ControlLoop:
         found = contained(ports.telemetry, "engine_failed", partial(ports.engine.gather, at))
         if found is None:
             found = Elsewhere(unseen=dict.fromkeys((one.key for one in watches), _SHARDS_UNKNOWN))
+        self._changed = Announced(at=at, why=purposely or {})
         unsure = (one.key for one in watches if purposely is None and one.rollouts is not None)
         return replace(
             found,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.elsewhere import Announced, Elsewhere
 from aiops.core.detect.sight import Look
 from aiops.core.lineage.version import FitJob, FitResult
 from aiops.core.model import (
@@ -79,7 +79,7 @@ class InProcess:
         """Return all of it."""
         return policies
 
-    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant) -> None:
+    def begin(self, policies: PolicySet, leadership: Leadership, at: Instant, changed: Announced) -> None:
         """Do nothing."""
 
     def gather(self, at: Instant) -> Elsewhere:

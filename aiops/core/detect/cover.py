@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aiops.core.detect.rebasing import Shifts
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -28,6 +29,7 @@ RESOLUTION = 1e-4
 EPOCH = 1_767_225_600.0
 """Waiting values count whole seconds from here, the same in every process, as rows move between them."""
 
+_MOST = 1e36
 _FARTHEST_S = float(2**31 - 1)
 _PLACES = np.arange(KEPT)
 _ROWS = ("values", "young", "young_at", "home")
@@ -90,6 +92,19 @@ class Cover:
         every = np.arange(len(rows))
         self.home[0, rows] = known[every, first] - calm
         self.home[1, rows] = known[every, last] + calm
+
+    def move(self, shifts: Shifts) -> None:
+        """Let the values of some rows move; where something may have been added or multiplied, one half each."""
+        rows, places = shifts.rows, np.arange(len(shifts.rows))[:, None]
+        added, multiplied = shifts.moved(self.values[rows].astype(np.float64), places)
+        there, half = np.isfinite(self.values[rows]), (_PLACES % 2 == 1)
+        moved = np.where(there, np.where(half, multiplied, added), np.inf)
+        self.values[rows] = np.sort(np.clip(moved, -_MOST, np.where(there, _MOST, np.inf)), axis=1).astype(np.float32)
+        self.young[rows] = np.nan
+        self.home[0, rows], self.home[1, rows] = np.inf, -np.inf
+        for values in shifts.values.T:
+            mine = np.isfinite(values)
+            self._insert(rows[mine], np.clip(values[mine], -_MOST, _MOST).astype(np.float32))
 
     def take(self, rows: Rows) -> None:
         """Become the cover of other rows; -1 starts afresh."""

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiops.core.detect.together import Pair
-from aiops.core.model import Finding, PolicyKey
+from aiops.core.model import Finding, Instant, PolicyKey
 from aiops.core.model.swift import swift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What was being changed on purpose at one instant, by namespace and name, with the reason."""
+
+    at: Instant = -math.inf
+    why: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+NOTHING_CHANGED = Announced()
 
 
 @swift

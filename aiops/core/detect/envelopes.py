@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.detect.rebasing import Shifts
 from aiops.core.detect.wall_clock import UTC, WallClock
 from aiops.core.model import F64, Instant, Rows
 from aiops.core.protocols import Arrays
@@ -18,6 +19,7 @@ FORGETS = 0.0
 WAITS = 3
 """A stretch of the season counts once so many have begun after it: an anomaly does not excuse itself."""
 
+_MOST = 1e36
 _NOWHERE = -(2**40)
 _ROWS = ("low", "high", "waiting")
 
@@ -45,6 +47,34 @@ class Envelopes:
             self._union = np.stack([self.low[near].min(axis=0), self.high[near].max(axis=0)]).astype(np.float64)
             self._cached = turn
         return self._union
+
+    def at(self, at: Instant, rows: Rows) -> F64:
+        """Return float64[2, m]: the same as `around` of some rows, at an instant that is not now."""
+        here = self._turn_of(at) % BINS
+        near = np.array([(here - 1) % BINS, here, (here + 1) % BINS])[:, None]
+        return np.stack([self.low[near, rows].min(axis=0), self.high[near, rows].max(axis=0)]).astype(np.float64)
+
+    def move(self, shifts: Shifts) -> None:
+        """Let what rows stayed between move: where something may have been added or multiplied, both are usual.
+
+        Samples of the new level are usual, and what they need beyond is given to all of the season.
+        """
+        rows, beyond = shifts.rows, np.zeros((2, len(shifts.rows)))
+        for least, most in ((self.low, self.high), (self.waiting[0], self.waiting[1])):
+            low, high = least[:, rows].astype(np.float64), most[:, rows].astype(np.float64)
+            lows, highs = (shifts.moved(one, np.broadcast_to(np.arange(len(rows)), one.shape)) for one in (low, high))
+            known = low <= high
+            least[:, rows] = np.where(known, np.clip(np.minimum(*lows), -_MOST, _MOST), np.inf)
+            most[:, rows] = np.where(known, np.clip(np.maximum(*highs), -_MOST, _MOST), -np.inf)
+        for at in np.unique(shifts.at[np.isfinite(shifts.values)]).tolist():
+            places, slots = np.nonzero(shifts.at == at)
+            bounds, values = self.at(at, rows[places]), shifts.values[places, slots]
+            outside = np.where(bounds[0] <= bounds[1], np.stack([bounds[0] - values, values - bounds[1]]), 0.0)
+            for side, one in zip(beyond, outside, strict=True):
+                np.maximum.at(side, places, one)
+        self.low[:, rows] -= beyond[0].astype(np.float32)
+        self.high[:, rows] += beyond[1].astype(np.float32)
+        self._cached = _NOWHERE
 
     def turns(self, at: Instant) -> bool:
         """Return whether `at` lies in another stretch of the season than what was noted last."""

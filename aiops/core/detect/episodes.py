@@ -44,6 +44,10 @@ class Episodes:
         again = (values >= state[_KNOWN_LOW, rows]) & (values <= state[_KNOWN_HIGH, rows])
         return np.asarray(stands | again, np.bool_)
 
+    def end(self, rows: Rows) -> None:
+        """Forget what was extreme in some rows."""
+        self.times[:, rows], self.state[:, rows] = -np.inf, _FRESH
+
     def take(self, rows: Rows) -> None:
         """Become the episodes of other rows; -1 starts afresh."""
         fresh, old = Episodes(len(rows)), rows >= 0

@@ -20,6 +20,7 @@ from aiops.core.detect.cover import RESOLUTION, Cover
 from aiops.core.detect.envelopes import Envelopes
 from aiops.core.detect.episodes import Episodes
 from aiops.core.detect.habits import Habits, Surprised, brought_up
+from aiops.core.detect.rebasing import Shifts, Usual
 from aiops.core.detect.records import BINS, Records, Tails
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.model import F64, Bools, Instant, Rows
@@ -172,6 +173,31 @@ class Familiar:
         state[_SEEN_S] += self._step_s * taken
         self._learned = self._trusted()
         self._looked = None
+
+    def usual(self, at: Instant, rows: Rows) -> Usual:
+        """Return what is usual of some rows at an instant; a row that is not trusted yet has no level."""
+        (low, high), (was_low, was_high) = (self._envelopes.at(one, rows) for one in (at, at - LEVEL_TAU_S))
+        home, values = self._cover.home[:, rows], self._cover.values[rows]
+        known, moved = low <= high, (low <= high) & (was_low <= was_high)
+        with np.errstate(invalid="ignore"):
+            middle = np.where(known, 0.5 * low + 0.5 * high, math.nan)
+            # the level is behind the season by as long as it takes to follow
+            ahead = np.where(moved, middle - (0.5 * was_low + 0.5 * was_high), 0.0)
+        low, high = np.where(known, low, home[0]), np.where(known, high, home[1])
+        level = np.where(self._learned[rows], self._state[_LEVEL, rows] + ahead, math.nan)
+        one_sided = np.asarray((values >= 0).all(axis=1) | ((values <= 0) | np.isinf(values)).all(axis=1))
+        return Usual(low=low, middle=middle, high=high, level=level, one_sided=one_sided)
+
+    def rebase(self, at: Instant, shifts: Shifts) -> None:
+        """Let what was usual of some rows move, and the samples of their new level be examples of it."""
+        rows = shifts.rows
+        self._records.stretch(rows, shifts.noise, shifts.anew)
+        self._envelopes.move(shifts)
+        self._cover.move(shifts)
+        self._episodes.end(rows)
+        self._state[_LEVEL, rows] = np.clip(shifts.level + shifts.by, -_MOST, _MOST)
+        self._settle(rows)
+        self._looked = self._told = None
 
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""

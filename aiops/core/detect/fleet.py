@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.detect import DETECTORS
+from aiops.core.detect.elsewhere import NOTHING_CHANGED, Announced
 from aiops.core.detect.group import WatchGroup
-from aiops.core.detect.rejoined import chosen, joined
+from aiops.core.detect.rejoined import chosen, joined, under
 from aiops.core.detect.rules import group_name
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.together import Pair, Population
@@ -44,12 +45,15 @@ class Fleet:
 
     # -- the tick ------------------------------------------------------------------------------------
 
-    def find(self, frame: Frame) -> list[Finding]:
-        """Score a frame, then learn from it; return the findings that are open, in the order of groups and rows."""
+    def find(self, frame: Frame, changed: Announced = NOTHING_CHANGED) -> list[Finding]:
+        """Score a frame, then learn from it; return the findings that are open, in the order of groups and rows.
+
+        changed: workloads that are changed on purpose, now or as it was seen last.
+        """
         if frame.index is not self.index:
             self._follow_rows(frame.index, frame.at)
         self.at = frame.at
-        return [one for group in self.groups.values() for one in group.detect(frame)]
+        return [one for group in self.groups.values() for one in group.detect(frame, changed)]
 
     @property
     def population(self) -> Population:
@@ -115,6 +119,7 @@ class Fleet:
         return {
             "queries": {policy.key: policy.query.expr for policy in self._watches},
             "groups": {name: [group.detector.version, group.keys] for name, group in self.groups.items()},
+            "levels": {name: group.levels.about() for name, group in self.groups.items() if group.levels.known},
         }
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -130,6 +135,7 @@ class Fleet:
             try:
                 expect(version, group.detector.version)
                 group.restore(under(arrays, f"watch/{name}/"), keys, at)
+                group.levels.restore(_levels(about, name))
             except ValueError as err:
                 refused.append(f"watch {name}: {err}")
         self.at, self.index = at, _NO_SERIES
@@ -154,6 +160,8 @@ class Fleet:
                 piece = _piece(group, name, (arrays, about), rows, at) if len(rows) else None
                 if piece is not None:
                     pieces.append(piece)
+                    own = frozenset(known[row] for row in rows)
+                    group.levels.restore(_levels(about, name), own.__contains__)
                     keys += [known[row] for row in rows]
                     taken.update(known[row] for row in rows)
             if pieces:
@@ -186,17 +194,18 @@ def _piece(
         return None
 
 
+def _levels(about: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what a checkpoint says of the levels of a group; one of before they were kept says nothing."""
+    found: Mapping[str, Any] = about.get("levels", {}).get(name, {})
+    return found
+
+
 def expect(found: object, wanted: object) -> None:
     """Raise ValueError when a part of a checkpoint is not there, or by or for another one."""
     if found is None:
         raise ValueError("the checkpoint does not have it")
     if found != wanted:
         raise ValueError(f"the checkpoint was made by or for another one ({found}, not {wanted})")
-
-
-def under(arrays: Learnt, prefix: str) -> Learnt:
-    """Return the arrays of one part of a checkpoint."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def budgets(watches: Sequence[WatchPolicy], index: SeriesIndex) -> dict[PolicyKey, float]:

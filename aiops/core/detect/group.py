@@ -9,8 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.detect.asked import Asked
+from aiops.core.detect.elsewhere import NOTHING_CHANGED, Announced
 from aiops.core.detect.exhaustion import Exhausted, Exhaustion
 from aiops.core.detect.kinds import Kinds, Odd, Scene
+from aiops.core.detect.levels import Levels, Near
+from aiops.core.detect.rejoined import under
 from aiops.core.detect.rest import Rest
 from aiops.core.detect.rules import DAY_S, RowRules, RuledDetector, of_policies
 from aiops.core.detect.sight import Look, Sight
@@ -52,17 +55,20 @@ class WatchGroup:
         self.rest = Rest(0)
         self.exhaustion = Exhaustion(0)
         self.kinds = _kinds(self._specs)
+        self.levels = Levels()
         self._asked = Asked((), np.zeros(0, np.intp))
         self._sight: Sight | None = None
 
     # -- the tick ------------------------------------------------------------------------------------
 
-    def detect(self, frame: Frame) -> list[Finding]:
+    def detect(self, frame: Frame, changed: Announced = NOTHING_CHANGED) -> list[Finding]:
         """Score a frame, then learn from it; return the findings that are open."""
         if not self.keys:
             return []
         values, learn = self._rows_of(frame)
         learn = self._asked.learns(frame.at, learn)
+        if self.levels.asked:
+            self._rebase(frame, changed)
         scores = self._asked.judged(frame.at, values, self.detector.score(frame.at, values))
         scores = _unsaid(scores, self.kinds.silent)
         self._sight = Sight(at=frame.at, index=frame.index, places=self._places, values=values, scores=scores)
@@ -86,8 +92,23 @@ class WatchGroup:
                 at=frame.at, values=values, learn=learn, scores=scores, live=len(self._places), odd=rows,
                 labels=lambda row: frame.index.labels[int(self._places[row])], quiet=self._asked.quiet(frame.at),
             ))  # fmt: skip
-        self.detector.learn(frame.at, values, learn)
+        taught = self.levels.taught(frame.at, values, learn, scores, self.detector)
+        self.detector.learn(frame.at, values, taught)
         return found
+
+    def _rebase(self, frame: Frame, changed: Announced) -> None:
+        """Let what has settled be what is usual, and know what is being changed now."""
+        over = self.levels.ended(frame.at, self.detector)
+        if over is not None:
+            self.rest.forget(over.rows, over.began)  # nobody was called
+        if over is not None and len(over.shifts.rows):
+            self.detector.rebase(frame.at, over.shifts)
+            self.tracker.close(over.shifts.rows)
+            self.kinds.drifts.watch.forget(np.flatnonzero(np.isin(self.kinds.drifts.rows, over.shifts.rows)))
+        if changed.why:
+            odd = self.tracker.open & (self.tracker.since < changed.at)
+            near = Near(labels=lambda: [frame.index.labels[place] for place in self._places.tolist()], odd=odd)
+            self.levels.changing(frame.at, changed, near, self.detector)
 
     @property
     def sight(self) -> Sight | None:
@@ -115,6 +136,7 @@ class WatchGroup:
             score=score,
             learned=bool(scores.learned[row]),
             evidence=self._evidence(row),
+            rebased=self.levels.told.get(key),
         )
 
     def learn_history(self, times: F64, values: F64, keys: Sequence[str], known_until: Instant) -> None:
@@ -132,10 +154,12 @@ class WatchGroup:
         self._take(source)
         self._rule()
         frame, own = nothing.copy(), values[there]
+        held = np.intersect1d(rows[known], self.levels.rows)  # what an announced change does to them is not learnt yet
         for column, at in enumerate(times.tolist()):
             frame[rows] = own[:, column]
             if at <= known_until:
                 frame[rows[known]] = np.nan
+            frame[held] = np.nan
             finite = np.isfinite(frame)
             self.detector.learn(at, frame, finite)
             self.tracker.note(at, frame, finite, whole=False)
@@ -170,7 +194,7 @@ class WatchGroup:
         kept = [row for row in kept if other.keys[row].split("#", 1)[0] in self.policies]
         self.keys = tuple(other.keys[row] for row in kept)
         self.detector, self.tracker, self.rest = other.detector, other.tracker, other.rest
-        self.exhaustion, self.kinds = other.exhaustion, other.kinds
+        self.exhaustion, self.kinds, self.levels = other.exhaustion, other.kinds, other.levels
         self._left_at = other._left_at[kept]
         self._places, self._whole = np.zeros(0, np.intp), False
         self._take(np.array(kept, np.intp))
@@ -203,14 +227,14 @@ class WatchGroup:
         owner = np.array([self.policies.get(key.split("#", 1)[0], 0) for key in keys], np.intp)
         detector, rest = self._make(of_policies(self._specs, owner)), Rest(len(rows))
         tracker = Tracker(len(rows), detector.open_hits)
-        detector.restore(_under(arrays, "detector/"))
-        tracker.restore(_under(arrays, "tracker/"))
-        rest.restore(_under(arrays, "rest/"))
+        detector.restore(under(arrays, "detector/"))
+        tracker.restore(under(arrays, "tracker/"))
+        rest.restore(under(arrays, "rest/"))
         exhaustion = Exhaustion(len(rows))
-        exhaustion.restore(_under(arrays, "exhaustion/"))
+        exhaustion.restore(under(arrays, "exhaustion/"))
         kinds = _kinds(self._specs)
         kinds.follow(self._specs, owner, keys, detector.rules)
-        kinds.restore(_under(arrays, "kinds/"), len(rows))
+        kinds.restore(under(arrays, "kinds/"), len(rows))
         self.exhaustion, self.kinds = exhaustion, kinds
         self.keys, self.detector, self.tracker, self.rest = tuple(keys), detector, tracker, rest
         self._left_at = np.full(len(keys), at)
@@ -278,6 +302,7 @@ class WatchGroup:
         self.detector.follow(of_policies(self._specs, owner, len(self._places) or None))
         self.exhaustion.follow(self._specs, owner)
         self.kinds.follow(self._specs, owner, self.keys, self.detector.rules)
+        self.levels.follow(self._specs, owner, self.keys)
         self._asked = Asked(self._specs, owner)
 
     def _beside(self, scene: Scene) -> list[Finding]:
@@ -373,7 +398,3 @@ def _unsaid(scores: Scores, rows: Rows) -> Scores:
     score = scores.score.copy()
     score[rows] = np.nan
     return replace(scores, score=score)
-
-
-def _under(arrays: Arrays, prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

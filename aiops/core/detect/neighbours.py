@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aiops.core.detect.rebasing import Shifts
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
@@ -101,9 +102,8 @@ class Neighbours:
 
     def near(self, row: int, at: Instant, value: float, pace: Pace) -> Near:
         """Return what of the past of a row lies nearest to a value at `at`."""
-        kept = min(int(self._count[row]), self._times.shape[1])
-        windows, age = self._windows[row, :, :kept], at - self._times[row, :kept]
-        old = age >= pace.delay_s
+        kept, old, context = self._examples(row, at, pace)
+        windows = self._windows[row, :, :kept]
         values = windows[-1]
         before = self._before(row, at, pace)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,8 +111,6 @@ class Neighbours:
             shape = away.copy()
             for lag, sample in enumerate(before.tolist()):
                 shape += np.abs(windows[lag] - sample)
-        phase = np.abs(self._phases[row, :kept] - pace.phase(at))
-        context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
         episodes = self._episodes[row, :kept] if math.isfinite(value) else np.zeros(kept, np.int64)
         distances = np.array(
             [
@@ -121,9 +119,37 @@ class Neighbours:
                 _least(away, context, episodes, LEAST_CONTEXT),
             ]
         )
-        known = np.count_nonzero(context) >= LEAST_CONTEXT
         distances[distances <= RESOLUTION * abs(value) * _WIDTHS] = 0.0
-        return Near(distances=distances, usual=values[context] if known else values[old])
+        return Near(distances=distances, usual=values[_usual(old, context)])
+
+    def usual(self, row: int, at: Instant, pace: Pace) -> F64:
+        """Return the values that a sample at `at` is compared with: of its context where that is known."""
+        kept, old, context = self._examples(row, at, pace)
+        return self._windows[row, -1, :kept][_usual(old, context)]
+
+    def move(self, row: int, shifts: Shifts, place: int) -> None:
+        """Let what a row has been through move; where something may have been added or multiplied, every other each.
+
+        What came since the change began moves only where it lies nearer to the old level. Shapes begin anew.
+        """
+        kept, level, by = min(int(self._count[row]), self._times.shape[1]), shifts.level[place], shifts.by[place]
+        windows = self._windows[row, :, :kept]
+        before = self._times[row, :kept] < shifts.began[place]
+        with np.errstate(over="ignore"):
+            before |= np.abs(windows[-1] - level) <= np.abs(windows[-1] - (level + by))
+        added, multiplied = shifts.moved(windows, np.full(windows.shape, place))
+        moved = np.where(np.arange(kept) % 2 == 1, multiplied, added)
+        np.copyto(windows, moved, where=before & ~(np.isfinite(windows) & ~np.isfinite(moved)))
+        self._last_at[row], self._recent[row], self._extreme[row, _NEWEST] = _NEVER, np.nan, _NEVER
+
+    def one_sided(self, row: int) -> bool:
+        """Return whether no value of a row ever lay on the other side of zero."""
+        values = self._windows[row, -1, : min(int(self._count[row]), self._times.shape[1])]
+        return bool((values >= 0).all() or (values <= 0).all())
+
+    def remember(self, row: int, at: Instant, value: float, pace: Pace) -> None:
+        """Remember a value of another time, without the samples before it."""
+        self._put(row, at, np.append(np.full(SHAPE - 1, np.nan), value), pace, 0)
 
     def note(self, row: int, at: Instant, value: float, pace: Pace, *, extreme: bool = False) -> None:
         """Remember a sample of a row; `extreme` ones are no examples of the usual until they come again, or stand."""
@@ -135,14 +161,7 @@ class Neighbours:
         newest = self._times[row, (count - 1) % room] if count else _NEVER
         if at - newest < APART_S * 0.99 and count:
             return
-        if count == room and room < KEPT:
-            self._grow()
-            room = self._times.shape[1]
-        self._windows[row, :, count % room] = window
-        self._times[row, count % room] = at
-        self._phases[row, count % room] = pace.phase(at)
-        self._episodes[row, count % room] = episode
-        self._count[row] = count + 1
+        self._put(row, at, window, pace, episode)
 
     def take(self, rows: Rows) -> None:
         """Become the memory of other rows; -1 starts afresh."""
@@ -170,6 +189,24 @@ class Neighbours:
 
     # -- inner ---------------------------------------------------------------------------------------
 
+    def _examples(self, row: int, at: Instant, pace: Pace) -> tuple[int, Bools, Bools]:
+        """Return how much of a row is remembered, what of it is old enough, and what came at this time of a season."""
+        kept = min(int(self._count[row]), self._times.shape[1])
+        age, phase = at - self._times[row, :kept], np.abs(self._phases[row, :kept] - pace.phase(at))
+        context = (np.minimum(phase, pace.season_s - phase) <= pace.context_s) & (age >= 0.5 * pace.season_s)
+        return kept, age >= pace.delay_s, context
+
+    def _put(self, row: int, at: Instant, window: F64, pace: Pace, episode: int) -> None:
+        count, room = int(self._count[row]), self._times.shape[1]
+        if count == room and room < KEPT:
+            self._grow()
+            room = self._times.shape[1]
+        self._windows[row, :, count % room] = window
+        self._times[row, count % room] = at
+        self._phases[row, count % room] = pace.phase(at)
+        self._episodes[row, count % room] = episode
+        self._count[row] = count + 1
+
     def _before(self, row: int, at: Instant, pace: Pace) -> F64:
         """Return the three samples before one at `at`; NaN when there was a gap."""
         whole = at - self._last_at[row] <= _GAP_STEPS * pace.step_s
@@ -192,6 +229,11 @@ class Neighbours:
         self._times = np.concatenate([self._times, np.full((rows, room), _NEVER)], axis=1)
         self._phases = np.concatenate([self._phases, np.zeros((rows, room))], axis=1)
         self._episodes = np.concatenate([self._episodes, np.zeros((rows, room), np.int64)], axis=1)
+
+
+def _usual(old: Bools, context: Bools) -> Bools:
+    """Return which examples a sample is compared with."""
+    return context if np.count_nonzero(context) >= LEAST_CONTEXT else old
 
 
 def _least(distances: F64, counts: Bools, episodes: Rows, least: int) -> float:

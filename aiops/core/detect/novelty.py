@@ -16,6 +16,7 @@ import numpy as np
 
 from aiops.core.detect.allowance import EXTREME_DECADES, Allowance, bare_limits
 from aiops.core.detect.neighbours import Near, Neighbours, Pace
+from aiops.core.detect.rebasing import Shifts, Usual
 from aiops.core.detect.rules import WEEK_S, RowRules
 from aiops.core.detect.surprise import Record, Surprise
 from aiops.core.detect.wall_clock import WallClock
@@ -144,6 +145,34 @@ class Novelty:
         found |= {f"surprise_{name}": much for name, much in zip(VIEWS, seen.surprises.tolist(), strict=True)}
         found |= {"surprise": seen.surprise, "allowed": float(self._limits(self._step_s)[row])}
         return {name: number for name, number in found.items() if math.isfinite(number)}
+
+    def usual(self, at: Instant, rows: Rows) -> Usual:
+        """Return what is usual of some rows at an instant; a row that is not trusted yet has no level."""
+        pace, learned = self._pace(at, self._step_at(at)), self._learned()[rows]
+        found = np.full((3, len(rows)), math.nan)
+        one_sided = np.zeros(len(rows), np.bool_)
+        for place, row in enumerate(rows.tolist()):
+            values = self._neighbours.usual(row, at, pace)
+            if len(values):
+                found[:, place] = values.min(), 2.0 * np.median(values / 2.0), values.max()
+                one_sided[place] = self._neighbours.one_sided(row)
+        low, middle, high = found
+        level = np.where(learned, middle, math.nan)
+        return Usual(low=low, middle=middle, high=high, level=level, one_sided=one_sided)
+
+    def rebase(self, at: Instant, shifts: Shifts) -> None:
+        """Let what was usual of some rows move, and the samples of their new level be examples of it."""
+        pace = self._pace(at, self._step_s)
+        for place, row in enumerate(shifts.rows.tolist()):
+            self._neighbours.move(row, shifts, place)
+            for when, value in zip(shifts.at[place].tolist(), shifts.values[place].tolist(), strict=True):
+                if math.isfinite(value):
+                    self._neighbours.remember(row, when, value, pace)
+            if shifts.anew[place]:
+                self._surprise.forget(row)
+            else:
+                self._surprise.stretch(row, float(shifts.noise[place]))
+        self._looked, self._told = {}, {}
 
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""

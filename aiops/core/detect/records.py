@@ -26,7 +26,7 @@ from aiops.core.detect.surprise import (
     TAIL_SHARE,
     TEACHES_MOST,
 )
-from aiops.core.model import F64, Instant, Rows
+from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays
 
 BINS, WIDTH = 20, 0.35
@@ -154,6 +154,15 @@ class Records:
         recorded, calm = self.weights[rows, 0] > _TRACE, self.calm[0, rows].astype(np.float64)
         least = np.exp(np.clip((self.base[rows, 0] + recorded.argmax(axis=1)) * WIDTH, -80.0, 80.0))
         return np.where(calm > 0, calm, np.where(recorded.any(axis=1), 0.5 * least, 0.0))
+
+    def stretch(self, rows: Rows, by: F64, anew: Bools) -> None:
+        """Let distances of some rows be so many times as large as they were; those that are `anew` have shown none."""
+        born = self.base[rows] != _UNBORN
+        moved = np.clip(self.base[rows] + np.round(np.log(by) / WIDTH)[:, None], _LOWEST, _HIGHEST)
+        self.base[rows] = np.where(born, moved, _UNBORN).astype(np.int16)
+        fresh = rows[anew]
+        self.weights[fresh], self.base[fresh] = 0.0, _UNBORN
+        self.total[:, fresh], self.calm[:, fresh] = 0.0, 0.0
 
     def take(self, rows: Rows) -> None:
         """Become the records of other rows; -1 starts afresh."""

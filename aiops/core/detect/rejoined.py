@@ -55,3 +55,8 @@ def _alike(parts: Sequence[NDArray[np.generic]], axis: int, fresh: NDArray[np.ge
 def chosen(keys: Sequence[str], wanted: Callable[[str], bool], taken: AbstractSet[str]) -> Rows:
     """Return the rows whose key is wanted and was not taken before."""
     return np.array([row for row, key in enumerate(keys) if key not in taken and wanted(key)], np.intp)
+
+
+def under(arrays: Arrays, prefix: str) -> Arrays:
+    """Return the arrays of one part of a checkpoint."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

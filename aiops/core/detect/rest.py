@@ -36,6 +36,11 @@ class Rest:
             return {}
         return {"alarm_at": float(self.raised_at[row]), "alarm_score": float(self.raised[row])}
 
+    def forget(self, rows: Rows, since: F64) -> None:
+        """Forget alarms of some rows that were raised since; float64[m], one for each of them."""
+        mine = rows[self.raised_at[rows] >= since]
+        self.raised_at[mine], self.raised[mine] = _NEVER, 0.0
+
     def take(self, rows: Rows) -> None:
         """Become the rest of other rows; -1 starts afresh."""
         fresh, old = Rest(len(rows)), rows >= 0

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from aiops.core.detect.rebasing import Shifts, Usual
 from aiops.core.detect.wall_clock import UTC
-from aiops.core.model import F64, Bools, Rows
+from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.policies import Side, WatchPolicy
 from aiops.core.protocols import Detector
 
@@ -65,6 +66,14 @@ class RuledDetector(Detector, Protocol):
 
     def follow(self, rules: RowRules) -> None:
         """Follow other rules from now on; as many rows, and the same season."""
+        ...
+
+    def usual(self, at: Instant, rows: Rows) -> Usual:
+        """Return what is usual of some rows at an instant, whatever their newest sample is."""
+        ...
+
+    def rebase(self, at: Instant, shifts: Shifts) -> None:
+        """Let what was usual of some rows move by what an announced change has moved them; asked between ticks."""
         ...
 
     def evidence(self, row: int) -> Mapping[str, float]:

@@ -80,7 +80,7 @@ class Settling:
         """Return why a finding does not count, '' when it does."""
         if settle_s is None or not self._changes:
             return ""
-        for thing in _of(one):
+        for thing in things(one.policy, one.labels):
             known = self._changes.get(thing)
             # one change after another excuses nothing for ever
             stands = at - one.since > TWICE * settle_s
@@ -104,11 +104,11 @@ class Settling:
         self._held = {(str(series), float(since)): bool(untold) for series, since, untold in about["held"]}
 
 
-def _of(one: Finding) -> Iterator[Thing]:
-    """Yield the workloads that a finding may be of: what its labels name, and the owners by a pod's name."""
-    where = namespace(one.policy, one.labels)
+def things(policy: PolicyKey, labels: Mapping[str, str]) -> Iterator[Thing]:
+    """Yield the workloads that a series may be of: what its labels name, and the owners by a pod's name."""
+    where = namespace(policy, labels)
     for label in THINGS:
-        value = one.labels.get(label)
+        value = labels.get(label)
         if not value or label in WIDE:
             continue
         yield where, value

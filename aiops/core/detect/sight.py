@@ -24,10 +24,26 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rebased:
+    """What became of a level that came with an announced change, when it had settled at `at`.
+
+    level: what was usual before. by: how far from that the row was, in its units. why: which change it was. refused:
+    why that did not become what is usual, '' where it did.
+    """
+
+    at: Instant
+    level: float
+    by: float
+    why: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One watched series at the last tick, whether it was flagged or not.
 
-    evidence: see `Finding`. learned: whether enough was seen of it to say anything.
+    evidence: see `Finding`. learned: whether enough was seen of it to say anything. rebased: what became of its level
+    after the last announced change that moved it.
     """
 
     series: str
@@ -40,3 +56,4 @@ class Look:
     score: float
     learned: bool
     evidence: Mapping[str, float]
+    rebased: Rebased | None = None

@@ -114,6 +114,21 @@ class Surprise:
         _, bins = _logs(distances)
         self._seen[row, self._kinds[there], bins[there]] += 1.0
 
+    def stretch(self, row: int, by: float) -> None:
+        """Let distances of a row be so many times as large as they were; none stays none."""
+        seen, bins = self._seen[row], round(math.log(by) / WIDTH)
+        if bins <= 0:
+            return
+        moved = np.zeros_like(seen)
+        moved[:, 1 + bins :] = seen[:, 1:-bins]
+        moved[:, -1] += seen[:, -bins:].sum(axis=1)
+        moved[:, 0] += seen[:, 0]
+        seen[:] = moved
+
+    def forget(self, row: int) -> None:
+        """Let a row have shown nothing."""
+        self._seen[row] = 0.0
+
     def take(self, rows: Rows) -> None:
         """Become the histograms of other rows; -1 starts afresh."""
         fresh = np.zeros((len(rows), *self._seen.shape[1:]))

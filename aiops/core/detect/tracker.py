@@ -98,6 +98,10 @@ class Tracker:
             if one.kind is FindingKind.ABSENCE:
                 self.missing[row] = one.score * ABSENT_RUN
 
+    def close(self, rows: Rows) -> None:
+        """Let nothing be open of some rows, and nothing that they did count."""
+        self.open[rows], self.hits[rows], self.calm[rows] = False, 0.0, 0.0
+
     def take(self, rows: Rows) -> None:
         """Become the tracker of other rows; -1 starts afresh."""
         fresh = Tracker(len(rows), self.open_hits)

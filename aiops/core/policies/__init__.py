@@ -32,7 +32,7 @@ from aiops.core.policies.scaling import (
     Upstream,
     Verification,
 )
-from aiops.core.policies.watch import Beside, Bound, Distribution, Rollouts, Side, WatchPolicy
+from aiops.core.policies.watch import Beside, Bound, Distribution, NewLevel, Rollouts, Side, WatchPolicy
 
 __all__ = [
     "AnyPolicy",
@@ -50,6 +50,7 @@ __all__ = [
     "Guardrail",
     "Lever",
     "Limits",
+    "NewLevel",
     "NoTraffic",
     "Objective",
     "ObjectivePrice",

@@ -47,15 +47,30 @@ class Distribution:
     reference: Mapping[str, str] = field(default_factory=dict)
 
 
+class NewLevel(StrEnum):
+    """On which side a level that came with an announced change is what is usual, once it has settled."""
+
+    NONE = "none"
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+    def takes(self, by: float) -> bool:
+        """Return whether a level that moved by so much may be the new usual."""
+        return by != 0 and self in (NewLevel.BOTH, NewLevel.UP if by > 0 else NewLevel.DOWN)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollouts:
     """What is changed on purpose is not found. settle_s: for so long after a change has ended.
 
-    of: the workloads whose rollouts are looked at, besides those of other policies.
+    of: the workloads whose rollouts are looked at, besides those of other policies. new_level: which levels that are
+    seen while it settles become what is usual.
     """
 
     settle_s: float
     of: tuple[TargetRef, ...] = ()
+    new_level: NewLevel = NewLevel.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

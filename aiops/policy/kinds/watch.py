@@ -62,7 +62,7 @@ def _rollouts(envelope: Envelope, spec: RolloutsSpec) -> Rollouts:
         )
         for one in spec.of
     )
-    return Rollouts(settle_s=spec.settle, of=tuple(of))
+    return Rollouts(settle_s=spec.settle, of=tuple(of), new_level=spec.new_level)
 
 
 STATUS: Mapping[str, Schema] = {

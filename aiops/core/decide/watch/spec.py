@@ -10,7 +10,7 @@ from aiops.core.decide.quantities import Duration, NumberOrNone, Quantity, Ratio
 from aiops.core.decide.scaling.spec import FreezeSpec
 from aiops.core.decide.spec import Spec, in_schema
 from aiops.core.detect import DETECTORS, TIERS, Tier
-from aiops.core.policies import Beside, Side
+from aiops.core.policies import Beside, NewLevel, Side
 
 
 class ExhaustionSpec(Spec):
@@ -54,6 +54,10 @@ class RolloutsSpec(Spec):
         5400.0, ge=0, le=86400, description="for so long after a change; what is odd even then calls people then"
     )
     of: tuple[ChangedSpec, ...] = Field((), max_length=20, description="besides the targets of other policies")
+    new_level: NewLevel = Field(
+        NewLevel.NONE,
+        description="on which side a level that came with a change is usual once it has settled; none: it calls people",
+    )
 
 
 class WatchSpec(Spec):
