@@ -147,3 +147,37 @@ def test_where_nodes_cannot_resize_the_template_says_what_pods_get_s6(rig: Rig):
     said = " ".join(note.text for note in plans(rig)[0].notes)
     assert "node without support for resize; passed over" in said
     assert requests(rig, pod(rig, 0)) == requests(rig, path)
+
+
+def limited(rig: Rig, kind: str, spec: dict[str, Any]) -> None:
+    rig.plane.apply(
+        {"apiVersion": "v1", "kind": kind, "metadata": {"name": "team", "namespace": rig.namespace}, "spec": spec}
+    )
+
+
+@pytest.mark.timeout(400)
+def test_a_namespace_lets_in_what_its_limit_range_allows_and_nothing_beyond_its_quota_s10(rig: Rig):
+    limited(rig, "LimitRange", {"limits": [{"type": "Container", "max": {"cpu": "1500m"}}]})
+    limited(rig, "ResourceQuota", {"hard": {"requests.cpu": "2500m"}})
+    path = deployed(rig, in_place=False)
+    quota = f"/api/v1/namespaces/{rig.namespace}/resourcequotas/team"
+    rig.until(lambda: rig.plane.api("GET", quota)["status"]["used"] == {"requests.cpu": "200m"}, "the quota to count")
+    rig.policy(policy(rig.namespace))
+    rig.daemon()
+    fleet = f"CostPolicy/{rig.namespace}/fleet"
+
+    def said(words: str) -> bool:
+        return any(words in line for one in rig.decisions(policy=fleet) for line in one["evidence"])
+
+    rig.until(lambda: said(f"ResourceQuota {rig.namespace}/team has 2.3 requests.cpu left, not 2.8 more"), "a no", 90.0)
+    assert requests(rig, path) == requests(rig, pod(rig, 0)) == BEFORE
+    assert plans(rig) == ()
+    limited(rig, "ResourceQuota", {"hard": {"requests.cpu": "4"}})
+    rig.until(lambda: requests(rig, path) != BEFORE, "the template", 90.0)
+    rig.until(lambda: plans(rig)[0].status is PlanStatus.DONE, "the plan to end", 120.0)
+    # two cores are used: more than that would have made no pod
+    assert (
+        requests(rig, path)["cpu"] == requests(rig, pod(rig, 0))["cpu"] == requests(rig, pod(rig, 1))["cpu"] == "1500m"
+    )
+    assert f"LimitRange {rig.namespace}/team allows cpu of 0..1500m" in plans(rig)[0].reason
+    assert denied(rig.audit()) == []

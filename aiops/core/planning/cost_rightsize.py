@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from aiops.core.model import Instant, Selection, Wanted
+from aiops.core.objects.admission import LIMIT_RANGES, QUOTAS
 from aiops.core.planning.cost_pack import Within
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.policies import WatchQuery
@@ -96,6 +98,16 @@ class Trial:
     back_off_s: float = DAY_S
 
 
+class Around(NamedTuple):
+    """What is looked at beside workloads: their pods, who else steers their sizes, and what the namespace lets in."""
+
+    pods: Selection
+    hpas: Selection
+    vpas: Selection
+    ranges: Selection
+    quotas: Selection
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RightsizePolicy(SavingPolicy):
     """A compiled CostPolicy that rightsizes. queries: by the names above. at_once: workloads changed at a time.
@@ -116,23 +128,25 @@ class RightsizePolicy(SavingPolicy):
         return self.queries if now - learnt_at >= self.sizing.sample_s - 1.0 else {}
 
 
-def around(policy: RightsizePolicy) -> tuple[Selection, Selection, Selection]:
-    """Return what is looked at in the namespace beside workloads: pods, and who else steers their resources."""
+def around(policy: RightsizePolicy) -> Around:
+    """Return what is looked at in the namespace beside workloads."""
     where = policy.targets
     cluster, namespace = ("default", "") if where is None else (where.cluster, where.namespace)
     return selections(cluster, namespace)
 
 
-def selections(cluster: str, namespace: str) -> tuple[Selection, Selection, Selection]:
-    """Return the selections of pods, HPAs and VerticalPodAutoscalers."""
+def selections(cluster: str, namespace: str) -> Around:
+    """Return the selections of a namespace."""
 
     def every(api_version: str, kind: str) -> Selection:
         return Selection(cluster=cluster, namespace=namespace, api_version=api_version, kind=kind)
 
-    return (
-        every("v1", "Pod"),
-        every("autoscaling/v2", "HorizontalPodAutoscaler"),
-        every("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
+    return Around(
+        pods=every("v1", "Pod"),
+        hpas=every("autoscaling/v2", "HorizontalPodAutoscaler"),
+        vpas=every("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
+        ranges=every(*LIMIT_RANGES),
+        quotas=every(*QUOTAS),
     )
 
 

@@ -295,7 +295,8 @@ def _safe(change: Change, requests: Mapping[str, str]) -> bool:
     proposed = {name: amount(value) for name, value in requests.items()}
     enough = all(proposed[one.resource] >= one.wished * (1.0 - ALIKE) for one in change.wished)
     same_way = all((proposed[one.resource] < one.request) is (one.wished < one.request) for one in change.wished)
-    return enough and same_way
+    let_in = all(proposed[one.resource] <= one.most for one in change.wished)
+    return enough and same_way and let_in
 
 
 def _differs(pod: SeenObject, change: Change) -> bool:
@@ -316,7 +317,7 @@ def _urgency(change: Change) -> tuple[bool, float, str]:
 
 def _summed(made: Report) -> str:
     count = len({(one.workload, one.container) for one in made.every})
-    waiting = [one for one in made.every if one.why in ("waits", "no_history", "owned")]
+    waiting = [one for one in made.every if one.why in ("waits", "no_history", "owned", "bounded", "refused")]
     fits = f"{count} container{'' if count == 1 else 's'} fit" + ("s" if count == 1 else "")
     if not waiting:
         return fits

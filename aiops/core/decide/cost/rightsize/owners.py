@@ -14,11 +14,11 @@ from aiops.core.planning.cost_rightsize import CPU, How, RightsizePolicy, around
 def owner(policy: RightsizePolicy, workload: SeenObject, one: Recommendation, looked: Looked) -> str:
     """Return whose the resource of a workload is, or why that is not known; '' when it is free."""
     resource = one.resource
-    _, hpas, vpas = around(policy)
-    for selection in (hpas, vpas):
+    _, hpas, vpas, ranges, quotas = around(policy)
+    for selection, does in ((hpas, "steers"), (vpas, "steers"), (ranges, "bounds"), (quotas, "bounds")):
         if selection.key not in looked.selections:
             why = looked.errors.get(selection.key, (None, "not seen yet"))[1]
-            return f"whether a {selection.kind} steers it is not known: {why}"
+            return f"whether a {selection.kind} {does} it is not known: {why}"
     for hpa in looked.selections[hpas.key]:
         if steers(hpa, workload.ref) and resource in _read_by(hpa):
             return f"HPA {hpa.ref} scales on the use of {resource} over its request"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aiops.core.decide.cost.rightsize.bounded import Namespace
 from aiops.core.decide.cost.rightsize.owners import owner
 from aiops.core.decide.cost.rightsize.scene import Container, Scene, amount, scene
 from aiops.core.decide.cost.rightsize.sizes import Recommendation, held, recommended
@@ -13,7 +14,7 @@ from aiops.core.decide.cost.rightsize.uses import Uses, unpacked
 from aiops.core.decide.cost.rightsize.wishes import Wish, Wishes, wishes
 from aiops.core.model import F64, Bools, Inputs, Instant, RightsizeState, SeenObject, Snapshot
 from aiops.core.objects.bodies import at, listed, name_of, strings
-from aiops.core.planning.cost_rightsize import CPU, MEMORY, How, RightsizePolicy
+from aiops.core.planning.cost_rightsize import CPU, MEMORY, How, RightsizePolicy, around
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,9 @@ def report(policy: RightsizePolicy, found: Scene, memory: RightsizeState, snapsh
     uses = unpacked(memory.uses, keys, policy.sizing.use, now)
     found, made = wished(policy, found, uses, now)
     every = recommended(policy, found, made, snapshot.prices, now)
-    workloads = found.workloads
-    free = (_owned(policy, workloads[one.workload], one, snapshot) for one in every)
+    workloads, here = found.workloads, _namespace(policy, snapshot)
+    let_in = (here.bounded(one, found, snapshot.prices) for one in every)
+    free = (_owned(policy, workloads[one.workload], one, snapshot) for one in let_in)
     return Report(found=found, uses=made.uses, every=tuple(free))
 
 
@@ -44,6 +46,13 @@ def recommendations(policy: RightsizePolicy, inputs: Inputs) -> tuple[Recommenda
         return ()
     memory = inputs.saving if isinstance(inputs.saving, RightsizeState) else RightsizeState()
     return report(policy, found, memory, inputs.snapshot).every
+
+
+def _namespace(policy: RightsizePolicy, snapshot: Snapshot) -> Namespace:
+    """Return what bounds sizes in the policy's namespace; what cannot be seen is told by `owner`."""
+    seen, beside = snapshot.looked.selections, around(policy)
+    ranges, quotas = (seen.get(one.key, ()) for one in (beside.ranges, beside.quotas))
+    return Namespace(ranges=ranges, quotas=quotas, how=policy.how)
 
 
 def _owned(policy: RightsizePolicy, workload: SeenObject, one: Recommendation, snapshot: Snapshot) -> Recommendation:

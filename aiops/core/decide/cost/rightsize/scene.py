@@ -90,7 +90,7 @@ def scene(policy: RightsizePolicy, looked: Looked) -> Scene | NotKnown:
     if workloads and not isinstance(workloads[0], SeenObject):
         return workloads
     seen = [one for one in workloads if isinstance(one, SeenObject)]
-    selection = around(policy)[0]
+    selection = around(policy).pods
     every = looked.selections.get(selection.key)
     unseen = "" if every is not None else looked.errors.get(selection.key, (None, "not seen yet"))[1]
     containers = [one for workload in seen for one in _containers(workload, policy.exclude)]

@@ -36,7 +36,8 @@ class Recommendation:
     """One resource of one container. Cores or bytes; a limit of NaN is none, a request of 0 is none.
 
     target: what the estimate says, within [lower, upper]. days: of history. why: the code, with a sentence in `said`.
-    pods: that are there now. usd_per_month: what they cost less, None where the price is not known.
+    pods: that are there now. usd_per_month: what they cost less, None where the price is not known. most: what the
+    namespace lets a container have of it.
     """
 
     workload: str
@@ -56,6 +57,7 @@ class Recommendation:
     said: str
     changes: bool
     usd_per_month: float | None
+    most: float = math.inf
 
 
 def held(found: Scene) -> Held:
@@ -128,15 +130,15 @@ def _told(at: _Row, resource: str, wish: Wish, wished: tuple[float, float], pric
         why=why.name.lower(),
         said=said,
         changes=moved,
-        usd_per_month=_saved(one, resource, (request - wished[0]) * pods if moved else 0.0, prices),
+        usd_per_month=saved(prices, one.workload.ref.key, resource, (request - wished[0]) * pods if moved else 0.0),
     )
 
 
-def _saved(one: Container, resource: str, less: float, prices: PriceBook) -> float | None:
-    """Return what so much less costs less in a month, None while a core or a GiB has no price."""
+def saved(prices: PriceBook, workload: str, resource: str, less: float) -> float | None:
+    """Return what so much less costs less in a month, None while a core or a GiB has no price. workload: its key."""
     if less == 0.0:
         return 0.0
-    units = prices.units(one.workload.ref.key) or _usual(prices)
+    units = prices.units(workload) or _usual(prices)
     if units is None:
         return None
     per_hour = less * units.core_usd if resource == CPU else less / GIB * units.gib_usd
