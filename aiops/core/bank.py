@@ -140,8 +140,8 @@ class Bank:
             forecasts=forecasts,
             nowcasts=soon.nowcasts,
             capacities=soon.capacities,
-            unseen=beside.unseen,
-            bugs=self._bugs,
+            unseen={**beside.unseen, **self._fleet.unseen},
+            bugs={**self._fleet.bugs, **self._bugs},
         )
 
     def _soon(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> Seen:

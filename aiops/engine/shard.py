@@ -173,12 +173,14 @@ class Shard:
         if standing is not None:
             self._fleet.stand(standing.findings())
         found = self._fleet.find(frame, ask.changed)
+        for policy, trace in self._fleet.bugs.items():
+            _LOG.error("policy_failed", extra={"policy": policy, "traceback": trace})
         return Told(
             at=ask.at,
             born=self._born,
             findings=Columns.of(found),
             live=self._owners.live(frame),
-            errors=errors,
+            errors={**errors, **self._fleet.unseen},
             series=len(frame.index),
             version=self._version,
             took_s=time.perf_counter() - began,

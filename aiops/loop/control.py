@@ -266,6 +266,8 @@ class ControlLoop:
         found = self._beside(policies, snapshot)
         percepts = self.bank.perceive(frame, demands, policies, found)
         telemetry = self.ports.telemetry
+        for policy in policies.watches:
+            self._tell_bug(policy.key, percepts.bugs.get(policy.key, ""))  # they have no decision to be told with
         contained(telemetry, "learning_failed", lambda: train(self.bank, self.ports.trainer, snapshot.at))
         seen = Seen(
             policies=policies,
@@ -383,6 +385,9 @@ class ControlLoop:
 
     def _report(self, tick: Tick) -> None:
         for decision in tick.decisions:
-            if decision.bug:
-                self.ports.telemetry.failure("bug")
-                _LOG.error("policy_failed", extra={"policy": decision.policy, "traceback": decision.bug})
+            self._tell_bug(decision.policy, decision.bug)
+
+    def _tell_bug(self, policy: PolicyKey, traceback: str) -> None:
+        if traceback:
+            self.ports.telemetry.failure("bug")
+            _LOG.error("policy_failed", extra={"policy": policy, "traceback": traceback})

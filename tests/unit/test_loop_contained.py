@@ -121,6 +121,15 @@ def test_a_bug_in_what_tells_of_the_time_to_come_ends_no_turn_s10(over):
     assert turning.ports.telemetry.failures == ["bug"]
 
 
+def test_a_bug_in_what_watched_series_say_ends_no_turn_and_is_not_seen_for_them_s10(over):
+    turning = over()
+    (group,) = turning.bank._fleet.groups.values()
+    group.keys, group.detector = ("a series",), Broken()
+    assert decided(turning) == [10]
+    assert turning.ports.telemetry.failures == ["bug"]
+    assert "a bug: " in turning.lookout.unseen[WATCH.key]
+
+
 def test_while_it_is_not_known_what_is_changed_on_purpose_watches_that_wait_for_it_are_not_seen_s1(over):
     turning = over()
     assert decided(turning) == [10]

@@ -6,7 +6,9 @@ one process or in many. Only a policy with a budget for all its series looks at 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -32,13 +34,15 @@ class Fleet:
     """Detectors of all series that some WatchPolicies watch; it owns their arrays.
 
     groups: by detector, season and its clock. index: of the rows that were in the frame last. at: when
-    that was, -inf at first.
+    that was, -inf at first. bugs: the traceback of each policy of a group that met one at the last tick.
     """
 
     def __init__(self, watches: Sequence[WatchPolicy] = ()) -> None:
         self.groups: dict[str, WatchGroup] = {}
         self.index = _NO_SERIES
         self.at: Instant = -math.inf
+        self.bugs: dict[PolicyKey, str] = {}
+        self._lost: set[str] = set()
         self._watches: tuple[WatchPolicy, ...] = ()
         self._population: Population | None = None
         self.follow(watches)
@@ -48,12 +52,25 @@ class Fleet:
     def find(self, frame: Frame, changed: Announced = NOTHING_CHANGED) -> list[Finding]:
         """Score a frame, then learn from it; return the findings that are open, in the order of groups and rows.
 
+        A bug in one group is told in `bugs`, and takes no other group's findings (S10).
         changed: workloads that are changed on purpose, now or as it was seen last.
         """
         if frame.index is not self.index:
             self._follow_rows(frame.index, frame.at)
         self.at = frame.at
-        return [one for group in self.groups.values() for one in group.detect(frame, changed)]
+        found, self.bugs = list[Finding](), {}
+        for name, group in self.groups.items():
+            try:
+                self._seat(name, group, again=name in self._lost)
+                found += group.detect(frame, changed)
+            except Exception:
+                self.bugs |= dict.fromkeys(group.policies, traceback.format_exc())
+        return found
+
+    @property
+    def unseen(self) -> dict[PolicyKey, str]:
+        """Return the policies of which nothing is known now as there was a bug, and which."""
+        return {key: f"a bug: {trace.strip().splitlines()[-1]}" for key, trace in self.bugs.items()}
 
     @property
     def population(self) -> Population:
@@ -108,9 +125,17 @@ class Fleet:
             self._follow_rows(self.index, self.at)
 
     def _follow_rows(self, index: SeriesIndex, at: Instant) -> None:
-        for group in self.groups.values():
-            group.follow(index, at)
-        self.index, self._population = index, None
+        self.index, self._population, self.at = index, None, at
+        for name, group in self.groups.items():
+            with contextlib.suppress(Exception):  # it is tried again when it is asked, and told then
+                self._seat(name, group, again=True)
+
+    def _seat(self, name: str, group: WatchGroup, *, again: bool) -> None:
+        """Let a group follow the rows; while that fails it is lost, and looks at nothing."""
+        if again:
+            self._lost.add(name)
+            group.follow(self.index, self.at)
+            self._lost.discard(name)
 
     # -- checkpoints -----------------------------------------------------------------------------------
 

@@ -190,7 +190,7 @@ class Percepts:
 
     unseen: WatchPolicies of which not everything is known now, and why. excused: findings of what is changed on
     purpose: nobody is called for them, and nothing is decided by them. bugs: the traceback of each policy whose
-    forecast met one.
+    forecast or whose findings met one.
     """
 
     findings: tuple[Finding, ...] = ()
