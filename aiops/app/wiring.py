@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiops import __version__
-from aiops.app import sharding, timing
+from aiops.app import registering, sharding, timing
 from aiops.app.alertmanager import Ties, ties
 from aiops.app.auditing import signing
 from aiops.app.books import StoredBooks
@@ -258,12 +258,12 @@ def build(settings: Settings) -> Built:
         store.close()
         raise
     viewer = Viewer(newest=lambda: loop.lookout.outlook, present=world.present, max_age_s=settings.export.max_age)
-    _register(settings, metrics, viewer, (loop, tied))
-    _register_prices(metrics, prices, world)
-    _register_following(metrics, followed)
+    registering.models(settings, metrics, viewer, (loop, tied))
+    registering.prices(metrics, prices, world)
+    registering.following(metrics, followed)
     timing.register(metrics, loop, world.source)
     sharding.register(metrics, ports.engine)
-    _register_repositories(metrics, repositories)
+    registering.repositories(metrics, repositories)
     return Built(
         settings=settings,
         store=store,
@@ -279,22 +279,6 @@ def build(settings: Settings) -> Built:
         traces=traces,
         repositories=repositories,
     )
-
-
-def _register_following(metrics: LoopMetrics, followed: Followers | None) -> None:
-    """Let /metrics tell of what follows the audit chain."""
-    from aiops.adapters.metrics import FollowingCollector
-
-    if followed is not None:
-        metrics.registry.register(FollowingCollector(followed.numbers))
-
-
-def _register_repositories(metrics: LoopMetrics, repositories: GitRepositories | None) -> None:
-    """Let /metrics tell of the repositories in Git."""
-    from aiops.adapters.metrics import RepositoryCollector
-
-    if repositories is not None:
-        metrics.registry.register(RepositoryCollector(lambda: repositories.numbers))
 
 
 def _around(policies: ExpandedPolicySource, loop: ControlLoop) -> Around:
@@ -315,35 +299,6 @@ def _expanded(settings: Settings, store: Store, world: Surroundings) -> Expanded
 def _rates(settings: Settings) -> Mapping[str, float]:
     """Return USD for one of each currency that the settings give a rate of."""
     return settings.prices.rates
-
-
-def _register_prices(metrics: LoopMetrics, prices: LastPrices, world: Surroundings) -> None:
-    """Let /metrics tell of what prices are known, and how old."""
-    from aiops.adapters.metrics import PriceCollector
-
-    metrics.registry.register(PriceCollector(lambda: prices.last, world.present))
-
-
-def _register(settings: Settings, metrics: LoopMetrics, viewer: Viewer, parts: tuple[ControlLoop, Ties]) -> None:
-    """Let /metrics tell of forecasts, their models, watched series and Alertmanager."""
-    from aiops.adapters.metrics import (
-        AlertmanagerCollector,
-        AnomalyCollector,
-        IncidentCollector,
-        ModelCollector,
-        Naming,
-        OutlookCollector,
-    )
-
-    loop, tied = parts
-    metrics.registry.register(OutlookCollector(viewer))
-    metrics.registry.register(AlertmanagerCollector(tied.numbers))
-    metrics.registry.register(IncidentCollector(lambda: () if loop.last is None else loop.last.incidents))
-    metrics.registry.register(ModelCollector(lambda: loop.bank.lineages))
-    told, max_age_s = settings.export.anomalies, settings.export.max_age
-    if told.enabled:
-        naming = Naming(metric_format=told.metric_format, max_series=told.max_series, max_age_s=max_age_s)
-        metrics.registry.register(AnomalyCollector(lambda: loop.bank.sights, viewer.present, naming))
 
 
 def _promoted(settings: Settings, store: Store, world: Surroundings) -> PromotedPolicySource:

@@ -19,6 +19,7 @@ from aiops.core.model import Mode
 from aiops.policy.compile import Envelope, Problems, did_you_mean
 from aiops.policy.document import Document, Path, Source
 from aiops.policy.kinds import kinds
+from aiops.policy.schema_errors import note
 
 KIND = "PolicyDefaults"
 OWN = ("target", "candidateFor", "freezes")
@@ -201,8 +202,6 @@ class _Merge:
 
 
 def _spec(document: Document, problems: Problems) -> DefaultsSpec | None:
-    from aiops.policy.checking import note
-
     data = document.data.get("spec")
     if not isinstance(data, dict):
         problems.add(("spec",), "spec is missing, or no mapping", code="bad-envelope")
@@ -217,8 +216,6 @@ def _spec(document: Document, problems: Problems) -> DefaultsSpec | None:
 
 def _part(kind: str, part: Mapping[str, Any], problems: Problems) -> None:
     """Note what is wrong with a part of a spec, whatever is missing from it."""
-    from aiops.policy.checking import note
-
     path: Path = ("spec", "defaults", kind)
     known = kinds().get(kind)
     if known is None:
