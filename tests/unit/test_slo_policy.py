@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
+import numpy as np
 import pytest
 
 from aiops.adapters.store.rows import sample_row
 from aiops.adapters.store.tables import SAMPLES
+from aiops.core.decide.scaling.room import room_of
 from aiops.core.guard import in_time
 from aiops.core.model import (
     Answered,
@@ -17,6 +20,8 @@ from aiops.core.model import (
     Nowcast,
     Percepts,
     Reason,
+    Signal,
+    SignalState,
     TargetState,
     VerdictWord,
 )
@@ -24,6 +29,7 @@ from aiops.core.pipeline import Turn, decide, decide_one, demand_of
 from aiops.core.policies import PolicySet, Reaction, ScalingPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.core.record.story import Told, explanation
+from simulators.autoscalers.replicas import Pods, Tolerance, resource_replicas
 from tests.builders import KEY, NOW, forecast, rules, spec, workload
 from tests.unit.rulings import bound
 from tests.unit.steered import AHEAD, BLIND, OBJECTIVE, TICK_S, UNLEARNT, carries, decided, made, seen, soon, steered
@@ -70,6 +76,28 @@ def test_without_a_forecast_utilisation_asks_for_room_above_what_they_carry_at_t
     assert decided(seen(demand=390.0, use=0.9), soon(380.0, 385.0), carries()).verdict.change.after < 12
     given = steered(objective=replace(OBJECTIVE, per_replica=100.0))
     assert decided(seen(demand=390.0, use=0.9), BLIND, carries(), policy=given).verdict.proposal.need.reactive == 4
+
+
+def test_that_room_is_what_an_hpa_would_have_at_every_use_and_with_every_number_of_pods_that_start():
+    policy, tolerance = steered(), Tolerance(down=0.0, up=0.1)
+    for replicas, ready, before, percent in product(
+        (1, 7, 8, 20), (1, 5, 8, 21), (0, 4, 30), np.arange(0.0, 130.0, 0.7)
+    ):
+        use, metered = float(percent) / 100.0, min(ready, before or ready)
+        shot = seen(use=use, replicas=replicas, ready=ready)
+        signals = {"use": Signal(name="use", state=SignalState.VALUE, value=use, age_s=0.0)}
+        room = room_of(policy, signals, shot.workloads[policy.target.key], before)
+        pods, told = Pods(use, metered, unready=max(0, replicas - metered)), (replicas, ready, before, use)
+        assert math.ceil(room - 1e-9) == resource_replicas(pods, 60, tolerance, replicas), told
+
+
+@pytest.mark.parametrize(("after_s", "wanted"), [(TICK_S, 12), (10 * TICK_S, 18)], ids=["a tick", "a gap"])
+def test_who_became_ready_since_the_last_tick_is_not_in_what_is_used_yet(after_s, wanted):
+    first = made(seen(use=0.9, replicas=12, ready=8), BLIND, UNLEARNT)
+    then = seen(use=0.9, replicas=12, ready=12, at=NOW + after_s)
+    assert decided(then, BLIND, UNLEARNT).verdict.change.after == 18, "as if all twelve were used like that"
+    found = made(then, BLIND, UNLEARNT, state=first.state).tick.decisions[0].verdict
+    assert found.proposal.change.after == wanted
 
 
 def test_a_capacity_that_is_written_down_is_not_overruled():

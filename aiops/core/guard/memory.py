@@ -40,6 +40,8 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         settled=settled,
         drain_by=state.drain_by if ctx.workload is None else proposal.need.drain_by,
         since=min(state.since, ctx.now),
+        ready=0 if ctx.workload is None else ctx.workload.ready,
+        ready_at=ctx.now,
         slo_broken_since=min(state.slo_broken_since, ctx.now) if proposal.need.slo_broken else math.inf,
     )
 
@@ -88,6 +90,7 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
         slo_broken_since=state.slo_broken_since - by_s,
         drain_by=state.drain_by - by_s,
         since=state.since - by_s,
+        ready_at=state.ready_at - by_s,
         upstream_since=state.upstream_since - by_s,
         traffic={name: tuple((at - by_s, value) for at, value in one) for name, one in state.traffic.items()},
         signals={name: _earlier(memory, by_s) for name, memory in state.signals.items()},

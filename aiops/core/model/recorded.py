@@ -71,6 +71,7 @@ class TargetState:
     slo_broken_since: when the SLO was first seen broken without a break since, infinite while it holds.
     drain_by: when the backlog that stands must be gone, infinite while none does.
     since: when the target was first looked at, infinite before: nobody was blind before that.
+    ready: how many were ready when it was last looked at, at `ready_at`: who became ready since is in no sample yet.
     traffic: of demand and of its siblings lately, where the policy asks for it. upstream_since: since when traffic is
     missing because something above fails, infinite while it is not; upstream_from, upstream_why: how much there was,
     and what spoke for it.
@@ -88,6 +89,8 @@ class TargetState:
     slo_broken_since: Instant = math.inf
     drain_by: Instant = math.inf
     since: Instant = math.inf
+    ready: int = 0
+    ready_at: Instant = -math.inf
     traffic: Mapping[str, tuple[tuple[Instant, float], ...]] = field(default_factory=dict)
     upstream_since: Instant = math.inf
     upstream_from: float = 0.0

@@ -13,7 +13,7 @@ from aiops.core.decide.scaling.ahead import served
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
-from aiops.core.decide.scaling.room import room_of, tops_up
+from aiops.core.decide.scaling.room import ready_before, room_of, tops_up
 from aiops.core.model import (
     Capacity,
     Change,
@@ -143,9 +143,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
     draining = _draining(policy, seen, carried, lead_s)
     if followed is not None:
         ahead = served(followed, carried, before, _rate(draining))
-    room = (
-        room_of(policy, seen.signals, seen.workload) if carried is None or (ahead is None and tops_up(policy)) else None
-    )
+    room = _room(policy, seen) if carried is None or (ahead is None and tops_up(policy)) else None
     by_demand = _reactive(demand, carried, room)
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
@@ -230,6 +228,10 @@ def _reactive(demand: float | None, carried: Carrying | None, room: float | None
     return None if demand is None else max(carried.replicas_for(demand), by_use or 0)
 
 
+def _room(policy: ScalingPolicy, seen: Situation) -> float | None:
+    return room_of(policy, seen.signals, seen.workload, ready_before(seen.state, seen.now, seen.tick_s))
+
+
 def _usage_ratio(peak: float | None, carried: Carrying | None, room: float | None, before: int) -> float | None:
     """Return what is wanted over what there is, None while what replicas carry is not known."""
     if peak is None or carried is None or before == 0:
@@ -298,11 +300,7 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
-    room = (
-        room_of(policy, seen.signals, seen.workload)
-        if need.capacity_learned and need.forecast is None and tops_up(policy)
-        else None
-    )
+    room = _room(policy, seen) if need.capacity_learned and need.forecast is None and tops_up(policy) else None
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
         why = "what one carries is not learnt yet" if room is None else "and no forecast may be acted on"
