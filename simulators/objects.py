@@ -14,7 +14,6 @@ from typing import Any
 from aiops.core.model import (
     Errand,
     Instant,
-    Looked,
     Reason,
     SeenObject,
     Selection,
@@ -23,11 +22,11 @@ from aiops.core.model import (
     StepStatus,
     TargetRef,
     Verb,
-    Wanted,
 )
 from simulators.autoscalers.hpa import HpaController
 from simulators.nodes import Node, NodePool
 from simulators.pods import Pod
+from simulators.shown import Objects
 from simulators.world import Service, World
 
 NODE_MEMORY = "64Gi"
@@ -43,7 +42,7 @@ class Stored:
     annotations: dict[str, str] = field(default_factory=dict)
 
 
-class SimObjects:
+class SimObjects(Objects):
     """The part of ports.Cluster that plans use, over a world. deployments, floors (of HPAs): by `namespace/name`."""
 
     def __init__(
@@ -59,12 +58,6 @@ class SimObjects:
         self._hpas = hpas
 
     # -- what is there ---------------------------------------------------------------------------------
-
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return the objects that are asked for, and nothing else."""
-        found = {ref.key: one for ref in wanted.objects if (one := self._one(ref, at)) is not None}
-        selections = {one.key: tuple(self._several(one, at)) for one in wanted.selections}
-        return Looked(objects=found, selections=selections)
 
     def _one(self, ref: TargetRef, at: Instant) -> SeenObject | None:
         match ref.kind:

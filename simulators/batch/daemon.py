@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from aiops.core.bank import Bank
 from aiops.core.decide.cost.defer.work import DEADLINE, DEFERRABLE, SORT, WITHIN
 from aiops.core.model import (
@@ -15,49 +13,38 @@ from aiops.core.model import (
     Answered,
     Errand,
     Failed,
-    Frame,
     Instant,
-    Looked,
     Reason,
     Scope,
     SeenObject,
     Selection,
-    SeriesIndex,
     Stamp,
     Step,
     StepResult,
     StepStatus,
     TargetRef,
-    Wanted,
 )
 from aiops.core.planning.cost_defer import DeferPolicy
-from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+from aiops.core.policies import PolicySet, SignalQuery
 from aiops.errors import ClusterUnavailable
 from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
-from aiops.ports import Inventory, Observation
+from aiops.ports import Inventory
 from simulators.batch.curve import Curve
 from simulators.batch.scenario import says
 from simulators.batch.world import Work, World
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock
+from simulators.shown import Objects, SignalSource
 from simulators.unkept import Unkept
 
 MANAGED = {"policy.aiops/managed": "true"}
 
 
-class WorldSource:
+class WorldSource(SignalSource):
     """ports.Source: every signal of the policy is what running costs now, whatever its query."""
 
     def __init__(self, curve: Curve) -> None:
         self._curve = curve
-
-    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
-        """Answer each signal of the names that this world knows."""
-        answers: dict[str, dict[str, Answer]] = {}
-        for query in signals:
-            answers.setdefault(query.policy, {})[query.name] = self._answer(query, at)
-        empty = Frame(at=at, index=SeriesIndex(keys=(), labels=()), values=np.zeros(0), learn=np.zeros(0, np.bool_))
-        return Observation(answers=answers, frame=empty)
 
     def _answer(self, query: SignalQuery, at: Instant) -> Answer:
         if query.name not in ("price", "carbon"):
@@ -65,7 +52,7 @@ class WorldSource:
         return Answered(value=self._curve.at(at), newest_at=at - 1.0)
 
 
-class WorldCluster:
+class WorldCluster(Objects):
     """ports.Cluster over the world: a namespace that is opted in, and its Jobs."""
 
     def __init__(self, world: World, namespace: str) -> None:
@@ -77,11 +64,6 @@ class WorldCluster:
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return nothing: nothing is scaled here."""
         return Inventory(workloads={})
-
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return the objects that are asked for, and nothing else."""
-        found = {ref.key: one for ref in wanted.objects if (one := self._one(ref, at)) is not None}
-        return Looked(objects=found, selections={one.key: tuple(self._several(one, at)) for one in wanted.selections})
 
     def _one(self, ref: TargetRef, at: Instant) -> SeenObject | None:
         if ref.kind == "Namespace":

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from aiops.core.bank import Bank
 from aiops.core.model import (
     Action,
@@ -18,7 +16,6 @@ from aiops.core.model import (
     Answered,
     Errand,
     Failed,
-    Frame,
     Instant,
     Leadership,
     Looked,
@@ -27,7 +24,6 @@ from aiops.core.model import (
     Reason,
     Scope,
     SeenObject,
-    SeriesIndex,
     Stamp,
     Step,
     StepResult,
@@ -40,13 +36,14 @@ from aiops.core.model import (
 )
 from aiops.core.pipeline import hastened
 from aiops.core.planning.failover import LAG, FailoverPolicy
-from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+from aiops.core.policies import PolicySet, SignalQuery
 from aiops.errors import ClusterUnavailable, Fenced, StoreUnavailable
 from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
-from aiops.ports import Inventory, Observation
+from aiops.ports import Inventory
 from simulators.failover.world import EDGE, SITES, SitesWorld
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, StillClock, Told
+from simulators.shown import SignalSource
 
 LEASE_S, RENEW_S = 15.0, 10.0
 """How long a Lease stands after its last renewal, and for how long its holder acts on one."""
@@ -151,20 +148,15 @@ class JournalAt:
 
 
 @dataclass
-class SourceAt:
-    """ports.Source: what the vantage points that this daemon hears have measured."""
+class SourceAt(SignalSource):
+    """ports.Source: what the vantage points that this daemon hears have measured.
+
+    Signals are known by their names, `users/SITE@POINT` or `volume/SITE@POINT`.
+    """
 
     world: SitesWorld
     place: str
     window_s: int
-
-    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
-        """Answer each signal by its name, `users/SITE@POINT` or `volume/SITE@POINT`."""
-        answers: dict[str, dict[str, Answer]] = {}
-        for query in signals:
-            answers.setdefault(query.policy, {})[query.name] = self._answer(query, at)
-        empty = Frame(at=at, index=SeriesIndex(keys=(), labels=()), values=np.zeros(0), learn=np.zeros(0, np.bool_))
-        return Observation(answers=answers, frame=empty)
 
     def _answer(self, query: SignalQuery, at: Instant) -> Answer:
         what, _, where = query.name.partition("/")

@@ -6,27 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from aiops.core.bank import Bank
 from aiops.core.model import (
     Answer,
     Answered,
     Failed,
-    Frame,
     Instant,
     Scope,
-    SeriesIndex,
     VerdictWord,
 )
 from aiops.core.planning.remediation import RemediationPolicy
-from aiops.core.policies import PolicySet, SignalQuery, WatchQuery
+from aiops.core.policies import PolicySet, SignalQuery
 from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
-from aiops.ports import Observation
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, SimLease, StillClock, Told
 from simulators.remediation.objects import EPOCH, WorldCluster
 from simulators.remediation.world import BACKGROUND, Kind, World
+from simulators.shown import SignalSource
 from simulators.unkept import Unkept
 
 TICK_S, WINDOW_S = 15.0, 60
@@ -34,19 +30,11 @@ _REVISION = re.compile(r'pod_template_hash="([^"]*)"')
 _FAILED = 'code=~"5.."'
 
 
-class WorldSource:
+class WorldSource(SignalSource):
     """ports.Source: signals by their names `errors`, `requests`, `upstream`, `busy`, `memory`; revisions by query."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-
-    def read(self, signals: Sequence[SignalQuery], watches: Sequence[WatchQuery], at: Instant) -> Observation:
-        """Answer each signal; nothing while the metrics are lost."""
-        answers: dict[str, dict[str, Answer]] = {}
-        for query in signals:
-            answers.setdefault(query.policy, {})[query.name] = self._answer(query, at)
-        empty = Frame(at=at, index=SeriesIndex(keys=(), labels=()), values=np.zeros(0), learn=np.zeros(0, np.bool_))
-        return Observation(answers=answers, frame=empty)
 
     def _answer(self, query: SignalQuery, at: Instant) -> Answer:
         world = self._world

@@ -10,7 +10,6 @@ from aiops.core.model import (
     Action,
     Errand,
     Instant,
-    Looked,
     Reason,
     SeenObject,
     Selection,
@@ -20,12 +19,12 @@ from aiops.core.model import (
     StepStatus,
     TargetRef,
     Verb,
-    Wanted,
 )
 from aiops.errors import ClusterUnavailable
 from aiops.ports import Inventory
 from simulators.remediation.rollout import APP, REPLICAS, Pod
 from simulators.remediation.world import World
+from simulators.shown import Objects
 
 EPOCH = 1_700_000_000.0
 """The world's second 0."""
@@ -35,7 +34,7 @@ MANAGED = {"policy.aiops/managed": "true"}
 _UID = "uid-checkout"
 
 
-class WorldCluster:
+class WorldCluster(Objects):
     """ports.Cluster over the world: one Deployment, its ReplicaSets and pods, and the nodes."""
 
     def __init__(self, world: World) -> None:
@@ -44,11 +43,6 @@ class WorldCluster:
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return nothing: nothing is scaled here."""
         return Inventory(workloads={})
-
-    def look(self, wanted: Wanted, at: Instant) -> Looked:
-        """Return the objects that are asked for, and nothing else."""
-        found = {ref.key: one for ref in wanted.objects if (one := self._one(ref, at)) is not None}
-        return Looked(objects=found, selections={one.key: tuple(self._several(one, at)) for one in wanted.selections})
 
     def _one(self, ref: TargetRef, at: Instant) -> SeenObject | None:
         match ref.kind:
