@@ -30,6 +30,7 @@ from aiops.core.forecast.combined import Combined
 from aiops.core.forecast.pool import Block, Pool
 from aiops.core.lineage.lineage import Lineage
 from aiops.core.lineage.next_minutes import NextMinutes
+from aiops.core.lineage.residuals import asking, residual_drifts
 from aiops.core.lineage.version import FitJob, FitResult, Terms
 from aiops.core.lookahead import Demand, Lookahead, Seen
 from aiops.core.model import (
@@ -95,7 +96,7 @@ class Bank:
         code: str = "",
     ) -> None:
         self._elsewhere, self._code = elsewhere, code
-        self._policies = PolicySet(digest="")
+        self._policies, self._asking = PolicySet(digest=""), tuple[ScalingPolicy, ...]()
         self._fleet = Fleet()
         self._demands: dict[PolicyKey, _Foreseen] = {}
         self._pool = Pool()
@@ -130,9 +131,10 @@ class Bank:
             self._settling.note(frame.at, beside.changed, max(waits.values()))
             found, excused = self._settling.parted(found, waits, frame.at)
             self._excused = tuple(excused)
-        self._findings, told = tuple(found), self._together(found, frame.at, beside.per_s)
         forecasts = self._foresee(frame.at, demands)
         soon = self._soon(frame.at, demands)
+        found += residual_drifts(self._asking, self.lineages, frame.at) if self._asking else ()
+        self._findings, told = tuple(found), self._together(found, frame.at, beside.per_s)
         return Percepts(
             findings=self._findings,
             excused=self._excused if waits else (),
@@ -285,7 +287,7 @@ class Bank:
         self._pool.gather()
         self._lookahead.follow(policies)
         self._fleet.follow(policies.watches)
-        self._policies = policies
+        self._policies, self._asking = policies, asking(policies)
 
     def _lineage_for(self, policy: ScalingPolicy, spec: ForecastSpec) -> Lineage:
         """Return the models of a policy: its own, those that know what a version of it has learnt, or new ones."""

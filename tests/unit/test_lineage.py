@@ -13,7 +13,7 @@ from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.members import MEMBERS
 from aiops.core.lineage.contenders import Move, verdict
 from aiops.core.lineage.contest import AHEAD, KEPT, Record, better, scored
-from aiops.core.lineage.drift import CLOCK, COVERED_MIN, DELTA, Drift, adwin, uncovered
+from aiops.core.lineage.drift import CLOCK, COVERED_MIN, DELTA, Drift, adwin, cover
 from aiops.core.lineage.lineage import MOST_FITS_A_DAY, Lineage
 from aiops.core.lineage.version import FitResult, Role, Scores, Terms, Version
 from aiops.core.policies import ForecastSpec
@@ -336,8 +336,8 @@ def test_the_engine_of_adwin_by_itself_cuts_where_the_package_does():
 def test_intervals_that_cover_too_little_for_hours_are_drift_and_a_short_miss_is_none():
     record = Record()
     record.inside[:COVERED_MIN] = 0.8
-    assert uncovered(record, COVERED_MIN - 1) == ""
+    assert cover(record, COVERED_MIN - 1).why == ""
     record.inside[:COVERED_MIN] = 0.3
-    assert uncovered(record, COVERED_MIN - 1) == "30% of the values lay in the 80 % interval for 6 h"
+    assert cover(record, COVERED_MIN - 1).why == "30% of the values lay in the 80 % interval for 6 h"
     record.inside[60:] = np.nan
-    assert uncovered(record, COVERED_MIN - 1) == ""
+    assert cover(record, COVERED_MIN - 1) is None

@@ -15,7 +15,7 @@ from aiops.core.forecast.combined import Combined
 from aiops.core.lineage import contest
 from aiops.core.lineage.contenders import LOOK_EVERY_MIN
 from aiops.core.lineage.contest import AHEAD, Record
-from aiops.core.lineage.drift import uncovered
+from aiops.core.lineage.drift import Drift, cover
 from aiops.core.lineage.fits import bad, fit_of, fits_of, parameters
 from aiops.core.lineage.ranks import Ranks
 from aiops.core.lineage.version import FitJob, FitResult, Role, Terms, Version, version_of
@@ -92,6 +92,7 @@ class Lineage(Ranks[Forecaster]):
             record.withdraw()
         self._minute, self._sum, self._count = minute, 0.0, 0.0
         self._asked = tuple(one for one in self._asked if one <= at)
+        self._drift.set_back(at)
         self.versions = tuple(
             replace(one, made_at=min(one.made_at, at), since=min(one.since, at)) for one in self.versions
         )
@@ -137,8 +138,7 @@ class Lineage(Ranks[Forecaster]):
         for one in self._records.values():
             one.settle(ended, value)
             one.skip(ended + 1, minute)
-        if self.elsewhere:
-            self._follow(ended, self._records[current.number], at)
+        self._follow(ended, self._records[current.number], at)
         if self._shadow and minute % LOOK_EVERY_MIN == 0:
             self._decide(at)
         for number, model in self._models().items():
@@ -158,9 +158,9 @@ class Lineage(Ranks[Forecaster]):
 
     def _follow(self, minute: int, record: Record, at: Instant) -> None:
         loss = float(record.losses[minute % contest.KEPT])
-        why = self._drift.errors(minute, loss) or uncovered(record, minute)
-        if why and at - (self._asked[-1] if self._asked else -math.inf) >= REST_S:
-            self.drift, self._wish = why, f"drift: {why}"
+        why = self._drift.look(at, minute, loss, cover(record, minute))
+        if why and self.elsewhere and at - (self._asked[-1] if self._asked else -math.inf) >= REST_S:
+            self._wish = f"drift: {why}"
 
     def job(self, now: Instant) -> FitJob | None:
         """Return what is to be fitted elsewhere now, None when nothing is due; it is not asked for twice."""
@@ -250,6 +250,7 @@ class Lineage(Ranks[Forecaster]):
             "asked": list(self._asked),
             "size": self._size,
             "minute": self._minute,
+            "drift": self._drift.state(),
         }
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for number, model in self._shadow.items():
@@ -271,6 +272,7 @@ class Lineage(Ranks[Forecaster]):
             versions = tuple(version_of(fields) for fields in about["versions"])
             size, asked = float(about["size"]), tuple(float(one) for one in about["asked"])
             minute, (name, number) = int(about.get("minute", -1)), about["champion"]
+            drift = Drift.of(about["drift"]) if "drift" in about else Drift()
             model = self.champion if self.champion.name == name else self._make(name)
         except (KeyError, TypeError, ValueError, AttributeError) as err:
             raise ValueError(f"the versions of a model cannot be read: {err!r}") from err
@@ -278,7 +280,7 @@ class Lineage(Ranks[Forecaster]):
             raise ValueError(f"the champion was made by {name}-v{number}")
         model.restore(champion)
         self.champion, self.versions, self._size, self._asked = model, versions, size, asked
-        self._shadow, self._records, self._called = {}, {}, ()
+        self._shadow, self._records, self._called, self._drift = {}, {}, (), drift
         self._minute = minute  # without it all that was judged would be forgotten with the first minute
         for one in versions:
             if one.role is Role.CHAMPION or one.role.in_shadow:

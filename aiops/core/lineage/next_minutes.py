@@ -14,7 +14,7 @@ from typing import Any
 
 from aiops.core.lineage.contenders import LOOK_EVERY_MIN
 from aiops.core.lineage.contest import KEPT, Record
-from aiops.core.lineage.drift import EVERY_MIN, uncovered
+from aiops.core.lineage.drift import EVERY_MIN, Drift, cover
 from aiops.core.lineage.ranks import Ranks
 from aiops.core.lineage.version import Role, Version, version_of
 from aiops.core.model import Instant, PolicyKey
@@ -109,21 +109,18 @@ class NextMinutes(Ranks[Row]):
                 record.skip(last, minute)
             loss, inside = seen.get(0 if number == current.number else number, (math.nan, math.nan))
             record.losses[column], record.inside[column] = loss, inside
-        if self._about.follows:
-            self._watch(minute, at, self._records[current.number])
+        self._watch(minute, at, self._records[current.number])
         if self._shadow and minute % LOOK_EVERY_MIN == 0:
             self._decide(at)
 
     def _watch(self, minute: int, at: Instant, record: Record) -> None:
         # each policy at a minute of its own, so that a thousand are not looked at in one turn
         own = minute - self._place()
-        why = ""
-        if own % EVERY_MIN == 0:
-            why = self._drift.errors(own, float(record.losses[minute % KEPT]))
-        if not why and own % _COVERED_EVERY_MIN == 0:
-            why = uncovered(record, minute)
-        if why and at - self._made_at >= REST_S:
-            self.drift = why
+        if own % EVERY_MIN:
+            return
+        covered = None if own % _COVERED_EVERY_MIN else cover(record, minute)
+        why = self._drift.look(at, own, float(record.losses[minute % KEPT]), covered)
+        if why and self._about.follows and at - self._made_at >= REST_S:
             self._try(at, f"drift: {why}")
 
     def _try(self, at: Instant, why: str) -> None:
@@ -169,7 +166,8 @@ class NextMinutes(Ranks[Row]):
     def state(self) -> dict[str, Any]:
         """Return the versions for a checkpoint, as JSON has them."""
         versions = [asdict(one) for one in self.versions]
-        return {"versions": versions, "made_at": _known(self._made_at), "minute": self._minute}
+        about = {"made_at": _known(self._made_at), "minute": self._minute, "drift": self._drift.state()}
+        return {"versions": versions, **about}
 
     def records(self) -> Mapping[int, Record]:
         """Return the records of who acts or is judged, by version."""
@@ -180,9 +178,11 @@ class NextMinutes(Ranks[Row]):
         try:
             versions = tuple(version_of(fields) for fields in state["versions"])
             made_at, minute = state["made_at"], int(state.get("minute", -1))
+            drift = Drift.of(state["drift"]) if "drift" in state else Drift()
         except (KeyError, TypeError, ValueError) as err:
             raise ValueError(f"the versions of {self.policy} cannot be read: {err!r}") from err
         self.versions, self._made_at = versions, -math.inf if made_at is None else float(made_at)
+        self._drift = drift
         self._minute = minute  # what was missed since is known to be missing
         self._shadow, self._records = {}, {}
         for one in versions:

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from aiops.core.lineage import contest
 from aiops.core.lineage.contenders import Move, Verdict, verdict
 from aiops.core.lineage.contest import Record
-from aiops.core.lineage.drift import Drift
+from aiops.core.lineage.drift import Drift, Drifted
 from aiops.core.lineage.version import Role, Scores, Told, Version
 from aiops.core.model import Instant, PolicyKey
 from aiops.errors import Conflict
@@ -68,7 +68,6 @@ class Ranks(ABC, Generic[M]):
         self._drift = Drift()
         self._minute = -1
         self._size = 0.0
-        self.drift = ""
         self.counts: dict[str, int] = {}
 
     # -- who there is ------------------------------------------------------------------------------------
@@ -121,6 +120,17 @@ class Ranks(ABC, Generic[M]):
         current = self.current
         return dict(self._shadow) if current is None else {current.number: self.champion, **self._shadow}
 
+    @property
+    def drifted(self) -> Drifted | None:
+        """Return that the errors of who acts are not what they were, None while they are."""
+        return self._drift.stands
+
+    @property
+    def drift(self) -> str:
+        """Return why that is so, '' while it is not."""
+        found = self.drifted
+        return "" if found is None else found.why
+
     # -- decisions ---------------------------------------------------------------------------------------
 
     def scores(self) -> Mapping[int, Scores]:
@@ -163,7 +173,7 @@ class Ranks(ABC, Generic[M]):
             self._put(replace(before, role=Role.PREDECESSOR, since=now, detail=f"replaced: {why}", scores=scores))
             self._shadow[before.number] = old
         self._put(replace(one, role=Role.CHAMPION, since=now, detail=why, scores=found.get(one.number, one.scores)))
-        self.drift, self._drift = "", Drift()
+        self._drift = Drift()
 
     def _leave(self, one: Version, role: Role, now: Instant, why: str) -> None:
         self._shadow.pop(one.number, None)

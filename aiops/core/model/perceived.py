@@ -20,6 +20,7 @@ class FindingKind(StrEnum):
     point: an odd sample. contextual: one that is usual at other times. level-shift: one that has stood.
     flatline: a row does not move any more. absence: it is gone. trend: it rises or falls otherwise than it did.
     variance: it moves more or less than it did. drift: what was learnt fits it no more, or its distribution is another.
+    residual-drift: a policy's forecast misses by more than it did, or its intervals cover too little.
     joint: series that do not go with each other as they did.
     saturation: it stands at the bound that its policy names. exhaustion: it will reach that bound, and when.
     overrun: what a budget is for will have cost more than it allows.
@@ -35,6 +36,7 @@ class FindingKind(StrEnum):
     TREND = "trend"
     VARIANCE = "variance"
     DRIFT = "drift"
+    RESIDUAL_DRIFT = "residual-drift"
     JOINT = "joint"
     OVERRUN = "overrun"
 

@@ -130,7 +130,8 @@ class ForecastSpec:
 
     lead_s is the start-up lead time used until it is measured. by_slo: what is served is the margin that the SLO's
     error budget allows, above a forecast for the lead time itself; `quantile` serves until that has learnt. calendar:
-    of holidays, None without one. challengers: other models, judged in the shadow of the one that acts.
+    of holidays, None without one. challengers: other models, judged in the shadow of the one that acts. finds_drift:
+    whether drift of its errors is a finding.
     """
 
     model: str
@@ -141,6 +142,7 @@ class ForecastSpec:
     by_slo: bool = False
     calendar: DayCalendar | None = None
     challengers: tuple[str, ...] = ()
+    finds_drift: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

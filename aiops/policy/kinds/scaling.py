@@ -312,6 +312,7 @@ def _forecast(spec: ScalingSpec, days: schedule.Days | None) -> ForecastSpec | N
         by_slo=one.quantile == "slo",
         calendar=days,
         challengers=one.challengers,
+        finds_drift=bool(one.kinds),
     )
 
 

@@ -129,6 +129,7 @@ class ForecastSpec(Spec):
     horizon: Literal["auto"] = Field("auto", description="auto: the measured start-up time and a tick")
     lead_time: Duration = Field(60.0, description="start-up time until it is measured")
     season: Duration = Field(86400.0, ge=3600, description="the length of the season")
+    kinds: tuple[Literal["residual-drift"], ...] = Field((), description="which findings are made of its errors")
     calendar: DayCalendarSpec | None = Field(
         None, description="holidays, which are foreseen as the weekday that they were most like; needs a season of 1d"
     )
