@@ -14,7 +14,7 @@ from aiops.core.guard.pace import budget, cooldown, in_flight, rollout
 from aiops.core.guard.people import approval, freeze, mode, pause, settled, switched_off
 from aiops.core.guard.standing import cluster, leader, protected, store, target
 from aiops.core.guard.upstream import upstream
-from aiops.core.model import Ask, Clamp, Deny, Mode, Proposal, Ruled, Verdict, Wait, with_after
+from aiops.core.model import Ask, Clamp, Deny, Mode, Pass, Proposal, Ruled, Verdict, Wait, with_after
 from aiops.core.model.swift import making
 
 CHAIN: tuple[tuple[str, Guard], ...] = (
@@ -66,6 +66,7 @@ _RESTING = tuple(
 )
 """By the place of a guard, that of the first from there on that is asked of a wish to stay."""
 
+_STOPS = (Wait, Deny, Ask)
 _ruled, _verdict = making(Ruled), making(Verdict)
 
 
@@ -91,18 +92,20 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         ruling = guard(wish, ctx)
         if ruling is None:
             continue
-        rested = wish.delta == 0
+        kind, rested = type(ruling), wish.delta == 0
         if isinstance(ruling, Clamp):
             wish = Wish(proposal, ruling.after)
         rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
+        if kind is Pass:
+            continue
         if rested and wish.delta:
             # a wish to stay that bounds made a change: those who were passed by have not been asked (S2, S3, S6)
             held = _held(wish, ctx, name)
             if held is not None:
                 rulings.append(held)
-                ruling = held.ruling
-        if isinstance(ruling, Wait | Deny | Ask):
-            left = isinstance(ruling, Ask)
+                kind = type(held.ruling)
+        if kind in _STOPS:
+            left = kind is Ask
             break
     return _verdict(
         proposal=proposal,
@@ -118,6 +121,6 @@ def _held(wish: Wish, ctx: GuardContext, until: str) -> Ruled | None:
         if name == until:
             return None
         ruling = guard(wish, ctx)
-        if isinstance(ruling, Wait | Deny | Ask):
+        if isinstance(ruling, _STOPS):
             return Ruled(guard=name, ruling=ruling, after=wish.after)
     return None

@@ -37,14 +37,16 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Go out to the least, and in to the most, that was wished within the direction's window."""
     if wish.delta == 0:
         return None
-    up_s, down_s = ctx.policy.up.window_s(wish.delta), ctx.policy.down.window_s(_in_short(wish, ctx))
+    wishes = _wishes(wish, ctx)
+    up_s, down_s = ctx.policy.up.window_s(wish.delta), ctx.policy.down.window_s(_in_short(wish, ctx, wishes))
     up_from, down_from = ctx.now - up_s, ctx.now - down_s
     least = most = wish.after
-    for at, wished in _wishes(wish, ctx):
-        if at > up_from:
-            least = min(least, wished)
-        if at > down_from:
-            most = max(most, wished)
+    for at, wished in wishes:
+        if wished < least:
+            if at > up_from:
+                least = wished
+        elif wished > most and at > down_from:
+            most = wished
     after = min(max(wish.before, least), most)
     if after == wish.after:
         return _STABLE
@@ -69,10 +71,12 @@ def stood(ctx: GuardContext) -> bool:
     return not known or known[-1][0] <= ctx.now - unseen_s
 
 
-def _in_short(wish: Wish, ctx: GuardContext) -> int:
+def _in_short(wish: Wish, ctx: GuardContext, wishes: tuple[tuple[Instant, int], ...]) -> int:
     """Return what the ordinary window leaves of a scale-in: one replica has a longer window."""
-    since = ctx.now - ctx.policy.down.stabilisation_s
-    most = max([wish.after, *(wished for at, wished in _wishes(wish, ctx) if at > since)])
+    since, most = ctx.now - ctx.policy.down.stabilisation_s, wish.after
+    for at, wished in wishes:
+        if wished > most and at > since:
+            most = wished
     return min(0, most - wish.before)
 
 

@@ -211,9 +211,9 @@ class Verdict:
     def word(self) -> VerdictWord:
         """Return the verdict: the first `Deny`, `Wait` or `Ask` decides; else whether a change is left."""
         for ruled in self.rulings:
-            word = _STOPS.get(type(ruled.ruling))
-            if word is not None:
-                return word
+            kind = type(ruled.ruling)
+            if kind in _STOPS:
+                return _STOPS[kind]
         return VerdictWord.STEADY if self.change.after == self.change.before else VerdictWord.ALLOW
 
     @property

@@ -74,8 +74,8 @@ _set_floor, _scale = making(SetFloor), making(Scale)
 def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
     """Return what the policy wants now; a wish to stay is a proposal too."""
     before = _level(policy, seen.workload)
-    need = _need(policy, seen, before)
-    wanted, reason = _wish(policy, seen, need, before)
+    need, room = _need(policy, seen, before)
+    wanted, reason = _wish(policy, seen, need, before, room)
     slo = policy.objective.slo
     return _proposal(
         policy=policy.key,
@@ -131,7 +131,7 @@ def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) 
     return _scale(before=before, after=after)
 
 
-def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
+def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, float | None]:
     # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
     demand = _at_least(seen.signals[policy.objective.demand])
     carried = carrying(policy.objective, seen.capacity, seen.signals, seen.workload.replicas)
@@ -154,7 +154,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         reactive = _under_overload(seen, reactive, lead_s, used)
     if reactive is not None and carried is not None:
         reactive = carried.useful(reactive)
-    return _needed(
+    need = _needed(
         reactive=reactive,
         forecast=forecast,
         demand=demand,
@@ -170,6 +170,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> Need:
         drain_by=seen.state.drain_by if draining is None else draining.due,
         price=price,
     )
+    return need, room
 
 
 def _at_least(signal: Signal) -> float | None:
@@ -241,8 +242,7 @@ def _usage_ratio(peak: float | None, carried: Carrying | None, room: float | Non
 
 def _followed(policy: ScalingPolicy, seen: Situation) -> Nowcast | None:
     """Return the nowcast that is served, None where none is asked for or it may not be acted on."""
-    wanted = policy.forecast is not None and policy.forecast.by_slo
-    return seen.nowcast if wanted and seen.nowcast is not None and seen.nowcast.acts else None
+    return seen.nowcast if policy.by_slo and seen.nowcast is not None and seen.nowcast.acts else None
 
 
 def _explained(seen: Situation, forecast: int | None) -> bool:
@@ -289,7 +289,7 @@ def _ahead(policy: ScalingPolicy, seen: Situation, lead_s: float, price: Weighed
     return ahead if math.isfinite(ahead) else None
 
 
-def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tuple[int, str]:
+def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int, room: float | None) -> tuple[int, str]:
     demand = policy.objective.demand
     unit = policy.signals[demand].unit
     if need.reactive is None:
@@ -300,10 +300,9 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int) -> tu
         return need.reactive, _told_backlog(policy, seen, need)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
-    room = _room(policy, seen) if need.capacity_learned and need.forecast is None and tops_up(policy) else None
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
-        why = "what one carries is not learnt yet" if room is None else "and no forecast may be acted on"
+        why = "what one carries is not learnt yet" if need.capacity <= 0.0 else "and no forecast may be acted on"
         return need.reactive, f"{use:.0%} of {seen.workload.ready} ready are used, {why}: needs {need.reactive}"
     return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
 
