@@ -88,7 +88,7 @@ def _told(
     if excused is not None and finding is None:
         lines.insert(1, f"excused    {excused.kind.value}: {excused.reason}")
     if look.rebased is not None:
-        lines.append(_level(look.rebased))
+        lines.append(level_said(look.rebased))
     for one in every:
         if one is not finding:
             lines += ["", f"also       {one.kind.value} since {moment(one.since)}: {one.reason}"]
@@ -103,21 +103,13 @@ def _told(
     }
 
 
-def _level(one: Rebased) -> str:
-    """Return what became of a level that came with an announced change.
-
-    >>> _level(Rebased(at=0.0, level=100.0, by=200.0, why="a rollout of web"))
-    'rebased    1970-01-01T00:00:00Z: 300 instead of 100 (+200) is usual since then: a rollout of web'
-    >>> _level(Rebased(at=0.0, level=4.0, by=-1.0, why="a rollout of web", refused="nothing has settled"))
-    'rebased    1970-01-01T00:00:00Z: not, though it settled at 3: nothing has settled (a rollout of web)'
-    """
-    new = f"{one.level + one.by:.4g}"
-    if one.refused:
-        settled = f", though it settled at {new}" if math.isfinite(one.by) else ""
-        return f"rebased    {moment(one.at)}: not{settled}: {one.refused} ({one.why})"
-    return (
-        f"rebased    {moment(one.at)}: {new} instead of {one.level:.4g} ({one.by:+.4g}) is usual since then: {one.why}"
-    )
+def level_said(one: Rebased) -> str:
+    """Return what became of a level that came with an announced change."""
+    new = f"{one.level + one.by:.4g} instead of {one.level:.4g}"
+    if not one.refused:
+        return f"rebased    {moment(one.at)}: {new} ({one.by:+.4g}) is usual since then: {one.why}"
+    settled = f", though it settled at {new}" if math.isfinite(one.by) else ""
+    return f"rebased    {moment(one.at)}: not{settled}: {one.refused} ({one.why})"
 
 
 def _only(part: str, keys: Iterable[str]) -> str:

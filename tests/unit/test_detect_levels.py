@@ -42,6 +42,7 @@ class Watched:
         self.index, self.now = services("web", policy=policy.key), START
         self.chance = np.random.default_rng(seed)
         self.called: list[Finding] = []
+        self.turns_late, self._heard = 0, list[Announced]()
 
     def sees(self, level: Callable[[float], float] | float, ticks: int, changed: Mapping[Thing, str] = {}) -> None:
         """See so many samples around a level, while something is being changed."""
@@ -50,7 +51,8 @@ class Watched:
             usual = level(self.now) if callable(level) else level
             values = np.array([usual * (1.0 + 0.03 * self.chance.standard_normal())])
             frame = Frame(at=self.now, index=self.index, values=values, learn=np.ones(1, bool))
-            found = self.fleet.find(frame, Announced(at=self.now, why=changed))
+            self._heard.append(Announced(at=self.now, why=changed))
+            found = self.fleet.find(frame, self._heard[-1 - min(self.turns_late, len(self._heard) - 1)])
             assert not self.fleet.bugs, self.fleet.bugs
             waits = {self.policy.key: 0.0 if self.policy.rollouts is None else self.policy.rollouts.settle_s}
             self.settling.note(self.now, changed, max(waits.values()))
@@ -218,6 +220,15 @@ def test_what_the_loop_itself_changes_brings_a_level_too() -> None:
     one.sees(50.0, 100)
     assert one.called == []
     assert one.rebased.why == "ScalingPolicy/shop/web has changed Deployment shop/web"
+
+
+def test_a_shard_hears_of_a_change_a_turn_later_and_knows_when_it_was() -> None:
+    one = Watched(watching()).learns()
+    one.turns_late = 1
+    one.sees(300.0, 2, ROLLOUT)
+    one.sees(300.0, 60)
+    assert one.called == []
+    assert (one.rebased.refused, one.rebased.at - one.now) == ("", -STEP_S * (60 - SETTLES - 1))
 
 
 def test_a_constant_that_begins_to_move_at_its_new_level_is_learnt_anew() -> None:

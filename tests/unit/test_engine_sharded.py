@@ -12,17 +12,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
+from aiops.core.detect.elsewhere import Announced
 from aiops.core.model import Finding, Incident, Leadership, Percepts
 from aiops.core.policies import PolicySet
 from aiops.engine.part import parted_by
 from aiops.engine.placing import Place, owner
 from aiops.engine.shard import Means, Shard
 from aiops.engine.sharded import Sharded, Terms
+from aiops.engine.told import Ask
 from aiops.engine.vault import FolderVault
 from tests.unit.fleet import START, a_set, a_watch
 from tests.unit.threaded import Series, Threads
@@ -364,3 +367,19 @@ def test_what_the_driver_is_told_does_not_grow_with_the_series(tmp_path, close):
     (few, small), (many, large) = told(20), told(1000)
     assert (few, many) == (45, 2005)
     assert large < small + 100
+
+
+def test_shards_are_told_what_was_being_changed_and_when(tmp_path: Path) -> None:
+    class Heard(Threads):
+        """Notes what it is asked."""
+
+        def ask(self, shard: int, method: str, *given: Any) -> Any:
+            asked.extend(one for one in given if isinstance(one, Ask))
+            return super().ask(shard, method, *given)
+
+    asked = list[Ask]()
+    crew = Heard(1, Means(source=a_source, vault=FolderVault(tmp_path)))
+    engine = Sharded(crew, Terms(shards=1, deadline_s=10.0), Clock(), "driver-1")
+    engine.begin(policies(), LEADER, START, Announced(at=START - STEP_S, why={("shop", "web"): "a rollout"}))
+    assert not engine.gather(START).unseen
+    assert [pickle.loads(pickle.dumps(one)).changed.why for one in asked] == [{("shop", "web"): "a rollout"}]

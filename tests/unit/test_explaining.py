@@ -9,8 +9,10 @@ import pytest
 from aiops.adapters.store import Store
 from aiops.app import explaining
 from aiops.app.service import Service
+from aiops.core.detect.elsewhere import Elsewhere
+from aiops.core.detect.sight import Rebased
 from aiops.core.model import Finding, FindingKind
-from aiops.core.policies import Side
+from aiops.core.policies import NewLevel, Rollouts, Side
 from aiops.errors import NotFound
 from tests.stored import FINDING, made
 from tests.unit.fleet import WATCH, Days, a_set, a_watch, services
@@ -125,6 +127,29 @@ def test_a_flagged_and_a_calm_series_are_told_from_the_last_tick():
     assert explaining.now(one.bank, "service=none", findings) is None
     with pytest.raises(NotFound, match="service could be"):
         explaining.now(one.bank, "service", findings)
+
+
+def test_what_became_of_a_level_that_a_rollout_brought_is_told_with_when_by_how_much_and_why():
+    moved, kept = (
+        explaining.level_said(Rebased(at=0.0, level=100.0, by=by, why="a rollout of web", refused=refused))
+        for by, refused in ((200.0, ""), (-40.0, "the policy's newLevel is up, and it went down"))
+    )
+    assert moved == ("rebased    1970-01-01T00:00:00Z: 300 instead of 100 (+200) is usual since then: a rollout of web")
+    assert kept == (
+        "rebased    1970-01-01T00:00:00Z: not, though it settled at 60 instead of 100: "
+        "the policy's newLevel is up, and it went down (a rollout of web)"
+    )
+
+
+def test_a_series_that_was_rebased_says_so():
+    policy = replace(a_watch(), rollouts=Rollouts(settle_s=600.0, new_level=NewLevel.UP))
+    one = Days(a_set(policy), services("checkout"), step_s=60.0)
+    one.ticks(70)
+    why = Elsewhere(changed={("shop", "checkout"): "a rollout of checkout"})
+    for tick in range(14):
+        one.tick([400.0 + tick % 3], beside=why if tick < 2 else None)
+    text = explaining.now(one.bank, "service=checkout", ())["text"]
+    assert ") is usual since then: a rollout of checkout" in text
 
 
 def test_the_signal_tier_tells_its_three_views():
