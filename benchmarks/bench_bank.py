@@ -21,13 +21,13 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.bank import HORIZON_STEPS, STEP_S, Bank
+from aiops.core.capacity import Demand
 from aiops.core.forecast.combined import Combined
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.fleet import Fleet
 from aiops.core.forecast.grid import Grid
 from aiops.core.lineage.lineage import Lineage
 from aiops.core.lineage.version import Terms
-from aiops.core.lookahead import Demand
 from aiops.core.model import F64, Frame, SeriesIndex, TargetRef
 from aiops.core.policies import ForecastSpec, PolicySet, ScalingPolicy
 from aiops.policy import parse

@@ -22,8 +22,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from aiops.core.capacity import Demand
 from aiops.core.decide.scaling.need import pods_for
-from aiops.core.lookahead import Demand, Lookahead, Seen
+from aiops.core.lookahead import Lookahead, Seen
 from aiops.core.model import (
     Answered,
     Leadership,

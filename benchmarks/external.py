@@ -66,13 +66,12 @@ class Scalers:
         self._state = LoopState()
         self._changes = [0] * len(texts)
         keys = [policy.key for policy in self._policies.scaling]
+        past = {key: (_ending(history, step_s), history) for key, history in zip(keys, histories, strict=True)}
+        for key, (times, values) in past.items():
+            self._bank.backfill_demand(key, times, values)
         learnt = Lookahead()
         learnt.follow(self._policies)
-        learnt.learn_history(
-            {key: (_ending(history, step_s), history) for key, history in zip(keys, histories, strict=True)},
-            START,
-            dict.fromkeys(keys, startup_s),
-        )
+        learnt.learn_history(past, START, dict.fromkeys(keys, startup_s))
         self._bank.adopt_soon(learnt)
 
     def decide(self, seen: Sequence[tuple[Mapping[str, float], int, int]]) -> list[int]:

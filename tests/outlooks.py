@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aiops.core.lookahead import Demand
+from aiops.core.capacity import Demand
 from aiops.core.model import Finding, FindingKind, Frame, Percepts, SeriesIndex
 from aiops.core.pipeline.outlook import Outlook, Viewer
 from aiops.core.policies import ForecastSpec, PolicySet

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.capacity import Demand
 from aiops.core.detect.elsewhere import Announced, Elsewhere
 from aiops.core.detect.fleet import Fleet, Learnt, expect
 from aiops.core.detect.incidents import QUIET_S, Around, incidents, still_open
@@ -32,7 +33,7 @@ from aiops.core.lineage.lineage import Lineage
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.residuals import asking, residual_drifts
 from aiops.core.lineage.version import FitJob, FitResult, Terms
-from aiops.core.lookahead import Demand, Lookahead, Seen
+from aiops.core.lookahead import Lookahead, Seen
 from aiops.core.model import (
     F64,
     Finding,
@@ -147,12 +148,12 @@ class Bank:
         )
 
     def _soon(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> Seen:
-        """Return the next minutes of whoever is steered by an SLO: they are rows of one, which a bug takes together."""
+        """Return the next minutes and capacities of policies: they are rows of one, which a bug takes together."""
         try:
             return self._lookahead.look(at, demands)
         except Exception:
-            steered = (one.key for one in self._policies.scaling if one.forecast is not None and one.forecast.by_slo)
-            self._bugs |= dict.fromkeys(steered, traceback.format_exc())
+            rows = (one.key for one in self._policies.scaling if one.by_slo or one.objective.per_replica is None)
+            self._bugs |= dict.fromkeys(rows, traceback.format_exc())
             return Seen({}, {})
 
     def _together(self, found: list[Finding], at: Instant, beside: Mapping[Pair, float]) -> tuple[Incident, ...]:

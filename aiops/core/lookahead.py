@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.capacity import PODS, Capacities, Load
+from aiops.core.capacity import NOTHING, Capacities, CapacitiesApart, Demand, load_of, told
+from aiops.core.detect.rejoined import under
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.trials import Trials
 from aiops.core.model import F64, Capacity, Instant, Nowcast, PolicyKey
@@ -30,25 +31,6 @@ REPLAYED_S = 86_400.0
 _WARM_STEPS = 1440
 _BRIDGED_S = 300.0
 """A history's samples that are farther apart have a gap between them."""
-
-_PODS = tuple(float(pods) for pods in PODS)
-
-
-class Demand(NamedTuple):
-    """What was seen of one policy now; NaN is missing. whole: whether demand may be learnt from (S1).
-
-    latency: the SLO's signal. use_ratio: of the ready replicas. calm: no rollout, and as many ready as should be.
-    worth_requests: how many late requests cost as much as a replica-hour.
-    """
-
-    value: float
-    whole: bool
-    latency: float = math.nan
-    use_ratio: float = math.nan
-    ready: int = 0
-    lead_s: float = math.nan
-    calm: bool = True
-    worth_requests: float = math.nan
 
 
 class Seen(NamedTuple):
@@ -76,9 +58,6 @@ class _Row:
         return [self.signal, self.query, self.season_s, self.slo_s]
 
 
-_NOTHING = Demand(math.nan, whole=False)
-
-
 class Lookahead:
     """Changed in place. `rows` are the policies that ask for it, in the order of the policy set.
 
@@ -91,6 +70,7 @@ class Lookahead:
         self._terms = code, follows_drift
         self._rows: tuple[_Row, ...] = ()
         self._history_s, self._jumps = 0.0, Jumps()
+        self._apart = CapacitiesApart()
         self._make(())
 
     def _make(self, rows: tuple[_Row, ...], history_s: float = 0.0) -> None:
@@ -111,7 +91,8 @@ class Lookahead:
 
     def follow(self, policies: PolicySet) -> None:
         """Have a row for each policy that is steered by its SLO; what is still asked for as it was goes on."""
-        asking = [policy for policy in policies.scaling if policy.forecast is not None and policy.forecast.by_slo]
+        self._apart.follow(policies)
+        asking = [policy for policy in policies.scaling if policy.by_slo]
         rows = tuple(_row(policy) for policy in asking)
         history_s = max((policy.forecast.history_s for policy in asking if policy.forecast), default=0.0)
         if (rows, history_s) == (self._rows, self._history_s):
@@ -144,18 +125,19 @@ class Lookahead:
         return [row.key for mine, row in enumerate(self._rows) if mine not in kept]
 
     def _resume_trials(self, arrays: Arrays, own: Sequence[PolicyKey]) -> None:
-        found = {name.removeprefix("trials/"): one for name, one in arrays.items() if name.startswith("trials/")}
-        if found:
+        if found := under(arrays, "trials/"):
             self.trials.restore(found, own)
 
     # -- the tick ------------------------------------------------------------------------------------
 
     def look(self, at: Instant, demands: Mapping[PolicyKey, Demand]) -> Seen:
         """Return nowcasts and capacities at `at`: judge what was said, learn, then look ahead again."""
+        apart = self._apart.look(int(at // STEP_S), demands)
         if not self._rows:
-            return Seen({}, {})
-        self._learn(at, [demands.get(row.key, _NOTHING) for row in self._rows])
-        return self._said(at)
+            return Seen({}, apart)
+        self._learn(at, [demands.get(row.key, NOTHING) for row in self._rows])
+        nowcasts, capacities = self._said(at)
+        return Seen(nowcasts, {**capacities, **apart})
 
     def _learn(self, at: Instant, seen: Sequence[Demand]) -> None:
         slot = int(at // STEP_S)
@@ -169,12 +151,9 @@ class Lookahead:
         self._slot = slot
         value = np.array([one.value for one in seen])
         whole = np.array([one.whole for one in seen])
-        latency = np.array([one.latency for one in seen])
-        ready = np.array([float(one.ready) for one in seen])
-        calm = np.array([one.calm for one in seen]) & (ready == self._ready)
-        self._ready = ready
-        use = np.array([one.use_ratio for one in seen])
-        self.capacities.learn(Load(rate=value, util=np.nan_to_num(use), p95_s=latency, ready=ready, learn=calm))
+        load = load_of(seen, self._ready)
+        self._ready, latency = load.ready, load.p95_s
+        self.capacities.learn(load)
         leads_s = np.array([one.lead_s for one in seen])
         self.nowcasts.learn(at, value, whole, leads_s)
         self.trials.step(at, (value, whole, leads_s))
@@ -246,21 +225,7 @@ class Lookahead:
                 self._rows, forecasts, strict=True
             )
         }
-        return Seen(nowcasts, self._carried())
-
-    def _carried(self) -> dict[PolicyKey, Capacity]:
-        learnt = self.capacities
-        known = zip(
-            learnt.carried().tolist(),
-            learnt.busy.tolist(),
-            np.sqrt(learnt.busy_var).tolist(),
-            learnt.learned.tolist(),
-            strict=True,
-        )
-        return {
-            row.key: Capacity(pods=_PODS, carried=tuple(carried), busy=busy, doubt_ratio=doubt, learned=learned)
-            for row, (carried, busy, doubt, learned) in zip(self._rows, known, strict=True)
-        }
+        return Seen(nowcasts, told([row.key for row in self._rows], self.capacities))
 
     @property
     def learned(self) -> bool:
@@ -343,10 +308,14 @@ class Lookahead:
         out: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
             out |= {f"{name}/{key}": array for key, array in part.arrays().items()}
-        return out | {f"trials/{key}": array for key, array in self.trials.arrays().items()}
+        out |= {f"trials/{key}": array for key, array in self.trials.arrays().items()}
+        return out | {f"apart/{key}": array for key, array in self._apart.arrays().items()}
 
     def restore(self, arrays: Arrays) -> tuple[str, ...]:
         """Take a checkpoint and return what of it did not fit, with the reason."""
+        return (*self._restore_steered(arrays), *self._apart.restore(under(arrays, "apart/")))
+
+    def _restore_steered(self, arrays: Arrays) -> tuple[str, ...]:
         if not self._rows:
             return ()
         try:
@@ -362,8 +331,7 @@ class Lookahead:
 
     def _take(self, arrays: Arrays, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> None:
         for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
-            under = {key.split("/", 1)[1]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
-            part.take(under, mine, theirs)
+            part.take(under(arrays, f"{name}/"), mine, theirs)
         self._slot = self.nowcasts.slot
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aiops.core.lookahead import Demand
+from aiops.core.capacity import Demand
 from aiops.core.model import Answered, Finding, Frame, Percepts, PolicyKey, Rows, SeriesIndex, Snapshot
 from aiops.core.model.swift import swift
 from aiops.core.pipeline.outlook import NEVER, Alarm, Outlook, Prospect, Sighting, alarm, prospect

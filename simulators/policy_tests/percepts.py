@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.detect.elsewhere import Elsewhere
-from aiops.core.lookahead import Demand
 from aiops.core.model import (
     F64,
     Capacity,

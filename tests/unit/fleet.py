@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.detect.suspects import Dependencies
-from aiops.core.lookahead import Demand
 from aiops.core.model import Frame, Mode, Percepts, SeriesIndex, TargetRef
 from aiops.core.policies import (
     Bounds,

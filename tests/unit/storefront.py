@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aiops.core.bank import Bank
-from aiops.core.lookahead import Demand
+from aiops.core.capacity import Demand
 from aiops.core.model import Frame, Percepts, SeriesIndex
 from aiops.core.policies import PolicySet
 from aiops.policy import parse

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.seasonal_naive import SeasonalNaive
 from aiops.core.lineage.version import FitResult, Role
-from aiops.core.lookahead import Demand
 from aiops.core.model import Forecast, Percepts
 from aiops.core.policies import PolicySet
 from tests.unit import storefront

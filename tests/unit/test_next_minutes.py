@@ -10,10 +10,11 @@ import pytest
 
 from aiops.app import modelling
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.lineage.contest import KEPT
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.version import Role
-from aiops.core.lookahead import Demand, Lookahead
+from aiops.core.lookahead import Lookahead
 from aiops.core.nowcast import STEP_S
 from aiops.errors import Conflict
 from tests.unit.storefront import BEGIN, KEY, TEXT, Living, policies, rate

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.lineage import drift as drifts
 from aiops.core.lineage.drift import STANDS_S, Cover, Drift, Window
-from aiops.core.lookahead import Demand
 from aiops.core.model import FindingKind, Percepts
 from aiops.core.policies import ForecastSpec, PolicySet
 from aiops.errors import InvalidPolicy

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from aiops.core.bank import Bank
+from aiops.core.capacity import Demand
 from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.members import MEMBERS
 from aiops.core.forecast.past import History
 from aiops.core.lineage.version import FitJob, FitResult
-from aiops.core.lookahead import Demand
 from aiops.core.model import Frame, SeriesIndex
 from aiops.core.policies import PolicySet
 from aiops.engine.trainer import MOST_QUEUED, ProcessTrainer

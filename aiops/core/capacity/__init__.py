@@ -1,6 +1,8 @@
 """Stage forecast, the other half: how much a number of pods carries within the SLO, learnt from load and latency."""
 
+from aiops.core.capacity.apart import CapacitiesApart
+from aiops.core.capacity.demand import NOTHING, Demand, load_of, told
 from aiops.core.capacity.learner import Capacities, Load
 from aiops.core.capacity.queue import PODS, SLOTS
 
-__all__ = ["PODS", "SLOTS", "Capacities", "Load"]
+__all__ = ["NOTHING", "PODS", "SLOTS", "Capacities", "CapacitiesApart", "Demand", "Load", "load_of", "told"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiops.core import act, guard
+from aiops.core.capacity import Demand
 from aiops.core.decide.scaling.pricing import terms_of
 from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
 from aiops.core.ids import ulid
-from aiops.core.lookahead import Demand
 from aiops.core.model import (
     Action,
     Answer,

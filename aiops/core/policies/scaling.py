@@ -296,6 +296,11 @@ class ScalingPolicy:
         object.__setattr__(self, "seen", frozenset(name for one in conditions for name in one.used))
 
     @property
+    def by_slo(self) -> bool:
+        """Return whether the SLO's error budget says how far above its forecast it is."""
+        return self.forecast is not None and self.forecast.by_slo
+
+    @property
     def reach(self) -> Mode:
         """Return how far it may go: a candidate never acts, whatever its mode says (S4)."""
         return stricter(self.mode, Mode.DRY_RUN) if self.candidate_for else self.mode
