@@ -80,9 +80,9 @@ def test_while_it_is_not_known_what_one_carries_the_use_is_what_steers():
     chosen = policy(objective=objective)
     seen = inputs(snapshot(latency=answer(0.55)), chosen=chosen)
     assert steering(chosen, seen) == "latency"
-    # as an HPA does it: 8 ready replicas used to 60 % are wanted, and more than its tolerance above that needs a ninth
-    assert scales_out(chosen, seen, acts=True).at == pytest.approx(0.66, rel=1e-6)
-    assert scales_in(chosen, seen, acts=True).at == pytest.approx(0.6 * 7 / 8, rel=1e-6)
+    # as an HPA does it, in whole per cent: of 8 ready to be used to 60 %, what is above its tolerance needs a ninth
+    assert scales_out(chosen, seen, acts=True).at == pytest.approx(0.67, rel=1e-6)
+    assert scales_in(chosen, seen, acts=True).at == pytest.approx(0.53, rel=1e-6)
 
 
 @pytest.mark.parametrize("mode", Mode)
