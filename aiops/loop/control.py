@@ -114,8 +114,13 @@ class ControlLoop:
         return self._observer.troubles, self._observer.notes
 
     def pressing(self, now: Instant) -> bool:
-        """Return whether users of a failover group may be failing, or are being moved: looks are worth more then."""
-        return pressing(self.ports.policies.current().plans, self.state, now)
+        """Return whether users of a failover group may be failing, or are being moved: looks are worth more then.
+
+        Whoever stands by goes by what it sees itself: it takes over with that (S8).
+        """
+        leads = self.leadership is None or self.leadership.leader or not self.leadership.elected
+        state = self.state if leads else self._reign.followed
+        return pressing(self.ports.policies.current().plans, state, now)
 
     def run_once(self, now: Instant) -> str:
         """Turn once at `now` and return one sentence of what was decided.

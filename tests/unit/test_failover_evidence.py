@@ -66,7 +66,7 @@ def test_what_an_answer_says_of_its_window_heals_what_was_thought_of_it():
 
 def test_few_requests_are_chance_however_long_they_fail():
     view = View()
-    for _ in range(11):
+    for _ in range(8):
         view = judged(view, News(length_s=30.0, share=1.0, asked=1.0), ALONE, WATCHING)
         assert not view.bad
     view = judged(view, News(length_s=30.0, share=1.0, asked=1.0), ALONE, WATCHING)

@@ -71,7 +71,7 @@ def test_half_a_failure_is_found_within_a_minute_and_shifted_by_steps_that_are_t
     group.fail("west", 0.5)
     since = group.now
     plan = group.run(60.0).plan
-    assert group.now - since == 35.0
+    assert group.now - since == 30.0
     assert weights(plan) == [
         {"storefront-west": 50, "storefront-north": 50},
         {"storefront-west": 0, "storefront-north": 100},

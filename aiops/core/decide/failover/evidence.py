@@ -1,17 +1,18 @@
-"""How sure one vantage point is that a site fails its users: two sequential tests over what is new at each tick.
+"""How sure one vantage point is that a site fails its users: sequential tests over what is new at each tick.
 
-Both are cumulative sums (Page, "Continuous inspection schemes", Biometrika 41, 1954), which of all rules with the same
+All are cumulative sums (Page, "Continuous inspection schemes", Biometrika 41, 1954), which of all rules with the same
 rate of false alarms find a change soonest in the worst case (Lorden 1971; Moustakides 1986).
 
 - Is it chance? The log-likelihood ratio of each new request, failing with `2 * badAbove` against `badAbove / 2`: so it
   grows while more than about badAbove fail. An alarm at h comes by chance once in at least exp(h) ticks (Lorden).
   Where other sites may fail more than that as seen from the same place, it is four times as much against as much.
+  A second one, of a spell of failure, has eight times as much, and is sooner where a fifth or more fails.
 - Has it lasted? Seconds of failure, each tick's weighted by the share that fails; two seconds of health forgive one.
   A disturbance shorter than failFor cannot reach failFor, however bad it is; a crash does right after it, half a
-  failure in twice the time.
+  failure in twice the time. Or else more of a spell fails than any one such disturbance in it explains (`spells`).
 
-The second is measured apart from what the other sites suffer as seen from the same place: an observer that loses its
-probes, or its network, sees every site fail alike, and is evidence against none of them.
+Whether it has lasted is measured apart from what the other sites suffer as seen from the same place: an observer that
+loses its probes, or its network, sees every site fail alike, and is evidence against none of them.
 
 Queries look back over a window (a rate over a range: from the first to the last sample in it, since what came before
 the first is not counted), so neighbouring answers tell of the same requests. What is new in an answer is what it counts
@@ -24,12 +25,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aiops.core.decide.failover.spells import MOST_EVIDENCE, Seen, lasts, prolonged, weighed
 from aiops.core.decide.pieces import at_most, since
-from aiops.core.model import Piece, View
+from aiops.core.model import Piece, Spell, View
 from aiops.core.planning.failover import Watching
 
 FALSE_ALARM_TICKS = 1e7
 """A vantage point is wrong about one site by chance once in so many ticks at most: at 5 s, once in 1.6 years."""
+
+TESTS = 2.0
+"""Either of so many tests may say that it is no chance, and has its part of the rate of false alarms."""
 
 SUSPECT_TICKS = 1e3
 """The same for a mere suspicion, which ends `well` and moves nothing."""
@@ -45,9 +50,6 @@ LEAST_S, LEAST_ASKED = 4.0, 20.0
 
 CONTRAST = 4.0
 """How many times as much fails where a site is sick as where it is well, in the test."""
-
-MOST_WELL, MOST_SICK = 0.8, 0.95
-"""Where everybody fails, more cannot be told apart from it."""
 
 MARGIN_RATIO = 0.1
 """By how much of failFor seconds of failure may be overrated: queries' windows are no multiple of a probe's rounds."""
@@ -116,36 +118,54 @@ def judged(view: View, news: News, common: Common, watching: Watching) -> View:
     """Return the view after news. common: how the other sites fare as seen from the same place."""
     bad, cap_s = watching.bad_above_ratio, watching.fail_for_s + 2.0 * news.length_s
     failed_s = min(cap_s, _grown(view.failed_s, news.share, news.length_s, bad))
+    unknown = math.isnan(common.share)
+    spell = view.spell if unknown else _spelt(view.spell, news, common, watching)
     if failed_s <= 0.0:
-        return replace(view, failed_s=0.0, apart_s=0.0, evidence=0.0, apart_evidence=0.0, bad=False)
-    evidence = _weighed(view.evidence, news, bad / 2.0, bad / 2.0 * CONTRAST)
-    if math.isnan(common.share):
+        view = replace(view, failed_s=0.0, apart_s=0.0, evidence=0.0, apart_evidence=0.0)
+        return replace(view, spell=spell, bad=_sure(view, spell, watching, news) or (view.bad and spell.asked > 0.0))
+    view = replace(view, failed_s=failed_s, evidence=_weighed(view.evidence, news, bad / 2.0))
+    if unknown:
         # with nothing to compare with it may be the one who looks: what was known of that stays, and no more
-        return replace(view, failed_s=failed_s, evidence=evidence)
+        return view
     apart_s = min(cap_s, _grown(view.apart_s, max(0.0, news.share - common.share), news.length_s, bad))
-    well = max(bad / 2.0, common.at_most)
-    apart_evidence = _weighed(view.apart_evidence, news, well, well * CONTRAST)
-    # one request more or less is on either side of a boundary, and pieces are taken as even
-    margin_s = max(MARGIN_RATIO * watching.fail_for_s, min(news.length_s, news.length_s / news.asked))
-    sure = apart_evidence >= math.log(FALSE_ALARM_TICKS) and apart_s > watching.fail_for_s + margin_s
-    return replace(
-        view,
-        failed_s=failed_s,
-        evidence=evidence,
-        apart_s=apart_s,
-        apart_evidence=apart_evidence,
-        bad=sure or (view.bad and apart_s > OFF_RATIO * watching.fail_for_s),
-    )
+    evidence = _weighed(view.apart_evidence, news, max(bad / 2.0, common.at_most))
+    view = replace(view, apart_s=apart_s, apart_evidence=evidence, spell=spell)
+    stays = view.bad and (apart_s > OFF_RATIO * watching.fail_for_s or spell.asked > 0.0)
+    return replace(view, bad=_sure(view, spell, watching, news) or stays)
+
+
+def _sure(view: View, spell: Spell, watching: Watching, news: News) -> bool:
+    """Return whether failing is no chance, and has lasted."""
+    chance = max(view.apart_evidence, spell.evidence) < _no_chance(FALSE_ALARM_TICKS)
+    return not chance and (view.apart_s > watching.fail_for_s + _margin_s(watching, news) or lasts(spell))
+
+
+def _spelt(spell: Spell, news: News, common: Common, watching: Watching) -> Spell:
+    apart = max(0.0, news.share - common.share) * news.asked
+    well = max(watching.bad_above_ratio / 2.0, common.at_most)
+    seen = Seen(length_s=news.length_s, failed=apart, asked=news.asked, well=well)
+    return prolonged(spell, seen, watching.fail_for_s + _margin_s(watching, news))
+
+
+def _margin_s(watching: Watching, news: News) -> float:
+    """Return by how much time may be overrated: one request more or less is on either side of a boundary."""
+    return max(MARGIN_RATIO * watching.fail_for_s, min(news.length_s, news.length_s / news.asked))
+
+
+def _no_chance(ticks: float) -> float:
+    return math.log(TESTS * ticks)
 
 
 def failing(view: View) -> bool:
     """Return whether more fails than chance explains, whosever fault it is."""
-    return view.failed_s > 0.0 and view.evidence >= math.log(SUSPECT_TICKS)
+    found = view.failed_s > 0.0 and view.evidence >= _no_chance(SUSPECT_TICKS)
+    return found or view.spell.evidence >= _no_chance(SUSPECT_TICKS)
 
 
 def apart(view: View) -> bool:
     """Return whether more fails than at the other sites as seen from there, by more than chance explains."""
-    return view.apart_s > 0.0 and view.apart_evidence >= math.log(SUSPECT_TICKS)
+    found = view.apart_s > 0.0 and view.apart_evidence >= _no_chance(SUSPECT_TICKS)
+    return found or view.spell.evidence >= _no_chance(SUSPECT_TICKS)
 
 
 def lately(view: View, within_s: float) -> float:
@@ -198,12 +218,10 @@ def _grown(failed_s: float, share: float, length_s: float, bad_above: float) -> 
     return max(0.0, failed_s + change)
 
 
-def _weighed(evidence: float, news: News, well: float, sick: float) -> float:
-    """Return the evidence after news: the logarithm of how much likelier it is under `sick` than under `well`."""
-    well, sick = min(well, MOST_WELL), min(sick, MOST_SICK)
-    failed = news.share * news.asked
-    ratio = failed * math.log(sick / well) + (news.asked - failed) * math.log((1.0 - sick) / (1.0 - well))
-    return min(2.0 * math.log(FALSE_ALARM_TICKS), max(0.0, evidence + ratio))
+def _weighed(evidence: float, news: News, well: float) -> float:
+    """Return the evidence after news: the logarithm of how much likelier it is under failing than under `well`."""
+    grown = weighed(evidence, news.share * news.asked, news.asked, well, well * CONTRAST)
+    return min(MOST_EVIDENCE, grown)
 
 
 def _evened(left: float, steady: float) -> float:
