@@ -166,3 +166,26 @@ def test_it_looks_from_where_it_runs_and_asks_no_daemon():
 def test_trouble_is_known_by_the_exception():
     looked = run([check("a", raising(CannotReach("no")))], 1.0)
     assert looked[0].findings[0].trouble is Trouble.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("witness", "lease", "status", "said"),
+    [
+        ("edge", {"enabled": True, "cluster": "edge"}, Status.OK, "the Lease lies in edge, as 1 policies have it"),
+        ("edge", {"enabled": True}, Status.OK, "the Lease lies in edge"),
+        (
+            "nowhere",
+            {"enabled": True, "cluster": "edge"},
+            Status.FAIL,
+            "its witness is nowhere, and the Lease lies in edge",
+        ),
+        ("edge", {"enabled": True, "cluster": "west"}, Status.FAIL, "its witness is edge, and the Lease lies in west"),
+        ("edge", {"enabled": False}, Status.FAIL, "this daemon takes part in no election"),
+    ],
+)
+def test_s8_a_witness_that_does_not_hold_the_lease_is_told(tmp_path, witness, lease, status, said):
+    text = (Path(__file__).parents[2] / "policies" / "failover.yaml").read_text()
+    (tmp_path / "failover.yaml").write_text(text.replace("witness: edge", f"witness: {witness}"))
+    _, found = policed(tmp_path, lease=lease, clusters={name: {} for name in ("edge", "north", "west")})
+    told = found["policies: witnesses"]
+    assert (told.status, said in told.what) == (status, True)

@@ -14,8 +14,9 @@ from aiops.app.doctor.scene import MOST_SAID, Scene, listed
 from aiops.app.promotion import Gate, Place, resolved
 from aiops.app.scrape_settings import local_sources
 from aiops.app.scraped_policies import refused
-from aiops.app.surroundings import reads_resources
+from aiops.app.surroundings import competes, reads_resources
 from aiops.core.model import Mode
+from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.policies import PlanPolicy, PolicySet, ScalingPolicy, WatchPolicy
 from aiops.core.policies.budget import CostBudget
 from aiops.errors import AiopsError, StoreUnavailable
@@ -42,6 +43,7 @@ def second_checks(scene: Scene) -> list[Check]:
     return [
         Check(area=Area.POLICIES, name="policies: promotions", look=lambda: _promotions(scene)),
         Check(area=Area.POLICIES, name="policies: templates", look=lambda: _templates(scene)),
+        Check(area=Area.POLICIES, name="policies: witnesses", look=lambda: _witnesses(scene)),
     ]
 
 
@@ -203,3 +205,22 @@ def _templates(scene: Scene) -> Iterator[Finding]:
             yield warn(f"policy {one.key}", "selects no workload", fix)
         for member, why in list(left.items())[:MOST_SAID]:
             yield warn(f"{name}: {member}", f"{one.key} leaves it out: {why}", "see docs/selectors.md")
+
+
+# -- where the Lease lies ----------------------------------------------------------------------------------
+
+
+def _witnesses(scene: Scene) -> Iterator[Finding]:
+    """Find failovers whose witness is not where the Lease lies: it is what makes a move without a person safe (S8)."""
+    name, settings = "policies: witnesses", scene.settings
+    named = [one for one in scene.policies.plans if isinstance(one, FailoverPolicy) and one.witness]
+    if not named or settings.simulation is not None:
+        return
+    holds = (settings.lease.cluster or min(scene.clusters, default="")) if competes(settings) else ""
+    where = f"the Lease lies in {holds}" if holds else "this daemon takes part in no election"
+    elsewhere = [one for one in named if one.witness != holds]
+    for one in elsewhere:
+        what = f"{one.key}: its witness is {one.witness}, and {where}: who acts is not decided outside of its sites"
+        yield fail(name, what, f"lease.cluster: {one.witness}, or no witness: then a person is asked")
+    if not elsewhere:
+        yield ok(name, f"{where}, as {len(named)} policies have it")
