@@ -163,13 +163,9 @@ def test_a_namespace_lets_in_what_its_limit_range_allows_and_nothing_beyond_its_
     quota = f"/api/v1/namespaces/{rig.namespace}/resourcequotas/team"
     rig.until(lambda: rig.plane.api("GET", quota)["status"]["used"] == {"requests.cpu": "200m"}, "the quota to count")
     rig.policy(policy(rig.namespace))
-    rig.daemon()
-    fleet = f"CostPolicy/{rig.namespace}/fleet"
-
-    def said(words: str) -> bool:
-        return any(words in line for one in rig.decisions(policy=fleet) for line in one["evidence"])
-
-    rig.until(lambda: said(f"ResourceQuota {rig.namespace}/team has 2.3 requests.cpu left, not 2.8 more"), "a no", 90.0)
+    daemon = rig.daemon()
+    no = f"ResourceQuota {rig.namespace}/team has 2.3 requests.cpu left, not 2.8 more"
+    rig.until(lambda: any(no in sentence for sentence in daemon.sentences()), "a no", 90.0)
     assert requests(rig, path) == requests(rig, pod(rig, 0)) == BEFORE
     assert plans(rig) == ()
     limited(rig, "ResourceQuota", {"hard": {"requests.cpu": "4"}})
