@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import re
@@ -24,6 +25,7 @@ from tests.integration.prometheus_server import free_port
 VERSIONS = Path("/usr/lib/postgresql")
 USER, PASSWORD = "aiops", "hush-hush"
 START_S = 30.0
+_COUNT = itertools.count(1)
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -150,3 +152,32 @@ def _as_user() -> dict[str, Any]:
     if os.getuid() != 0:
         return {}
     return {"user": "postgres", "group": "postgres", "extra_groups": []}
+
+
+# -- what tests of the store import --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(server: PostgresServer):
+    return lambda: server.create(f"t{next(_COUNT)}")
+
+
+@pytest.fixture
+def url(fresh) -> str:
+    return fresh()
+
+
+@pytest.fixture
+def another_url(fresh) -> str:
+    return fresh()
+
+
+@pytest.fixture
+def free_tcp_port() -> int:
+    return free_port()

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from aiops.policy.crd import GROUP, RESOURCES, VERSION, Resource
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.rig import Daemon, Rig
+from tests.e2e.rig import Daemon, Rig, scaling_policy
 
 CRDS = Path(__file__).parents[2] / "config/deploy/crds"
 PREFIX = f"/apis/{GROUP}/{VERSION}"
@@ -63,6 +64,13 @@ def kubectl(plane: ControlPlane, *words: str, document: Mapping[str, Any] | None
     stdin = "" if document is None else yaml.safe_dump(dict(document))
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
+
+
+def a_watch(rig: Rig) -> dict[str, Any]:
+    """Return a WatchPolicy of the demand of a test's namespace."""
+    spec = {"query": f'demand{{ns="{rig.namespace}"}}', "history": "1h"}
+    metadata = {"name": "demand", "namespace": rig.namespace}
+    return {"apiVersion": "policy.aiops/v1alpha1", "kind": "WatchPolicy", "metadata": metadata, "spec": spec}
 
 
 @dataclass(slots=True)
@@ -127,3 +135,21 @@ class Authored:
 
         self.rig.until(there, f"{kind}={status} ({reason}) of {name}", within_s)
         return str(self.condition(kind, name)["message"])
+
+
+# -- what tests of resources import --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(plane: ControlPlane) -> None:
+    """Serve every kind before the first test of a module."""
+    install(plane)
+
+
+@pytest.fixture
+def authored(rig: Rig) -> Authored:
+    """The policies of the test's namespace; there are no files unless a test writes some."""
+    assert list(rig.policies.iterdir()) == []
+    made = Authored(rig)
+    made.grant(scaling_policy(rig.namespace))
+    return made
