@@ -14,6 +14,7 @@ from tests.e2e.binaries import Missing, helm
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.emulated import Emulated, register, unregister
 from tests.e2e.installed import Helm, Site, installing
+from tests.e2e.places import Places, World, three_places
 from tests.e2e.postgres import PostgresServer, running_postgres
 from tests.e2e.rig import SERVICE_NAMESPACE, Gauges, Rig
 from tests.integration.prometheus_server import running_prometheus
@@ -126,6 +127,21 @@ def aggregated(plane: ControlPlane) -> Iterator[Callable[[Emulated], None]]:
     """Put an emulator behind the aggregation layer, and take it away after the test."""
     yield lambda one: register(plane, one)
     unregister(plane)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three API servers and three Prometheus servers."""
+    with three_places(tmp_path_factory.mktemp) as made:
+        yield made
+
+
+@pytest.fixture
+def places(world: World, tmp_path: Path) -> Iterator[Places]:
+    """Two sites and a witness; what a test starts there is ended after it."""
+    made = Places(*world, folder=tmp_path)
+    yield made
+    made.end()
 
 
 def deployment(namespace: str, name: str, replicas: int, ready_after: str = "1s") -> dict[str, Any]:

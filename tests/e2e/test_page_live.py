@@ -1,4 +1,7 @@
-"""The page over a daemon that runs: it follows the loop, and what is said on it reaches the loop."""
+"""The page over a daemon that runs: it follows the loop, and what is said on it reaches the loop.
+
+All tests share one daemon; each begins with nothing paused. One test alone asks for rehearsals.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,15 @@ def browser() -> Iterator[Browser]:
         yield made
 
 
+@pytest.fixture
+def daemon(running: str) -> str:
+    """The address of the daemon, with nothing paused whatever another test has left."""
+    httpx.delete(f"{running}/api/v1/pauses/*", timeout=10).raise_for_status()
+    return running
+
+
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a daemon on the embedded cluster that `make run` starts."""
     folder = tmp_path_factory.mktemp("daemon")
     settings = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
