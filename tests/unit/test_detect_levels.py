@@ -270,6 +270,21 @@ def test_a_restart_while_it_settles_loses_nothing(detector: str) -> None:
     assert all(np.array_equal(array, other[name], equal_nan=True) for name, array in after.arrays().items())
 
 
+def test_rows_that_move_to_another_shard_take_along_what_settles() -> None:
+    one = Watched(watching()).learns()
+    one.sees(300.0, 2, ROLLOUT)
+    one.sees(300.0, 9)
+    about = json.loads(json.dumps({**one.fleet.about(), "at": one.now}))
+    kept = [({name: array.copy() for name, array in one.fleet.arrays().items()}, about)]
+    mine, others = Fleet([one.policy]), Fleet([one.policy])
+    mine.rejoin(kept, lambda key: True)
+    others.rejoin(kept, lambda key: False)
+    one.fleet = mine
+    one.sees(300.0, 40)
+    assert (one.called, one.rebased.refused) == ([], "")
+    assert others.about()["levels"] == {}
+
+
 @DETECTORS
 def test_without_a_change_all_is_to_the_bit_as_where_no_level_is_asked_for(detector: str) -> None:
     asked, plain = (Watched(watching(one, detector=detector)) for one in (NewLevel.BOTH, NewLevel.NONE))
