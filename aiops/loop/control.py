@@ -271,8 +271,8 @@ class ControlLoop:
         found = self._beside(policies, snapshot)
         percepts = self.bank.perceive(frame, demands, policies, found)
         telemetry = self.ports.telemetry
-        for policy in policies.watches:
-            self._tell_bug(policy.key, percepts.bugs.get(policy.key, ""))  # they have no decision to be told with
+        for watch in policies.watches:
+            self._tell_bug(watch.key, percepts.bugs.get(watch.key, ""))  # they have no decision to be told with
         contained(telemetry, "learning_failed", lambda: train(self.bank, self.ports.trainer, snapshot.at))
         seen = Seen(
             policies=policies,
