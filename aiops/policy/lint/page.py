@@ -32,11 +32,11 @@ read, 4 the Prometheus cannot be reached.
 The table that `validate` prints counts the queries that the loop asks each minute, a signal's own and those that tell
 its age and how whole it is, and the samples that they read **for each series** that a selector matches: a window of 2m
 holds 8 samples of a series that is scraped each 15s. Queries that several policies share are asked once, and counted
-once in the last line. A FailoverPolicy's are asked between the loop's turns, too: once in a `--lane`, and two and a half
-times as often while users may be failing, which is not counted. What a selector's targets are asked for counts `maxTargets` times, and with `--prometheus` is
-measured over all of them that there are. `--prometheus URL` asks each query once and prints the samples that it
-touched by the server's own count; the credentials of the settings are sent only where the address is that of the
-settings.
+once in the last line. A FailoverPolicy's are asked between the loop's turns, too: once in a `--lane`, and two and a
+half times as often while users may be failing, which is not counted. What a selector's targets are asked for counts
+`maxTargets` times, and with `--prometheus` is measured over all of them that there are. `--prometheus URL` asks each
+query once and prints the samples that it touched by the server's own count; the credentials of the settings are sent
+only where the address is that of the settings.
 
 ## Silencing a rule
 
