@@ -112,7 +112,7 @@ class OneProcess:
 
     def leadership(self, at: Instant) -> Leadership:
         """Return leadership."""
-        return Leadership(leader=True, epoch=1)
+        return Leadership(leader=True, epoch=1, lies_in="")
 
 
 class Live:
@@ -367,6 +367,7 @@ def kubernetes_lease(settings: Settings, clusters: Clusters, floor: Callable[[],
     options = LeaseOptions(
         namespace=lease.namespace,
         name=lease.name,
+        lies_in=cluster,
         holder=f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}",
         duration_s=lease.duration,
         renew_s=lease.renew,

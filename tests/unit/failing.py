@@ -67,6 +67,7 @@ class Driven:
     orders: tuple[Order, ...] = ()
     cluster_errors: dict[str, str] = field(default_factory=dict)
     leader: bool = True
+    lies_in: str | None = None
     counted: dict[str, list[float]] = field(default_factory=dict)
     last: Judged[GroupState] | None = None
 
@@ -156,7 +157,7 @@ class Driven:
             at=self.now,
             answers={},
             workloads=pods,
-            leadership=Leadership(leader=self.leader, epoch=1),
+            leadership=Leadership(leader=self.leader, epoch=1, lies_in=self.lies_in),
             scope=Scope(),
             cluster_errors=self.cluster_errors,
             looked=Looked(objects={self.policy.target.key: route} if self.weights else {}),

@@ -235,6 +235,23 @@ def test_without_a_witness_or_with_state_a_person_is_asked_in_every_mode(change,
     assert group.run(60.0).plan.asks == asks
 
 
+@pytest.mark.parametrize(
+    ("lies_in", "asks"),
+    [
+        ("west", "edge is to be the witness, and the Lease lies in west"),
+        ("", "edge is to be the witness, and there is no Lease"),
+        ("edge", ""),
+        (None, ""),
+    ],
+)
+def test_a_witness_that_does_not_hold_the_lease_is_none(lies_in, asks):
+    group = Driven(policy=a_group(("mode: approve", "mode: enforce")), lies_in=lies_in).settled()
+    group.fail("west", 1.0, OUTSIDE)
+    found = group.run(60.0)
+    assert found.plan.asks == asks
+    assert found.judgement.reason is (Reason.NO_WITNESS if asks else None)
+
+
 # -- afterwards ----------------------------------------------------------------------------------------
 
 

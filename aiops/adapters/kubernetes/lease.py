@@ -28,13 +28,15 @@ _MICROS = "%Y-%m-%dT%H:%M:%S.%fZ"
 class LeaseOptions:
     """Which Lease, under which name this process holds it, and its times in seconds, as client-go names them.
 
-    floor: the highest epoch that the journal knows. wall: the clock that `renewTime` is written from.
+    floor: the highest epoch that the journal knows. lies_in: the cluster's name. wall: the clock that `renewTime` is
+    written from.
     """
 
     namespace: str
     name: str
     holder: str
     duration_s: float = 15.0
+    lies_in: str | None = None
     renew_s: float = 10.0
     retry_s: float = 2.0
     floor: Callable[[], int]
@@ -103,8 +105,9 @@ class KubernetesLease:
             held, seen, why = self._held, self._seen, self._why
         left_s = -1.0 if held is None else held.sent_at + self._options.renew_s - elapsed()
         if held is not None and left_s > 0:
+            mine, place = self._options.holder, self._options.lies_in
             return Leadership(
-                leader=True, epoch=held.epoch, until=at + left_s, holder=self._options.holder, elected=True
+                leader=True, epoch=held.epoch, until=at + left_s, holder=mine, elected=True, lies_in=place
             )
         last = "" if seen is None else seen.holder
         holder = f"nobody that is known of ({why})" if why else last or "nobody"

@@ -314,6 +314,7 @@ class Leadership:
 
     elected: leadership comes from a lease that others want too, so the journal is claimed and objects carry the epoch.
     unfenced: by `TargetRef.key`, why an object does not carry the epoch yet: an older request could still arrive.
+    lies_in: the cluster that holds the lease, '' where there is no lease, None where nobody says.
     """
 
     leader: bool
@@ -322,6 +323,7 @@ class Leadership:
     holder: str = ""
     elected: bool = False
     unfenced: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+    lies_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,9 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fals
 def to_text(value: object, as_type: object = None) -> str:
     """Return the canonical JSON of a value of the core; `as_type` says which union or generic it is meant as.
 
-    >>> from aiops.core.model import Leadership
-    >>> to_text(Leadership(leader=True, epoch=3))
-    '{"epoch":3,"holder":"","leader":true,"until":"inf"}'
+    >>> from aiops.core.model import Scale
+    >>> to_text(Scale(before=3, after=5))
+    '{"after":5,"before":3}'
     """
     return _encode(to_jsonable(value, as_type))
 

@@ -155,16 +155,27 @@ def best(ways: list[Way]) -> Way:
 
 def _asks_always(scene: Scene) -> tuple[str, ...]:
     """Return why a person is asked whatever the mode (S8)."""
-    policy = scene.policy
-    alone = () if policy.witness else ("there is no third place as witness",)
-    return (*alone, "it has state") if policy.stateful else alone
+    unwitnessed = _unwitnessed(scene)
+    alone = (unwitnessed,) if unwitnessed else ()
+    return (*alone, "it has state") if scene.policy.stateful else alone
+
+
+def _unwitnessed(scene: Scene) -> str:
+    """Return why no third place decides who acts, '' where the witness holds the Lease or nobody says where it lies."""
+    witness, lies_in = scene.policy.witness, scene.snapshot.leadership.lies_in
+    if not witness:
+        return "there is no third place as witness"
+    if lies_in is None or lies_in == witness:
+        return ""
+    where = f"the Lease lies in {lies_in}" if lies_in else "there is no Lease"
+    return f"{witness} is to be the witness, and {where}"
 
 
 def _wanting(scene: Scene, detail: str, asks: tuple[str, ...]) -> Judgement:
     """Return what is said of a wish; whether it is acted on, the guards say."""
     if not asks:
         return Judgement(word=VerdictWord.ALLOW, detail=detail)
-    reason = Reason.INCONCLUSIVE if scene.policy.witness else Reason.NO_WITNESS
+    reason = Reason.NO_WITNESS if _unwitnessed(scene) else Reason.INCONCLUSIVE
     return Judgement(word=VerdictWord.ASK, reason=reason, detail=f"{detail}, if a person says so: {'; '.join(asks)}")
 
 
