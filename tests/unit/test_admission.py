@@ -88,6 +88,18 @@ def test_a_range_of_pods_counts_all_containers_sidecars_and_what_begins():
     assert "not no limit," in out_of_range(ranges, pod(APP, container("free", requests={"cpu": "1"})))
 
 
+def test_a_range_of_containers_bounds_those_that_begin_and_sidecars_too():
+    small = container("start", requests={"memory": "16Mi"})
+    ranges = (a_range(min={"memory": "64Mi"}),)
+    for more in ({}, {"restartPolicy": "Always"}):
+        said = out_of_range(ranges, pod(APP, initContainers=[{**small, **more}]))
+        assert said == "LimitRange shop/given wants memory of 64Mi at least, not 16Mi, of container start"
+
+
+def test_a_ratio_below_one_is_none_as_no_api_server_takes_it():
+    assert bounds((a_range(maxLimitRequestRatio={"cpu": "0", "memory": "500m"}),), "cpu").ratio == math.inf
+
+
 # -- ResourceQuotas ------------------------------------------------------------------------------------
 
 
@@ -111,6 +123,19 @@ def test_less_is_let_in_by_a_quota_that_is_overdrawn_and_not_where_a_rollout_nee
     assert over_quota((quota,), (), ([pod(APP)], [less])) == ""
     said = over_quota((quota,), (), ([pod(APP)], [less]), first=less)
     assert said.endswith("has 0 requests.cpu left, not 0.5 more beside those that run, as a rollout needs for a while")
+
+
+@pytest.mark.parametrize(("hard", "enough"), [("11", False), ("12", True)])
+def test_the_last_pod_of_a_rollout_is_made_before_the_last_old_one_goes(hard: str, enough: bool):
+    # three pods of one core, two of them replaced by ones of three: 1 + 3 + 3, and the last one of three beside
+    quota = a_quota({"requests.cpu": "5"}, hard={"requests.cpu": hard})
+    more, before = sized("3"), [pod(APP)] * 3
+    said = over_quota((quota,), (), (before, [more] * 3), first=more)
+    assert (said == "") is enough
+    if not enough:
+        assert said.endswith(
+            "has 6 requests.cpu left, not 7 more beside those that run, as a rollout needs for a while"
+        )
 
 
 def test_limits_are_counted_by_their_own_names_and_bare_names_are_requests():

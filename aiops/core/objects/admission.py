@@ -71,7 +71,8 @@ def _with(one: Mapping[str, Any], container: str, sizes: Mapping[str, Mapping[st
 
 def out_of_range(ranges: Sequence[SeenObject], spec: Mapping[str, Any]) -> str:
     """Return which LimitRange lets no pod of this spec in, and why; '' when all do."""
-    single = [(name_of(one), _of(one, ranges)) for one in listed(spec.get("containers"))]
+    every = (*listed(spec.get("containers")), *listed(spec.get("initContainers")))
+    single = [(name_of(one), _of(one, ranges)) for one in every]
     for name, sizes in single:
         for resource in RESOURCES:
             request, limit = (sizes[part].get(resource, math.nan) for part in PARTS)
@@ -117,7 +118,7 @@ def _bounds(item: Mapping[str, Any], resource: str) -> tuple[float, float, float
     return (
         0.0 if math.isnan(least) else least,
         math.inf if math.isnan(most) else most,
-        math.inf if math.isnan(ratio) else ratio,
+        ratio if ratio >= 1.0 else math.inf,
     )
 
 
@@ -151,16 +152,18 @@ def over_quota(
         for part, resource, name, hard in _counted(one):
             kept = [[_counts(spec, ranges) for spec in some if _in_scope(one, spec)] for some in (before, after)]
             was, will = (math.fsum(each[part].get(resource, 0.0) for each in some) for some in kept)
-            fresh = {} if first is None or not _in_scope(one, first) else _counts(first, ranges)[part]
-            extra = fresh.get(resource, 0.0)
-            more = max(will - was, extra)
+            more = will - was
+            if first is not None and _in_scope(one, first):
+                # the first of the new ones is made beside all old ones, and the last one beside an old one
+                last = max((each[part].get(resource, 0.0) for each in kept[0]), default=0.0)
+                more = max(more + last, _counts(first, ranges)[part].get(resource, 0.0))
             if more <= 0.0:
                 continue
             used = _quantity(at(one.body, "status", "used", name))
             if math.isnan(used):
                 return f"ResourceQuota {one.ref} has not counted {name} yet"
             if used + more > hard * (1.0 + _CLOSE):
-                beside = " beside those that run, as a rollout needs for a while" if extra > will - was else ""
+                beside = " beside those that run, as a rollout needs for a while" if more > will - was else ""
                 left, wanted = _text(resource, max(0.0, hard - used)), _text(resource, more)
                 return f"ResourceQuota {one.ref} has {left} {name} left, not {wanted} more{beside}"
     return ""
