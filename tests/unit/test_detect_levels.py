@@ -178,6 +178,63 @@ def test_a_release_that_falls_below_what_was_usual_before_the_last_one_is_no_rol
     assert len(one.called) == 1
 
 
+def test_an_outage_after_a_much_larger_level_is_no_roll_back_though_the_level_before_was_small() -> None:
+    one = Watched(watching(NewLevel.UP)).learns(10.0)
+    one.sees(1010.0, 2, ROLLOUT)
+    one.sees(1010.0, 100)
+    one.sees(0.0, 2, ROLLOUT)
+    one.sees(0.0, 40)
+    assert one.rebased.refused == "the policy's newLevel is up, and it went down"
+    assert one.called
+
+
+def test_a_roll_back_to_nothing_is_one() -> None:
+    one = Watched(watching(NewLevel.UP)).learns(0.0)
+    one.sees(200.0, 2, ROLLOUT)
+    one.sees(200.0, 100)
+    one.sees(0.0, 2, ROLLOUT)
+    one.sees(0.0, 40)
+    assert (one.rebased.refused, one.rebased.by, one.called) == ("", pytest.approx(-200.0, rel=0.05), [])
+
+
+def test_what_was_usual_more_than_a_week_ago_is_not_rolled_back_to() -> None:
+    one = Watched(watching(NewLevel.UP)).learns()
+    one.sees(300.0, 2, ROLLOUT)
+    one.sees(300.0, 8 * 288)
+    one.sees(100.0, 2, ROLLOUT)
+    one.sees(100.0, 40)
+    assert one.rebased.refused == "the policy's newLevel is up, and it went down"
+
+
+@DETECTORS
+def test_a_release_that_makes_a_series_swing_to_both_sides_brings_no_level_to_one(detector: str) -> None:
+    one = Watched(watching(NewLevel.UP, detector=detector)).learns()
+    for tick in range(42):
+        one.sees(10.0 if tick % 2 else 2500.0, 1, ROLLOUT if tick < 2 else {})
+    assert one.rebased.refused == "the policy's newLevel is up, and it went both ways"
+    assert len(one.called) == 1
+
+
+def test_one_sample_on_the_other_side_is_no_example_of_the_new_level() -> None:
+    one = Watched(watching(NewLevel.UP)).learns()
+    one.sees(300.0, 2, ROLLOUT)
+    for level, ticks in ((300.0, SETTLES - 4), (5.0, 1), (300.0, 20)):
+        one.sees(level, ticks)
+    assert (one.rebased.refused, one.called) == ("", [])
+    one.sees(5.0, 2)
+    assert one.called
+
+
+def test_a_change_that_was_seen_while_the_clock_was_ahead_holds_nothing_after_it() -> None:
+    one = Watched(watching(NewLevel.UP)).learns()
+    before = one.now
+    one.now += 3 * 86_400.0
+    one.sees(100.0, 1, ROLLOUT)
+    one.now = before
+    one.sees(100.0, 2)
+    assert not any(len(group.levels.rows) for group in one.fleet.groups.values())
+
+
 def test_what_was_odd_before_the_change_is_not_what_it_brought() -> None:
     one = Watched(watching()).learns()
     one.sees(300.0, 3)

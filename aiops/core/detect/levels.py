@@ -24,16 +24,21 @@ from aiops.core.detect.rebasing import (
     LAST_AWAY,
     LATE,
     LEAST_SLOTS,
+    MOST_ACROSS,
     ODD,
     ODD_SHARE,
     SLOTS,
     VALUE,
     WIDTH,
+    Found,
     Shifts,
     Usual,
+    across,
     settled,
     shifts,
+    without,
 )
+from aiops.core.detect.rules import WEEK_S
 from aiops.core.detect.settling import TWICE, Thing, things
 from aiops.core.detect.sight import Rebased
 from aiops.core.model import F64, Bools, Instant, Rows
@@ -41,7 +46,13 @@ from aiops.core.policies import NewLevel, WatchPolicy
 from aiops.core.protocols import Scores
 
 BACK_WITHIN = 0.25
-"""A level is the one before the last change again when it lies so near to it, as a share of what that one moved."""
+"""A level is the one before the last change again when it lies so near to it: as shares of it, and of the move."""
+
+EXACT = 1e-9
+"""A level of nothing is held to be the same within so much of the move: sums of numbers are no more exact."""
+
+BACK_FOR_S = WEEK_S
+"""A release is rolled back within so long; what is where a level was before that is a level of its own."""
 
 _TOLD = ("told", "moved")
 _BEGAN, _SEEN, _SETTLE, _LEVEL, _MIDDLE = range(5)
@@ -133,18 +144,23 @@ class Levels:
 
         To be asked before the sample of `at` is scored: what is odd then is told.
         """
+        self._set_back(at)
         due = at - self._numbers[:, _SEEN] > self._numbers[:, _SETTLE]
         if not due.any():
             return None
         places = np.flatnonzero(due)
         rows, slots = self._rows[places], self._slots[places]
-        moves = shifts(rows, slots, self._numbers[places, _BEGAN], detector.usual(at, rows).one_sided)
         found, taken = settled(slots), np.zeros(len(places), np.bool_)
+        other = across(slots, found.by)
+        other[[_takes(self._specs[self._owner[row]]) is NewLevel.BOTH for row in rows.tolist()]] = False
+        one_sided = detector.usual(at, rows).one_sided
+        moves = shifts(rows, without(slots, other), self._numbers[places, _BEGAN], one_sided)
         for number, place in enumerate(places.tolist()):
             key, by, level = self._keys[place], float(found.by[number]), float(found.level[number])
             if found.odd[number] < ODD_SHARE and found.seen[number] >= LEAST_SLOTS:
                 continue  # it is where it was
-            refused = self._refusal(place, by, level, int(found.seen[number]))
+            both_ways = int(other[number].sum()) > MOST_ACROSS
+            refused = self._refusal(place, at, found.of(number), both_ways=both_ways)
             taken[number] = not refused
             self.told[key] = Rebased(at=at, level=level, by=by, why=self._why[place], refused=refused)
             if not refused:
@@ -252,25 +268,35 @@ class Levels:
                     found.setdefault(thing, []).append(row)
         return found
 
-    def _refusal(self, place: int, by: float, level: float, seen: int) -> str:
+    def _refusal(self, place: int, at: Instant, found: Found, *, both_ways: bool) -> str:
         """Return why a level does not become what is usual, '' when it does."""
         takes = _takes(self._specs[self._owner[self._rows[place]]])
         if self._barred[place]:
             return self._barred[place]
-        if seen < LEAST_SLOTS:
-            return f"of the second half of that time {seen} of {SLOTS - LATE} parts were seen, {LEAST_SLOTS} are enough"
-        if not np.isfinite(by) or not np.isfinite(level):
+        if found.seen < LEAST_SLOTS:
+            seen = f"{found.seen} of {SLOTS - LATE} parts were seen"
+            return f"of the second half of that time {seen}, {LEAST_SLOTS} are enough"
+        if not np.isfinite(found.by) or not np.isfinite(found.level):
             return "its values are too large to be told apart"
-        if takes.takes(by) or self._back(self._keys[place], by, level):
+        if both_ways:
+            return f"the policy's newLevel is {takes.value}, and it went both ways"
+        if takes.takes(found.by) or self._back(self._keys[place], at, found):
             return ""
-        return f"the policy's newLevel is {takes.value}, and it went {'up' if by > 0 else 'down'}"
+        return f"the policy's newLevel is {takes.value}, and it went {'up' if found.by > 0 else 'down'}"
 
-    def _back(self, key: str, by: float, level: float) -> bool:
-        """Return whether a level is the one again that was usual before the last change."""
+    def _back(self, key: str, at: Instant, found: Found) -> bool:
+        """Return whether a level is the one again that was usual before the last change, as far as its noise tells."""
         last = self.moved.get(key)
-        if last is None or by * last.by >= 0:
+        if last is None or found.by * last.by >= 0 or at - last.at > BACK_FOR_S:
             return False
-        return abs(level + by - last.level) <= BACK_WITHIN * abs(last.by)
+        most = BACK_WITHIN * abs(last.by)
+        near = min(max(BACK_WITHIN * abs(last.level), found.spread, EXACT * abs(last.by)), most)
+        return abs(found.level + found.by - last.level) <= near
+
+    def _set_back(self, at: Instant) -> None:
+        """Take it that the clock was ahead: no change was announced later than now."""
+        self._keep(self._numbers[:, _BEGAN] <= at)
+        np.minimum(self._numbers[:, _SEEN], at, out=self._numbers[:, _SEEN])
 
     def _keep(self, kept: Bools) -> None:
         if kept.all():

@@ -22,6 +22,9 @@ LATE = SLOTS // 2
 LEAST_SLOTS = 3
 """Of fewer parts of the second half nothing is concluded."""
 
+MOST_ACROSS = 1
+"""A level that moved to one side shows no more samples out of what was usual on the other one."""
+
 ODD_SHARE = 0.5
 """A level is another one when so much of the second half was odd."""
 
@@ -84,9 +87,22 @@ class Shifts:
             return added, np.where(np.isnan(ratio), added, values * ratio)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What slots say of one row: see `Settled`."""
+
+    seen: int
+    by: float
+    level: float
+    spread: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settled:
-    """What slots say of m rows. seen: parts of the second half with a sample. odd: share of these that were odd."""
+    """What slots say of m rows. seen: parts of the second half with a sample. odd: share of these that were odd.
+
+    spread: how far from the new level the farthest last sample of a part lay. width: of what was usual.
+    """
 
     seen: Rows
     odd: F64
@@ -94,6 +110,11 @@ class Settled:
     level: F64
     spread: F64
     width: F64
+
+    def of(self, row: int) -> Found:
+        """Return what they say of one row."""
+        by, level, spread = (float(each[row]) for each in (self.by, self.level, self.spread))
+        return Found(seen=int(self.seen[row]), by=by, level=level, spread=spread)
 
 
 def settled(slots: F64) -> Settled:
@@ -105,7 +126,8 @@ def settled(slots: F64) -> Settled:
     by = _median(slots[:, AWAY] / per, late)
     with np.errstate(over="ignore", invalid="ignore"):
         level = _median((slots[:, VALUE] - slots[:, AWAY]) / per, late)
-        around = np.where(late, np.abs(slots[:, LAST_AWAY] - by[:, None]), 0.0)
+        there = late & np.isfinite(slots[:, LAST_AWAY])
+        around = np.where(there, np.abs(slots[:, LAST_AWAY] - by[:, None]), 0.0)
     return Settled(
         seen=seen,
         odd=(late & (slots[:, ODD] >= ODD_SHARE * per)).sum(axis=1) / np.maximum(seen, 1),
@@ -114,6 +136,21 @@ def settled(slots: F64) -> Settled:
         spread=around.max(axis=1, initial=0.0),
         width=_median(slots[:, WIDTH], late),
     )
+
+
+def across(slots: F64, by: F64) -> Bools:
+    """Return bool[m, 16]: the late parts whose last sample was unusual on the other side than `by`."""
+    late = (slots[:, COUNT] > 0) & (np.arange(SLOTS) >= LATE)
+    away = slots[:, LAST_AWAY]
+    return np.asarray(late & (away * np.sign(by)[:, None] < 0.0) & (np.abs(away) > 0.5 * slots[:, WIDTH]), np.bool_)
+
+
+def without(slots: F64, samples: Bools) -> F64:
+    """Return slots without the last samples, bool[m, 16], of some parts: they are no examples of the new level."""
+    out = slots.copy()
+    out[:, LAST][samples] = np.nan
+    out[:, LAST_AWAY][samples] = np.nan
+    return out
 
 
 def shifts(rows: Rows, slots: F64, began: F64, one_sided: Bools) -> Shifts:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import math
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -242,27 +243,35 @@ def _uncovered(at: Instant, covered: Cover) -> Drifted:
 
 
 class Window:
-    """ADWIN's window, and the errors that it has seen since it began: who is given the same ones is in its state."""
+    """ADWIN's window, and the errors that it has seen since it began: who is given the same ones is in its state.
+
+    Of the newer half of `MOST_ERRORS` a second one is kept, which goes on when the first has seen them all: nothing is
+    given again in one turn, and thousands of windows that began together end together.
+    """
 
     def __init__(self) -> None:
-        self._cut = adwin()
-        self._given: list[float] = []
+        self._cut, self._given = adwin(), array("f")
+        self._younger: Callable[[float], bool] | None = None
+        self._young_since = 0
 
     def add(self, error: float) -> bool:
         """Add an error; return whether the window was cut: then what was seen before has no say in what is next."""
-        if len(self._given) >= MOST_ERRORS:
-            self._begin(self._given[MOST_ERRORS // 2 :])
-        one = float(np.float32(error))
-        self._given.append(one)
-        drifted = self._cut(one)
-        if drifted:
-            self._given = []
-        return drifted
+        if len(self._given) >= MOST_ERRORS and self._younger is not None:
+            self._cut, self._given, self._younger = self._younger, self._given[self._young_since :], None
+        self._given.append(error)
+        return self._see(self._given[-1])
 
-    def _begin(self, errors: list[float]) -> None:
-        self._cut, self._given = adwin(), []
-        for one in errors:
-            self.add(one)
+    def _see(self, error: float) -> bool:
+        """Give both windows the newest error, in single precision as it is kept."""
+        if self._cut(error):
+            self._given, self._younger = array("f"), None
+            return True
+        if len(self._given) > MOST_ERRORS // 2:
+            if self._younger is None:
+                self._younger, self._young_since = adwin(), len(self._given) - 1
+            if self._younger(error):
+                self._young_since = len(self._given)
+        return False
 
     def state(self) -> str:
         """Return the state for a checkpoint, as text."""
@@ -272,7 +281,8 @@ class Window:
     def of(cls, state: str) -> Window:
         """Return the window of a checkpoint; raise ValueError when it is none."""
         made = cls()
-        made._begin(np.frombuffer(base64.b64decode(state, validate=True), "<f4").tolist())
+        for one in np.frombuffer(base64.b64decode(state, validate=True), "<f4").tolist():
+            made.add(one)
         return made
 
 
