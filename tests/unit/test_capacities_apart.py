@@ -62,3 +62,16 @@ def test_two_turns_of_one_step_teach_once() -> None:
 def test_whoever_gives_the_capacity_has_none_learnt() -> None:
     living = Living(asking(PLAIN.replace("perReplica: learn\n    utilisation: use", "perReplica: 80")))
     assert not living.ticks(ENOUGH).capacities
+
+
+@pytest.mark.parametrize("name", ["busy", "mean"])
+def test_a_checkpoint_that_lacks_rows_is_told_and_nothing_of_it_is_taken(name: str) -> None:
+    living = Living(asking(PLAIN))
+    living.ticks(ENOUGH)
+    kept = living.bank.arrays()
+    whole = f"soon/apart/{name}"
+    for wrong in (kept[whole][:0], kept[whole][..., :0]):
+        again = Living(living.policies)
+        (said,) = again.bank.restore({**kept, whole: wrong})
+        assert said.startswith("what replicas carry, of every policy that looks no minutes ahead: ")
+        assert not again.tick().capacities[KEY].learned

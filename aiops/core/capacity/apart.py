@@ -92,7 +92,8 @@ class CapacitiesApart:
             if about["version"] != self.version:
                 raise ValueError(f"is of version {about['version']}, not {self.version}")
             lost = self._resume([_Row(*row) for row in about["rows"]], arrays)
-        except (KeyError, TypeError, ValueError) as err:
+        except (KeyError, TypeError, ValueError, IndexError) as err:
+            self._make(self._rows)
             return (f"what replicas carry, of every policy that looks no minutes ahead: {err}",)
         return tuple(f"what replicas of {key} carry: nothing that fits" for key in lost)
 
