@@ -78,8 +78,9 @@ def test_without_a_forecast_utilisation_asks_for_room_above_what_they_carry_at_t
     assert decided(seen(demand=390.0, use=0.9), BLIND, carries(), policy=given).verdict.proposal.need.reactive == 4
 
 
-def test_that_room_is_what_an_hpa_would_have_at_every_use_and_with_every_number_of_pods_that_start():
-    policy, tolerance = steered(), Tolerance(down=0.0, up=0.1)
+@pytest.mark.parametrize("down", [0.0, 0.05, 0.1])
+def test_that_room_is_what_an_hpa_would_have_at_every_use_and_with_every_number_of_pods_that_start(down):
+    policy, tolerance = steered(down=rules(tolerance=down)), Tolerance(down=down, up=0.1)
     for replicas, ready, before, percent in product(
         (1, 7, 8, 20), (1, 5, 8, 21), (0, 4, 30), np.arange(0.0, 130.0, 0.7)
     ):
@@ -89,6 +90,16 @@ def test_that_room_is_what_an_hpa_would_have_at_every_use_and_with_every_number_
         room = room_of(policy, signals, shot.workloads[policy.target.key], before)
         pods, told = Pods(use, metered, unready=max(0, replicas - metered)), (replicas, ready, before, use)
         assert math.ceil(room - 1e-9) == resource_replicas(pods, 60, tolerance, replicas), told
+
+
+@pytest.mark.parametrize("known", [UNLEARNT, carries()], ids=["not learnt", "learnt"])
+@pytest.mark.parametrize("ready", [20, 12])
+def test_s5_use_within_the_tolerance_of_scale_in_takes_no_pod_though_some_still_start(ready, known):
+    tolerant = steered(down=rules(tolerance=0.1))
+    shot = seen(demand=100.0, use=0.57, replicas=20, ready=ready)
+    assert decided(shot, BLIND, known, policy=tolerant).verdict.change.after == 20
+    below = seen(demand=100.0, use=0.53, replicas=20, ready=ready)
+    assert decided(below, BLIND, known, policy=tolerant).verdict.change.after == math.ceil(ready * 53 / 60)
 
 
 @pytest.mark.parametrize(("after_s", "wanted"), [(TICK_S, 12), (10 * TICK_S, 18)], ids=["a tick", "a gap"])

@@ -31,7 +31,8 @@ def room_of(
     The arithmetic is the controller's ("Algorithm details" of its documentation): use counts in whole per cent, cut
     off, and is that of the replicas that were ready a tick ago, too: who became ready since is in no sample yet
     (ready_before: 0 while that is not known). Above its aim it asks for no fewer than there are, the others count as
-    idle, and what is then within the tolerance asks for no more.
+    idle, and what is then within the tolerance asks for no more. Below its aim, and within the tolerance of scale-in,
+    it asks for as many as there are, though some of them still start.
     """
     use = signals.get(policy.objective.utilisation or "")
     if use is None or not use.usable or workload.ready == 0:
@@ -39,7 +40,8 @@ def room_of(
     used_ratio, metered = max(use.value, 0.0), min(workload.ready, ready_before or workload.ready)
     ratio = _over_aim(used_ratio)
     if ratio < 1.0:
-        return min(metered * ratio, MOST)
+        held = ratio >= 1.0 - policy.down.tolerance_ratio
+        return float(workload.replicas) if held else min(metered * ratio, MOST)
     count = max(metered, workload.replicas)
     ratio = _over_aim(used_ratio * metered / count)
     if ratio <= 1.0 + UNLEARNT_TOLERANCE_RATIO:
