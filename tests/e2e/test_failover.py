@@ -44,7 +44,9 @@ def test_users_that_fail_are_sent_to_a_standby_that_is_made_ready_and_home_again
 
 @pytest.mark.timeout(600)
 def test_people_send_users_home_stop_on_the_way_and_go_on_s9(places: Places):
-    places.begin(north=3, serves="north")
+    # the second step is far enough away for the command to come in between, however slowly it starts
+    slowly = {"automatic": False, "after": "300s", "steps": [50, 100], "pause": "20s"}
+    places.begin(north=3, serves="north", failback=slowly)
     places.daemon()
     places.steady()
     said = ("shop/storefront", "--reason", "west is repaired", "--by", "ann")
