@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.capacity import NOTHING, Capacities, CapacitiesApart, Demand, load_of, told
+from aiops.core.capacity import NOTHING, Capacities, CapacitiesApart, Demand, about_of, load_of, told
 from aiops.core.detect.rejoined import under
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.trials import Trials
@@ -319,11 +319,7 @@ class Lookahead:
         if not self._rows:
             return ()
         try:
-            if "about" not in arrays:
-                raise ValueError("the checkpoint does not have it")
-            about = json.loads(np.asarray(arrays["about"]).tobytes())
-            if about["version"] != self.version:
-                raise ValueError(f"is of version {about['version']}, not {self.version}")
+            about = about_of(arrays, self.version)
             before = [_Row(**dict(zip(_Row.__slots__, fields, strict=False))) for fields in about["rows"]]
         except (KeyError, TypeError, ValueError) as err:
             return (f"the next minutes of every policy: {err}",)

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from aiops.core.model import F64, Action, Instant, LoopState, Outcome, PriceBook, Priced, StepResult, Tick
+from aiops.core.model import F64, Instant, PriceBook, Priced
 from aiops.core.money.prices import flat
 from aiops.loop.lookout import Lookout, Seen
 from simulators.backtest.node_metrics import RecordedNodes
+from simulators.unkept import Unkept
 
 
-class Forgetful:
-    """A journal of which nothing is asked afterwards: a backtest is not resumed."""
-
-    def load(self) -> LoopState:
-        """Return the state of a beginning."""
-        return LoopState()
-
-    def begin(self, tick: Tick, state: LoopState) -> None:
-        """Keep nothing."""
-
-    def settle(self, results: Sequence[StepResult], outcomes: Sequence[Outcome], state: LoopState) -> None:
-        """Keep nothing."""
-
-    def note_inputs(self, tick: Tick, inputs: Mapping[str, str]) -> None:
-        """Keep nothing."""
-
-    def unsettled(self) -> Sequence[Action]:
-        """Return nothing."""
-        return ()
+class Forgetful(Unkept):
+    """A journal of which nothing is asked afterwards: a backtest is not resumed, and leads alone."""
 
     def epoch(self) -> int:
         """Return that of the only leader."""
         return 1
-
-    def claim(self, epoch: int, holder: str, at: Instant) -> LoopState:
-        """Return the state of a beginning."""
-        return LoopState()
 
 
 class Price:

@@ -2,7 +2,8 @@
 
 from aiops.core.capacity.apart import CapacitiesApart
 from aiops.core.capacity.demand import NOTHING, Demand, load_of, told
+from aiops.core.capacity.kept import about_of
 from aiops.core.capacity.learner import Capacities, Load
 from aiops.core.capacity.queue import PODS, SLOTS
 
-__all__ = ["NOTHING", "PODS", "SLOTS", "Capacities", "CapacitiesApart", "Demand", "Load", "load_of", "told"]
+__all__ = ["NOTHING", "PODS", "SLOTS", "Capacities", "CapacitiesApart", "Demand", "Load", "about_of", "load_of", "told"]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiops.core.capacity.demand import NOTHING, Demand, load_of, told
+from aiops.core.capacity.kept import about_of
 from aiops.core.capacity.learner import Capacities
 from aiops.core.model import Capacity, PolicyKey
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -86,11 +87,7 @@ class CapacitiesApart:
         if not self._rows:
             return ()
         try:
-            if "about" not in arrays:
-                raise ValueError("the checkpoint does not have it")
-            about = json.loads(np.asarray(arrays["about"]).tobytes())
-            if about["version"] != self.version:
-                raise ValueError(f"is of version {about['version']}, not {self.version}")
+            about = about_of(arrays, self.version)
             lost = self._resume([_Row(*row) for row in about["rows"]], arrays)
         except (KeyError, TypeError, ValueError, IndexError) as err:
             self._make(self._rows)
