@@ -2,6 +2,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# images say PYTHONDONTWRITEBYTECODE=1: here a thousand processes would compile the same files, each for itself
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv run test check fmt bench bench-scaling bench-pricing bench-failover bench-remediation bench-scale docs e2e e2e-again e2e-long soak lock proto manifests smoke clean
 

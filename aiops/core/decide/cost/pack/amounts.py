@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 Amounts: TypeAlias = Mapping[str, int]
@@ -29,9 +30,16 @@ def thousandths(value: Any) -> int:
     (250, 1500, 2000, 1024000, 1)
     """
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= 64 else None
-    if match is None:
+    if not isinstance(text, str) or len(text) > 64:
         raise Unreadable(f"{str(value)[:64]!r} is no quantity such as 250m or 2Gi")
+    return _read(text)
+
+
+@lru_cache(maxsize=4096)  # a fleet says the same few sizes of thousands of pods at every turn
+def _read(text: str) -> int:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise Unreadable(f"{text!r} is no quantity such as 250m or 2Gi")
     number, exponent, suffix = match[1], int(match[2] or 0), match[3] or ""
     scale = Fraction(f"1e{exponent + _DECIMAL.get(suffix, 0)}")
     return -int(-(Fraction(number) * scale * (1 << _BINARY.get(suffix, 0)) * 1000) // 1)
