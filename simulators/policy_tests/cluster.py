@@ -22,7 +22,7 @@ from aiops.core.model import (
     Workload,
 )
 from aiops.core.model.swift import changed
-from aiops.core.policies import Lever, ScalingPolicy
+from aiops.core.policies import Lever, ScalingPolicy, WatchPolicy
 from aiops.errors import ClusterUnavailable
 from aiops.policy.testing import Case
 from aiops.policy.testing.surroundings import FaultKind, HpaSpec, WriteSpec
@@ -227,16 +227,28 @@ class TestCluster(NoObjects):
         """Keep no Events."""
 
 
-class NoCluster(NoObjects):
-    """What a WatchPolicy needs of a cluster."""
+class Watched(NoObjects):
+    """What a WatchPolicy needs of a cluster: whether a rollout goes on of the workloads it names, all alike."""
+
+    def __init__(self, case: Case, policy: WatchPolicy, faults: Faults) -> None:
+        self._of = () if policy.rollouts is None else policy.rollouts.of
+        self._rollout, self._faults = Spans(case.spec.inventory.rollout, case.start), faults
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
-        """Return that there is nothing."""
-        return Inventory(workloads={})
+        """Return those workloads, or why they are not known."""
+        if self._faults.any(FaultKind.CLUSTER, at):
+            down = "the API does not answer (a fault of the test)"
+            return Inventory(workloads={}, errors={ref.cluster: down for ref in self._of})
+        going_on = self._rollout.any(at)
+        seen = (
+            Workload(ref=ref, uid="uid", resource_version="1", as_of=at, replicas=1, ready=1, rollout=going_on)
+            for ref in self._of
+        )
+        return Inventory(workloads={one.ref.key: one for one in seen})
 
     def send(self, action: Action, step: Step, at: Instant) -> StepResult:
         """Refuse what nobody sends."""
-        return _refused(action, at, 404, "there is no cluster")
+        return _refused(action, at, 404, "a WatchPolicy writes nothing")
 
     def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
         """Say that there is nothing to do."""

@@ -11,7 +11,7 @@ from aiops.loop.lookout import Lookout, Seen
 from aiops.policy.testing import Case, Failure, Moment, Run, failures
 from aiops.policy.testing.expectations import is_open_ended, last_moment_s
 from simulators.policy_tests.budgets import GivenBooks, given_budgets
-from simulators.policy_tests.cluster import NoCluster, TestCluster
+from simulators.policy_tests.cluster import TestCluster, Watched
 from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.objects import Objects
 from simulators.policy_tests.observed import TestSource
@@ -152,12 +152,12 @@ def _loop(case: Case, policies: PolicySet, journal: TestJournal, selected: Selec
     return loop
 
 
-def _cluster(case: Case, policy: Tested, faults: Faults) -> TestCluster | NoCluster | Objects:
+def _cluster(case: Case, policy: Tested, faults: Faults) -> TestCluster | Watched | Objects:
     match policy:
         case ScalingPolicy():
             return TestCluster(case, policy, faults)
         case WatchPolicy():
-            return NoCluster()
+            return Watched(case, policy, faults)
         case _:
             return Objects(case, policy, faults)
 

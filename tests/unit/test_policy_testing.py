@@ -216,6 +216,9 @@ def test_the_shipped_policies_pass_their_tests_and_every_rule_is_exercised():
         ("web-tier", "maxGrowth: 2", "maxGrowth: 3"),
         ("web-tier", "perReplica: 60", "perReplica: 120"),
         ("web-tier", "operator: DoesNotExist", "operator: Exists"),
+        ("releases", "newLevel: up", "newLevel: down"),
+        ("releases", "newLevel: down", "newLevel: both"),
+        ("releases", "settle: 30m", "settle: 90m"),
     ],
 )
 def test_a_policy_that_is_broken_fails_its_shipped_tests(tmp_path, policy, old, new):

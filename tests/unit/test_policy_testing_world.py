@@ -12,8 +12,9 @@ from aiops.core.guard.chain import CHAIN
 from aiops.policy.testing.spec import TestFileSpec, TestSpec
 from aiops.policy.testing.surroundings import FaultKind, InventorySpec
 from aiops.policy.testing.times import comparison, told, when
-from simulators.policy_tests.cluster import Pods
+from simulators.policy_tests.cluster import Pods, Watched
 from simulators.policy_tests.coverage import Gathered
+from simulators.policy_tests.faults import Faults
 from simulators.policy_tests.files import suite
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +78,24 @@ def test_what_is_not_tested_is_not_covered():
     assert (nothing.ratio, nothing.missed, nothing.tests) == (0.0, nothing.items, 0)
     guards = {item.split(" ")[1] for item in nothing.items if item.startswith("guard ")}
     assert guards < {name for name, _ in CHAIN}
+
+
+def test_a_rollout_is_seen_only_by_a_watch_policy_that_looks_at_one(tmp_path: Path):
+    for name in ("releases", "watch-shop"):
+        (tmp_path / f"{name}.yaml").write_text((ROOT / "policies" / f"{name}.yaml").read_text())
+    written = (
+        "policies: [releases.yaml, watch-shop.yaml]\nstep: 5m\ntests:\n"
+        "  - {name: a, policy: catalog-requests, series: {service=catalog: '1x9'}, never: [{finding: point}],\n"
+        "     inventory: {rollout: [{from: 10m, to: 15m}]}}\n"
+    )
+    (tmp_path / "a.test.yaml").write_text(written)
+    (case,) = suite([tmp_path]).cases
+    watched = Watched(case, case.policy, Faults(case))
+    begun = case.start.timestamp()
+    (ref,) = case.policy.rollouts.of
+    seen = [watched.inventory((), begun + 300.0 * step).workloads[ref.key] for step in range(4)]
+    assert [one.rollout for one in seen] == [False, False, True, False]
+    (tmp_path / "a.test.yaml").write_text(written.replace("catalog-requests", "latency"))
+    (problem,) = suite([tmp_path]).problems
+    assert problem.field == "tests[0].inventory.rollout"
+    assert "WatchPolicy/shop/latency looks at no rollouts" in problem.message

@@ -118,6 +118,8 @@ class _Reader:
         if isinstance(policy, WatchPolicy):
             if not signals:
                 self.add(path, "a WatchPolicy is tested with series, each named by its labels", "service=a: '1x9'")
+            if test.inventory.rollout and (policy.rollouts is None or not policy.rollouts.of):
+                self.add((*path, "inventory", "rollout"), f"{policy.key} looks at no rollouts (spec.rollouts.of)")
         else:
             self._known_signals(path, test, policy)
         self._of_plans(path, test, plans=isinstance(policy, PlanPolicy))
