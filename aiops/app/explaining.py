@@ -210,7 +210,7 @@ def _numbers(one: Finding | Look, evidence: Mapping[str, float]) -> list[str]:
 
 def _neighbours(evidence: Mapping[str, float]) -> list[str]:
     lines = [
-        f"{view:<10} {evidence[f'distance_{view}']:.4g} {far}: surprise {evidence[f'surprise_{view}']:.2f}"
+        f"{view:<10} {evidence[f'distance_{view}']:.4g} {far}: surprise {max(0.0, evidence[f'surprise_{view}']):.2f}"
         for view, far in _VIEWS.items()
         if f"distance_{view}" in evidence and f"surprise_{view}" in evidence
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +11,15 @@ import pytest
 from aiops.core.bank import Bank
 from aiops.core.detect.changes import TESTS, ChangeWatch
 from aiops.core.detect.distributions import HOURLY, histograms
+from aiops.core.detect.elsewhere import Elsewhere
 from aiops.core.detect.group import WatchGroup
 from aiops.core.detect.joint import JointWatch
+from aiops.core.detect.kinds import Kinds
 from aiops.core.detect.rejoined import joined
-from aiops.core.detect.rules import of_policies
+from aiops.core.detect.rules import of_policies, usual
 from aiops.core.detect.windows import Windows
 from aiops.core.model import F64, Bools, FindingKind
-from aiops.core.policies import Beside, Distribution, WatchPolicy
+from aiops.core.policies import Beside, Distribution, NewLevel, Rollouts, WatchPolicy
 from tests.unit.fleet import START, WATCH, Days, a_set, a_watch, services
 
 STEP_S, DAY_S = 600.0, 86_400.0
@@ -184,6 +187,34 @@ def test_what_is_known_of_changes_outlives_a_restart() -> None:
     assert after.bank.restore(kept) == ()
     assert led(after, values[:, half:]) == whole
     assert FindingKind.TREND in whole[f"{WATCH}#service=a"]
+
+
+def test_a_level_that_a_rollout_brought_is_no_finding_of_other_kinds_either() -> None:
+    moves = Rollouts(settle_s=5400.0, new_level=NewLevel.UP)
+    days = Days(a_set(replace(a_watch(), beside=(Beside.VARIANCE,), rollouts=moves)), services("a"), step_s=STEP_S)
+    values, released = a_past()[:1], round(CHANGED * DAY_S / STEP_S)
+    led(days, values[:, :released])
+    for column in range(released, released + 2):
+        days.tick(list(3.0 * values[:, column]), beside=Elsewhere(changed={("shop", "a"): "a rollout"}))
+    found = led(days, 3.0 * values[:, released + 2 : released + 75])
+    assert FindingKind.VARIANCE not in found.get(f"{WATCH}#service=a", set())
+
+
+def test_what_begins_anew_says_nothing_of_its_group_and_others_go_on() -> None:
+    keys = [f"{WATCH}#__name__={name},zone={zone}" for zone in "ab" for name in ("cpu", "requests")]
+    kinds, every = Kinds(DAY_S), np.ones(4, np.bool_)
+    kinds.follow((replace(everything(), joint=("zone",)),), np.zeros(4, np.intp), keys, usual(4))
+    past = a_past()[:4, : round(4 * DAY_S / STEP_S)]
+    for column in range(past.shape[1]):
+        kinds.past(START + column * STEP_S, past[:, column], every)
+    now, other = START + past.shape[1] * STEP_S, copy.deepcopy(kinds)
+    kinds.begin_anew(np.array([1], np.intp))
+    seen, whole = (one.joint.watch.look(now, past[:, 0], every).surprise for one in (kinds, other))
+    assert np.isfinite(whole).all()
+    assert np.isnan(seen[0])
+    assert seen[1] == whole[1]
+    usuals = kinds.changes.watch.level.usual
+    assert np.isnan(usuals).all(axis=1).tolist() == [False, True, False, False]
 
 
 def test_rows_take_what_is_known_of_them_to_another_process() -> None:

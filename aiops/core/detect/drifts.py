@@ -137,12 +137,6 @@ class DriftWatch:
 
     # -- following rows ------------------------------------------------------------------------------
 
-    def forget(self, rows: Rows) -> None:
-        """Begin some rows anew: what was usual of them has been moved on purpose."""
-        kept = np.arange(len(self.since))
-        kept[rows] = -1
-        self.take(kept)
-
     def take(self, rows: Rows) -> None:
         """Become other rows; -1 starts afresh."""
         fresh, old = DriftWatch(len(rows), self.block_s * BINS), rows >= 0

@@ -104,7 +104,7 @@ class WatchGroup:
         if over is not None and len(over.shifts.rows):
             self.detector.rebase(frame.at, over.shifts)
             self.tracker.close(over.shifts.rows)
-            self.kinds.drifts.watch.forget(np.flatnonzero(np.isin(self.kinds.drifts.rows, over.shifts.rows)))
+            self.kinds.begin_anew(over.shifts.rows)
         if changed.why:
             odd = self.tracker.open & (self.tracker.since < changed.at)
             near = Near(labels=lambda: [frame.index.labels[place] for place in self._places.tolist()], odd=odd)

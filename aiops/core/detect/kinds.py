@@ -122,7 +122,7 @@ class Kinds:
         self.silent = np.sort(np.concatenate([*silent, np.zeros(0, np.intp)]))
         joint = np.sort(np.concatenate([*(rows for _, rows in self._groups), np.zeros(0, np.intp)]))
         self.joint.seat(joint, kept=any(one.joint is not None for one in policies))
-        self.joint.watch.group([np.searchsorted(self.joint.rows, rows) for _, rows in self._groups])
+        self._regroup()
         self.spread.seat(self.silent, kept=any(one.distribution is not None for one in policies))
 
     def take(self, rows: Rows) -> None:
@@ -130,6 +130,12 @@ class Kinds:
         for name in _PARTS:
             getattr(self, name).take(rows)
         self._groups, self._histograms = [], []
+
+    def begin_anew(self, rows: Rows) -> None:
+        """Forget what was usual of rows that were moved on purpose; a distribution goes on with its reference."""
+        for seats in (self.changes, self.drifts, self.joint):
+            seats.forget(rows)
+        self._regroup()
 
     def arrays(self, rows: int) -> Arrays:
         """Return the state of so many rows for a checkpoint."""
@@ -141,7 +147,10 @@ class Kinds:
         for name in _PARTS:
             mine = {key.removeprefix(f"{name}/"): one for key, one in arrays.items() if key.startswith(f"{name}/")}
             getattr(self, name).restore(mine, rows)
-        self.joint.watch.group([np.searchsorted(self.joint.rows, members) for _, members in self._groups])
+        self._regroup()
+
+    def _regroup(self) -> None:
+        self.joint.watch.group([np.searchsorted(self.joint.rows, rows) for _, rows in self._groups])
 
     # -- the tick --------------------------------------------------------------------------------------
 
@@ -248,13 +257,7 @@ class Kinds:
         if not len(seats):
             return []
         rows = seats.rows
-        scores = Scores(
-            score=scene.scores.score[rows],
-            expected=scene.scores.expected[rows],
-            lower=scene.scores.lower[rows],
-            upper=scene.scores.upper[rows],
-            learned=scene.scores.learned[rows],
-        )
+        scores = Scores(**{name: getattr(scene.scores, name)[rows] for name in Scores.__slots__})
         delta = 10.0 ** -self._allowed(rows, LOOKS_FOR_DRIFT)
         read = scene.learn[rows] | (rows >= scene.live)
         seen = watch.look(scene.at, scene.values[rows], read, scores, delta)

@@ -59,6 +59,12 @@ class Seats(Generic[W]):
         self.watch.take(places[kept])
         self.rows = kept
 
+    def forget(self, rows: Rows) -> None:
+        """Let some of all rows begin anew, where they are watched."""
+        mine = np.isin(self.rows, rows)
+        if mine.any():
+            self.watch.take(np.where(mine, -1, np.arange(len(self.rows))))
+
     def arrays(self, rows: int) -> Arrays:
         """Return the state of all rows for a checkpoint; nothing where nobody asks for it."""
         if not self.kept:
