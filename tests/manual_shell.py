@@ -23,7 +23,7 @@ from tests import manual
 from tests.manual import ROOT, Block, Typed
 
 _END = "--end-of-this-command--"
-WITHIN_S = 150.0
+WITHIN_S = 300.0
 COPIED = ("policies", "config", "docs")
 """Folders that a reader may write to; the others are only looked at."""
 LEFT_OUT = {"var", "out", ".git", ".venv", "scripts", *COPIED}

@@ -220,7 +220,7 @@ def test_what_cannot_be_handed_back_stops_the_uninstall_and_is_named_s9(site: Si
     # nothing is lost: with the right given back it is done, here by what goes before a switch back to dryRun
     site.plane.patch(role, {"rules": whole})
     assert site.hooks_of_upgrade() == []
-    ended = site.run_hooks(site.hooks_of_upgrade("--set", "dryRun=true"))
+    ended = site.run_hooks(site.hooks_of_upgrade("--set", "dryRun=true", "--set", "uninstall.within=60s"))
     assert [(name, code) for name, code, _ in ended] == [("aiops-handback-halt", 0), ("aiops-handback", 0)], ended
     assert site.plane.api("GET", path)["spec"]["replicas"] == 3
     site.install(site.values(sleeping(site.target)), "--no-hooks")  # nobody here would run their Jobs once more
