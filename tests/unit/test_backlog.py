@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops.core.capacity import CapacitiesApart
 from aiops.core.decide.scaling.backlog import NONE, Queue, drain, shared, sharing
 from aiops.core.decide.scaling.carrying import replicas_for
 from aiops.core.decide.scaling.propose import Situation, proposal
 from aiops.core.guard.memory import in_time
-from aiops.core.model import Capacity, LoopState, Need, Nowcast, Percepts, SignalState, TargetState
-from aiops.core.pipeline import Decisions, Turn, decide
-from aiops.core.policies import Backlog, Objective, PolicySet
+from aiops.core.model import Answered, Capacity, LoopState, Need, Nowcast, Percepts, SignalState, TargetState
+from aiops.core.pipeline import Decisions, Turn, decide, demand_of
+from aiops.core.policies import Backlog, Objective, PolicySet, Slo
 from aiops.core.record.codec import from_text, to_text
 from tests import builders as make
 
@@ -77,6 +78,49 @@ def test_a_backlog_is_gone_by_its_date_whatever_arrives_steadily(waiting, arrivi
         ready = max([ready, *(n for when, n in coming if when <= at)])
         waiting = max(0.0, waiting + (arriving - ready * each) * TICK_S)
     assert started is None or at <= started + MAILS.drain_s + TICK_S
+
+
+# -- what replicas carry ----------------------------------------------------------------------------
+
+
+LEARNING = make.policy(
+    objective=Objective(
+        demand="demand",
+        per_replica=None,
+        slo=Slo(signal="latency", at_most=60.0, target_ratio=0.99),
+        utilisation="use",
+        backlog=MAILS,
+    ),
+    signals={name: make.spec(name) for name in ("demand", "latency", "use", "waiting")},
+)
+
+
+def lived(arriving: float, waits: float, grows: float = 0.0) -> float:
+    """Return what one busy worker is taken to serve after an hour in which eight of them are used to 80 %."""
+    learnt, known = CapacitiesApart(), Capacity(pods=(), carried=(), busy=math.nan, doubt_ratio=0.0, learned=False)
+    learnt.follow(PolicySet(digest="p", scaling=(LEARNING,)))
+    for step in range(240):
+        at = NOW + step * TICK_S
+        values = {"demand": arriving, "latency": 0.2, "use": 0.8, "waiting": waits + grows * step * TICK_S}
+        answers = {name: Answered(value=value, newest_at=at - 5.0) for name, value in values.items() if value >= 0.0}
+        shot = make.snapshot(at=at, answers={make.KEY: answers}, workloads={make.TARGET.key: make.workload(as_of=at)})
+        known = learnt.look(int(at // TICK_S), {make.KEY: demand_of(LEARNING, TargetState(), shot)})[make.KEY]
+    return known.busy
+
+
+def test_without_a_backlog_what_arrives_is_what_is_served():
+    assert lived(320.0, 0.0) == pytest.approx(50.0)
+    # what is in the workers' hands is no backlog: less than what is served in a tick
+    assert lived(320.0, 4000.0) == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize(
+    ("arriving", "waits", "grows"),
+    [(600.0, 10_000.0, 280.0), (100.0, 200_000.0, -220.0), (320.0, -1.0, 0.0)],
+    ids=["it grows", "it is drained", "nobody knows"],
+)
+def test_while_a_backlog_stands_what_arrives_teaches_nothing_of_what_workers_carry(arriving, waits, grows):
+    assert math.isnan(lived(arriving, waits, grows))
 
 
 # -- through the whole proposal ---------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiops.core.act import inscribe
 from aiops.core.model import REPLICAS, STAMP_MANAGER, Change, Step, Workload
+from aiops.core.model.swift import changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class _Scale:
         declared = workload.declaration(REPLICAS)
         if declared is not None:
             return inscribe.back(workload.ref, declared, change.after, origin)
-        return self.steps(replace(change, before=change.after, after=change.before), workload, origin)
+        return self.steps(changed(change, before=change.after, after=change.before), workload, origin)
 
     def level(self, change: Change, workload: Workload) -> int | None:
         """Return `spec.replicas`."""

@@ -60,13 +60,15 @@ STANDING = ("cluster", "target", "leader", "store", "protected", "mode", "pause"
 OF_CHANGES = frozenset(name for name, _ in CHAIN) - {"cluster", "target", "freshness", "pause", "bounds"}
 """The guards that have nothing to say of a wish to stay, which is most wishes: they are not asked then."""
 
+_END = len(CHAIN)
 _RESTING = tuple(
-    next((place for place in range(start, len(CHAIN)) if CHAIN[place][0] not in OF_CHANGES), len(CHAIN))
-    for start in range(len(CHAIN) + 1)
+    next((place for place in range(start, _END) if CHAIN[place][0] not in OF_CHANGES), _END)
+    for start in range(_END + 1)
 )
 """By the place of a guard, that of the first from there on that is asked of a wish to stay."""
 
 _STOPS = (Wait, Deny, Ask)
+_DRY_RUN = Mode.DRY_RUN
 _ruled, _verdict = making(Ruled), making(Verdict)
 
 
@@ -85,7 +87,7 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     left, place = True, 0
     while True:
         place = place if wish.delta else _RESTING[place]
-        if place == len(CHAIN):
+        if place == _END:
             break
         name, guard = CHAIN[place]
         place += 1
@@ -93,11 +95,12 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         if ruling is None:
             continue
         kind, rested = type(ruling), wish.delta == 0
+        if kind is Pass:
+            rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
+            continue
         if isinstance(ruling, Clamp):
             wish = Wish(proposal, ruling.after)
         rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
-        if kind is Pass:
-            continue
         if rested and wish.delta:
             # a wish to stay that bounds made a change: those who were passed by have not been asked (S2, S3, S6)
             held = _held(wish, ctx, name)
@@ -111,7 +114,7 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         proposal=proposal,
         rulings=tuple(rulings),
         change=with_after(proposal.change, wish.after if left else before),
-        dry_run=ctx.mode is Mode.DRY_RUN,
+        dry_run=ctx.mode is _DRY_RUN,
     )
 
 

@@ -38,22 +38,27 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if wish.delta == 0:
         return None
     wishes = _wishes(wish, ctx)
-    up_s, down_s = ctx.policy.up.window_s(wish.delta), ctx.policy.down.window_s(_in_short(wish, ctx, wishes))
-    up_from, down_from = ctx.now - up_s, ctx.now - down_s
-    least = most = wish.after
-    for at, wished in wishes:
-        if wished < least:
-            if at > up_from:
-                least = wished
-        elif wished > most and at > down_from:
-            most = wished
-    after = min(max(wish.before, least), most)
+    if wish.delta > 0:
+        bound, window_s = "least", ctx.policy.up.window_s(wish.delta)
+        after = max(wish.before, min(_within(wish, wishes, ctx.now - window_s)))
+    else:
+        bound, rules = "most", ctx.policy.down
+        window_s = rules.stabilisation_s
+        after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
+        if wish.before - after == 1 and rules.longest_s > window_s:  # one replica has a longer window
+            window_s = rules.longest_s
+            after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
     if after == wish.after:
         return _STABLE
-    window = up_s if wish.delta > 0 else down_s
-    bound = "least" if wish.delta > 0 else "most"
-    detail = f"{after} is the {bound} wished within {window:.0f} s"
+    detail = f"{after} is the {bound} wished within {window_s:.0f} s"
     return Clamp(after=after, reason=Reason.STABILISATION, detail=detail)
+
+
+def _within(wish: Wish, wishes: tuple[tuple[Instant, int], ...], since: Instant) -> list[int]:
+    """Return the levels that were wished since, this one among them."""
+    found = [wished for at, wished in wishes if at > since]
+    found.append(wish.after)
+    return found
 
 
 def _wishes(wish: Wish, ctx: GuardContext) -> tuple[tuple[Instant, int], ...]:
@@ -69,15 +74,6 @@ def stood(ctx: GuardContext) -> bool:
     known = ctx.state.recommendations
     unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
     return not known or known[-1][0] <= ctx.now - unseen_s
-
-
-def _in_short(wish: Wish, ctx: GuardContext, wishes: tuple[tuple[Instant, int], ...]) -> int:
-    """Return what the ordinary window leaves of a scale-in: one replica has a longer window."""
-    since, most = ctx.now - ctx.policy.down.stabilisation_s, wish.after
-    for at, wished in wishes:
-        if wished > most and at > since:
-            most = wished
-    return min(0, most - wish.before)
 
 
 def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:

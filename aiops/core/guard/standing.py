@@ -22,7 +22,7 @@ def leader(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return Wait(reason=Reason.NOT_LEADER, detail=f"this process is not the leader{holder}")
     if leadership.until <= ctx.now:
         return Wait(reason=Reason.NOT_LEADER, detail="the lease has run out")
-    unfenced = leadership.unfenced.get(ctx.policy.target.key)
+    unfenced = leadership.unfenced.get(ctx.policy.target.key) if leadership.unfenced else None
     if unfenced is not None:
         return Wait(reason=unfenced[0], detail=unfenced[1])
     return _LEADS
@@ -42,7 +42,8 @@ def cluster(wish: Wish, ctx: GuardContext) -> Ruling | None:
     error = ctx.snapshot.cluster_errors.get(ctx.policy.target.cluster)
     if error is not None:
         return Wait(reason=Reason.CLUSTER_UNAVAILABLE, detail=f"cluster {ctx.policy.target.cluster}: {error}")
-    refused = ctx.snapshot.target_errors.get(ctx.policy.target.key)
+    errors = ctx.snapshot.target_errors
+    refused = errors.get(ctx.policy.target.key) if errors else None
     if refused is not None:
         return Wait(reason=refused[0], detail=f"cluster {ctx.policy.target.cluster}: {refused[1]}")
     age_s = 0.0 if ctx.workload is None else ctx.now - ctx.workload.as_of
@@ -71,7 +72,7 @@ def protected(wish: Wish, ctx: GuardContext) -> Ruling | None:
     scope, ref = ctx.snapshot.scope, ctx.policy.target
     if ref.namespace in scope.protected_namespaces:
         return Deny(reason=Reason.PROTECTED, detail=f"namespace {ref.namespace} is protected")
-    if ref.key in scope.protected_targets or str(ref) in scope.protected_targets:
+    if scope.protected_targets and (ref.key in scope.protected_targets or str(ref) in scope.protected_targets):
         return Deny(reason=Reason.PROTECTED, detail=f"{ref} is protected")
     opted_in = ref.namespace in scope.namespaces or (ctx.workload is not None and ctx.workload.opted_in)
     if ctx.mode.rank >= Mode.APPROVE.rank and not opted_in:

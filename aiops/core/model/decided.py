@@ -194,13 +194,17 @@ class VerdictWord(StrEnum):
     DENY = "deny"
 
 
+_STEADY, _ALLOW = VerdictWord.STEADY, VerdictWord.ALLOW  # a member by its class costs ten times a name
 _STOPS: Mapping[type, VerdictWord] = {Deny: VerdictWord.DENY, Wait: VerdictWord.WAIT, Ask: VerdictWord.ASK}
 
 
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The proposal as the policy made it, the rulings in order, and the change that is left of it."""
+    """The proposal as the policy made it, the rulings in order, and the change that is left of it.
+
+    What stops a wish is the last ruling: the chain ends with it.
+    """
 
     proposal: Proposal
     rulings: tuple[Ruled, ...]
@@ -209,24 +213,19 @@ class Verdict:
 
     @property
     def word(self) -> VerdictWord:
-        """Return the verdict: the first `Deny`, `Wait` or `Ask` decides; else whether a change is left."""
-        for ruled in self.rulings:
-            kind = type(ruled.ruling)
-            if kind in _STOPS:
-                return _STOPS[kind]
-        return VerdictWord.STEADY if self.change.after == self.change.before else VerdictWord.ALLOW
+        """Return the verdict: a `Deny`, `Wait` or `Ask` decides; else whether a change is left."""
+        stopped = _STOPS.get(type(self.rulings[-1].ruling)) if self.rulings else None
+        if stopped is not None:
+            return stopped
+        return _STEADY if self.change.after == self.change.before else _ALLOW
 
     @property
     def binding(self) -> Ruled | None:
         """Return the ruling that bound: what stopped it, or else the last clamp; None when nothing did."""
-        bound: Ruled | None = None
-        for ruled in self.rulings:
-            kind = type(ruled.ruling)
-            if kind in _STOPS:
+        for ruled in reversed(self.rulings):
+            if type(ruled.ruling) is not Pass:
                 return ruled
-            if kind is Clamp:
-                bound = ruled
-        return bound
+        return None
 
 
 # -- act --------------------------------------------------------------------------------------------
@@ -244,6 +243,7 @@ class Verb(StrEnum):
     COMMIT = "commit"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One Kubernetes API request as data: a patch of an object or of its subresource, a creation or a deletion.
@@ -282,6 +282,7 @@ class Stamp:
         return (self.step.target.key, self.step.uid)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """An accepted change: written ahead, sent until `expires_at`, verified by `verify_by`, undone by `undo`.

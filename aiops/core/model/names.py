@@ -40,7 +40,7 @@ _RANKS = {mode: rank for rank, mode in enumerate(Mode)}
 
 def stricter(one: Mode, other: Mode) -> Mode:
     """Return the mode that goes less far."""
-    return one if _RANKS[one] <= _RANKS[other] else other
+    return one if one is other or _RANKS[one] <= _RANKS[other] else other
 
 
 class Reason(StrEnum):

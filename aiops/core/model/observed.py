@@ -84,6 +84,9 @@ class SignalState(StrEnum):
     FAILED = "failed"
 
 
+_VALUE = SignalState.VALUE  # a member by its class costs ten times a name
+
+
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
@@ -98,7 +101,7 @@ class Signal:
     @property
     def usable(self) -> bool:
         """Return whether decisions may rest on the value."""
-        return self.state is SignalState.VALUE
+        return self.state is _VALUE
 
 
 @swift
@@ -216,7 +219,7 @@ class Workload:
 
     def declaration(self, field: str) -> Declared | None:
         """Return what a file in Git says of a field, None where the field is not written in Git."""
-        return next((one for one in self.declared if one.field == field), None)
+        return next((one for one in self.declared if one.field == field), None) if self.declared else None
 
     @property
     def autoscalers(self) -> tuple[Hpa, ...]:

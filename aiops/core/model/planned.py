@@ -14,6 +14,7 @@ from typing import TypeAlias
 from aiops.core.model.decided import Step
 from aiops.core.model.names import Instant, PolicyKey, TargetRef
 from aiops.core.model.operations import Operation
+from aiops.core.model.swift import swift
 
 # -- what must be seen -----------------------------------------------------------------------------
 
@@ -313,6 +314,7 @@ class Errand:
     messages: tuple[Message, ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """How a ScalingPolicy stands to its target, for the arbiter. pending: a change of it is not seen to be done yet.

@@ -29,6 +29,7 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of one action. `detail` says what was seen."""
@@ -41,6 +42,7 @@ class Outcome:
     detail: str
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleEvent:
     """One accepted change of level, for the rate policies: positive is out."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiops.core import act, guard
 from aiops.core.capacity import Demand
+from aiops.core.decide.scaling.backlog import stands
 from aiops.core.decide.scaling.pricing import terms_of
 from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
 from aiops.core.ids import ulid
@@ -35,6 +36,7 @@ from aiops.core.model import (
     stricter,
 )
 from aiops.core.model.swift import changed, making, swift
+from aiops.core.nowcast import STEP_S
 from aiops.core.observe import environment
 from aiops.core.observe.signals import reading
 from aiops.core.policies import ScalingPolicy
@@ -78,16 +80,16 @@ class Read(NamedTuple):
 
 def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None) -> Decided:
     """Return the decision for one policy from its inputs and nothing else. known: its signals, if they were read."""
-    snapshot, now = inputs.snapshot, inputs.snapshot.at
-    workload = snapshot.workloads.get(policy.target.key)
+    snapshot, now, target = inputs.snapshot, inputs.snapshot.at, policy.target.key
+    workload = snapshot.workloads.get(target)
     carried, former = _of_this_object(inputs.state, workload, now)
     carried = guard.in_time(carried, now)
     read = read_of(policy, carried, snapshot, known)
     signals, memories = read.signals, read.after
     env = _environment(policy, inputs, signals, workload)
-    silent = policy.target.cluster in snapshot.cluster_errors or policy.target.key in snapshot.target_errors
+    silent = policy.target.cluster in snapshot.cluster_errors or target in snapshot.target_errors
     carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _now(now, env, silent))
-    price = snapshot.replica_usd_per_hour.get(policy.target.key)
+    price = snapshot.replica_usd_per_hour.get(target)
     if workload is None:
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
     else:
@@ -295,7 +297,7 @@ def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Sign
     limits = [
         f"{ruled.guard}:{ruled.ruling.reason.value}:{ruled.after}"
         for ruled in verdict.rulings
-        if not isinstance(ruled.ruling, Pass)
+        if type(ruled.ruling) is not Pass
     ]
     states = [signal.state for signal in signals]
     leading = verdict.proposal.need.forecast is None
@@ -342,9 +344,18 @@ def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot, kno
         use_ratio=use.value if use is not None and use.usable else math.nan,
         ready=0 if workload is None else workload.ready,
         lead_s=math.nan if workload is None else lead_time(policy, workload)[0],
-        calm=workload is not None and not workload.rollout and demand.usable,
+        calm=workload is not None and not workload.rollout and demand.usable and not _waits(policy, signals),
         worth_requests=_worth_requests(policy, snapshot),
     )
+
+
+def _waits(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
+    """Return whether a backlog stands, or may: then what arrives is not what is served, and measures no replica."""
+    backlog, demand = policy.objective.backlog, signals[policy.objective.demand]
+    if backlog is None:
+        return False
+    waiting = signals[backlog.signal]
+    return not waiting.usable or stands(waiting.value, demand.value, STEP_S)
 
 
 def _worth_requests(policy: ScalingPolicy, snapshot: Snapshot) -> float:

@@ -86,7 +86,7 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     made = [_contained(policy, world) for policy in turn.policies.scaling]
     returned, waiting = _hand_back(effects, turn, tick_id)
     states = {**state.targets, **{one.decision.policy: one.state for one in made}}
-    planned = plan_turn(state, _lane(turn, tick_id, states))
+    planned = plan_turn(state, _lane(turn, tick_id, changed(state, targets=states)))
     made = _after_safety(made, planned, world)
     actions = (*(one.action for one in made if one.action is not None), *returned)
     tick = Tick(
@@ -146,7 +146,7 @@ def _after_safety(made: list[Decided], planned: Planned, world: _World) -> list[
 def decide_plans(state: LoopState, turn: Turn) -> Decisions:
     """Return what is decided for the policies of plans alone, in a lane that is faster than the others' (S8)."""
     tick_id = ulid(turn.snapshot.at, "lane", str(state.ticks))
-    planned = plan_turn(state, _lane(turn, tick_id, state.targets))
+    planned = plan_turn(state, _lane(turn, tick_id, state))
     tick = Tick(
         id=tick_id,
         at=turn.snapshot.at,
@@ -165,10 +165,11 @@ def decide_plans(state: LoopState, turn: Turn) -> Decisions:
 
 def plans_followed(state: LoopState, turn: Turn) -> LoopState:
     """Return what somebody who stands by knows for policies of plans, after one more look; it decides nothing."""
-    return plans_judged(state, _lane(turn, ulid(turn.snapshot.at, "standing by"), state.targets))
+    return plans_judged(state, _lane(turn, ulid(turn.snapshot.at, "standing by"), state))
 
 
-def _lane(turn: Turn, tick_id: str, states: Mapping[PolicyKey, TargetState]) -> Lane:
+def _lane(turn: Turn, tick_id: str, state: LoopState) -> Lane:
+    plans = turn.policies.plans or state.plans  # without any, nobody asks what scales
     return Lane(
         policies=turn.policies.plans,
         elsewhere=turn.elsewhere,
@@ -180,15 +181,15 @@ def _lane(turn: Turn, tick_id: str, states: Mapping[PolicyKey, TargetState]) -> 
         findings=turn.percepts.findings,
         incidents=turn.percepts.incidents,
         unseen=turn.percepts.unseen,
-        scalings=scalings(turn.policies.scaling, states, turn.snapshot),
+        scalings=scalings(turn.policies.scaling, state.targets, turn.snapshot) if plans else (),
     )
 
 
 def _prices(policy: ScalingPolicy, seen: frozenset[str], book: PriceBook) -> PriceBook:
     """Return what of the prices a decision looks at: its target's, where its objective or a condition weighs them."""
-    quote = book.replicas.get(policy.target.key)
     if policy.objective.price is None and not asks_prices(seen):
         return _NO_PRICES
+    quote = book.replicas.get(policy.target.key)
     return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
 
 

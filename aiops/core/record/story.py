@@ -41,6 +41,8 @@ _HEADLINES = {
     VerdictWord.DENY: "DENIED",
 }
 
+_HELD = {VerdictWord.WAIT: "hold", VerdictWord.ASK: "asks to leave", VerdictWord.DENY: "denied, stays at"}
+
 
 def clock(at: Instant) -> str:
     """Return the time of day in UTC.
@@ -65,7 +67,7 @@ def sentence(verdict: Verdict) -> str:
     """Return one sentence, without time and place: what is decided and why."""
     change, why = verdict.change, verdict.proposal.reason
     word = verdict.word
-    if word is VerdictWord.STEADY or word is VerdictWord.ALLOW:
+    if word not in _HELD:
         bound = verdict.binding
         limit = f", {_detail(bound)}" if bound is not None and verdict.proposal.delta != 0 else ""
         if word is VerdictWord.STEADY:
@@ -77,8 +79,7 @@ def sentence(verdict: Verdict) -> str:
     bound = verdict.binding
     detail = _detail(bound) if bound is not None else ""
     limit = f", {detail}" if detail and detail not in why else ""
-    held = {VerdictWord.WAIT: "hold", VerdictWord.ASK: "asks to leave", VerdictWord.DENY: "denied, stays at"}[word]
-    return f"{held} {change.before}: {why}{limit}"
+    return f"{_HELD[word]} {change.before}: {why}{limit}"
 
 
 def _detail(ruled: Ruled) -> str:

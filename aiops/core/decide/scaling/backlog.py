@@ -44,12 +44,17 @@ class Drain:
 NONE = Drain(rate=0.0, due=math.inf)
 
 
+def stands(waiting: float, rate: float, tick_s: float) -> bool:
+    """Return whether more waits than is served at `rate` (per s) in a tick."""
+    return waiting > rate * tick_s
+
+
 def drain(backlog: Backlog, queue: Queue, now: Instant, tick_s: float) -> Drain:
     """Return how fast the backlog must shrink from the moment on at which what is decided now takes effect.
 
     Until then it grows or shrinks by what the ready replicas carry beyond what arrives.
     """
-    if queue.waiting <= queue.carried * tick_s:
+    if not stands(queue.waiting, queue.carried, tick_s):
         return NONE
     due = min(queue.due, now + backlog.drain_s)
     later = max(0.0, queue.waiting + (queue.arriving - queue.carried) * queue.delay_s)

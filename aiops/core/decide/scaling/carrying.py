@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from aiops.core.decide.scaling.backlog import shared, sharing
 from aiops.core.decide.scaling.need import MOST, carried_by, pods_of
 from aiops.core.model import Capacity, Signal
+from aiops.core.model.swift import swift
 from aiops.core.policies import Objective
 
 _FUZZ = 1e-9
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Carrying:
     """per_replica: demand units that one carries, table: what was learnt instead. partitions: that consumers share."""
