@@ -297,7 +297,7 @@ def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Sign
     limits = [
         f"{ruled.guard}:{ruled.ruling.reason.value}:{ruled.after}"
         for ruled in verdict.rulings
-        if type(ruled.ruling) is not Pass
+        if not isinstance(ruled.ruling, Pass)
     ]
     states = [signal.state for signal in signals]
     leading = verdict.proposal.need.forecast is None
