@@ -112,5 +112,8 @@ def _known_kind(kind: str | None, path: Path, problems: Problems) -> None:
 
 def _window_s(spec: WhenSpec) -> float:
     """Return how far both queries of RolloutRegression look back, 0 where they differ or do not say so."""
-    spans = {one.range_s for text in (spec.bad, spec.total) if text for one in facts(text).selectors}
+    try:
+        spans = {one.range_s for text in (spec.bad, spec.total) if text for one in facts(text).selectors}
+    except ValueError:  # what is no PromQL is told of where the query is read
+        return 0.0
     return spans.pop() if len(spans) == 1 else 0.0

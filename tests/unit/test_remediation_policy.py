@@ -112,6 +112,14 @@ WRONG = {
         "spec.when[0].bad",
         "same-for-all",
     ),
+    "a query of revisions that is no PromQL": (
+        changed(
+            "{condition: CrashLoop}",
+            """{condition: RolloutRegression, bad: '&a{h="$(revision)"}', total: 'b{h="$(revision)"}'}""",
+        ),
+        "spec.when[0].bad",
+        "bad-promql",
+    ),
 }
 
 
