@@ -30,10 +30,9 @@ from aiops.core.detect.rest import REST_S, REST_SAMPLES
 from aiops.core.model import F64
 from benchmarks.calm_series import calibration
 from benchmarks.external_detector import Detector
-from benchmarks.nab_score import PROFILES, Labelled, Profile, false_alarms, gains, normalised, read, thresholds
+from benchmarks.nab_score import CORPORA, PROFILES, Labelled, Profile, false_alarms, gains, normalised, read, thresholds
 from benchmarks.rival_detectors import RiverGaussian, WindowedGaussian, river_svm, river_trees
 
-CORPORA = ("nab", "mcmd")
 SHIPPED = 0.5
 SPLITS = 200
 

@@ -22,9 +22,8 @@ import numpy as np
 from aiops.core.detect import DETECTORS, TIERS, Tier
 from aiops.core.detect.rules import usual
 from aiops.core.model import F64
-from benchmarks.nab_score import Labelled, read
+from benchmarks.nab_score import CORPORA, Labelled, read
 
-CORPORA = ("nab", "mcmd")
 CUTS = (0.4, 0.75)
 
 
@@ -59,6 +58,8 @@ def main() -> int:
     told.add_argument("--data", type=Path, default=os.environ.get("AIOPS_ANOMALIES", "../shared/data/anomaly"))
     told.add_argument("--most", type=int, default=None, help="leave out series of more samples")
     asked = told.parse_args()
+    if not all((Path(asked.data) / corpus / "combined_windows.json").is_file() for corpus in CORPORA):
+        told.error(f"no labelled series in {asked.data} (--data DIR or AIOPS_ANOMALIES)")
     alike: dict[bytes, list[Labelled]] = defaultdict(list)
     for corpus in CORPORA:
         for one in read(Path(asked.data) / corpus):
@@ -66,6 +67,8 @@ def main() -> int:
                 alike[one.times.tobytes()].append(one)
     ahead = sum(looks_ahead(together) for together in alike.values())
     series = sum(len(together) for together in alike.values())
+    if not series:
+        told.error(f"no series of {asked.most} samples or fewer")
     print(f"{series} series, cut at 40 and 75 %: scores of {ahead} change")
     return int(ahead > 0)
 

@@ -27,6 +27,9 @@ PROFILES: Mapping[str, Profile] = {
 }
 """What a window that was found, one that was missed, and a false alarm count."""
 
+CORPORA = ("nab", "mcmd")
+"""Folders of labelled series, beside each other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labelled:
