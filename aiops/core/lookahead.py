@@ -208,6 +208,7 @@ class Lookahead:
             self.margins.values.tolist(),
             views.skill.tolist(),
             acts.tolist(),
+            views.kept_s.tolist(),
             strict=True,
         )
         nowcasts = {
@@ -220,8 +221,9 @@ class Lookahead:
                 margin=margin,
                 skill=skill,
                 acts=acting,
+                kept_s=kept_s,
             )
-            for row, (lead_s, (near, lead), (near_error, lead_error), margin, skill, acting) in zip(
+            for row, (lead_s, (near, lead), (near_error, lead_error), margin, skill, acting, kept_s) in zip(
                 self._rows, forecasts, strict=True
             )
         }

@@ -207,6 +207,13 @@ def test_an_overload_that_stays_is_answered_after_two_ticks_s1():
     assert lived([0.1, 0.4, 0.4, 0.4, 0.4], soon(380.0, 380.0, margin=0.5)) == [8, 8, 8, 10, 10]
 
 
+def test_an_overload_asks_for_no_more_while_what_was_asked_for_is_not_ready():
+    ahead = soon(380.0, 380.0, margin=0.5)
+    assert lived([0.4] * 5, ahead, replicas=10, ready=8)[2:] == [10] * 3
+    assert lived([0.4] * 5, ahead, replicas=40, ready=8)[2:] == [40] * 3
+    assert lived([0.4] * 5, ahead, replicas=9, ready=8)[2:] == [10] * 3
+
+
 def test_an_overload_of_a_single_tick_is_not_answered():
     assert lived([0.4, 0.1, 0.4, 0.1, 0.4, 0.1], soon(380.0, 380.0, margin=0.5)) == [8] * 6
 

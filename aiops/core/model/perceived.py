@@ -149,7 +149,8 @@ class Nowcast:
     demand: the forecasts. error_ratio: the scale of their errors, relative. margin: how many scales the SLO's error
     budget wants above them. skill: 1 - mean absolute error / that of the better of last value and last season, over
     about a day. acts: whether the model may be acted on: it has seen an hour of its own errors, and its skill is not
-    below that of its rivals (with hysteresis).
+    below that of its rivals (with hysteresis). kept_s: demand that is gone at once is still kept for, for so long at
+    most; 0 where none is.
     """
 
     policy: PolicyKey
@@ -160,6 +161,7 @@ class Nowcast:
     margin: float
     skill: float
     acts: bool
+    kept_s: float = 0.0
 
     @property
     def upper(self) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.core.model import F64, Bools, Instant, Rows
+from aiops.core.nowcast.falls import Falls
 from aiops.core.nowcast.regression import NAMES, REFIT_STEPS, TAUS_STEPS, Levels, Mix, features
 from aiops.core.nowcast.season import KEPT, SEASONS, Seasons
 from aiops.core.nowcast.spread import Spans, Spread
@@ -61,18 +62,23 @@ _USUAL, _RECENT = 1.0 - math.exp(-1.0 / 5760.0), 1.0 - math.exp(-1.0 / LEARNED_S
 _INSTEAD = {"recent": "off"}
 """What a checkpoint from before has in place of what it lacks."""
 
+_SINCE = ("fallen", "fallen_from", "below")
+"""What a checkpoint from before may lack."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """What is ahead, float64[2, n] each: near, then lead. log_demand: the forecast; scale: of its error, in logarithms.
 
     skill: float64[n], of the lead. acts: bool[n], whether a row has seen an hour of its own errors and has skill.
+    kept_s: float64[n], for how long at most demand that is gone is still kept for; 0 where none is.
     """
 
     log_demand: F64
     scale: F64
     skill: F64
     acts: Bools
+    kept_s: F64
 
 
 def lead_steps(lead_s: F64) -> Rows:
@@ -113,6 +119,7 @@ class Nowcasts:
         self.off, self.recent = np.zeros((3, rows)), np.zeros((3, rows))
         self.surge = np.zeros(rows)
         self._beyond = np.zeros(rows, np.bool_)
+        self.falls = Falls(rows)
         self._open = np.ones(rows, np.bool_)
 
     @property
@@ -174,6 +181,8 @@ class Nowcasts:
         then = (slot - self.steps) % _RING
         told = self._told[:, _SIDES, self._rows, then]
         self._watch_surge(log_demand, told[:, 0])
+        self._watch_falls(np.where(whole, log_demand, np.nan), at, told[_SCALE, 1])
+        whole = whole & ~self.falls.fallen
         self._judge(slot, np.where(whole, log_demand, np.nan), then, told)
         self._hush(known)
         self.levels.follow(log_demand)
@@ -200,6 +209,19 @@ class Nowcasts:
         self.surge = np.where(beyond & self._beyond, SURGE_STEPS, np.maximum(self.surge - 1.0, 0.0))
         self._beyond = beyond
 
+    def _watch_falls(self, log_demand: F64, at: Instant, scale: F64) -> None:
+        """Note rows whose demand is gone at once; those that are back, in stages or whole, begin with new levels."""
+        due = self._log(self.season.at(np.full(len(self._rows), at / MINUTE_S - 0.5)))
+        due = np.fmin(np.where(np.isfinite(due), due, self._log(self.usual)), self.levels.values[:, -1])
+        seen = np.where(self.spreads[1].count >= LEARNED_STEPS, scale, np.nan)
+        rising = self.surge >= SURGE_STEPS
+        was = self.falls.fallen
+        ended = self.falls.watch(log_demand, due, seen, self.steps[1].astype(np.float64), rising)
+        if ended.any():
+            self._seen[:, ended], self._told[_SAID][:, ended], self._rivals[:, ended] = np.nan, np.nan, np.nan
+        anew = was & (ended | rising) & np.isfinite(log_demand)
+        self.levels.values[anew] = log_demand[anew, None]
+
     def _surging(self, said: F64) -> F64:
         """Return the forecasts, for rows in a surge at least its straight line for so long as a surge lasts."""
         last, levels = self._log(self.last), self.levels.values
@@ -211,10 +233,11 @@ class Nowcasts:
         """Return what is ahead of the last slot."""
         told = self._told[:, :, :, self.slot % _RING]
         return Views(
-            log_demand=self._surging(told[_SAID]),
+            log_demand=np.fmax(self._surging(told[_SAID]), self.falls.before),
             scale=told[_SCALE].copy(),
             skill=self.skill,
             acts=self.acts,
+            kept_s=self.falls.left * STEP_S,
         )
 
     @property
@@ -301,6 +324,8 @@ class Nowcasts:
         for name, array in self._own():
             other = arrays.get(name, arrays.get(_INSTEAD.get(name, name)))
             axis = _AXIS.get(name, 0)
+            if other is None and name in _SINCE:
+                continue
             if other is None or np.delete(other.shape, axis).tolist() != np.delete(array.shape, axis).tolist():
                 raise ValueError(f"the checkpoint's {name} does not fit {array.shape}")
             if axis:
@@ -329,6 +354,9 @@ class Nowcasts:
             ("open", self._open),
             ("surge", self.surge),
             ("beyond", self._beyond),
+            ("fallen", self.falls.left),
+            ("fallen_from", self.falls.before),
+            ("below", self.falls.below),
         ]
         for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):
             named += [(f"mix{side}.{key}", getattr(mix, key)) for key in ("weights", "gram", "moment")]

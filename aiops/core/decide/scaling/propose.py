@@ -14,6 +14,7 @@ from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
 from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
 from aiops.core.decide.scaling.room import ready_before, room_of, tops_up
+from aiops.core.decide.scaling.telling import short, told_ahead, told_backlog, unknown
 from aiops.core.model import (
     Capacity,
     Change,
@@ -149,6 +150,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     reactive = _both(by_demand, backlog, before)
     peak = _peak(demand, ahead, draining)
     forecast = None if ahead is None or carried is None else carried.replicas_for(ahead + _rate(draining))
+    forecast = _kept(forecast, followed, before)
     if slo_broken and not (followed is not None and _explained(seen, forecast)):
         used = 0.0 if carried is None else carried.used_ratio(demand, seen.workload.ready)
         reactive = _under_overload(seen, reactive, lead_s, used)
@@ -171,6 +173,13 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
         price=price,
     )
     return need, room
+
+
+def _kept(forecast: int | None, followed: Nowcast | None, before: int) -> int | None:
+    """Return the forecast need; demand that is gone and may come back keeps what there is, and asks for no more."""
+    if forecast is None or followed is None or followed.kept_s <= 0.0:
+        return forecast
+    return min(forecast, before)
 
 
 def _at_least(signal: Signal) -> float | None:
@@ -259,13 +268,13 @@ def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
 def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
     """Return the need while the SLO is broken: demand is censored, so never less than what runs (S1).
 
-    Saturated replicas hide demand: then a step is added, and given its lead time before the next.
+    Saturated replicas hide demand: then a step above what is ready is added, and given its lead time before the next.
+    What does not get ready is no reason for more of it.
     """
-    now_running = seen.workload.replicas
-    needed = max(now_running, reactive or 0)
+    needed = max(seen.workload.replicas, reactive or 0)
     if used_ratio < SATURATED_RATIO or seen.now - seen.state.last_out_at < lead_s:
         return needed
-    return max(needed, math.ceil(now_running * (1.0 + OVERLOAD_STEP_RATIO)))
+    return max(needed, math.ceil(seen.workload.ready * (1.0 + OVERLOAD_STEP_RATIO)))
 
 
 def _price(
@@ -295,45 +304,21 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int, room:
     if need.reactive is None:
         return _blind_wish(policy, seen, before)
     if need.forecast is not None and need.forecast > need.reactive and need.demand_ahead is not None:
-        return need.forecast, _told_ahead(policy, need, unit)
+        return need.forecast, told_ahead(policy, need, unit)
     if need.backlog is not None and need.backlog >= need.reactive and need.drain_by < math.inf:
-        return need.reactive, _told_backlog(policy, seen, need)
+        return need.reactive, told_backlog(policy, seen.signals, need, seen.now)
     if need.slo_broken:
         return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
         why = "what one carries is not learnt yet" if need.capacity <= 0.0 else "and no forecast may be acted on"
         return need.reactive, f"{use:.0%} of {seen.workload.ready} ready are used, {why}: needs {need.reactive}"
-    return need.reactive, f"{demand} {_short(need.demand or 0.0)} {unit} needs {need.reactive}"
-
-
-def _told_backlog(policy: ScalingPolicy, seen: Situation, need: Need) -> str:
-    backlog = policy.objective.backlog
-    waiting = seen.signals[backlog.signal].value if backlog is not None else 0.0
-    left_s = max(0.0, need.drain_by - seen.now)
-    by = f"to be gone in {left_s:.0f} s" if left_s else "overdue"
-    return f"{_short(waiting)} wait, {by}, needs {need.reactive}"
-
-
-def _told_ahead(policy: ScalingPolicy, need: Need, unit: str) -> str:
-    ahead = _short(need.demand_ahead or 0.0)
-    needs = f"{unit} within {need.lead_s:.0f} s needs {need.forecast}"
-    soon = need.foreseen
-    if soon is not None and need.demand_ahead != soon.upper[1]:
-        upper, within_s = _short(soon.upper[0]), soon.horizons_s[0]
-        return (
-            f"forecast {_short(soon.demand[0])} + margin = {upper} {unit} within {within_s:.0f} s keeps {need.forecast}"
-        )
-    if soon is not None:
-        return f"forecast {_short(soon.demand[1])} + margin = {ahead} {needs}"
-    if need.price is not None and need.price.served_ratio is not None:
-        return f"forecast p{100.0 * need.price.served_ratio:.4g} by price {ahead} {needs}"
-    return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead} {needs}"
+    return need.reactive, f"{demand} {short(need.demand or 0.0)} {unit} needs {need.reactive}"
 
 
 def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[int, str]:
     """Return the wish to stay; to rise to the minimum; or to the fallback once all has been blind for long (S2)."""
-    why = _unknown(policy, seen)
+    why = unknown(policy, seen.signals)
     low, _, _ = policy.bounds.at(seen.now)
     if before < low:
         return low, f"{why}; rises to the minimum {low}"
@@ -345,28 +330,6 @@ def _blind_wish(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[in
     if fallback.replicas <= before or seen.now - blind_since < fallback.after_s:
         return before, why
     return fallback.replicas, f"{why}; blind for {fallback.after_s:.0f} s, falls back to {fallback.replicas}"
-
-
-def _unknown(policy: ScalingPolicy, seen: Situation) -> str:
-    """Return what it is that is not known: demand, or what says how full the replicas are while they are not learnt."""
-    use = seen.signals.get(policy.objective.utilisation or "")
-    for signal in (seen.signals[policy.objective.demand], use):
-        if signal is not None and not signal.usable:
-            return f"{signal.name} is {signal.state.value}: {signal.detail}"
-    return "what a replica carries is not learnt, and none is ready to tell by its use"
-
-
-def _short(value: float) -> str:
-    """Return a number as people read it.
-
-    >>> _short(5104.0), _short(390.4), _short(0.1416)
-    ('5.1k', '390', '0.142')
-    """
-    if value >= 1e6:
-        return f"{value / 1e6:.3g}M"
-    if value >= 1e3:
-        return f"{value / 1e3:.3g}k"
-    return f"{value:.3g}"
 
 
 def _expectation(seen: Situation, need: Need, before: int, after: int) -> Expectation:
