@@ -83,3 +83,16 @@ def _golden(decision) -> str:
     return (
         f"{decision['at']:.0f} {wish['before']}>{wish['after']}>{change['after']} {demand} {' '.join(rulings)}".rstrip()
     )
+
+
+def test_what_an_outage_above_gives_back_at_once_finds_its_replicas():
+    shipped, store = load_scenario("cut-off"), Store.open("sqlite://", batch=200)
+    scenario = Scenario(spec=shipped.spec.model_copy(update={"duration": 6900.0}), folder=shipped.folder)
+    card = simulate(scenario, load([policies_for("cut-off")], 15.0), store.journal, Rehearsal()).scorecard
+    store.journal.flush()
+    told = [line for line in store.reader.journal_lines() if "in case it comes back" in line]
+    store.close()
+    scores = {one.name: one for one in card.scores}
+    assert scores["aiops"].violating < 0.4 * scores["hpa"].violating
+    assert scores["aiops"].pod_hours < scores["hpa"].pod_hours
+    assert told, "and says why it keeps them"
