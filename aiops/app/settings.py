@@ -80,7 +80,8 @@ class LeaseSettings(Section):
     """Who leads when several replicas run (S6): a Lease in one of the clusters.
 
     enabled: `auto` takes part wherever something is written that others could write, too: in mode approve and enforce,
-    and always when the store is shared. replicas: how many run. duration, renew and retry are client-go's.
+    and always when the store is shared. replicas: how many run. duration, renew and retry are client-go's. defer: for
+    how much longer a Lease that is free, or has run out, is left to others.
     """
 
     enabled: bool | Literal["auto"] = "auto"
@@ -91,6 +92,7 @@ class LeaseSettings(Section):
     duration: Duration = Field(15.0, ge=1)
     renew: Duration = Field(10.0, ge=0.5)
     retry: Duration = Field(2.0, ge=0.1)
+    defer: Duration = Field(0.0, ge=0, le=600)
 
     @model_validator(mode="after")
     def renewed_in_time(self) -> LeaseSettings:

@@ -372,6 +372,7 @@ def kubernetes_lease(settings: Settings, clusters: Clusters, floor: Callable[[],
         duration_s=lease.duration,
         renew_s=lease.renew,
         retry_s=lease.retry,
+        defer_s=lease.defer,
         floor=floor,
         wall=time.time,
     )

@@ -48,6 +48,9 @@ from simulators.shown import SignalSource
 LEASE_S, RENEW_S = 15.0, 10.0
 """How long a Lease stands after its last renewal, and for how long its holder acts on one."""
 
+DEFER_S = 30.0
+"""For how much longer the daemon in the home site leaves the Lease to the other: it would be gone when home crashes."""
+
 LANE_S = 5.0
 """How often a daemon turns, as in the settings where nothing else is said."""
 
@@ -57,12 +60,12 @@ EPOCH = 1_700_000_000.0
 
 @dataclass
 class Witness:
-    """What lies at the edge beside the route: the Lease, and the journal of whoever holds it."""
+    """What lies at the edge beside the route: the Lease, free at first, and the journal of whoever holds it."""
 
     world: SitesWorld
     holder: str = ""
     epoch: int = 0
-    renewed_s: float = -1e9
+    renewed_s: float = -LEASE_S - 1.0
     state: LoopState = field(default_factory=LoopState)
     claimed: int = 0
 
@@ -73,6 +76,7 @@ class LeaseAt:
 
     witness: Witness
     place: str
+    defer_s: float = 0.0
     own_renewed_s: float = -1e9
     own_epoch: int = 0
 
@@ -82,7 +86,7 @@ class LeaseAt:
         if not world.api_answers(self.place, EDGE):
             return
         mine = witness.holder == self.place and witness.epoch == self.own_epoch
-        if not mine and world.now - witness.renewed_s <= LEASE_S:
+        if not mine and world.now - witness.renewed_s <= LEASE_S + self.defer_s:
             return
         if not mine:
             witness.holder, witness.epoch = self.place, witness.epoch + 1
@@ -292,10 +296,10 @@ class Daemon:
         return self.world.daemon_runs(self.place) and self.lease.leadership(0.0).leader
 
 
-def daemon(place: str, world: SitesWorld, witness: Witness, policy: FailoverPolicy, turns: Turns) -> Daemon:
-    """Return a daemon of a place, with nothing learnt."""
+def daemon(lease: LeaseAt, policy: FailoverPolicy, turns: Turns) -> Daemon:
+    """Return a daemon of the place where it strives for the Lease, with nothing learnt."""
+    witness, place, world = lease.witness, lease.place, lease.witness.world
     policies = PolicySet(digest=policy.digest, plans=(policy,), step_s=turns.lane_s)
-    lease = LeaseAt(witness, place)
     cluster = ClusterAt(world, place, lease)
     ports = Ports(
         policies=FixedPolicies(policies),

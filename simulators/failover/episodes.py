@@ -14,7 +14,7 @@ from aiops.core.model import Mode
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.errors import InvalidContent
 from aiops.policy import load
-from simulators.failover.daemon import LANE_S, Daemon, Turns, Witness, daemon
+from simulators.failover.daemon import DEFER_S, LANE_S, Daemon, LeaseAt, Turns, Witness, daemon
 from simulators.failover.world import (
     EDGE,
     FAILING,
@@ -163,10 +163,14 @@ Rule = Callable[[SitesWorld], Callable[[], None]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """standby: how many replicas north has at first. lane_s: how often daemons turn, as `lane` of the settings."""
+    """standby: how many replicas north has at first. lane_s: how often daemons turn, as `lane` of the settings.
+
+    defer_s: for how much longer than the other the home site's daemon leaves a free Lease.
+    """
 
     standby: int = CARRIER
     lane_s: float = LANE_S
+    defer_s: float = DEFER_S
 
 
 _USUAL = Setting()
@@ -184,7 +188,9 @@ def lived(
     if isinstance(rule, FailoverPolicy):
         witness = Witness(world)
         turns = [Turns(int(dice.integers(5)), setting.lane_s) for _ in (WEST, NORTH)]
-        daemons = [daemon(place, world, witness, rule, one) for place, one in zip((WEST, NORTH), turns, strict=True)]
+        defers = {rule.primary: setting.defer_s}
+        leases = [LeaseAt(witness, place, defers.get(place, 0.0)) for place in (WEST, NORTH)]
+        daemons = [daemon(lease, rule, one) for lease, one in zip(leases, turns, strict=True)]
     elif rule is not None:
         act = rule(world)
     split_s, asked = 0.0, False

@@ -82,11 +82,17 @@ def server():
 def competitor(server):
     started = []
 
-    def make(holder: str, floor: int = 0) -> KubernetesLease:
+    def make(holder: str, floor: int = 0, defer_s: float = 0.0) -> KubernetesLease:
         configuration = Configuration(host=server.url)
         configuration.retries = False
         options = LeaseOptions(
-            namespace="aiops", name="aiops", holder=holder, floor=lambda: floor, wall=time.time, **TIMES
+            namespace="aiops",
+            name="aiops",
+            holder=holder,
+            floor=lambda: floor,
+            wall=time.time,
+            defer_s=defer_s,
+            **TIMES,
         )
         lease = KubernetesLease(Http(ApiClient(configuration)), options)
         lease.start()
@@ -143,6 +149,27 @@ def test_a_hold_that_is_given_up_is_taken_at_once_under_the_next_epoch_s9(server
     eventually(lambda: leads(second))
     assert time.monotonic() - began < TIMES["duration_s"]
     assert second.leadership(0.0).epoch == 2
+
+
+def test_one_that_defers_leaves_a_free_lease_to_another_that_comes_later_and_one_that_was_given_up_s8(
+    server, competitor
+):
+    home = competitor("home", defer_s=600.0)
+    eventually(lambda: home.leadership(0.0).holder == "nobody")  # it has looked, and there is none
+    first = competitor("first")
+    eventually(lambda: leads(first))
+    first.stop(1)
+    eventually(lambda: home.leadership(0.0).holder == "nobody")
+    second = competitor("second")
+    eventually(lambda: leads(second))
+    assert not leads(home)
+
+
+def test_one_that_defers_takes_a_lease_that_nobody_else_wants_and_renews_it_s6(server, competitor):
+    home = competitor("home", defer_s=0.2)
+    eventually(lambda: leads(home))
+    eventually(lambda: len(server.writes) > 2)
+    assert home.leadership(0.0).epoch == 1
 
 
 def test_the_epoch_is_above_every_epoch_that_the_journal_knows_s6(server, competitor):

@@ -85,6 +85,7 @@ def test_secrets_are_not_in_what_is_printed(written):
         ({"retry": "12s"}, "retry (12 s) must be shorter than renew (10 s)"),
         ({"namespace": "../x"}, "lease.namespace"),
         ({"enabled": "perhaps"}, "lease.enabled"),
+        ({"defer": "20min"}, "lease.defer"),
     ],
 )
 def test_a_lease_that_two_could_hold_is_refused_s6(tmp_path, lease, why):

@@ -2,8 +2,10 @@
 
 A holder renews every `retry_s` and may act until `renew_s` after its last renewal was *sent*; others wait for
 `duration_s` after they last *saw* it renewed. No clock is compared with another machine's, and the clock that counts
-goes on while the process or the machine is stopped. The epoch is the Lease's `leaseTransitions`, raised above every
-epoch that the journal knows, so that a Lease that was deleted does not begin again at one.
+goes on while the process or the machine is stopped. A Lease that is free, or has run out, is left to others for
+`defer_s` more: who leads need not lie in the place whose failure is what the leader is needed for. The epoch is the
+Lease's `leaseTransitions`, raised above every epoch that the journal knows, so that a Lease that was deleted does not
+begin again at one.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class LeaseOptions:
     lies_in: str | None = None
     renew_s: float = 10.0
     retry_s: float = 2.0
+    defer_s: float = 0.0
     floor: Callable[[], int]
     wall: Callable[[], float]
 
@@ -151,18 +154,16 @@ class KubernetesLease:
         """Renew what is ours, take what is free or has run out, and watch what is another's."""
         sent_at = elapsed()
         item = self._read()
-        if item is None:
-            self._take(None, sent_at)
-            return
-        spec = item.get("spec") or {}
+        spec = {} if item is None else item.get("spec") or {}
         holder = str(spec.get("holderIdentity") or "")
-        if holder == self._options.holder and self._held is not None:
+        if item is not None and holder == self._options.holder and self._held is not None:
             self._write(item, {"renewTime": self._now()}, self._held.epoch, sent_at)
             return
         with self._lock:
             self._held = None
-        seen = self._look(item, holder, spec)
-        if not holder or elapsed() - seen.since > seen.duration_s:
+        seen = self._look(item or {}, holder, spec)
+        stands_s = (seen.duration_s if holder else 0.0) + self._options.defer_s
+        if stands_s <= 0.0 or elapsed() - seen.since > stands_s:
             self._take(item, sent_at)
 
     def _look(self, item: Mapping[str, Any], holder: str, spec: Mapping[str, Any]) -> _Seen:
