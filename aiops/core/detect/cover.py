@@ -8,6 +8,7 @@ nothing has to be looked at.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops.core.detect.rebasing import Shifts
 from aiops.core.model import F64, Bools, Instant, Rows
@@ -32,6 +33,7 @@ EPOCH = 1_767_225_600.0
 _MOST = 1e36
 _FARTHEST_S = float(2**31 - 1)
 _PLACES = np.arange(KEPT)
+_SMALL_PLACES, _ONE = _PLACES.astype(np.uint8), np.uint8(1)
 _ROWS = ("values", "young", "young_at", "home")
 
 
@@ -79,16 +81,13 @@ class Cover:
     def settle(self, rows: Rows, values: F64, calm: F64) -> None:
         """Find the homes of some rows around their values; those whose value is far from all stay where they were."""
         known = self.values[rows].astype(np.float64)
-        near = np.abs(known - values[:, None])
+        near = known - values[:, None]
+        np.abs(near, out=near)
         nearest = near.argmin(axis=1)
-        there = np.take_along_axis(near, nearest[:, None], 1)[:, 0] <= np.maximum(calm, RESOLUTION * np.abs(values))
-        rows, known, nearest, calm = rows[there], known[there], nearest[there, None], calm[there]
-        with np.errstate(invalid="ignore"):
-            torn = ~(np.diff(known, axis=1) <= GAP_CALMS * calm[:, None])
-        begins = np.concatenate([np.ones((len(rows), 1), np.bool_), torn], axis=1)
-        ends = np.concatenate([torn, np.ones((len(rows), 1), np.bool_)], axis=1)
-        first = np.where(begins & (nearest >= _PLACES), _PLACES, 0).max(axis=1)
-        last = np.where(ends & (nearest <= _PLACES), _PLACES, KEPT - 1).min(axis=1)
+        there = near[np.arange(len(rows)), nearest] <= np.maximum(calm, RESOLUTION * np.abs(values))
+        if not there.all():
+            rows, known, nearest, calm = rows[there], known[there], nearest[there], calm[there]
+        first, last = _stretch(known, nearest, GAP_CALMS * calm)
         every = np.arange(len(rows))
         self.home[0, rows] = known[every, first] - calm
         self.home[1, rows] = known[every, last] + calm
@@ -136,6 +135,25 @@ class Cover:
             tight = np.where(room, KEPT, 1 + np.argmin(grown[:, 2:] - grown[:, :-2], axis=1))
         kept: Bools = np.arange(KEPT + 1)[None, :] != tight[:, None]
         self.values[rows] = grown[kept].reshape(len(rows), KEPT)
+
+
+def _stretch(known: F64, nearest: Rows, most: F64) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the first and last places of the stretches around the nearest that have no gap wider than `most`.
+
+    known: float64[m, 48], sorted. nearest, most: one for each row.
+    """
+    begins, ends = np.ones(known.shape, np.bool_), np.ones(known.shape, np.bool_)
+    with np.errstate(invalid="ignore"):
+        whole = known[:, 1:] - known[:, :-1] <= most[:, None]
+    np.logical_not(whole, out=begins[:, 1:])
+    ends[:, :-1] = begins[:, 1:]
+    here = nearest.astype(np.uint8)[:, None]
+    begins &= here >= _SMALL_PLACES
+    ends &= here <= _SMALL_PLACES
+    # in small numbers, without a choice: the greatest place that is True, and the least, where others are 255
+    first = (begins.view(np.uint8) * _SMALL_PLACES).max(axis=1)
+    last = (ends.view(np.uint8) - _ONE | _SMALL_PLACES).min(axis=1)
+    return first, last
 
 
 def _since(at: F64 | Instant) -> F64:

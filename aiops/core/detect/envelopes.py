@@ -95,8 +95,9 @@ class Envelopes:
     def note(self, values: F64) -> None:
         """Take values into the open stretch; NaN is none."""
         low, high = self.waiting[:, self._open % WAITS]
-        np.fmin(low, values, out=low, casting="same_kind")
-        np.fmax(high, values, out=high, casting="same_kind")
+        rounded = values.astype(np.float32)  # rounding keeps order: what is least stays so
+        np.fmin(low, rounded, out=low)
+        np.fmax(high, rounded, out=high)
 
     def fits(self, at: Instant, turn: int) -> bool:
         """Return whether a stretch that was open at `at` is of this season: in another length it has another number."""

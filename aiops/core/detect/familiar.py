@@ -11,63 +11,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.detect.bounds import Banded, Bounds, Sources
 from aiops.core.detect.cover import RESOLUTION, Cover
 from aiops.core.detect.envelopes import Envelopes
 from aiops.core.detect.episodes import Episodes
 from aiops.core.detect.habits import Habits, Surprised, brought_up
+from aiops.core.detect.looked import Looked, delay_s, joined
 from aiops.core.detect.rebasing import Shifts, Usual
-from aiops.core.detect.records import BINS, Records, Tails
+from aiops.core.detect.records import Records
 from aiops.core.detect.rules import WEEK_S, RowRules
+from aiops.core.detect.running import LEVEL as _LEVEL
+from aiops.core.detect.running import SAMPLES as _SAMPLES
+from aiops.core.detect.running import SEEN_S as _SEEN_S
+from aiops.core.detect.running import phases, run
 from aiops.core.model import F64, Bools, Instant, Rows
 from aiops.core.protocols import Arrays, Scores
 
 EXTREME_DECADES = 1.0
 """What is so much rarer than the budget (a score of 2) is extreme, and guarded against as an example of the usual."""
 
-DELAY_S, DELAY_SAMPLES = 1800.0, 4.0
-"""What is new becomes an example of what is usual after so long: an anomaly does not excuse itself at once."""
-
 LEARNED_S, LEARNED_SAMPLES = 3600.0, 60.0
 """A row is trusted after this much time, and so many samples."""
 
 LEVEL_TAU_S, LEVEL_GAIN_MOST = 3600.0, 0.1
-BLOCK, PHASES = 8192, 256
+PHASES = 256
 """Limits of all rows are found anew once a stretch of the season (twice an hour of a day): those of each row at a time
-of its own, so that no tick has to do it for all; so many rows at a time."""
+of its own, so that no tick has to do it for all."""
 
-CALM_SCORE = 0.5
+AT_ONCE = 1000
+"""What is not calm is looked at so many rows at a time: twenty bins of all of them stay near the processor. That is no
+power of two: bins that lie one apart push each other out."""
+
 FIRST_SAMPLES = 8.0
 """Distances to fewer values say nothing."""
 
 _MOST = 1e36
-_SPREADS = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_STEP_S, _GAP_STEPS = 60.0, 3.0
-VIEWS = ("value", "context")
 _VALUE, _CONTEXT = range(2)
-_SAMPLES, _SEEN_S, _LEVEL = range(3)
 _CLOCK = ("_last_at", "_since", "_step_s")
 _PARTS = ("cover", "envelopes", "records", "habits", "episodes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Looked:
-    """What was found out of the m rows whose sample is not calm.
-
-    distances, each: float64[m, 2], of value and of context, and how surprising each is; surprises: both, joined.
-    """
-
-    at: Instant
-    values: F64
-    rows: Rows
-    distances: F64
-    tails: Tails
-    each: F64
-    surprises: F64
 
 
 class Familiar:
@@ -90,8 +76,9 @@ class Familiar:
         self._state, self._reach = np.zeros((3, rows)), np.zeros((2, rows), np.float32)
         self._phase = np.zeros(rows, np.uint8)
         self._last_at, self._since, self._step_s = math.nan, math.nan, _FIRST_STEP_S
-        self._looked: _Looked | None = None
-        self._told: _Looked | None = None
+        self._bounds = Bounds()
+        self._looked: Looked | None = None
+        self._told: Looked | None = None
         self._see()
 
     @property
@@ -104,23 +91,14 @@ class Familiar:
     def score(self, at: Instant, values: F64) -> Scores:
         """Score `values` (float64[n], NaN is missing) without learning from them."""
         looked = self._told = self._look(at, values)
-        low, high = self._envelopes.around(at)
-        expected = np.minimum(np.maximum(self._state[_LEVEL], low), high)
-        np.copyto(expected, self._state[_LEVEL], where=low > high)
-        known = low <= high
-        lower = np.where(known, low - self._reach[_CONTEXT], self._cover.home[0] - self._reach[_VALUE])
-        upper = np.where(known, high + self._reach[_CONTEXT], self._cover.home[1] + self._reach[_VALUE])
-        least = RESOLUTION * np.abs(expected) + 1e-12
-        np.minimum(lower, expected - least, out=lower)
-        np.maximum(upper, expected + least, out=upper)
-        score = np.where(np.isfinite(values) & self._learned, 0.0, math.nan)
-        away = values - expected
-        score += CALM_SCORE * np.minimum(np.abs(away) / np.where(away > 0, upper - expected, expected - lower), 1.0)
-        rows = looked.rows
+        calm, rows = self._bounds.banded(values, self._state[_LEVEL]), looked.rows
+        score, expected = calm.score, calm.expected
+        if not self._all_learned:
+            score[~self._learned] = math.nan
         score[rows] = np.where(self._learned[rows], 2.0 ** self._habits.decades(rows, looked.surprises), math.nan)
-        score = self._ruled(away, expected, score)
-        self._reconcile(values, score, expected, (lower, upper))
-        return Scores(score=score, expected=expected, lower=lower, upper=upper, learned=self._learned)
+        score = self._ruled(values, expected, score)
+        self._reconcile(values, score, calm, np.concatenate([rows, calm.outside]))
+        return Scores(score=score, expected=expected, lower=calm.lower, upper=calm.upper, learned=self._learned)
 
     def p_values(self, scores: Scores, values: F64, rows: Rows) -> F64:
         """Return P(a sample deviates at least so far) for some rows: exponential, through the edge of the band."""
@@ -135,43 +113,35 @@ class Familiar:
 
     def evidence(self, row: int) -> Mapping[str, float]:
         """Return level and limit of a row; distances and surprises at the last score where its sample was not calm."""
-        found = {
-            "level": float(self._state[_LEVEL, row]),
-            "allowed": float(self._habits.limits(np.array([row]))[0]),
-        }
-        looked = self._told
-        place = np.flatnonzero(looked.rows == row) if looked is not None else np.zeros(0)
-        if looked is not None and len(place):
-            here = int(place[0])
-            found |= {f"distance_{view}": float(looked.distances[here, kind]) for kind, view in enumerate(VIEWS)}
-            found |= {f"surprise_{view}": float(looked.each[here, kind]) for kind, view in enumerate(VIEWS)}
-            found["surprise"] = float(looked.surprises[here])
+        found = {"level": float(self._state[_LEVEL, row]), "allowed": self._habits.limit(row)}
+        if self._told is not None:
+            found |= self._told.evidence(row)
         return {name: number for name, number in found.items() if math.isfinite(number)}
 
     def learn(self, at: Instant, values: F64, learn: Bools) -> None:
         """Learn from the rows where `learn` is True and the value is finite."""
         looked = self._looked
-        if looked is None or looked.at != at or not np.array_equal(looked.values, values, equal_nan=True):
+        if looked is None or not looked.is_of(at, values):
             looked = self._look(at, values)
-        taken, before = np.isfinite(values) & learn, self._last_at
+        taken, before, state = np.isfinite(values) & learn, self._last_at, self._state
+        clean = np.clip(values, -_MOST, _MOST)
+        if not taken.all():
+            clean[~taken] = math.nan
         self._pass_time(at, taken)
-        clean = np.where(taken, np.clip(values, -_MOST, _MOST), math.nan)
         mine = taken[looked.rows]
-        if mine.any():
-            self._learn_news(at, looked, mine, clean)
+        settled = looked.rows[mine]
+        for first in range(0, len(settled), AT_ONCE):
+            self._learn_news(at, looked.only(np.flatnonzero(mine)[first : first + AT_ONCE]), clean)
         if self._envelopes.turns(at):
             self._envelopes.turn(at)
-        self._settle_due(before, at)
+        self._settle_due(before, at, settled)
         self._envelopes.note(clean)
-        state = self._state
-        begun = taken & (state[_SAMPLES] == 0)
-        if begun.any():
-            state[_LEVEL, begun], self._phase[begun] = clean[begun], _phases(clean[begun])
+        if not state[_SAMPLES].all():
+            begun = taken & (state[_SAMPLES] == 0)
+            state[_LEVEL, begun], self._phase[begun] = clean[begun], phases(clean[begun])
         level = min(1.0 - math.exp(-self._step_s / LEVEL_TAU_S), LEVEL_GAIN_MOST)
-        state[_LEVEL] += np.nan_to_num(clean - state[_LEVEL]) * np.maximum(level, 1.0 / (1.0 + state[_SAMPLES]))
-        state[_SAMPLES] += taken
-        state[_SEEN_S] += self._step_s * taken
-        self._learned = self._trusted()
+        run(state, clean, taken, (level, self._step_s))
+        self._trust()
         self._looked = None
 
     def usual(self, at: Instant, rows: Rows) -> Usual:
@@ -231,7 +201,7 @@ class Familiar:
     def restore(self, arrays: Arrays) -> None:
         """Take the state of a checkpoint of the same version; raise ValueError when it does not fit."""
         if "phase" not in arrays and "state" in arrays:  # from before each row had a time of its own
-            arrays = {**arrays, "phase": _phases(np.asarray(arrays["state"][_LEVEL], np.float64))}
+            arrays = {**arrays, "phase": phases(np.asarray(arrays["state"][_LEVEL], np.float64))}
         habits = {key.removeprefix("habits_"): one for key, one in arrays.items() if key.startswith("habits_")}
         arrays = {**arrays, **{f"habits_{key}": one for key, one in brought_up(habits).items()}}
         for name, array in self.arrays().items():
@@ -256,10 +226,15 @@ class Familiar:
         rules = self.rules
         self._sides = not bool((rules.above & rules.below).all())
         self._floors = bool(rules.min_deviation.any() or rules.min_deviation_ratio.any())
-        self._learned = self._trusted()
+        self._bounds.forget()
+        self._learned, self._all_learned = np.zeros(len(rules), np.bool_), False
+        self._trust()
 
-    def _trusted(self) -> Bools:
-        return np.asarray((self._state[_SEEN_S] >= LEARNED_S) & (self._state[_SAMPLES] >= LEARNED_SAMPLES))
+    def _trust(self) -> None:
+        """Find out which rows have seen enough; one that has goes on having."""
+        if not self._all_learned:
+            self._learned = (self._state[_SEEN_S] >= LEARNED_S) & (self._state[_SAMPLES] >= LEARNED_SAMPLES)
+            self._all_learned = bool(self._learned.all())
 
     def _step_at(self, at: Instant) -> float:
         """Return the seconds that a sample at `at` stands for: a gap is one step, one that repeats is the step."""
@@ -267,46 +242,50 @@ class Familiar:
         usual = since > 0 and (since <= _GAP_STEPS * self._step_s or abs(since - self._since) < 0.01 * since)
         return since if usual else self._step_s
 
-    def _look(self, at: Instant, values: F64) -> _Looked:
+    def _look(self, at: Instant, values: F64) -> Looked:
         """Find the rows whose sample is not calm, and how surprising those are."""
-        step_s = self._step_at(at)
-        self._habits.follow(self.rules.false_alarms_per_week, step_s)
-        low, high = self._envelopes.around(at)
-        home, calm = self._cover.home, self._records.calm[_CONTEXT]
-        inside = (values >= home[0]) & (values <= home[1])
-        inside &= ((values >= low - calm) & (values <= high + calm)) | (low > high)
-        rows = np.flatnonzero(np.isfinite(values) & ~inside)
-        if not len(rows):
-            self._looked = _calm(at, values, rows)
-            return self._looked
-        sample, low, high = np.clip(values[rows], -_MOST, _MOST), low[rows], high[rows]
-        delay_s = max(DELAY_S, DELAY_SAMPLES * step_s) * 0.99
-        away = self._cover.distances(rows, at, sample, delay_s)
+        self._habits.follow(self.rules.false_alarms_per_week, self._step_at(at))
+        self._follow_bounds(at)
+        rows = self._bounds.unusual(values)
+        three = np.empty((3, len(rows), 2))
+        for first in range(0, len(rows), AT_ONCE):
+            here = slice(first, first + AT_ONCE)
+            three[:, here] = self._surprises(at, rows[here], values[rows[here]])
+        distances, each, news = three
+        self._looked = Looked(
+            at=at, values=values.copy(), rows=rows, distances=distances, each=each, news=news, surprises=joined(each)
+        )
+        return self._looked
+
+    def _surprises(self, at: Instant, rows: Rows, values: F64) -> tuple[F64, F64, F64]:
+        """Return float64[m, 2] each: distances of samples, how surprising they are, and as what they are learnt."""
+        sample, (low, high) = np.clip(values, -_MOST, _MOST), self._envelopes.around(at)[:, rows]
+        away = self._cover.distances(rows, at, sample, delay_s(self._step_at(at)))
         beyond = np.maximum(np.maximum(low - sample, sample - high), 0.0)
         beyond = np.where(beyond <= RESOLUTION * np.abs(sample), 0.0, beyond)
         young = self._state[_SAMPLES, rows] < FIRST_SAMPLES
         distances = np.stack([np.where(young, math.nan, away), np.where(low <= high, beyond, math.nan)], axis=1)
         tails = self._records.tails(rows)
-        each = tails.surprises(distances)
-        self._looked = _Looked(
-            at=at, values=values.copy(), rows=rows, distances=distances, tails=tails, each=each, surprises=_joined(each)
-        )
-        return self._looked
+        return distances, tails.surprises(distances), tails.capped(distances)
+
+    def _follow_bounds(self, at: Instant) -> None:
+        calm, around = self._records.calm[_CONTEXT], self._envelopes.around(at)
+        self._bounds.follow(Sources(around=around, home=self._cover.home, calm=calm, reach=self._reach))
 
     def _pass_time(self, at: Instant, taken: Bools) -> None:
         step_s = self._step_at(at)
         self._since, self._last_at, self._step_s = at - self._last_at, at, step_s
-        low, high = self._envelopes.around(at)
+        self._follow_bounds(at)
         self._records.pass_time(at)
-        self._records.total[_VALUE] += taken & (self._state[_SAMPLES] >= FIRST_SAMPLES)
-        self._records.total[_CONTEXT] += taken & (low <= high)
-        self._habits.pass_time(at, taken & self._learned)
+        young = float(self._state[_SAMPLES].min(initial=math.inf)) < FIRST_SAMPLES
+        self._records.total[_VALUE] += taken & (self._state[_SAMPLES] >= FIRST_SAMPLES) if young else taken
+        self._records.total[_CONTEXT] += taken if self._bounds.all_known else taken & self._bounds.known
+        self._habits.pass_time(at, taken if self._all_learned else taken & self._learned)
 
-    def _learn_news(self, at: Instant, looked: _Looked, mine: Bools, clean: F64) -> None:
+    def _learn_news(self, at: Instant, looked: Looked, clean: F64) -> None:
         """Learn from samples that are not calm; what is extreme is taken out of `clean`."""
-        rows, records, delay_s = looked.rows[mine], self._records, max(DELAY_S, DELAY_SAMPLES * self._step_s) * 0.99
-        values, surprises, away = clean[rows], looked.surprises[mine], looked.distances[mine, _VALUE]
-        learned = self._learned[rows]
+        rows, records, surprises = looked.rows, self._records, looked.surprises
+        values, away, learned = clean[rows], looked.distances[:, _VALUE], self._learned[rows]
         decades, on = self._habits.beyond(rows, surprises), self._episodes.on(rows, at)
         extreme = learned & (decades >= EXTREME_DECADES)
         # what goes on is one piece of news, however long it lasts: it must not make itself usual
@@ -317,9 +296,9 @@ class Familiar:
         kept = ~extreme
         if extreme.any():
             kept[extreme] = self._episodes.excused(rows[extreme], at, values[extreme])
-        records.learn(rows[news], looked.tails.capped(looked.distances)[mine][news])
+        records.learn(rows[news], looked.news[news])
         self._settle(rows)
-        self._cover.grow(rows, at, delay_s)
+        self._cover.grow(rows, at, delay_s(self._step_s))
         calm = records.calm[_VALUE, rows]
         new = kept & ~(away <= calm)
         self._cover.note(rows[new], at, values[new])
@@ -332,62 +311,52 @@ class Familiar:
         self._habits.settle(rows)
         self._records.settle(rows, tails)
         self._reach[:, rows] = tails.reach(self._habits.limits(rows)[:, None]).T
+        self._bounds.moved(rows)
 
-    def _settle_due(self, before: Instant, at: Instant) -> None:
-        """Find the limits anew of the rows whose time came since `before`, a block at a time."""
+    def _settle_due(self, before: Instant, at: Instant, settled: Rows) -> None:
+        """Find the limits anew of the rows whose time came since `before`, but of those that are settled."""
         part_s = self._envelopes.width_s / PHASES
         passed = math.floor(at / part_s) - math.floor(before / part_s) if math.isfinite(before) else PHASES
         if passed <= 0:
             return
         newest = np.uint8(math.floor(at / part_s) % PHASES)
         due = np.flatnonzero(newest - self._phase < passed) if passed < PHASES else np.arange(len(self._phase))
-        for first in range(0, len(due), BLOCK):
-            self._settle(due[first : first + BLOCK])
+        still = np.ones(len(self._phase), np.bool_)
+        still[settled] = False
+        due = due[still[due]]
+        for first in range(0, len(due), AT_ONCE):
+            self._settle(due[first : first + AT_ONCE])
 
-    def _ruled(self, away: F64, expected: F64, score: F64) -> F64:
+    def _ruled(self, values: F64, expected: F64, score: F64) -> F64:
         """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""
         rules = self.rules
         if self._floors:
+            away = np.abs(values - expected)
             least = np.maximum(rules.min_deviation, rules.min_deviation_ratio * np.abs(expected))
-            share = np.divide(np.abs(away), least, out=np.full(len(away), math.inf), where=least > 0)
+            share = np.divide(away, least, out=np.full(len(away), math.inf), where=least > 0)
             score = np.where(np.isnan(score), score, np.minimum(score, share))
         if self._sides:
-            counts = np.where(away > 0, rules.above, rules.below)
+            counts = np.where(values - expected > 0, rules.above, rules.below)
             score = np.where(np.isnan(score) | counts, score, 0.0)
         return score
 
-    def _reconcile(self, values: F64, score: F64, expected: F64, band: tuple[F64, F64]) -> None:
-        """Let a value lie outside the band where it is anomalous, and inside where it is not: both distances count."""
-        lower, upper = band
+    def _reconcile(self, values: F64, score: F64, found: Banded, rows: Rows) -> None:
+        """Let a value lie outside the band where it is anomalous, and inside where it is not: both distances count.
+
+        rows: those of which any may be anomalous, or outside.
+        """
+        expected, lower, upper = found.expected, found.lower, found.upper
         with np.errstate(invalid="ignore"):
-            over, inside = score > 1.0, (lower <= values) & (values <= upper)
-        rows = np.flatnonzero((over & inside) | (~over & ~inside & np.isfinite(score)))
-        if len(rows):
+            over, inside = score[rows] > 1.0, (lower[rows] <= values[rows]) & (values[rows] <= upper[rows])
+        wrong = (over & inside) | (~over & ~inside & np.isfinite(score[rows]))
+        if wrong.any():
+            rows, over = rows[wrong], over[wrong]
             away = values[rows] - expected[rows]
-            edge = np.where(over[rows], expected[rows] + away / np.maximum(score[rows], 1.0), values[rows])
-            upper[rows] = np.where(away > 0, edge, upper[rows])
-            lower[rows] = np.where(away > 0, lower[rows], edge)
+            edge = np.where(over, expected[rows] + away / np.maximum(score[rows], 1.0), values[rows])
+            upper[rows], lower[rows] = (
+                np.where(away > 0, edge, upper[rows]),
+                np.where(away > 0, lower[rows], edge),
+            )
         if self._sides:
             np.copyto(lower, -math.inf, where=~self.rules.below)
             np.copyto(upper, math.inf, where=~self.rules.above)
-
-
-def _joined(surprises: F64) -> F64:
-    """Return float64[m]: the root mean square of the surprises that are known."""
-    known = np.isfinite(surprises)
-    square = np.where(known, surprises * surprises, 0.0).sum(axis=1)
-    return np.asarray(np.sqrt(square / np.maximum(known.sum(axis=1), 1)), np.float64)
-
-
-def _calm(at: Instant, values: F64, rows: Rows) -> _Looked:
-    """Return what was found where every sample is calm: nothing, of no row."""
-    two, bins = np.zeros((0, 2)), np.zeros((BINS, 0, 2))
-    tails = Tails(seen=bins, beyond=bins, total=two, base=two, top=two, u=two, peaks=two, tail=two)
-    found = np.zeros(0)
-    return _Looked(at=at, values=values.copy(), rows=rows, distances=two, tails=tails, each=two, surprises=found)
-
-
-def _phases(values: F64) -> NDArray[np.uint8]:
-    """Return a time for each row that follows from its first value: not from its place, which may change."""
-    bits = np.ascontiguousarray(values).view(np.uint64)
-    return np.asarray((bits * _SPREADS) >> np.uint64(56), np.uint8)

@@ -90,6 +90,10 @@ class Habits:
         """Return the surprises that spend the budgets of some rows."""
         return np.asarray(self._bare[rows] + self.state[_OFFSET, rows], np.float64)
 
+    def limit(self, row: int) -> float:
+        """Return the same of one row."""
+        return float(self._bare[row] + self.state[_OFFSET, row])
+
     def decades(self, rows: Rows, surprises: F64) -> F64:
         """Return by how many decades surprises of some rows are rarer than their budgets."""
         return np.asarray(surprises - self.limits(rows), np.float64)
@@ -100,9 +104,9 @@ class Habits:
 
     def pass_time(self, at: Instant, taken: Bools) -> None:
         """Note one more sample of the rows where `taken` is True; once a day what was counted fades."""
-        state = self.state
-        state[_PREDICTED] += self._often * taken
-        state[_ALLOWED] += self._share * taken
+        state, every = self.state, bool(taken.all())
+        state[_PREDICTED] += self._often if every else self._often * taken
+        state[_ALLOWED] += self._share if every else self._share * taken
         if not at - self._faded_at < FADES_S:
             if math.isfinite(self._faded_at):
                 passed = at - self._faded_at

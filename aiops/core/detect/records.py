@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops.core.detect.surprise import (
     ATOM_EDGE,
@@ -38,8 +39,8 @@ _LOWEST, _HIGHEST = -240, 240
 _UNBORN = -(2**15)
 _FADES_S = 86_400.0
 _PLACES = np.arange(BINS)
-_BINS_FIRST = _PLACES[:, None, None]
-_MIDDLES = WIDTH * (_BINS_FIRST + 0.5)
+_MIDDLES = WIDTH * (_PLACES[:, None, None] + 0.5)
+_ONE, _PLACES_SMALL = np.uint8(1), _PLACES[:, None, None].astype(np.uint8)
 _FEW = 64
 """Of so few rows the calls cost, not the numbers: all bins at once. Sums are taken in the same order either way."""
 
@@ -106,11 +107,11 @@ class Records:
     def tails(self, rows: Rows) -> Tails:
         """Return what some rows have shown until now."""
         # bins first: a pass over one bin of all rows is fast, one over twenty numbers at a time is not
-        seen = np.ascontiguousarray(self.weights[rows].transpose(2, 0, 1), np.float64)
+        seen = np.ascontiguousarray(self.weights.take(rows, axis=0).transpose(2, 0, 1), np.float64)
         total = self.total[:, rows].T.astype(np.float64)
         base = np.where(self.base[rows] == _UNBORN, 0, self.base[rows]) * WIDTH
         beyond, most = _from_each_on(seen), TAIL_SHARE * total
-        first = np.maximum((beyond >= most).sum(axis=0) - 1, 0)
+        first = np.maximum(_many(beyond >= most) - 1, 0)
         held = _at(seen, first)
         below = np.where(first > 0, _at(seen, np.maximum(first - 1, 0)), 0.0)
         # what was never recorded was calm: where that is nearly all, it is an atom below the first bin
@@ -145,7 +146,7 @@ class Records:
 
     def settle(self, rows: Rows, tails: Tails) -> None:
         """Find out anew what is calm in some rows, from what they have shown."""
-        over = (tails.beyond > CALM_SHARE * tails.total).sum(axis=0)
+        over = _many(tails.beyond > CALM_SHARE * tails.total)
         edges = np.exp(np.clip((self.base[rows].astype(np.float64) + over) * WIDTH, -80.0, 80.0))
         self.calm[:, rows] = np.where(over > 0, edges, 0.0).T
 
@@ -205,31 +206,34 @@ class Records:
         self.weights[rows, kind] = new
 
 
-def _at(bins: F64, places: Rows) -> F64:
+def _at(bins: F64 | NDArray[np.uint8], places: Rows) -> F64:
     """Return of float64[20, m, kinds] one bin each."""
-    return np.asarray(np.take_along_axis(bins, places[None], 0)[0], np.float64)
+    each = places * places.size
+    each += np.arange(places.size).reshape(places.shape)
+    return np.asarray(bins.reshape(-1).take(each), np.float64)
 
 
-def _from_each_on(seen: F64) -> F64:
-    """Return float64[20, m, kinds], the weight from each bin on."""
-    if seen.shape[1] <= _FEW:
-        return np.asarray(np.add.accumulate(seen[::-1], axis=0)[::-1])
-    beyond = seen.copy()
+def _many(there: Bools) -> Rows:
+    """Return int[m, kinds], of bool[20, m, kinds] in how many bins."""
+    return np.asarray(np.add.reduce(there.view(np.uint8), axis=0, dtype=np.uint8), np.intp)
+
+
+def _from_each_on(numbers: F64) -> F64:
+    """Return float64[20, m, kinds], the sum from each bin on, beginning with the highest."""
+    if numbers.shape[1] <= _FEW:
+        return np.asarray(np.add.accumulate(numbers[::-1], axis=0)[::-1])
+    sums = numbers.copy()
     for place in range(BINS - 2, -1, -1):
-        beyond[place] += beyond[place + 1]
-    return beyond
+        sums[place] += sums[place + 1]
+    return sums
 
 
 def _tail(seen: F64, first: Rows) -> tuple[Rows, F64]:
     """Return of the bins from `first` on the lowest that holds anything, and their weighted middles, summed."""
-    if seen.shape[1] <= _FEW:
-        there = np.where(first <= _BINS_FIRST, seen, 0.0)
-        held = there > _TRACE
-        least = np.where(held.any(axis=0), held.argmax(axis=0), first)
-        return least, np.asarray(np.add.accumulate((there * _MIDDLES)[::-1], axis=0)[-1])
-    least, excess = first.copy(), np.zeros(first.shape)
-    for place in range(BINS - 1, -1, -1):
-        there = np.where(first <= place, seen[place], 0.0)
-        least = np.where(there > _TRACE, place, least)
-        excess += there * (WIDTH * (place + 0.5))
-    return least, excess
+    # of bins that hold nothing: more than any place
+    lowest = (seen > _TRACE).view(np.uint8) - _ONE | _PLACES_SMALL
+    for place in range(BINS - 2, -1, -1):
+        np.minimum(lowest[place], lowest[place + 1], out=lowest[place])
+    least = _at(lowest, first).astype(np.intp)
+    # what lies below `first` is added last: up to there it is the sum from `first` on
+    return np.where(least < BINS, least, first), _at(_from_each_on(seen * _MIDDLES), first)

@@ -74,8 +74,10 @@ class Tracker:
         moved = values != self.last
         if not whole:
             moved &= there
-        np.copyto(self.moved_at, at, where=moved)
-        np.copyto(self.last, values, where=moved)
+        # a copy with a mask is dear, and mostly all have moved
+        where: Bools | bool = True if moved.all() else moved
+        np.copyto(self.moved_at, at, where=where)
+        np.copyto(self.last, values, where=where)
         if not 0.0 <= at - self._looked_at < _LOOK_S:
             self._look(at, there)
 
