@@ -113,7 +113,7 @@ RIGHT: Mapping[str, Faults] = {
     "grey 50 %": _grey,
     "grey 20 to 80 %": _some_grey,
     "isolation": _one(Kind.ISOLATION, WEST),
-    "grey, and the other daemon dies meanwhile": _crash_and_die,
+    "grey, and the daemon that leads dies meanwhile": _crash_and_die,
 }
 """Traffic must go to north."""
 
