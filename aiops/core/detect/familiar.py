@@ -42,7 +42,7 @@ PHASES = 256
 """Limits of all rows are found anew once a stretch of the season (twice an hour of a day): those of each row at a time
 of its own, so that no tick has to do it for all."""
 
-AT_ONCE = 1000
+AT_ONCE = 3000
 """What is not calm is looked at so many rows at a time: twenty bins of all of them stay near the processor. That is no
 power of two: bins that lie one apart push each other out."""
 
@@ -310,7 +310,8 @@ class Familiar:
         tails = self._records.tails(rows)
         self._habits.settle(rows)
         self._records.settle(rows, tails)
-        self._reach[:, rows] = tails.reach(self._habits.limits(rows)[:, None]).T
+        for reach, found in zip(self._reach, tails.reach(self._habits.limits(rows)[:, None]).T, strict=True):
+            reach[rows] = found
         self._bounds.moved(rows)
 
     def _settle_due(self, before: Instant, at: Instant, settled: Rows) -> None:

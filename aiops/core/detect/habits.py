@@ -143,7 +143,7 @@ class Habits:
 
     def settle(self, rows: Rows) -> None:
         """Find the limits of some rows anew."""
-        predicted, came, excess, _, _, allowed, alarms = self.state[:, rows].astype(np.float64)
+        predicted, came, excess, _, _, allowed, alarms = self.state.take(rows, axis=1).astype(np.float64)
         mean = (excess + PRIOR_EVENTS * _MEAN) / (came + PRIOR_EVENTS)
         back, often = self._back[rows], (came + PRIOR_EVENTS) / (predicted + PRIOR_EVENTS) / USUAL
         moved = mean * (back * math.log(10.0) + np.log(often)) - back

@@ -108,8 +108,9 @@ class Records:
         """Return what some rows have shown until now."""
         # bins first: a pass over one bin of all rows is fast, one over twenty numbers at a time is not
         seen = np.ascontiguousarray(self.weights.take(rows, axis=0).transpose(2, 0, 1), np.float64)
-        total = self.total[:, rows].T.astype(np.float64)
-        base = np.where(self.base[rows] == _UNBORN, 0, self.base[rows]) * WIDTH
+        total = np.ascontiguousarray(self.total.take(rows, axis=1).T, np.float64)
+        base = self.base.take(rows, axis=0)
+        base = np.where(base == _UNBORN, 0, base) * WIDTH
         beyond, most = _from_each_on(seen), TAIL_SHARE * total
         first = np.maximum(_many(beyond >= most) - 1, 0)
         held = _at(seen, first)
@@ -147,8 +148,9 @@ class Records:
     def settle(self, rows: Rows, tails: Tails) -> None:
         """Find out anew what is calm in some rows, from what they have shown."""
         over = _many(tails.beyond > CALM_SHARE * tails.total)
-        edges = np.exp(np.clip((self.base[rows].astype(np.float64) + over) * WIDTH, -80.0, 80.0))
-        self.calm[:, rows] = np.where(over > 0, edges, 0.0).T
+        edges = np.exp(np.clip((self.base.take(rows, axis=0).astype(np.float64) + over) * WIDTH, -80.0, 80.0))
+        for calm, found in zip(self.calm, np.where(over > 0, edges, 0.0).T, strict=True):
+            calm[rows] = found
 
     def spacing(self, rows: Rows) -> F64:
         """Return how far apart values of some rows may lie without a gap: what is calm, or half a step of counts."""
