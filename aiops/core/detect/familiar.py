@@ -130,11 +130,14 @@ class Familiar:
         self._pass_time(at, taken)
         mine = taken[looked.rows]
         settled = looked.rows[mine]
+        due = self._due(before, at, settled)
         for first in range(0, len(settled), AT_ONCE):
-            self._learn_news(at, looked.only(np.flatnonzero(mine)[first : first + AT_ONCE]), clean)
+            few, due = (due, due[:0]) if len(settled) + len(due) <= AT_ONCE else (due[:0], due)  # calls cost more
+            self._learn_news(at, looked.only(np.flatnonzero(mine)[first : first + AT_ONCE]), clean, few)
         if self._envelopes.turns(at):
             self._envelopes.turn(at)
-        self._settle_due(before, at, settled)
+        for first in range(0, len(due), AT_ONCE):
+            self._settle(due[first : first + AT_ONCE])
         self._envelopes.note(clean)
         if not state[_SAMPLES].all():
             begun = taken & (state[_SAMPLES] == 0)
@@ -282,8 +285,11 @@ class Familiar:
         self._records.total[_CONTEXT] += taken if self._bounds.all_known else taken & self._bounds.known
         self._habits.pass_time(at, taken if self._all_learned else taken & self._learned)
 
-    def _learn_news(self, at: Instant, looked: Looked, clean: F64) -> None:
-        """Learn from samples that are not calm; what is extreme is taken out of `clean`."""
+    def _learn_news(self, at: Instant, looked: Looked, clean: F64, due: Rows) -> None:
+        """Learn from samples that are not calm; what is extreme is taken out of `clean`.
+
+        due: other rows, whose limits are to be found anew with theirs.
+        """
         rows, records, surprises = looked.rows, self._records, looked.surprises
         values, away, learned = clean[rows], looked.distances[:, _VALUE], self._learned[rows]
         decades, on = self._habits.beyond(rows, surprises), self._episodes.on(rows, at)
@@ -297,7 +303,7 @@ class Familiar:
         if extreme.any():
             kept[extreme] = self._episodes.excused(rows[extreme], at, values[extreme])
         records.learn(rows[news], looked.news[news])
-        self._settle(rows)
+        self._settle(np.concatenate([rows, due]))
         self._cover.grow(rows, at, delay_s(self._step_s))
         calm = records.calm[_VALUE, rows]
         new = kept & ~(away <= calm)
@@ -314,19 +320,17 @@ class Familiar:
             reach[rows] = found
         self._bounds.moved(rows)
 
-    def _settle_due(self, before: Instant, at: Instant, settled: Rows) -> None:
-        """Find the limits anew of the rows whose time came since `before`, but of those that are settled."""
+    def _due(self, before: Instant, at: Instant, settled: Rows) -> Rows:
+        """Return the rows whose time for new limits came since `before`, but those that have theirs."""
         part_s = self._envelopes.width_s / PHASES
         passed = math.floor(at / part_s) - math.floor(before / part_s) if math.isfinite(before) else PHASES
         if passed <= 0:
-            return
+            return settled[:0]
         newest = np.uint8(math.floor(at / part_s) % PHASES)
         due = np.flatnonzero(newest - self._phase < passed) if passed < PHASES else np.arange(len(self._phase))
         still = np.ones(len(self._phase), np.bool_)
         still[settled] = False
-        due = due[still[due]]
-        for first in range(0, len(due), AT_ONCE):
-            self._settle(due[first : first + AT_ONCE])
+        return np.asarray(due[still[due]], np.intp)
 
     def _ruled(self, values: F64, expected: F64, score: F64) -> F64:
         """Apply what the rules ask: sides that count, and deviations too small to be worth an alarm."""

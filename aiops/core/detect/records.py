@@ -109,8 +109,8 @@ class Records:
         # bins first: a pass over one bin of all rows is fast, one over twenty numbers at a time is not
         seen = np.ascontiguousarray(self.weights.take(rows, axis=0).transpose(2, 0, 1), np.float64)
         total = np.ascontiguousarray(self.total.take(rows, axis=1).T, np.float64)
-        base = self.base.take(rows, axis=0)
-        base = np.where(base == _UNBORN, 0, base) * WIDTH
+        lowest = self.base.take(rows, axis=0)
+        base = np.where(lowest == _UNBORN, 0, lowest) * WIDTH
         beyond, most = _from_each_on(seen), TAIL_SHARE * total
         first = np.maximum(_many(beyond >= most) - 1, 0)
         held = _at(seen, first)
