@@ -26,7 +26,7 @@ def samples(ticks: int) -> F64:
 
 def went(*, anew: bool = False, ticks: int = 300) -> list[bytes]:
     """Return every score and all of the state of rows that went through the same, as bytes."""
-    detector, found, learn = Familiar(usual(ROWS, 3600.0)), list[bytes](), np.ones(ROWS, np.bool_)
+    detector, found, learn = Familiar(usual(ROWS)), list[bytes](), np.ones(ROWS, np.bool_)
     for tick, values in enumerate(samples(ticks)):
         at = START + 60.0 * tick
         if anew:
