@@ -2,7 +2,7 @@
 
     python benchmarks/bench_scaling.py [--startups 60,180,600] [--scenario judged|tuning]
                                        [--traces core|hostile|NAME,...] [--no-hostile] [--data FOLDER]
-                                       [--only NAME,...] [--curves out/scaling.svg]
+                                       [--only NAME,...] [--curves out/scaling.svg] [--kept FILE]
 
 One table for each start-up time: trace x autoscaler at the knob with which it just keeps its allowance of violating
 requests on every trace (the cheapest such knob, the same for all traces and seeds), with the paired difference to ours
@@ -13,6 +13,9 @@ shipped, and ours with its forecast taken out beside the reactive rule that it f
 What a pod carries is told to nobody. Steps of 15 s, metrics a step late, pods billed from creation; the queue is M/M/c
 (simulators/lab). `ours` is policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py);
 its knob is the SLO's target. Days and seeds are those of benchmarks/contenders.py.
+
+--kept: how rivals fare on recorded load is kept in this file, and those that stand in it are not played again: no
+change of ours moves them.
 """
 
 from __future__ import annotations
@@ -31,9 +34,10 @@ from rich.table import Table
 
 from benchmarks.contenders import ONE_KNOB, SCENARIOS, SHIPPED, entries, knobs
 from benchmarks.curves import Curve, draw
+from benchmarks.kept_lanes import Kept, Lane
 from benchmarks.paired import Cell, Interval, apart
 from simulators.autoscalers import AUTOSCALERS, STOCK_KNOBS
-from simulators.lab.contest import Score, best_hours, contest
+from simulators.lab.contest import best_hours, contest
 from simulators.lab.lanes import Service, Tables
 from simulators.lab.traces import CORE, HOSTILE, MADE_UP, Part, Trace, load
 
@@ -58,36 +62,6 @@ class Job:
     names: tuple[str, ...]
     data: Path
     hostile: bool = False
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A score over the optimum. seed and knob beside what the contest says; best_hours: of the whole lane."""
-
-    seed: int
-    knob: float
-    best_hours: float
-    score: Score
-
-    @property
-    def over_best(self) -> float:
-        """Return the pod hours over those of the optimum."""
-        return self.score.pod_hours / self.best_hours
-
-    def costs(self) -> dict[Cell, float]:
-        """Return what each day cost over the mean day of the optimum."""
-        days = self.score.days
-        return {
-            (self.score.trace, self.seed, day): one.pod_hours * len(days) / self.best_hours
-            for day, one in enumerate(days)
-        }
-
-    def violations(self) -> dict[Cell, float]:
-        """Return the violating share of each day's requests."""
-        return {
-            (self.score.trace, self.seed, day): one.violating / max(one.offered, 1e-9)
-            for day, one in enumerate(self.score.days)
-        }
 
 
 def play(job: Job) -> list[Lane]:
@@ -249,6 +223,7 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--curves", type=Path, default=Path("out/scaling.svg"))
     parser.add_argument("--jobs", type=int, default=None)
     parser.add_argument("--no-hostile", action="store_true")
+    parser.add_argument("--kept", type=Path, default=None)
     return parser.parse_args(words)
 
 
@@ -261,11 +236,14 @@ def main() -> None:
     startups = [float(word) for word in asked.startups.split(",")]
     console.print(f"scenario {asked.scenario}: {SCENARIOS[asked.scenario]}", highlight=False)
     found: dict[float, list[Curve]] = {}
+    kept = Kept(asked.kept, asked.scenario)
     with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
         for startup_s in startups:
             if traces:
-                jobs = [Job(trace, parts, startup_s, names, asked.data) for trace in traces]
-                lanes = [lane for part in pool.map(play, jobs) for lane in part]
+                left = [name for name in names if not kept.has(startup_s, traces, name)]
+                jobs = [Job(trace, parts, startup_s, tuple(left), asked.data) for trace in traces]
+                kept.add(startup_s, [lane for part in pool.map(play, jobs) for lane in part])
+                lanes = [lane for lane in kept.lanes(startup_s, traces) if lane.score.name in names]
                 report(console, lanes, startup_s, names)
                 found[startup_s] = curves(lanes, names)
             if not asked.no_hostile and startup_s == startups[0]:

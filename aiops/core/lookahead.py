@@ -158,7 +158,8 @@ class Lookahead:
         self.nowcasts.learn(at, value, whole, leads_s)
         self.trials.step(at, (value, whole, leads_s))
         heavy = np.clip(value / np.maximum(self.nowcasts.usual, 1e-9), 0.2, 3.0)
-        broken = np.where(np.isfinite(latency), (latency > self.capacities.slo_s) * heavy, np.nan)
+        told = np.isfinite(latency) & ~self.nowcasts.falls.fallen
+        broken = np.where(told, (latency > self.capacities.slo_s) * heavy, np.nan)
         self.margins.worth, self.margins.grain = self._worth(seen), self._grain()
         self.margins.follow(self.nowcasts.scaled_errors[1], broken)
 
@@ -208,6 +209,7 @@ class Lookahead:
             self.margins.values.tolist(),
             views.skill.tolist(),
             acts.tolist(),
+            np.exp(np.where(np.isfinite(views.log_kept), views.log_kept, -np.inf)).tolist(),
             views.kept_s.tolist(),
             strict=True,
         )
@@ -221,9 +223,10 @@ class Lookahead:
                 margin=margin,
                 skill=skill,
                 acts=acting,
+                kept=kept,
                 kept_s=kept_s,
             )
-            for row, (lead_s, (near, lead), (near_error, lead_error), margin, skill, acting, kept_s) in zip(
+            for row, (lead_s, (near, lead), (near_error, lead_error), margin, skill, acting, kept, kept_s) in zip(
                 self._rows, forecasts, strict=True
             )
         }

@@ -60,11 +60,13 @@ def test_each_end_has_its_documented_code(words, code, said, tmp_path):
 def test_a_rehearsal_keeps_a_record_that_can_be_looked_at_explained_and_made_again(tmp_path):
     journal = tmp_path / "journal.db"
     policies = "simulators/demo/policies"
-    ran = aiops(
+    words = (
         "-o", "json", "simulate", "flash-crowd", "--policies", policies, "--no-baselines",
         "--journal", str(journal), "--report", str(tmp_path / "report.html"),
     )  # fmt: skip
+    ran, twice = aiops(*words), aiops(*words)
     assert ran.returncode == 0, ran.stderr
+    assert (twice.returncode, f"{journal} holds a record already" in twice.stderr) == (1, True)
     assert json.loads(ran.stdout)["scores"][0]["actions_out"] > 0
     assert "<svg" in (tmp_path / "report.html").read_text()
     store = {"AIOPS_STORE__URL": f"sqlite:///{journal}"}

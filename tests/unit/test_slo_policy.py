@@ -211,7 +211,17 @@ def test_an_overload_asks_for_no_more_while_what_was_asked_for_is_not_ready():
     ahead = soon(380.0, 380.0, margin=0.5)
     assert lived([0.4] * 5, ahead, replicas=10, ready=8)[2:] == [10] * 3
     assert lived([0.4] * 5, ahead, replicas=40, ready=8)[2:] == [40] * 3
-    assert lived([0.4] * 5, ahead, replicas=9, ready=8)[2:] == [10] * 3
+
+
+def test_an_overload_that_costs_replicas_their_readiness_is_answered():
+    ahead, state = soon(380.0, 380.0, margin=0.5), LoopState()
+    for tick, ready in enumerate((10, 10, 6, 6, 6)):
+        shot = seen(demand=380.0, latency=0.1 if tick < 2 else 0.4, at=NOW + tick * TICK_S, replicas=10, ready=ready)
+        turn = made(shot, ahead, carries(), state=state)
+        state = turn.state
+    assert turn.tick.decisions[0].verdict.proposal.change.after == 13
+    more = made(seen(demand=380.0, latency=0.4, at=NOW + 600.0, replicas=13, ready=6), ahead, carries(), state=state)
+    assert more.tick.decisions[0].verdict.proposal.change.after == 13, "of the three more none was ever ready"
 
 
 def test_an_overload_of_a_single_tick_is_not_answered():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from aiops.app.commands import rehearse_seeds
 from aiops.app.output import SESSION, table
 from aiops.app.progress import Bar
 from aiops.app.spreading import spreading
+from aiops.errors import InvalidContent
+
+if TYPE_CHECKING:
+    from aiops.adapters.store import Store
 
 BATCH = 200
 
@@ -62,7 +66,6 @@ def simulate(
         return
     if lane is not None:
         raise typer.BadParameter("only daemons of a scenario of sites have a lane", param_hint="--lane")
-    from aiops.adapters.store import Store
     from aiops.app.replay import code_version, platform_version
     from aiops.loop import Setup
     from aiops.policy import load
@@ -76,7 +79,7 @@ def simulate(
 
     world = load_scenario(scenario)
     rehearsed = expanded_in(world, load(policies or [policies_for(scenario)], world.spec.step))
-    store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
+    store = _new(journal)
     store.journal.note_policies(rehearsed)
     total = round(world.spec.duration / world.spec.step) * (3 if baselines else 1)
     with Bar(world.spec.name, total) as bar:
@@ -92,6 +95,17 @@ def simulate(
         f"report: {written}  data: {written.with_suffix('.json')}",
     ]
     SESSION.show(card.as_json(), "\n".join(lines))
+
+
+def _new(journal: Path | None) -> Store:
+    """Return a store without a record; where a file has one, the instants of a second would stand in it twice."""
+    from aiops.adapters.store import Store
+
+    store = Store.open("sqlite://" if journal is None else f"sqlite:///{journal}", batch=BATCH)
+    if store.reader.last_tick_at() is not None:
+        store.close()
+        raise InvalidContent(f"{journal} holds a record already: name a new file with --journal")
+    return store
 
 
 def _lane_s(text: str) -> float:

@@ -11,7 +11,17 @@ from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
 from aiops.core.guard.upstream import noticed
-from aiops.core.model import Action, Clamp, Instant, ScaleEvent, SignalMemory, TargetState, Verdict, VerdictWord
+from aiops.core.model import (
+    Action,
+    Clamp,
+    Instant,
+    ScaleEvent,
+    SignalMemory,
+    TargetState,
+    Verdict,
+    VerdictWord,
+    Workload,
+)
 from aiops.core.model.swift import changed
 from aiops.core.policies import ScalingPolicy
 
@@ -42,8 +52,14 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
         since=min(state.since, ctx.now),
         ready=0 if ctx.workload is None else ctx.workload.ready,
         ready_at=ctx.now,
+        most_ready=_most_ready(state, ctx.workload),
         slo_broken_since=min(state.slo_broken_since, ctx.now) if proposal.need.slo_broken else math.inf,
     )
+
+
+def _most_ready(state: TargetState, workload: Workload | None) -> int:
+    """Return how many of the replicas that run were ever ready at once; those that were taken away do not count."""
+    return 0 if workload is None else max(workload.ready, min(state.most_ready, workload.replicas))
 
 
 def _since(wishes: tuple[tuple[Instant, int], ...], at: Instant) -> tuple[tuple[Instant, int], ...]:

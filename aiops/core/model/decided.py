@@ -71,8 +71,9 @@ class Need:
 
     `capacity` is demand units that one replica carries (0 while it is not known), `capacity_learned` whether that was
     learnt; `lead_s` the start-up lead time, `lead_measured` whether it was measured; `usage_ratio` is the wanted demand
-    over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed. `backlog`: for what
-    arrives and what waits, a part of `reactive`; `drain_by`: when what waits must be gone, infinite while nothing does.
+    over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed; `kept`: for demand
+    that is gone and may come back, a part of `forecast`. `backlog`: for what arrives and what waits, a part of
+    `reactive`; `drain_by`: when what waits must be gone, infinite while nothing does.
     `price`: why so much of the demand ahead is served, where the objective has prices.
     """
 
@@ -87,6 +88,7 @@ class Need:
     slo_broken: bool = False
     capacity_learned: bool = False
     foreseen: Nowcast | None = None
+    kept: int | None = None
     backlog: int | None = None
     drain_by: Instant = math.inf
     price: Weighed | None = None

@@ -149,8 +149,8 @@ class Nowcast:
     demand: the forecasts. error_ratio: the scale of their errors, relative. margin: how many scales the SLO's error
     budget wants above them. skill: 1 - mean absolute error / that of the better of last value and last season, over
     about a day. acts: whether the model may be acted on: it has seen an hour of its own errors, and its skill is not
-    below that of its rivals (with hysteresis). kept_s: demand that is gone at once is still kept for, for so long at
-    most; 0 where none is.
+    below that of its rivals (with hysteresis). kept: demand that is gone at once and still kept for, for kept_s
+    yet; 0 where none is.
     """
 
     policy: PolicyKey
@@ -161,7 +161,13 @@ class Nowcast:
     margin: float
     skill: float
     acts: bool
+    kept: float = 0.0
     kept_s: float = 0.0
+
+    @property
+    def upper_kept(self) -> float:
+        """Return the demand that is to be carried should what is gone come back, 0 where nothing is gone."""
+        return self.kept * math.exp(min(self.margin * self.error_ratio[1], MOST_EXPONENT))
 
     @property
     def upper(self) -> tuple[float, float]:

@@ -74,6 +74,7 @@ class TargetState:
     drain_by: when the backlog that stands must be gone, infinite while none does.
     since: when the target was first looked at, infinite before: nobody was blind before that.
     ready: how many were ready when it was last looked at, at `ready_at`: who became ready since is in no sample yet.
+    most_ready: how many of those that run were ever ready at once.
     traffic: of demand and of its siblings lately, where the policy asks for it. upstream_since: since when traffic is
     missing because something above fails, infinite while it is not; upstream_from, upstream_why: how much there was,
     and what spoke for it.
@@ -93,6 +94,7 @@ class TargetState:
     since: Instant = math.inf
     ready: int = 0
     ready_at: Instant = -math.inf
+    most_ready: int = 0
     traffic: Mapping[str, tuple[tuple[Instant, float], ...]] = field(default_factory=dict)
     upstream_since: Instant = math.inf
     upstream_from: float = 0.0

@@ -62,7 +62,10 @@ _USUAL, _RECENT = 1.0 - math.exp(-1.0 / 5760.0), 1.0 - math.exp(-1.0 / LEARNED_S
 _INSTEAD = {"recent": "off"}
 """What a checkpoint from before has in place of what it lacks."""
 
-_SINCE = ("fallen", "fallen_from", "below")
+_EDGE_MINUTES = np.array([[0.0], [2.0], [4.0]])
+"""A season's edge is averaged over some minutes: what it will be soon is no less usual than what it is."""
+
+_SINCE = ("fallen", "fallen_from", "fallen_top", "below")
 """What a checkpoint from before may lack."""
 
 
@@ -71,13 +74,14 @@ class Views:
     """What is ahead, float64[2, n] each: near, then lead. log_demand: the forecast; scale: of its error, in logarithms.
 
     skill: float64[n], of the lead. acts: bool[n], whether a row has seen an hour of its own errors and has skill.
-    kept_s: float64[n], for how long at most demand that is gone is still kept for; 0 where none is.
+    log_kept, kept_s: float64[n], demand that is gone and still kept for, NaN where none is, and for how long.
     """
 
     log_demand: F64
     scale: F64
     skill: F64
     acts: Bools
+    log_kept: F64
     kept_s: F64
 
 
@@ -157,9 +161,10 @@ class Nowcasts:
                 # a few missing samples are bridged where both ends are known
                 share = missing / gap
                 bridged = before + (demand - before) * share if gap <= NEAR_STEPS + 1 else np.full_like(demand, np.nan)
-                self._step(self.slot + 1, bridged, whole)
+                self._step(self.slot + 1, bridged, whole, heard=False)
         elif gap > LONG_GAP_STEPS:
             self._forget_promises()
+            self.falls = Falls(len(self._rows))
             self.quiet.fill(LONG_GAP_STEPS)
         self.slot = slot if gap > LONG_GAP_STEPS else self.slot
         self._step(slot, demand, whole)
@@ -171,7 +176,7 @@ class Nowcasts:
             self.steps[1] = np.where(moved, steps, self.steps[1])
             self._seen[1, moved], self._told[_SAID, 1, moved] = np.nan, np.nan
 
-    def _step(self, slot: int, demand: F64, whole: Bools) -> None:
+    def _step(self, slot: int, demand: F64, whole: Bools, *, heard: bool = True) -> None:
         at = slot * STEP_S
         known = np.where(np.isfinite(demand), np.maximum(demand, 0.0), np.nan)
         started = np.isfinite(self.usual)
@@ -181,9 +186,13 @@ class Nowcasts:
         then = (slot - self.steps) % _RING
         told = self._told[:, _SIDES, self._rows, then]
         self._watch_surge(log_demand, told[:, 0])
-        self._watch_falls(np.where(whole, log_demand, np.nan), at, told[_SCALE, 1])
-        whole = whole & ~self.falls.fallen
-        self._judge(slot, np.where(whole, log_demand, np.nan), then, told)
+        if heard:
+            ended = self._watch_falls(np.where(whole, log_demand, np.nan), at, told[_SCALE, 1])
+            told[_SAID][:, ended] = np.nan
+        else:
+            self.falls.wait()
+        learnt = whole & ~self.falls.fallen
+        self._judge(slot, np.where(learnt, log_demand, np.nan), then, told)
         self._hush(known)
         self.levels.follow(log_demand)
         self.season.add(int(at // MINUTE_S), np.where(whole, known, np.nan))
@@ -209,35 +218,40 @@ class Nowcasts:
         self.surge = np.where(beyond & self._beyond, SURGE_STEPS, np.maximum(self.surge - 1.0, 0.0))
         self._beyond = beyond
 
-    def _watch_falls(self, log_demand: F64, at: Instant, scale: F64) -> None:
-        """Note rows whose demand is gone at once; those that are back, in stages or whole, begin with new levels."""
-        due = self._log(self.season.at(np.full(len(self._rows), at / MINUTE_S - 0.5)))
+    def _watch_falls(self, log_demand: F64, at: Instant, scale: F64) -> Bools:
+        """Note rows whose demand is gone at once, and return those of which that ends; these begin with new levels."""
+        seasons = self.season.at(at / MINUTE_S - 0.5 + _EDGE_MINUTES * np.ones(len(self._rows)))
+        due = self._log(np.fmin.reduce(seasons))
         due = np.fmin(np.where(np.isfinite(due), due, self._log(self.usual)), self.levels.values[:, -1])
         seen = np.where(self.spreads[1].count >= LEARNED_STEPS, scale, np.nan)
-        rising = self.surge >= SURGE_STEPS
-        was = self.falls.fallen
-        ended = self.falls.watch(log_demand, due, seen, self.steps[1].astype(np.float64), rising)
+        lead = self.steps[1].astype(np.float64)
+        ended, stage = self.falls.watch(log_demand, due, seen, lead, self.surge >= SURGE_STEPS)
         if ended.any():
             self._seen[:, ended], self._told[_SAID][:, ended], self._rivals[:, ended] = np.nan, np.nan, np.nan
-        anew = was & (ended | rising) & np.isfinite(log_demand)
-        self.levels.values[anew] = log_demand[anew, None]
+        anew = (ended | stage) & np.isfinite(log_demand)
+        self.levels.values[anew], self.surge[ended] = log_demand[anew, None], 0.0
+        return ended
 
     def _surging(self, said: F64) -> F64:
-        """Return the forecasts, for rows in a surge at least its straight line for so long as a surge lasts."""
+        """Return the forecasts, for rows in a surge at least its straight line for so long as a surge lasts.
+
+        The line of demand that comes back ends at what it was.
+        """
         last, levels = self._log(self.last), self.levels.values
         slope = np.maximum((last - levels[:, 0]) / _LAG[0], (levels[:, 0] - levels[:, 1]) / (_LAG[1] - _LAG[0]))
         reach = np.minimum(np.minimum(self.steps, SURGE_STEPS) * np.maximum(slope, 0.0), MOST_SURGE)
-        return np.where(self.surge > 0.0, np.fmax(said, last + reach), said)
+        return np.where(self.surge > 0.0, np.fmax(said, np.fmin(last + reach, self.falls.before)), said)
 
     def ahead(self) -> Views:
         """Return what is ahead of the last slot."""
         told = self._told[:, :, :, self.slot % _RING]
         return Views(
-            log_demand=np.fmax(self._surging(told[_SAID]), self.falls.before),
+            log_demand=self._surging(told[_SAID]),
             scale=told[_SCALE].copy(),
             skill=self.skill,
             acts=self.acts,
-            kept_s=self.falls.left * STEP_S,
+            log_kept=self.falls.before.copy(),
+            kept_s=self.falls.kept_steps * STEP_S,
         )
 
     @property
@@ -356,6 +370,7 @@ class Nowcasts:
             ("beyond", self._beyond),
             ("fallen", self.falls.left),
             ("fallen_from", self.falls.before),
+            ("fallen_top", self.falls.top),
             ("below", self.falls.below),
         ]
         for side, (mix, spread) in enumerate(zip(self.mixes, self.spreads, strict=True)):

@@ -150,7 +150,8 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     reactive = _both(by_demand, backlog, before)
     peak = _peak(demand, ahead, draining)
     forecast = None if ahead is None or carried is None else carried.replicas_for(ahead + _rate(draining))
-    forecast = _kept(forecast, followed, before)
+    kept = _kept(followed, carried, before)
+    forecast = forecast if kept is None or forecast is None else max(forecast, kept)
     if slo_broken and not (followed is not None and _explained(seen, forecast)):
         used = 0.0 if carried is None else carried.used_ratio(demand, seen.workload.ready)
         reactive = _under_overload(seen, reactive, lead_s, used)
@@ -168,6 +169,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
         slo_broken=slo_broken,
         capacity_learned=policy.objective.per_replica is None and carried is not None,
         foreseen=followed,
+        kept=kept,
         backlog=backlog,
         drain_by=seen.state.drain_by if draining is None else draining.due,
         price=price,
@@ -175,11 +177,11 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     return need, room
 
 
-def _kept(forecast: int | None, followed: Nowcast | None, before: int) -> int | None:
-    """Return the forecast need; demand that is gone and may come back keeps what there is, and asks for no more."""
-    if forecast is None or followed is None or followed.kept_s <= 0.0:
-        return forecast
-    return min(forecast, before)
+def _kept(followed: Nowcast | None, carried: Carrying | None, before: int) -> int | None:
+    """Return how many stay for demand that is gone and may come back: of those that there are, and no more."""
+    if followed is None or carried is None or followed.kept_s <= 0.0:
+        return None
+    return min(carried.replicas_for(followed.upper_kept), before)
 
 
 def _at_least(signal: Signal) -> float | None:
@@ -268,13 +270,15 @@ def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
 def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
     """Return the need while the SLO is broken: demand is censored, so never less than what runs (S1).
 
-    Saturated replicas hide demand: then a step above what is ready is added, and given its lead time before the next.
-    What does not get ready is no reason for more of it.
+    Saturated replicas hide demand: then a step is added, and given its lead time before the next. It is a step above
+    those of them that were ever ready: what never was is no reason for more of it, what is no more is.
     """
-    needed = max(seen.workload.replicas, reactive or 0)
+    running = seen.workload.replicas
+    needed = max(running, reactive or 0)
     if used_ratio < SATURATED_RATIO or seen.now - seen.state.last_out_at < lead_s:
         return needed
-    return max(needed, math.ceil(seen.workload.ready * (1.0 + OVERLOAD_STEP_RATIO)))
+    serving = max(seen.workload.ready, min(seen.state.most_ready, running))
+    return max(needed, math.ceil(serving * (1.0 + OVERLOAD_STEP_RATIO)))
 
 
 def _price(
