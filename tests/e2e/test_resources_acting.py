@@ -179,12 +179,12 @@ def test_what_may_not_be_read_is_never_taken_for_deleted_s9_s10(rig: Rig, author
     rig.policy(scaling_policy(rig.namespace, "cart"), grant=False)
     authored.grant(document, scaling_policy(rig.namespace, "cart"), resources=False)
     again = authored.daemon("again")
-    rig.until(lambda: rig.replicas(path) == 9, "9 replicas, by a file", 60)
-    _, said = rig.until(lambda: (r := again.ready())[0] == 503 and "cannot list" in r[1] and r, "not ready", 60)
+    rig.until(lambda: rig.replicas(path) == 9, "9 replicas, by a file", 150)
+    _, said = rig.until(lambda: (r := again.ready())[0] == 503 and "cannot list" in r[1] and r, "not ready", 150)
     assert f"scalingpolicies.policy.aiops in namespace {rig.namespace}: " in said
     assert "`aiops rbac POLICIES` prints the roles" in said
     turns = len(again.sentences())
-    rig.until(lambda: len(again.sentences()) > turns + 12, "a dozen more turns", 60)
+    rig.until(lambda: len(again.sentences()) > turns + 12, "a dozen more turns", 150)
     assert least(rig, floor) == 9
     rig.demand(700.0)
     held = rig.until(lambda: [row for row in rig.decisions(reason="paused") if "checkout" in row["policy"]], "a hold")
