@@ -209,7 +209,7 @@ class Lookahead:
             self.margins.values.tolist(),
             views.skill.tolist(),
             acts.tolist(),
-            np.exp(np.where(np.isfinite(views.log_kept), views.log_kept, -np.inf)).tolist(),
+            np.nan_to_num(np.exp(views.log_kept)).tolist(),
             views.kept_s.tolist(),
             strict=True,
         )

@@ -22,7 +22,7 @@ def told_ahead(policy: ScalingPolicy, need: Need, unit: str) -> str:
     ahead = short(need.demand_ahead or 0.0)
     needs = f"{unit} within {need.lead_s:.0f} s needs {need.forecast}"
     soon = need.foreseen
-    if soon is not None and need.kept is not None and need.kept == need.forecast:
+    if soon is not None and need.kept == need.forecast:
         gone = f"demand fell to {short(need.demand or 0.0)} at once, where {short(soon.kept)} {unit} are usual"
         return f"{gone}: {need.kept} are kept for {soon.kept_s:.0f} s yet, in case it comes back"
     if soon is not None and need.demand_ahead != soon.upper[1]:
