@@ -197,7 +197,7 @@ class ClusterAt:
                 resource_version=str(self.world.version),
                 as_of=at,
                 replicas=self.world.replicas[ref.cluster],
-                ready=self.world.ready[ref.cluster],
+                ready=self.world.said_ready(ref.cluster),
                 opted_in=True,
             )
         return Inventory(workloads=found, errors=errors)

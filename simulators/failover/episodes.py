@@ -21,6 +21,7 @@ from simulators.failover.world import (
     LENGTH_S,
     NORTH,
     PLACES,
+    PROBES,
     SITES,
     WEST,
     Fault,
@@ -165,12 +166,14 @@ Rule = Callable[[SitesWorld], Callable[[], None]]
 class Setting:
     """standby: how many replicas north has at first. lane_s: how often daemons turn, as `lane` of the settings.
 
-    defer_s: for how much longer than the other the home site's daemon leaves a free Lease.
+    defer_s: for how much longer than the other the home site's daemon leaves a free Lease. probes: requests a second of
+    each observer to each site.
     """
 
     standby: int = CARRIER
     lane_s: float = LANE_S
     defer_s: float = DEFER_S
+    probes: int = PROBES
 
 
 _USUAL = Setting()
@@ -181,7 +184,7 @@ def lived(
 ) -> Lived:
     """Return what became of an episode under a rule, under two daemons with a policy, or when nothing is done."""
     dice = np.random.default_rng(seed)
-    world = SitesWorld(faults=faults, dice=dice)
+    world = SitesWorld(faults=faults, dice=dice, probes=setting.probes)
     world.ready[NORTH] = world.replicas[NORTH] = setting.standby
     daemons: list[Daemon] = []
     act: Callable[[], None] = lambda: None  # noqa: E731

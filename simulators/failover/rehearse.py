@@ -56,7 +56,7 @@ def fared(
     found = []
     for seed in seeds:
         faults = spec.drawn(np.random.default_rng([seed, 0]))
-        one = lived(faults, rule, [seed, 1], Setting(spec.standby, spec.lane))
+        one = lived(faults, rule, [seed, 1], Setting(spec.standby, spec.lane, probes=spec.probes))
         found.append(Fared(rule=name, seed=seed, right=_right(spec.right, one), lived=one))
         progress()
     return found

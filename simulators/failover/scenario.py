@@ -9,6 +9,7 @@ which each seed draws. A whole scenario:
     right: failover                    # or: nothing, ask
     standby: 2                         # replicas of north at first; 4 carry all users
     lane: 2s                           # how often the daemons turn; 5s where nothing is said
+    probes: 1                          # requests a second of each observer to each site; 10 where nothing is said
     faults:
       - {kind: grey, place: west, at: 2m..3m, share: 20%..80%}
       - {kind: cut, place: edge, other: north, at: 4m, hold: 30s..60s, again: {every: 90s, times: 3}}
@@ -28,7 +29,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from aiops.core.decide.quantities import Duration, duration_s, quantity, ratio
 from aiops.core.decide.spec import Spec
 from simulators.failover.daemon import LANE_S
-from simulators.failover.world import LENGTH_S, Fault, Kind
+from simulators.failover.world import LENGTH_S, PROBES, Fault, Kind
 from simulators.shelf import Shelf
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -99,7 +100,10 @@ class FaultSpec(Spec):
 
 
 class SitesSpec(Spec):
-    """A whole scenario, of 15 minutes. standby: replicas of north at first. lane: between turns of daemons."""
+    """A whole scenario, of 15 minutes. standby: replicas of north at first. lane: between turns of daemons.
+
+    probes: requests a second of each observer to each site.
+    """
 
     kind: Literal["sites"]
     name: str
@@ -108,6 +112,7 @@ class SitesSpec(Spec):
     seed: int = 1
     standby: int = Field(4, ge=0, le=4)
     lane: Duration = Field(LANE_S, ge=1, le=60)
+    probes: int = Field(PROBES, ge=1, le=1000)
     faults: tuple[FaultSpec, ...] = ()
 
     @model_validator(mode="after")

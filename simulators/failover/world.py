@@ -26,6 +26,12 @@ PROPAGATION_MEDIAN_S, PROPAGATION_P95_S = 5.0, 15.0
 
 STARTUP_S = 20.0
 
+PROBES = 10
+"""Requests a second that each observer asks of each site, where nothing else is said."""
+
+UNHEARD_S = 50.0
+"""Pods of nodes that are unheard for so long are not ready: `--node-monitor-grace-period` of Kubernetes."""
+
 CARRIES = 0.35
 """The share of all users that one replica carries; what is beyond it fails, and comes again."""
 
@@ -78,10 +84,14 @@ class Fault:
 
 @dataclass
 class SitesWorld:
-    """The world at one second. weights: of the route, as written; `carried`: as users feel them."""
+    """The world at one second. weights: of the route, as written; `carried`: as users feel them.
+
+    probes: requests a second that each observer asks of each site.
+    """
 
     faults: Sequence[Fault]
     dice: np.random.Generator
+    probes: int = PROBES
     now: Instant = 0.0
     weights: dict[str, int] = field(default_factory=lambda: {WEST: 100, NORTH: 0})
     carried: dict[str, int] = field(default_factory=lambda: {WEST: 100, NORTH: 0})
@@ -140,8 +150,7 @@ class SitesWorld:
 
     def _refused(self, site: str) -> float:
         """Return the share of requests that find no pod: users and those who come again, beyond what pods carry."""
-        lost = self._any(site, Kind.PODS_LOST)
-        pods = self.ready[site] * (1.0 if lost is None else 1.0 - lost.share)
+        pods = self.ready[site] * self._kept(site, self.now)
         crowd = self._any(site, Kind.LOAD)
         asked = self.carried[site] / (sum(self.carried.values()) or 1) * (1.0 if crowd is None else crowd.share)
         room = pods * CARRIES
@@ -149,6 +158,16 @@ class SitesWorld:
             return 0.0
         # of x requests in all, users' and those that come again, `room` are served: x = asked + RETRIES (x - room)
         return 1.0 - room * (1.0 - RETRIES) / (asked - RETRIES * room)
+
+    def _kept(self, site: str, at: Instant) -> float:
+        """Return the share of a site's pods that are there, of those that were lost by then."""
+        return math.prod(
+            1.0 - one.share for one in self.faults if one.kind is Kind.PODS_LOST and one.place == site and one.at(at)
+        )
+
+    def said_ready(self, site: str) -> int:
+        """Return how many pods a cluster calls ready; those of a lost zone are for a while."""
+        return round(self.ready[site] * self._kept(site, self.now - UNHEARD_S))
 
     def lag_s(self) -> float:
         """Return how far north's copy of the data lags behind."""
@@ -184,8 +203,8 @@ class SitesWorld:
         for site in SITES:
             for point in PLACES:
                 if self.alive(point):
-                    failed = self.dice.random() < self._seen_failing(site, point)
-                    self._asked[f"{site}@{point}"][second] = (float(failed), 1.0)
+                    failed = self.dice.binomial(self.probes, self._seen_failing(site, point))
+                    self._asked[f"{site}@{point}"][second] = (float(failed), float(self.probes))
         for at, weights in [one for one in self._landing if one[0] <= self.now]:
             self.carried = weights
             self._landing.remove((at, weights))

@@ -64,6 +64,30 @@ def test_users_that_find_no_pod_come_again_and_make_it_worse():
     assert world.fails(NORTH) == pytest.approx(0.005)
 
 
+def test_pods_of_a_lost_zone_are_called_ready_until_their_nodes_are_unheard_for_fifty_seconds():
+    lost = Fault(kind=Kind.PODS_LOST, place=WEST, at_s=100.0, share=0.75)
+    world = SitesWorld(faults=[lost], dice=np.random.default_rng(1), now=149.0)
+    assert (world.said_ready(WEST), world.fails(WEST) > 0.5) == (4, True)
+    world.now = 151.0
+    assert world.said_ready(WEST) == 1
+
+
+def test_nobody_goes_home_to_pods_that_are_not_there(policy):
+    # with this seed, home looks well once it is left alone: a quarter of its pods serves whoever looks
+    (one,) = fared(load("zone-loss"), ("ours", policy), (13001,), lambda: None)
+    assert one.lived.failbacks == 0
+    assert one.lived.mitigated_s < 60
+
+
+def test_who_asks_more_often_is_sooner_sure_of_a_half_that_fails(policy):
+    spec = load("bad-release")
+    seldom, often = (
+        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8, 9), lambda: None)
+        for probes in (1, 10)
+    )
+    assert all(two.lived.detected_s < one.lived.detected_s - 5 for one, two in zip(seldom, often, strict=True))
+
+
 def test_a_scenario_that_is_wrong_is_refused_where_it_is_wrong(tmp_path):
     path = tmp_path / "wrong.yaml"
     path.write_text("kind: sites\nname: x\nright: maybe\nfaults:\n  - {kind: cut, place: edge}\n")
