@@ -22,7 +22,9 @@ from aiops.core.model import F64, Bools, Floats, Rows
 BACKTEST_SEASONS = 7
 BACKTEST_SHARE = 0.6
 FOLDS = 2
-ORIGINS = 168
+ORIGINS = 96
+"""Origins by which members are judged, spread over the tested days: 168 were as accurate, for a third more time."""
+
 CHUNK = 32
 """Series that are fitted at once: what they need stays in the processor's cache."""
 
