@@ -16,6 +16,7 @@ from benchmarks.failover_episodes import Episode, Probing
 
 LENGTH_S = 600
 PROBINGS = {
+    "10 every 1 s": Probing(every_s=1, requests=10, scrape_s=1),
     "1 every 1 s": Probing(every_s=1, requests=1, scrape_s=1),
     "20 every 5 s": Probing(every_s=5, requests=20, scrape_s=1),
     "1 every 5 s": Probing(every_s=5, requests=1, scrape_s=5),

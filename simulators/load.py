@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
 SLOT_S = 15.0
 """Noise changes every slot."""
+
+MOST_EPOCH_S = 253_402_300_800.0
+"""The end of the year 9999."""
 
 _SLOTS = int(DAY_S / SLOT_S)
 _KNOT_S = 600.0
@@ -217,8 +221,10 @@ def read_trace(path: Path) -> tuple[F64, F64]:
     """
     try:
         rows = list(csv.reader(_text(path).splitlines()))
-    except OSError as err:
-        raise InvalidContent(f"{path}:0:0: cannot be read: {err.strerror or err}") from err
+    except (OSError, EOFError, zlib.error) as err:
+        raise InvalidContent(f"{path}:0:0: cannot be read: {getattr(err, 'strerror', None) or err}") from err
+    except (UnicodeDecodeError, csv.Error) as err:
+        raise InvalidContent(f"{path}:0:0: is no text of comma-separated values: {err}") from err
     samples = [_sample(path, line, row) for line, row in enumerate(rows, start=1) if _is_data(line, row)]
     if len(samples) < 2:
         raise InvalidContent(f"{path}:0:0: a trace needs two samples at least")
@@ -249,9 +255,15 @@ def _sample(path: Path, line: int, row: Sequence[str]) -> tuple[float, float]:
 
 def _timestamp(path: Path, line: int, text: str) -> float:
     try:
-        return float(text)
+        at_s = float(text)
     except ValueError:
-        pass
+        at_s = _iso_s(path, line, text)
+    if not abs(at_s) <= MOST_EPOCH_S:
+        raise InvalidContent(f"{path}:{line}:1: no time that a clock shows: {text!r}")
+    return at_s
+
+
+def _iso_s(path: Path, line: int, text: str) -> float:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as err:

@@ -137,10 +137,10 @@ def service(backend: str = "west") -> dict[str, Any]:
     return {"spec": {"selector": {"app": "storefront", "backend": backend}}}
 
 
-def ingress(weight: str | None = "0", canary: str = "north") -> dict[str, Any]:
-    notes = {"nginx.ingress.kubernetes.io/canary": "true"} | (
-        {} if weight is None else {"nginx.ingress.kubernetes.io/canary-weight": weight}
-    )
+def ingress(weight: str | None = "0", canary: str = "north", of: str | None = None) -> dict[str, Any]:
+    prefix = "nginx.ingress.kubernetes.io/canary"
+    said = {prefix: "true", f"{prefix}-weight": weight, f"{prefix}-weight-total": of}
+    notes = {name: value for name, value in said.items() if value is not None}
     path = {"path": "/", "backend": {"service": {"name": canary, "port": {"number": 80}}}}
     return {
         "metadata": {"annotations": notes},

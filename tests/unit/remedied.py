@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aiops.core.model import (
     Alert,
     AlertStatus,
+    Answer,
     Answered,
     Approval,
     BlastRadius,
     CallWebhook,
+    Coverage,
     Decision,
     Failed,
     Finding,
     Leadership,
     Looked,
     LoopState,
+    NoSeries,
     Notify,
     Plan,
     Reason,
@@ -97,6 +100,8 @@ def node(name: str) -> TargetRef:
 class World:
     """A Deployment of two revisions with three pods, on three nodes. values: what signals answer, a text fails.
 
+    A signal whose value is None has no series; coverage: how much of each is there. deaf: messages reach nobody.
+
     crashing: whether a pod of a revision on a node crashes. Every turn carries its state as text, and is judged again
     from what is stored of it.
     """
@@ -106,7 +111,9 @@ class World:
     state: LoopState = field(default_factory=LoopState)
     objects: dict[str, tuple[TargetRef, dict[str, Any]]] = field(default_factory=dict)
     crashing: Callable[[str, str], bool] = lambda _revision, _node: False
-    values: dict[str, float | str] = field(default_factory=dict)
+    values: dict[str, float | str | None] = field(default_factory=dict)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+    deaf: bool = False
     alerts: list[Alert] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     scalings: list[Scaling] = field(default_factory=list)
@@ -258,7 +265,8 @@ class World:
                 elif isinstance(message.operation, CallWebhook):
                     self.posted.append(message.operation)
             done = StepResult(action_id=errand.id, status=StepStatus.DONE, at=self.now)
-            results[errand.id] = (done,) * len((*errand.steps, *errand.messages))
+            heard = replace(done, status=StepStatus.REFUSED, code=404, message="no such channel") if self.deaf else done
+            results[errand.id] = (*(done for _ in errand.steps), *(heard for _ in errand.messages))
         self.state = from_text(to_text(plans_answered(made.state, made.errands, results)), LoopState)
         (decision,) = made.decisions
         assert not decision.bug, decision.bug
@@ -273,11 +281,15 @@ class World:
             decision = self.turn()
         return decision
 
+    def _answer(self, name: str, value: float | str | None) -> Answer:
+        if value is None:
+            return NoSeries()
+        if isinstance(value, str):
+            return Failed(error=value)
+        return Answered(value=value, newest_at=self.now, coverage=self.coverage.get(name))
+
     def _lane(self) -> Lane:
-        answers = {
-            name: Answered(value=value, newest_at=self.now) if isinstance(value, float) else Failed(error=value)
-            for name, value in self.values.items()
-        }
+        answers = {name: self._answer(name, value) for name, value in self.values.items()}
         snapshot = Snapshot(
             at=self.now,
             answers={self.policy.key: answers},

@@ -161,6 +161,48 @@ def test_no_amount_of_evidence_raises_it_beyond_its_bound_s5():
     assert learner.factor[0] == MOST_FACTOR
 
 
+# -- requests that cost more, or less ---------------------------------------------------------------------
+
+
+def lived(learner: Capacities, dearer: float, use: float, steps: int, noise: float = 0.05) -> Capacities:
+    """Let ten pods of a service of 80 a second each live on, used so much by requests that cost so much more."""
+    chance = np.random.default_rng(3)
+    for _ in range(steps):
+        off = np.exp(noise * chance.normal(size=2))
+        learner.learn(load(use * 800.0 / dearer * off[0], min(use * off[1], 1.0), 0.1 if use < 1.0 else 3.0, 10))
+    return learner
+
+
+@pytest.mark.parametrize("use", [0.3, 0.7, 1.0])
+def test_requests_that_become_dearer_are_seen_within_ten_minutes_however_full_pods_are_s5(use):
+    learner = lived(lived(Capacities(np.array([SLO_S])), 1.0, 0.7, HALF_A_DAY), 1.6, use, 40)
+    assert float(learner.busy[0]) <= 1.15 * 50.0
+    assert float(lived(learner, 1.6, use, 40).busy[0]) == pytest.approx(50.0, rel=0.07)
+
+
+def test_noise_is_no_fall():
+    learner = lived(Capacities(np.array([SLO_S])), 1.0, 0.7, 3 * HALF_A_DAY, noise=0.1)
+    assert float(learner.busy[0]) == pytest.approx(80.0, rel=0.02)
+
+
+def test_pods_that_seem_to_do_more_raise_nothing_while_they_are_hardly_used_s5():
+    learner = lived(Capacities(np.array([SLO_S])), 1.0, 0.3, HALF_A_DAY)
+    before = float(learner.busy[0])
+    lived(learner, 0.5, 0.2, HALF_A_DAY)
+    assert before <= float(learner.busy[0]) <= 1.05 * before
+    lived(learner, 0.5, 0.7, HALF_A_DAY)
+    assert float(learner.busy[0]) == pytest.approx(160.0, rel=0.05)
+
+
+def test_a_checkpoint_of_before_knows_nothing_of_what_was_lately():
+    learner = lived(Capacities(np.array([SLO_S])), 1.0, 0.7, 200)
+    arrays = {name: one for name, one in learner.arrays().items() if name != "lately"}
+    other = Capacities(np.array([SLO_S]))
+    other.take(arrays, np.array([0]), np.array([0]))
+    np.testing.assert_array_equal(other.carried(), learner.carried())
+    assert other.lately[0] == 0.0
+
+
 # -- what is not learnt from --------------------------------------------------------------------------------
 
 

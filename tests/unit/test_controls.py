@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from aiops.adapters.store import Store
 from aiops.app.controls import StoreControls
 from aiops.core.model import Direction, Pause
-from aiops.errors import InvalidInput
+from aiops.errors import InvalidContent, InvalidInput
 from aiops.policy.schedule import window
 from simulators.load import read_trace
 from simulators.scenario import load
@@ -61,6 +63,23 @@ def test_a_trace_is_read_from_csv_and_its_mistakes_are_placed(tmp_path):
     trace.write_text("timestamp,value\n1,2\n2,many\n")
     with pytest.raises(InvalidInput, match=r"trace\.csv:3:3: not a number"):
         read_trace(trace)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b"1,2\n\xff\xfe,3\n", "t.csv:0:0: is no text of comma-separated values"),
+        ("t.csv.gz", gzip.compress(b"1,2\n2,3\n")[:12], "t.csv.gz:0:0: cannot be read"),
+        ("t.csv.gz", b"1,2\n2,3\n", "t.csv.gz:0:0: cannot be read"),
+        ("t.csv", b"1,2\nnan,3\n", "t.csv:2:1: no time that a clock shows: 'nan'"),
+        ("t.csv", b"1,2\n1e300,3\n", "t.csv:2:1: no time that a clock shows: '1e300'"),
+        ("t.csv", b"1,2\ninf,3\n", "t.csv:2:1: no time that a clock shows: 'inf'"),
+    ],
+)
+def test_a_file_that_is_no_trace_is_refused_where_it_is_wrong(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidContent, match=re.escape(said)):
+        read_trace(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,16 @@ def test_an_api_that_is_down_while_users_are_served_is_a_hold():
     assert (found.plan, found.judgement.word, found.judgement.reason) == (None, VerdictWord.WAIT, Reason.API_DOWN)
 
 
+def test_an_api_that_is_down_where_users_were_sent_is_a_hold_that_is_told_and_home_s_is_not():
+    group = failed_over()
+    assert group.run(30.0).judgement.reason is Reason.NOT_WELL_LONG_ENOUGH
+    group.cluster_errors = {"west": "timed out"}
+    assert group.tick().judgement.reason is Reason.NOT_WELL_LONG_ENOUGH
+    group.cluster_errors = {"north": "timed out"}
+    found = group.tick()
+    assert (found.plan, found.judgement.word, found.judgement.reason) == (None, VerdictWord.WAIT, Reason.API_DOWN)
+
+
 def test_an_api_that_is_down_does_not_keep_users_in_a_site_that_fails_them():
     group = Driven().settled()
     group.cluster_errors = {"west": "timed out"}

@@ -11,7 +11,7 @@ from aiops.core.model import (
     VerdictWord,
 )
 from tests.unit.failing import Driven, a_group, failed_over
-from tests.unit.test_failover_judge import OUTSIDE, weights
+from tests.unit.test_failover_judge import LAGS, OUTSIDE, weights
 
 
 def test_a_person_may_move_users_from_a_site_that_is_well_to_one_that_is_well():
@@ -23,6 +23,14 @@ def test_a_person_may_move_users_from_a_site_that_is_well_to_one_that_is_well():
     assert [one["storefront-north"] for one in weights(found.plan)] == [50, 100]
     assert found.followed == ("o0",)
     assert group.tick().plan is None
+
+
+def test_an_order_says_what_is_not_known_of_where_users_go():
+    group = Driven(policy=a_group(LAGS), lags={"north": float("nan")}).settled()
+    group.order(OrderKind.START, to="north")
+    plan = group.tick().plan
+    assert plan.asks == "how far north lags behind is not known (the query has no series)"
+    assert plan.approvals == ("ada",)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,12 @@ def test_without_a_witness_it_reaches_approve_at_most(mode, witness, reach):
 LAG = "replicationLag: {query: 'max(lag_seconds{site=\"$(site.name)\"})'}"
 
 WRONG = [
+    (
+        "region: eu-north",
+        "region: 'eu\"} or vector(0) #'",
+        "spec.sites[1].region: ",
+        "region: eu-north",
+    ),
     ("primary: west", "primary: wset", "spec.primary: there is no site 'wset' (did you mean 'west'?)", "primary: west"),
     (
         "witness: edge",

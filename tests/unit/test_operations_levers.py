@@ -92,6 +92,7 @@ def test_a_selector_sends_all_to_one_or_nothing():
         (ingress(canary="west"), "is the canary of west, not of north"),
         (ingress("200"), "does not say"),
         (ingress("many"), "does not say"),
+        (ingress("100", of="1000"), "does not say"),
         ({"metadata": {"annotations": {}}}, "does not say"),
     ],
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from aiops.core.decide.remediation.objects import pods
-from aiops.core.model import BlastRadius, PlanStatus, Reason
-from tests.unit.remedied import CRASHES, NODES_SPEC, START, TARGET, TICK_S, World, a_policy, at, node, of_kind
+from aiops.core.model import BlastRadius, Coverage, PlanStatus, Reason
+from tests.unit.remedied import CRASHES, NODES_SPEC, START, TARGET, TICK_S, World, a_policy, at, firing, node, of_kind
 
 
 def test_a_bad_release_is_restarted_then_rolled_back_past_its_own_restart_and_nobody_is_called():
@@ -58,6 +58,64 @@ def test_s2_a_remedy_waits_while_what_it_must_better_cannot_be_read_and_people_a
     world.values = {"errors": 0.5}
     world.run(30.0)
     assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+VERIFIED = CRASHES.replace("  forAtLeast", "  signals: {errors: {query: sum(errors)}}\n  forAtLeast") + (
+    "  verify: {signal: errors, atMost: 1%}\n"
+)
+
+
+def test_s2_a_remedy_that_stays_blind_asks_a_person_who_is_told():
+    world = World(policy=a_policy(VERIFIED), crashing=lambda *_: True, values={"errors": "the source timed out"})
+    world.run(450.0)
+    assert world.said[:2] == ("ask", Reason.FAILED_SIGNAL)
+    assert world.told == ["checkout asks: failed_signal"]
+    assert world.did() == []
+
+
+def test_s1_pods_that_crash_explain_that_a_part_of_the_signal_is_missing_and_are_remedied():
+    world = World(policy=a_policy(VERIFIED), values={"errors": 0.001})
+    world.coverage["errors"] = Coverage(series=3, targets=3, up=3)
+    world.run(60.0)
+    world.crashing, world.values["errors"] = lambda _, where: where == "n1", 0.3
+    world.coverage["errors"] = Coverage(series=2, targets=3, up=2)
+    world.run(120.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+def test_s1_a_signal_of_which_a_part_is_missing_while_every_pod_is_ready_is_waited_for():
+    policy = a_policy(VERIFIED, ("[{condition: CrashLoop}]", "[{alert: CheckoutErrors}]"))
+    world = World(policy=policy, values={"errors": 0.3}, coverage={"errors": Coverage(series=2, targets=3, up=2)})
+    world.alerts.append(firing())
+    world.run(120.0)
+    assert world.did() == []
+    assert world.said[:2] == ("wait", Reason.PARTIAL_SIGNAL)
+
+
+def test_s1_when_every_pod_crashes_nobody_is_left_to_be_measured_and_they_are_remedied():
+    world = World(policy=a_policy(VERIFIED), values={"errors": 0.001})
+    world.run(60.0)
+    world.crashing, world.values["errors"] = lambda *_: True, None
+    world.run(120.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+def test_s1_series_that_a_surge_brought_and_took_are_no_part_that_is_missing():
+    policy = a_policy(VERIFIED, ("[{condition: CrashLoop}]", "[{alert: CheckoutErrors}]"))
+    world = World(policy=policy, values={"errors": 0.3}, coverage={"errors": Coverage(series=5)})
+    world.body(TARGET)["status"]["replicas"] = 5
+    world.run(60.0)
+    world.body(TARGET)["status"]["replicas"], world.coverage["errors"] = 3, Coverage(series=3)
+    world.alerts.append(firing())
+    world.run(120.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+
+
+def test_a_page_that_reaches_nobody_is_not_the_end_of_it():
+    world = World(crashing=lambda *_: True, deaf=True)
+    world.run(1200.0)
+    assert world.said[:2] == ("ask", Reason.EXHAUSTED)
+    assert "nobody could be told" in world.said[2]
 
 
 def test_s6_in_mode_approve_each_rung_is_a_plan_that_waits_for_a_yes():

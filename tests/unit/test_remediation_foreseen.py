@@ -13,7 +13,7 @@ import pytest
 from aiops.core.decide.remediation.objects import ending
 from aiops.core.decide.remediation.regression import Null, Rates, compared, p_value
 from aiops.core.decide.remediation.trend import reached
-from aiops.core.model import Reason, RolloutState, SeenObject
+from aiops.core.model import Coverage, Reason, RolloutState, SeenObject
 from tests.unit.remedied import CRASHES, START, TARGET, World, a_policy
 
 TICK_S, RATE_RPS = 15.0, 20.0
@@ -227,6 +227,31 @@ def test_a_worse_revision_is_rolled_back_and_an_equal_one_is_left_alone():
     equal.values = {"new_bad": 0.1, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
     equal.run(1200.0)
     assert equal.did() == []
+
+
+def test_s1_failures_that_are_not_known_are_no_failures_of_nobody():
+    known = {"new_bad": 1.0, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
+    for name, value, blamed in (
+        ("old_bad", "timed out", False),
+        ("new_bad", "timed out", False),
+        ("old_bad", None, True),
+    ):
+        world = in_rollout()
+        world.values = known
+        world.run(30.0)
+        world.values = {**known, name: value}
+        world.run(400.0)
+        assert (world.did() != []) is blamed, (name, value)
+
+
+def test_s1_pods_of_revisions_come_and_go_in_a_rollout_and_their_rates_count():
+    world = in_rollout()
+    world.values = {"new_bad": 1.0, "new_total": 5.0, "old_bad": 0.1, "old_total": 5.0}
+    world.coverage = dict.fromkeys(world.values, Coverage(series=3, targets=6, up=6))
+    world.run(30.0)
+    world.coverage = dict.fromkeys(world.values, Coverage(series=1, targets=6, up=4))
+    world.run(370.0)
+    assert world.did() == ["Deployment shop/checkout: the pod template of r1"]
 
 
 def test_a_revision_that_is_worse_for_sure_is_not_watched_for_longer_and_other_trouble_is():

@@ -207,6 +207,18 @@ def test_an_overload_that_stays_is_answered_after_two_ticks_s1():
     assert lived([0.1, 0.4, 0.4, 0.4, 0.4], soon(380.0, 380.0, margin=0.5)) == [8, 8, 8, 10, 10]
 
 
+@pytest.mark.parametrize(("use", "most"), [(1.0, 22), (0.3, 8)])
+def test_replicas_in_full_use_are_overloaded_though_they_were_known_to_carry_more_s1(use, most):
+    ahead, state, replicas = soon(300.0, 300.0, margin=0.5), LoopState(), 8
+    for tick in range(20):
+        running = {"replicas": replicas, "ready": replicas, "resource_version": str(tick)}
+        shot = seen(demand=300.0, latency=3.0, use=use, at=NOW + tick * TICK_S, **running)
+        turn = made(shot, ahead, carries(), state=state)
+        state = turn.state
+        replicas = max(replicas, int(turn.tick.decisions[0].verdict.proposal.change.after))
+    assert replicas == most
+
+
 def test_an_overload_asks_for_no_more_while_what_was_asked_for_is_not_ready():
     ahead = soon(380.0, 380.0, margin=0.5)
     assert lived([0.4] * 5, ahead, replicas=10, ready=8)[2:] == [10] * 3

@@ -17,6 +17,7 @@ from aiops.adapters.kubernetes.http import Call, Http, NotFoundThere, NotServed,
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.kubernetes.inventory import Around, pods_of, workload
 from aiops.adapters.kubernetes.objects import Objects
+from aiops.adapters.kubernetes.startups import FirstReady
 from aiops.adapters.kubernetes.stock import Machines, node_ready, shares
 from aiops.adapters.kubernetes.write import Writer
 from aiops.core.model import (
@@ -92,6 +93,7 @@ class KubernetesCluster:
         self._events = ThreadPoolExecutor(1, thread_name_prefix=f"events-{name}")
         self._objects = Objects(name, http, self._collection)
         self._machines = Machines(name)
+        self._started = FirstReady()
 
     def start(self) -> None:
         """Begin to watch what every cluster has."""
@@ -128,7 +130,7 @@ class KubernetesCluster:
             except NotServed as err:
                 refused[ref.key] = (Reason.UNKNOWN_TARGET, str(err))
             except NotFoundThere:
-                continue
+                self._started.gone(ref.key)
             except NoPermission as err:
                 refused[ref.key] = (Reason.NO_PERMISSION, str(err))
             except ClusterUnavailable as err:
@@ -197,6 +199,7 @@ class KubernetesCluster:
             scale=self._http.get(f"{path}/scale") if resource.own_scale and resource.scalable else None,
             scalable=resource.scalable or bool(beneath),
             podautoscalers=[one for items, _ in beneath for one in items],
+            started=self._started,
         )
         oldest_s = max(age_s, pods_age_s, hpas_age_s, pdbs_age_s, *(one_s for _, one_s in beneath))
         return _Shown(item, around, oldest_s)

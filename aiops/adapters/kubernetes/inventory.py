@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.adapters.kubernetes import knative, node_groups
 from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant, ours
+from aiops.adapters.kubernetes.startups import FirstReady, ready_at
 from aiops.core.model import Hpa, Instant, TargetRef, Workload
 
 OPT_IN = "policy.aiops/managed"
-STARTUPS_KEPT = 20
 OUR_METRICS = re.compile(r"(s\d+-)?aiops[_-]")
 """Names of our metrics; KEDA puts the number of the trigger before them."""
 
@@ -35,6 +35,7 @@ class Around:
     scale: Item | None = None
     scalable: bool = True
     podautoscalers: Sequence[Item] = ()
+    started: FirstReady = field(default_factory=FirstReady)
 
 
 def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequence[Item] | None = None) -> Workload:
@@ -54,7 +55,7 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequ
         resource_version=str(metadata.get("resourceVersion", "")),
         as_of=at,
         replicas=replicas,
-        ready=sum(1 for pod in alive if _ready_at(pod) is not None) if group is None else node_groups.ready(shown),
+        ready=sum(1 for pod in alive if ready_at(pod) is not None) if group is None else node_groups.ready(shown),
         created_at=instant(metadata.get("creationTimestamp")) or 0.0,
         opted_in=str(labels.get(OPT_IN, "")).lower() == "true",
         scalable=around.scalable,
@@ -67,7 +68,7 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequ
         left=knative.left(shown, around.podautoscalers),
         beside=knative.beside(shown, around.podautoscalers),
         pdb_min_available=_floor(around.pdbs, alive),
-        startup_s=_startups(pods),
+        startup_s=around.started.of(ref.key, pods),
     )
 
 
@@ -132,26 +133,6 @@ def _belongs(pod: Item, ref: TargetRef, selector: Item) -> bool:
     if owner.get("kind") == "ReplicaSet":
         return str(owner.get("name", "")).startswith(f"{ref.name}-")
     return bool(owner.get("kind") != ref.kind or owner.get("name") == ref.name)
-
-
-def _ready_at(pod: Item) -> Instant | None:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "Ready" and condition.get("status") == "True":
-            return instant(condition.get("lastTransitionTime")) or 0.0
-    return None
-
-
-def _startups(pods: Sequence[Item]) -> tuple[float, ...]:
-    """Return seconds from creation to Ready of the newest pods, oldest first; a restart hides the first readiness."""
-    timed = []
-    for pod in pods:
-        ready_at, created_at = _ready_at(pod), instant((pod.get("metadata") or {}).get("creationTimestamp"))
-        restarts = sum(
-            int(one.get("restartCount") or 0) for one in (pod.get("status") or {}).get("containerStatuses") or ()
-        )
-        if ready_at and created_at is not None and restarts == 0 and ready_at >= created_at:
-            timed.append((created_at, ready_at - created_at))
-    return tuple(seconds for _, seconds in sorted(timed)[-STARTUPS_KEPT:])
 
 
 def _rolling(metadata: Item, status: Item, replicas: int) -> bool:

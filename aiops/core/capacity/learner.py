@@ -1,9 +1,10 @@
 """Learning what pods carry: the rate of a busy pod from utilisation, and how full pods may be from latency.
 
 For each candidate of `SLOTS` the log ratio of measured to theoretical p95 is followed; the candidate whose ratio is
-steadiest explains the service best, and the ratio's mean is the service time. What it then says of the utilisation at
-which the SLO breaks is corrected by what happens: an SLO broken below it lowers it at once, an SLO kept close to it
-raises it slowly (S5: capacity falls fast and rises only on evidence near saturation, bounded per day).
+steadiest explains the service best, and the ratio's mean is the service time. Requests that become dearer are seen
+within minutes, whatever the use, and cheaper ones only where pods are used by half or more. What it then says of the
+utilisation at which the SLO breaks is corrected by what happens: an SLO broken below it lowers it at once, an SLO kept
+close to it raises it slowly (S5: capacity falls fast and rises only on evidence near saturation, bounded per day).
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ FALL_RATIO, RISE_RATIO = 0.015, 0.00004
 which is 12 % in half a day of nothing else, and never more than `MOST_FACTOR` in all."""
 
 LEAST_FACTOR, MOST_FACTOR = 0.5, 1.15
+HALF_USE, FULL_USE, MOST_USE = 0.5, 0.98, 1.05
+LATELY_STEPS = 20.0
+LEAST_FALL, FALL_SCALES = 0.05, 4.0
+"""The busy rate falls at once where the mean error of some twenty steps is below both: a share, and so many of the
+standard errors of such a mean."""
+
 NEAR_RATIO = 0.92
-_STATE = ("busy", "busy_var", "count", "mean", "square", "factor", "late", "stale")
+_STATE = ("busy", "busy_var", "lately", "count", "mean", "square", "factor", "late", "stale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,7 @@ class Capacities:
         rows = len(slo_s)
         self.slo_s = slo_s
         self.busy, self.busy_var = np.full(rows, np.nan), np.zeros(rows)
+        self.lately = np.zeros(rows)
         self.count = np.zeros(rows)
         self.mean = np.zeros((rows, len(SLOTS)))
         self.square = np.zeros((rows, len(SLOTS)))
@@ -69,8 +77,9 @@ class Capacities:
     def learn(self, seen: Load) -> None:
         """Learn one step: the busy rate, the curve, and whether the limit held."""
         served = np.isfinite(seen.rate) & (seen.rate > 0.0) & (seen.ready > 0)
-        usable = seen.learn & served & (seen.util > 0.05) & (seen.util < 0.98)
+        usable = seen.learn & served & (seen.util > 0.05) & (seen.util < FULL_USE)
         self._learn_rate(seen, usable)
+        self._fall(seen, usable | (seen.learn & served & (seen.util >= FULL_USE) & (seen.util <= MOST_USE)))
         timed = usable & np.isfinite(seen.p95_s) & (seen.p95_s > 0.0)
         self._correct(seen, timed)
         calm = timed & (seen.p95_s < 3.0 * self.slo_s) & (seen.util < 0.96)
@@ -93,8 +102,25 @@ class Capacities:
         self.busy = np.where(first, rate, self.busy)
         gain = np.where(usable, 1.0 / np.minimum(self.count + 2.0, 480.0), 0.0)
         error = np.where(usable & np.isfinite(self.busy), np.clip(rate / self.busy - 1.0, -0.5, 0.5), 0.0)
+        # below half use a pod says little of what it does when full: what stays better there raises nothing (S5)
+        error -= np.where((seen.util < HALF_USE) & (self.count >= 2 * LEAST_STEPS), np.maximum(self.lately, 0.0), 0.0)
         self.busy = self.busy * (1.0 + gain * error)
         self.busy_var += gain * (error**2 - self.busy_var)
+
+    def _fall(self, seen: Load, used: Bools) -> None:
+        """Let the busy rate fall to what the last minutes show, where that is less and no chance.
+
+        Pods in full use serve what they can: demand that they cannot serve makes them seem better, never worse.
+        """
+        known = used & np.isfinite(self.busy)
+        full = np.where(known, self.busy, 1.0) * np.where(known, seen.ready, 1.0) * np.where(known, seen.util, 1.0)
+        made = np.where(known, seen.rate, 1.0) / full
+        error = np.clip(made - 1.0, -0.5, 0.5)
+        self.lately += np.where(known, (error - self.lately) / LATELY_STEPS, 0.0)
+        spread = np.sqrt(self.busy_var / (2.0 * LATELY_STEPS - 1.0))
+        fell = known & (self.count >= LEAST_STEPS) & (self.lately < -np.maximum(LEAST_FALL, FALL_SCALES * spread))
+        self.busy = np.where(fell, self.busy * (1.0 + self.lately), self.busy)
+        self.lately = np.where(fell, 0.0, self.lately)
 
     def _correct(self, seen: Load, timed: Bools) -> None:
         limit = self.factor * self._at(seen.ready)
@@ -152,5 +178,6 @@ class Capacities:
     def take(self, arrays: Arrays, mine: Rows, theirs: Rows) -> None:
         """Let rows `mine` go on where rows `theirs` of a checkpoint stood."""
         for name in _STATE:
-            getattr(self, name)[mine] = arrays[name][theirs]
+            # checkpoints of before knew nothing of what was lately
+            getattr(self, name)[mine] = arrays[name][theirs] if name in arrays or name != "lately" else 0.0
         self._limit[mine] = arrays["limit"][theirs]

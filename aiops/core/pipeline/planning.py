@@ -25,7 +25,6 @@ from aiops.core.model import (
     PolicyKey,
     SavingState,
     Signal,
-    SignalMemory,
     Snapshot,
     StepResult,
     TargetState,
@@ -33,9 +32,9 @@ from aiops.core.model import (
 )
 from aiops.core.model.swift import changed, swift
 from aiops.core.observe import environment
-from aiops.core.observe.signals import reading
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
 from aiops.core.pipeline.paging import noted, page
+from aiops.core.pipeline.plan_signals import read_signals
 from aiops.core.pipeline.planners import PLANNERS, Memory
 from aiops.core.planning import Judged, Situation, arbiter
 from aiops.core.planning.saving import SavingPolicy
@@ -61,7 +60,6 @@ from aiops.core.protocols import ConditionError, Env
 from aiops.core.versions import base_key, is_version
 
 _FRESH = TargetState()
-_NEVER_SEEN = SignalMemory()
 _SPOKEN = {
     VerdictWord.STEADY: "steady",
     VerdictWord.ALLOW: "acts",
@@ -214,7 +212,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
     """Return what one policy makes of its inputs and nothing else."""
     planner, snapshot = PLANNERS[type(policy)], inputs.snapshot
     memory = planner.memory(inputs)
-    signals, memories = _signals(policy, memory.signals, snapshot)
+    signals, memories = read_signals(policy, memory.signals, snapshot)
     env = {**_environment(signals, inputs), **environment.of_nodes(snapshot.pools, policy.target.cluster)}
     situation = Situation(
         now=snapshot.at,
@@ -240,17 +238,6 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
     ruled = entered(judged.plans, judged.judgement, bounds)
     ruled = replace(ruled, plans=let_go(taken_back(ruled.plans, judged.back, bounds), judged.over, bounds))
     return JudgedOne(judged=judged, entered=ruled, signals=signals, env=env)
-
-
-def _signals(
-    policy: PlanPolicy, before: Mapping[str, SignalMemory], snapshot: Snapshot
-) -> tuple[dict[str, Signal], dict[str, SignalMemory]]:
-    answers = snapshot.answers.get(policy.key, {})
-    read = {
-        name: reading(spec, answers.get(name), before.get(name, _NEVER_SEEN), 0, snapshot.at)
-        for name, spec in policy.signals.items()
-    }
-    return {name: one.signal for name, one in read.items()}, {name: one.memory for name, one in read.items()}
 
 
 def _environment(signals: Mapping[str, Signal], inputs: Inputs) -> Env:

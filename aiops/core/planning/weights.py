@@ -15,6 +15,7 @@ WEIGHTS = "policy.aiops/weights"
 """The annotation of weights as text, `west=80,north=20`, for a DNS controller to follow."""
 
 CANARY_WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+CANARY_TOTAL = "nginx.ingress.kubernetes.io/canary-weight-total"
 CANARY = "nginx.ingress.kubernetes.io/canary"
 
 Weights = tuple[tuple[str, int], ...]
@@ -95,9 +96,9 @@ def _said(operation: ShiftTraffic, names: Sequence[str], body: Mapping[str, Any]
             return {name: 100 if name == chosen else 0 for name in names} if chosen in names else {}
         case TrafficLever.INGRESS_CANARY:
             annotations = _texts(_at(body, "metadata", "annotations"))
-            weight = annotations.get(CANARY_WEIGHT, "0")
+            weight, of = annotations.get(CANARY_WEIGHT, "0"), annotations.get(CANARY_TOTAL, "100")
             share = int(weight) if weight.isdecimal() else 101
-            if annotations.get(CANARY) != "true" or share > 100 or len(names) != 2:
+            if annotations.get(CANARY) != "true" or share > 100 or of != "100" or len(names) != 2:
                 return {}
             return {names[0]: 100 - share, names[1]: share}
         case TrafficLever.WEIGHT_ANNOTATION:

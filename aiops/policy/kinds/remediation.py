@@ -26,7 +26,7 @@ from aiops.core.planning.remediation import (
     Trigger,
     Verify,
 )
-from aiops.core.policies import SignalSpec
+from aiops.core.policies import Reaction, SignalSpec
 from aiops.core.selection import Member
 from aiops.core.versions import spec_hash
 from aiops.policy import freezes as freezes_of
@@ -210,7 +210,8 @@ def _named(spec: SignalSpec, name: str, mark: str) -> SignalSpec:
         coverage_exprs=tuple(map(said, query.coverage_exprs)),
         up_exprs=tuple(map(said, query.up_exprs)),
     )
-    return replace(spec, query=query)
+    # pods of a revision come and go while it is rolled out: how many tell of it says nothing
+    return replace(spec, query=query, on_partial=Reaction.IGNORE)
 
 
 # -- what several fields get wrong together ------------------------------------------------------------

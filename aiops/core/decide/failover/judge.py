@@ -76,7 +76,7 @@ def _ours(scene: Scene) -> bool:
 
 def _decided(scene: Scene) -> _Decided:
     """Return the plan and what is said, by the first of these that has something to say."""
-    for rule in (_standing, _partitioned, _unseen, _failing, _unsure, _homeward, _api_down):
+    for rule in (_standing, _partitioned, _unseen, _failing, _unsure, _away, _api_down):
         found = rule(scene)
         if found is not None:
             return found
@@ -194,6 +194,14 @@ def _unsure(scene: Scene) -> _Decided | None:
     else:
         detail = f"how users of {active.name} fare has not been known for {lasted_s:.0f} s"
     return _waits_or_asks(scene, Reason.INCONCLUSIVE, detail)
+
+
+def _away(scene: Scene) -> _Decided | None:
+    """Say how it stands with going home; while that waits, a hold of the site that serves is what people hear."""
+    found, active = _homeward(scene), scene.active
+    if found is None or found[0] is not None or active is None or not scene.api_error(active.cluster):
+        return found
+    return _api_down(scene)
 
 
 def _homeward(scene: Scene) -> _Decided | None:

@@ -65,7 +65,7 @@ def _plan(scene: Scene, order: Order) -> Plan | Refusal:
     if isinstance(way, Refusal):
         return way
     reason = f"{order.by}: {order.reason}" if order.reason else f"ordered by {order.by}"
-    cause = Cause(reason=reason, by=order.by, evidence=evidence_lines(scene))
+    cause = Cause(reason=reason, by=order.by, asks=way.asks, evidence=evidence_lines(scene))
     match order.kind:
         case OrderKind.BACK:
             return failback(scene, way, cause)

@@ -15,6 +15,9 @@ from aiops.core.planning.failover import LEAST_WELL_S
 LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """RFC 1123: such a name may become part of a query (S10)."""
 
+REGION = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+"""It stands in queries: nothing of it can end a matcher's value (S10)."""
+
 OBJECT = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 Percent = Annotated[Whole, Field(ge=1, le=100)]
@@ -42,7 +45,9 @@ class SiteSpec(Spec):
 
     name: str = Field(pattern=LABEL, description="the site's name, $(site.name) in queries")
     cluster: str = Field(pattern=LABEL, description="a cluster's name in the settings")
-    region: str = Field("", max_length=63, description="where data would lie; needed with allowedRegions")
+    region: str = Field(
+        "", max_length=63, pattern=REGION, description="where data would lie; needed with allowedRegions"
+    )
     backend: str = Field(pattern=LABEL, description="what the object that steers traffic calls it")
     target: SiteTargetSpec = Field(description="the workload that serves there")
     standby: StandbySpec = Field(description="what must be there before users come")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from aiops.core.decide.remediation import causes
-from aiops.core.decide.remediation.ladder import CALM_S, Climbed, climbed, kept
+from aiops.core.decide.remediation.ladder import CALM_S, Climbed, climbed, kept, rung_of
+from aiops.core.decide.remediation.objects import Pod
 from aiops.core.decide.remediation.remedies import NoWay, Occasion, called, handing_back, plan
 from aiops.core.decide.remediation.remembering import remembered
 from aiops.core.decide.remediation.sights import Seen, seen
@@ -21,6 +22,7 @@ from aiops.core.model import (
     PlanStatus,
     Reason,
     SignalState,
+    Stage,
     SubjectState,
     VerdictWord,
 )
@@ -35,6 +37,12 @@ _BLIND = {
     SignalState.PARTIAL: Reason.PARTIAL_SIGNAL,
     SignalState.FAILED: Reason.FAILED_SIGNAL,
 }
+
+_OF_NOBODY = frozenset({SignalState.EMPTY, SignalState.NAN, SignalState.STALE})
+"""What a signal of pods is when none of them serves; a source that fails is something else."""
+
+BLIND_S = 300.0
+"""For so long beyond `forAtLeast` a remedy waits to see what it must better, before a person is asked."""
 
 _Decided: TypeAlias = tuple[Plan | None, Judgement]
 
@@ -192,7 +200,7 @@ def _one(scene: _Scene, one: Climbed) -> _Decided:
             loads=() if policy.verify is None else scene.memory.history.get(policy.verify.load, ()),
             asks="" if isinstance(policy.ladder[number].remedy, DoPage) else asks,
         )
-        blind = _blind(scene, occasion)
+        blind = _blind(scene, occasion, state.since)
         if blind is not None:
             return None, blind
         made = plan(occasion)
@@ -201,10 +209,11 @@ def _one(scene: _Scene, one: Climbed) -> _Decided:
             detail = f"{called(one.subject.ref)}: {one.subject.sight.why}: {occasion.rung.name}{also}"
             return made, Judgement(word=VerdictWord.ALLOW, detail=detail)
         passed.append(f"{occasion.rung.name} passed over: {made.why}")
-    also = f"; {'; '.join(passed)}" if passed else ""
+    tells = isinstance(policy.ladder[-1].remedy, DoPage)
+    unheard = tells and _unheard(scene, one)
+    also = "".join(f"; {why}" for why in (*passed, *(["nobody could be told"] if unheard else [])))
     detail = f"{called(one.subject.ref)}: {one.subject.sight.why}; nothing is left to try{also}"
-    told = isinstance(policy.ladder[-1].remedy, DoPage)
-    word = VerdictWord.WAIT if told else VerdictWord.ASK
+    word = VerdictWord.WAIT if tells and not unheard else VerdictWord.ASK
     return None, Judgement(word=word, reason=Reason.EXHAUSTED, detail=detail)
 
 
@@ -245,18 +254,41 @@ def _held(scene: _Scene, one: Climbed) -> Judgement | None:
     return None
 
 
-def _blind(scene: _Scene, occasion: Occasion) -> Judgement | None:
-    """Return why a remedy waits while what it must better cannot be read (S2); people can always be told."""
+def _unheard(scene: _Scene, one: Climbed) -> bool:
+    """Return whether the last rung was to tell people, and its newest plan reached nobody."""
+    policy, last = scene.policy, len(scene.policy.ladder) - 1
+    pages = [
+        plan_
+        for plan_ in scene.situation.plans
+        if plan_.policy == policy.key and plan_.subject == one.subject.ref.key and plan_.status.ended
+        if rung_of(policy, plan_) == last
+    ]
+    newest = max(pages, key=lambda plan_: plan_.ended_at, default=None)
+    return newest is not None and any(step.stage is not Stage.DONE for step in newest.steps)
+
+
+def _blind(scene: _Scene, occasion: Occasion, since: Instant) -> Judgement | None:
+    """Return why a remedy waits while what it must better cannot be read (S2), and asks when that lasts."""
     verify = scene.policy.verify
     if verify is None or isinstance(occasion.rung.remedy, DoPage):
         return None
     signal = scene.situation.signals.get(verify.signal)
-    if signal is not None and signal.usable:
+    if signal is not None and (signal.usable or _explained(signal.state, occasion.subject.pods)):
         return None
     reason = Reason.FAILED_SIGNAL if signal is None else _BLIND[signal.state]
     why = "it was not asked" if signal is None else signal.detail or signal.state.value
     detail = f"{called(occasion.subject.ref)}: {occasion.subject.sight.why}; whether anything helps cannot be seen:"
-    return Judgement(word=VerdictWord.WAIT, reason=reason, detail=f"{detail} {verify.signal}: {why}")
+    word = VerdictWord.ASK if scene.now - since >= scene.policy.for_s + BLIND_S else VerdictWord.WAIT
+    return Judgement(word=word, reason=reason, detail=f"{detail} {verify.signal}: {why}")
+
+
+def _explained(state: SignalState, pods: Sequence[Pod]) -> bool:
+    """Return whether pods that are not ready explain why a signal is not whole (S1): they are what is to be mended.
+
+    Some of them explain that a part is missing, and all of them that nothing fresh is left.
+    """
+    down = sum(1 for pod in pods if not pod.ready)
+    return down > 0 and (state is SignalState.PARTIAL or (down == len(pods) and state in _OF_NOBODY))
 
 
 def _back(scene: _Scene) -> _Decided | None:

@@ -115,13 +115,12 @@ def _rollout(
         return fresh, back
     if not before.old or situation.now - before.since > trigger.within_s:
         return before, back
-    names = (trigger.new_bad, trigger.new_total, trigger.old_bad, trigger.old_total)
-    new_bad, new_total, old_bad, old_total = (_rate(situation.signals.get(name)) for name in names)
-    # no failures are no series: a revision that serves and has none failed none
+    signals = situation.signals
+    new_total, old_total = _rate(signals.get(trigger.new_total)), _rate(signals.get(trigger.old_total))
     rates = Rates(
-        new_bad=0.0 if math.isnan(new_bad) and new_total > 0.0 else new_bad,
+        new_bad=_failed(signals.get(trigger.new_bad), new_total),
         new_total=new_total,
-        old_bad=0.0 if math.isnan(old_bad) and old_total > 0.0 else old_bad,
+        old_bad=_failed(signals.get(trigger.old_bad), old_total),
         old_total=old_total,
         ends=objects.ending(seen_[1], before.new) >= LEAST_ENDING,
     )
@@ -133,6 +132,12 @@ def _rate(signal: Signal | None) -> float:
     if signal is not None and signal.state is SignalState.ABSENT:
         return 0.0
     return signal.value if signal is not None and signal.usable else math.nan
+
+
+def _failed(signal: Signal | None, total: float) -> float:
+    """Return a revision's failures: no failures are no series, of one that serves. What is not known is none of it."""
+    empty = signal is not None and signal.state is SignalState.EMPTY
+    return 0.0 if empty and total > 0.0 else _rate(signal)
 
 
 # -- nodes ---------------------------------------------------------------------------------------------

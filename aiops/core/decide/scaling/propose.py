@@ -153,8 +153,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     kept = _kept(followed, carried, before)
     forecast = forecast if kept is None or forecast is None else max(forecast, kept)
     if slo_broken and not (followed is not None and _explained(seen, forecast)):
-        used = 0.0 if carried is None else carried.used_ratio(demand, seen.workload.ready)
-        reactive = _under_overload(seen, reactive, lead_s, used)
+        reactive = _under_overload(seen, reactive, lead_s, _used_ratio(policy, seen, demand, carried))
     if reactive is not None and carried is not None:
         reactive = carried.useful(reactive)
     need = _needed(
@@ -265,6 +264,16 @@ def _explained(seen: Situation, forecast: int | None) -> bool:
 def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
     slo = policy.objective.slo
     return slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
+
+
+def _used_ratio(policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None) -> float:
+    """Return how full the ready ones are: by demand over what they carry, or as measured, whichever is more.
+
+    What they carry may be less than what is known: requests that become dearer fill them at the same demand.
+    """
+    use = seen.signals.get(policy.objective.utilisation or "")
+    measured = use.value if use is not None and use.usable else 0.0
+    return max(measured, 0.0 if carried is None else carried.used_ratio(demand, seen.workload.ready))
 
 
 def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
