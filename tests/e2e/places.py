@@ -163,8 +163,8 @@ class Places:
     def config(self) -> Path:
         return self.folder / "aiops.yaml"
 
-    def daemon(self) -> Process:
-        """Start the daemon."""
+    def daemon(self, **changes: Any) -> Process:
+        """Start the daemon. changes: settings in place of the usual ones."""
         quick = {"jitter": "0s", "timeout": "2s", "retries": 0}
         self.config.write_text(
             json.dumps(
@@ -183,6 +183,7 @@ class Places:
                     "telemetry": {"port": free_port()},
                     "web": {"enabled": False},
                     "log": {"format": "json"},
+                    **changes,
                 }
             )
         )

@@ -15,6 +15,7 @@ from aiops.core.model import Plan, PlanStatus
 from tests.e2e.cluster import ControlPlane, fake_node
 from tests.e2e.grants import denied
 from tests.e2e.rig import Rig
+from tests.loopback import pager
 
 POOL = "remedied"
 
@@ -191,3 +192,51 @@ def test_a_storm_touches_no_node_and_what_a_person_cordoned_stays_so_s3_s5(rig: 
     time.sleep(10.0)
     assert unschedulable(rig.plane, pool[2])
     assert plans(rig) == ()
+
+
+def silent(plane: ControlPlane, name: str, *, yes: bool = True) -> None:
+    """Let a node's kubelet be heard of no more, or again."""
+    plane.patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": {"e2e.aiops/silent": "yes" if yes else None}}})
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_is_lost_is_drained_though_the_daemon_dies_on_the_way_and_takes_pods_again_s6(
+    rig: Rig, pool: list[str]
+):
+    rig.policy(nodes(rig.namespace))
+    first = rig.daemon()
+    rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know the nodes")
+    silent(rig.plane, pool[0])
+    rig.until(lambda: not _ready(rig.plane, pool[0]), "Kubernetes to miss the node", 60.0)
+    rig.until(lambda: any(one.status is PlanStatus.RUNNING for one in plans(rig)), "a plan", 60.0)
+    first.process.kill9()
+    rig.daemon("b")
+    rig.until(lambda: unschedulable(rig.plane, pool[0]), "the node to be cordoned", 60.0)
+    rig.until(lambda: {one.status for one in plans(rig)} == {PlanStatus.DONE}, "the drain", 60.0)
+    assert not any(unschedulable(rig.plane, name) for name in pool[1:])
+    silent(rig.plane, pool[0], yes=False)
+    rig.until(lambda: not unschedulable(rig.plane, pool[0]), "the node to take pods again", 90.0)
+    assert denied(rig.audit()) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_zone_that_is_lost_empties_no_node_and_people_are_told_though_the_daemon_dies_in_it_s5(
+    rig: Rig, pool: list[str]
+):
+    rig.policy(nodes(rig.namespace))
+    with pager() as (url, told):
+        channel = {"notify": {"channels": {"oncall": {"urls": [url]}}}}
+        first = rig.daemon(**channel)
+        rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know the nodes")
+        for name in pool:
+            silent(rig.plane, name)
+        rig.until(lambda: "storm" in reasons(rig), "the storm", 60.0)
+        first.process.kill9()
+        rig.daemon("b", **channel)
+        rig.until(lambda: "checkout asks: storm" in told, "people to be told", 60.0)
+        time.sleep(5.0)
+        for name in pool:
+            silent(rig.plane, name, yes=False)
+        rig.until(lambda: all(_ready(rig.plane, name) for name in pool), "the zone to be back", 60.0)
+    assert not any(unschedulable(rig.plane, name) for name in pool)
+    assert not [one for one in plans(rig) if one.status is PlanStatus.DONE]

@@ -18,6 +18,7 @@ from aiops.core.model import (
     Plan,
     PlanKind,
     PlanStatus,
+    Reason,
     Scope,
     SeenObject,
     Signal,
@@ -66,6 +67,7 @@ class Driven:
     plans: tuple[Plan, ...] = ()
     orders: tuple[Order, ...] = ()
     cluster_errors: dict[str, str] = field(default_factory=dict)
+    target_errors: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     leader: bool = True
     lies_in: str | None = None
     counted: dict[str, list[float]] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class Driven:
             leadership=Leadership(leader=self.leader, epoch=1, lies_in=self.lies_in),
             scope=Scope(),
             cluster_errors=self.cluster_errors,
+            target_errors=self.target_errors,
             looked=Looked(objects={self.policy.target.key: route} if self.weights else {}),
         )
 

@@ -173,6 +173,15 @@ def test_an_api_that_is_down_where_users_were_sent_is_a_hold_that_is_told_and_ho
     assert (found.plan, found.judgement.word, found.judgement.reason) == (None, VerdictWord.WAIT, Reason.API_DOWN)
 
 
+def test_a_cluster_of_which_only_the_watches_have_gone_silent_is_an_api_that_is_down():
+    group = Driven().settled()
+    west = group.policy.sites[0].target.key
+    group.target_errors = {west: (Reason.CLUSTER_UNAVAILABLE, "last heard of 61 s ago")}
+    assert group.tick().judgement.reason is Reason.API_DOWN
+    group.target_errors = {west: (Reason.NO_PERMISSION, "forbidden")}
+    assert group.tick().judgement.word is VerdictWord.STEADY
+
+
 def test_an_api_that_is_down_does_not_keep_users_in_a_site_that_fails_them():
     group = Driven().settled()
     group.cluster_errors = {"west": "timed out"}

@@ -33,7 +33,7 @@ from aiops.core.model import (
 from aiops.core.model.swift import changed, swift
 from aiops.core.observe import environment
 from aiops.core.pipeline.lane import OF_POLICIES, Lane, inputs_of
-from aiops.core.pipeline.paging import noted, page
+from aiops.core.pipeline.paging import acknowledged, noted, page
 from aiops.core.pipeline.plan_signals import read_signals
 from aiops.core.pipeline.planners import PLANNERS, Memory
 from aiops.core.planning import Judged, Situation, arbiter
@@ -376,10 +376,12 @@ def _goal_now(plan: Plan, made: _Made) -> tuple[float | None, float | None]:
 def plans_answered(
     state: LoopState, errands: tuple[Errand, ...], results: Mapping[str, tuple[StepResult, ...]]
 ) -> LoopState:
-    """Return the state whose plans know what became of their errands, by errand id."""
+    """Return the state whose plans know what became of their errands, by errand id, and whose policies who was told."""
     plans = dict(state.plans)
     for errand in errands:
-        plan = plans.get(errand.plan_id)
+        plan, found = plans.get(errand.plan_id), results.get(errand.id, ())
         if plan is not None:
-            plans[plan.id] = answered(plan, errand, results.get(errand.id, ()))
+            plans[plan.id] = answered(plan, errand, found)
+        elif not errand.plan_id:
+            state = acknowledged(state, errand, found)
     return replace(state, plans=plans)

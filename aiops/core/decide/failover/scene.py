@@ -102,8 +102,12 @@ class Scene:
         return self.memory.sites[site.name]
 
     def api_error(self, cluster: str) -> str:
-        """Return why a cluster's API cannot be asked, '' when it can."""
-        return self.snapshot.cluster_errors.get(cluster, "")
+        """Return why a cluster's API cannot be asked, as a whole or of a site's workload there, '' when it can."""
+        if cluster in self.snapshot.cluster_errors:
+            return self.snapshot.cluster_errors[cluster]
+        errors = self.snapshot.target_errors
+        known = (errors.get(one.target.key) for one in self.policy.sites if one.cluster == cluster)
+        return next((why for reason, why in filter(None, known) if reason is Reason.CLUSTER_UNAVAILABLE), "")
 
     def away_by_us(self) -> bool:
         """Return whether traffic is away because a failover of ours, and nobody since, sent it there."""
