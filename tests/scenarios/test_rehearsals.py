@@ -85,6 +85,17 @@ def _golden(decision) -> str:
     )
 
 
+def test_a_release_that_makes_requests_dearer_gets_the_replicas_that_it_needs():
+    scenario = load_scenario("dear-release")
+    store = Store.open("sqlite://", batch=200)
+    card = simulate(scenario, load([policies_for("dear-release")], 15.0), store.journal, Rehearsal()).scorecard
+    store.close()
+    scores = {one.name: one for one in card.scores}
+    assert scores["aiops"].violating < 0.15 * scores["static-peak"].violating
+    assert scores["aiops"].violating < 1.5 * scores["hpa"].violating
+    assert scores["aiops"].pod_hours < scores["hpa"].pod_hours
+
+
 def test_what_an_outage_above_gives_back_at_once_finds_its_replicas():
     shipped, store = load_scenario("cut-off"), Store.open("sqlite://", batch=200)
     scenario = Scenario(spec=shipped.spec.model_copy(update={"duration": 6900.0}), folder=shipped.folder)
