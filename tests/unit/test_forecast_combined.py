@@ -153,6 +153,15 @@ def test_members_of_other_libraries_are_heard_where_they_are_good() -> None:
 
 
 @pytest.mark.slow
+def test_members_of_other_libraries_are_judged_though_origins_do_not_end_with_history() -> None:
+    grid = Grid.of(600.0)  # seven days of it are no multiple of the steps between origins
+    fleet = fleet_of(waves(12, grid), grid, signal_members(Limits(iterations=2)))
+    assert fleet.fitted is not None
+    assert not fleet.fitted.left_out
+    assert np.isfinite(fleet.predict(24)).all()
+
+
+@pytest.mark.slow
 def test_a_library_that_is_out_of_time_leaves_the_others_alone() -> None:
     ticks = count()
     limits = Limits(within_s=1.0, elapsed_s=lambda: float(next(ticks)))

@@ -79,7 +79,7 @@ class Smoothing:
         level, trend = past.dev[:, first].copy(), np.zeros(len(past.dev))
         wanted = {column: place for place, column in enumerate(range(origins.start, origins.stop, origins.step))}
         levels, trends = (np.full((len(level), len(wanted)), np.nan) for _ in range(2))
-        for column in range(first, origins.stop):
+        for column in range(first, min(origins.stop, past.dev.shape[1])):  # a step beyond the last origin ends them
             error = past.dev[:, column] - level - damping * trend
             level, trend = level + damping * trend + smooth * error, damping * trend + lean * error
             if column in wanted:
