@@ -202,9 +202,7 @@ def lived(
             one.second()
             asked = asked or one.asks
         act()
-        untold = (
-            rule in LEASELESS and world.weights[NORTH] == 100 and world.alive(WEST) and not world.reaches(WEST, EDGE)
-        )
+        untold = rule in LEASELESS and _untold(world)
         split_s += float(untold or sum(one.leads for one in daemons) > 1)
         world.step()
     hurts = [one.at_s for one in faults if one.kind in HURT] or [one.at_s for one in faults]
