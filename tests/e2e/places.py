@@ -22,7 +22,7 @@ from aiops.adapters.store import Asked, Store
 from aiops.core.model import Plan
 from tests.e2e import gateway
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.processes import Process, eventually
+from tests.e2e.processes import FakeClock, Process, eventually
 from tests.e2e.rig import LEASE, ROOT, Gauges
 from tests.integration.prometheus_server import free_port, running_prometheus
 
@@ -33,6 +33,15 @@ DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/storefront"
 PODS = "/api/v1/namespaces/shop/pods"
 THE_LEASE = "/apis/coordination.k8s.io/v1/namespaces/edge/leases/aiops"
 KEY = "FailoverPolicy/shop/storefront"
+AGED = "-aged"
+"""How series end that tell of a later time: no other test asks for them."""
+
+AGE_STEP_S, AGE_STEPS = 147.0, 4
+"""No policy takes so long a step for a gap whose `maxAge` is that of `aged`."""
+
+TURNS = ("tick", "plans")
+"""What a daemon logs of its turns, those between two ticks included."""
+
 World = tuple[dict[str, ControlPlane], dict[str, Gauges], dict[str, str]]
 
 
@@ -77,6 +86,17 @@ def policy(**changes: Any) -> dict[str, Any]:
     return {"apiVersion": "policy.aiops/v1alpha1", "kind": "FailoverPolicy", "metadata": metadata, "spec": spec}
 
 
+def aged() -> dict[str, Any]:
+    """Return how users' health is asked for where the daemon's clock is ahead of the servers'."""
+    health = policy()["spec"]["health"]
+    users = {
+        "query": f'max(failing{{ns="$(site.name){AGED}"}})',
+        "volume": f'max(asked{{ns="$(site.name){AGED}"}})',
+        "maxAge": f"{AGE_STEP_S + 30.0:.0f}s",
+    }
+    return {**health, "users": {**health["users"], **users}}
+
+
 @dataclass
 class Places:
     """The three places, and what users see of the sites from each."""
@@ -86,14 +106,35 @@ class Places:
     prometheus: dict[str, str]
     folder: Path
     daemons: list[Process] = field(default_factory=list)
+    clock: FakeClock | None = None
 
     # -- the world -----------------------------------------------------------------------------------------
 
     def users(self, site: str, failing: float, points: tuple[str, ...] = PLACES) -> None:
         """Let a share of a site's users fail, as seen from some places."""
+        seen = f"{site}{AGED}" if self.clock else site
         for point in points:
-            self.gauges[point].set("failing", site, failing)
-            self.gauges[point].set("asked", site, 50.0)
+            self.gauges[point].set("failing", seen, failing)
+            self.gauges[point].set("asked", seen, 50.0)
+
+    def age(self, done: Callable[[], bool]) -> None:
+        """Let time go by for the daemon and for what it asks of users until something is so: less than 600 s in all."""
+        assert self.clock is not None, "the daemon has no clock of its own"
+        daemon = self.daemons[-1]
+        for number in range(1, AGE_STEPS + 1):
+            if done():
+                return
+            for gauges in self.gauges.values():
+                gauges.ahead_s = number * AGE_STEP_S
+            self.clock.step(number * AGE_STEP_S)
+
+            def turned(number: int = number) -> bool:
+                events = [one.get("event") for one in daemon.log_lines()]
+                at = [line for line, event in enumerate(events) if event == "clock_stepped"]
+                # the first may have begun before it
+                return len(at) >= number and sum(one in TURNS for one in events[at[number - 1] :]) > 1
+
+            self.until(turned, f"turns {number * AGE_STEP_S:.0f} s later")
 
     def ready(self, site: str, count: int) -> None:
         """Let so many pods of the Deployment be ready."""
@@ -115,6 +156,8 @@ class Places:
 
         north: so many pods are ready there, of two that are wanted; three of three are in west.
         """
+        for gauges in self.gauges.values():
+            gauges.clear()
         for site, wanted, ready in (("west", 3, 3), ("north", 2, north)):
             self.users(site, 0.0)
             plane = self.planes[site]
@@ -157,6 +200,11 @@ class Places:
         known = {one["name"]: one["weight"] for one in refs}
         return known["storefront-west"], known["storefront-north"]
 
+    @property
+    def moves(self) -> int:
+        """Return how often traffic was moved since the beginning: the API server counts changes of a spec."""
+        return int(self.planes["edge"].api("GET", ROUTE)["metadata"]["generation"]) - 1
+
     # -- the daemon ----------------------------------------------------------------------------------------
 
     @property
@@ -189,7 +237,10 @@ class Places:
         )
         log = self.folder / f"daemon-{len(self.daemons)}.log"
         command = [sys.executable, "-m", "aiops", "run", "--config", str(self.config)]
-        self.daemons.append(Process(command, log=log, cwd=ROOT))
+        environment: dict[str, str] = {}
+        if self.clock is not None:
+            command, environment = self.clock.wrap(command)
+        self.daemons.append(Process(command, log=log, cwd=ROOT, environment=environment))
         return self.daemons[-1]
 
     def aiops(self, *words: str) -> str:

@@ -37,15 +37,21 @@ LEASE = {"duration": "4s", "renew": "2500ms", "retry": "400ms"}
 
 
 class Gauges:
-    """A `/metrics` that tests write: `demand{ns="..."}`, `latency{ns="..."}`. Bound to loopback."""
+    """A `/metrics` that tests write: `demand{ns="..."}`, `latency{ns="..."}`. Bound to loopback.
+
+    ahead_s: samples are of an instant so far ahead, for daemons under such a clock. Prometheus takes less than 600 s,
+    and then nothing earlier of these series.
+    """
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str], float] = {}
+        self.ahead_s = 0.0
         gauges = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                lines = [f'{name}{{ns="{ns}"}} {value}' for (name, ns), value in dict(gauges._values).items()]
+                at = f" {(time.time() + gauges.ahead_s) * 1000.0:.0f}" if gauges.ahead_s else ""
+                lines = [f'{name}{{ns="{ns}"}} {value}{at}' for (name, ns), value in dict(gauges._values).items()]
                 body = ("\n".join(lines) + "\n").encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
@@ -67,6 +73,11 @@ class Gauges:
             self._values.pop((name, ns), None)
         else:
             self._values[(name, ns)] = value
+
+    def clear(self) -> None:
+        """Take every series away; what comes is of now."""
+        self._values.clear()
+        self.ahead_s = 0.0
 
     def stop(self) -> None:
         self._server.shutdown()

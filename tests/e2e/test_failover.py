@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from aiops.core.model import PlanKind, PlanStatus
-from tests.e2e.places import PLACES, SITES, Places
+from aiops.core.model import PlanKind, PlanStatus, ShiftTraffic
+from tests.e2e.places import PLACES, SITES, Places, aged
+from tests.e2e.processes import FakeClock
 from tests.loopback import pager
 
 
 @pytest.mark.timeout(600)
-def test_users_that_fail_are_sent_to_a_standby_that_is_made_ready_and_home_again_by_order_s8(places: Places):
-    places.begin(north=2)
-    places.daemon()
+def test_users_that_fail_are_sent_to_a_standby_and_home_again_though_the_daemon_dies_on_the_way_s6_s8(places: Places):
+    places.clock = FakeClock(places.folder / "clock")
+    home = {"automatic": True, "after": "300s", "steps": [50, 100], "pause": "6s"}
+    places.begin(north=2, health=aged(), failback=home)
+    first = places.daemon()
     places.steady()
     assert places.weights == (100, 0)
     # users of west may be failing: the standby is raised on suspicion, and nobody is sent there before it is ready
@@ -31,16 +34,24 @@ def test_users_that_fail_are_sent_to_a_standby_that_is_made_ready_and_home_again
     )
     assert raised.steps[0].undo[0].replicas == 2  # so many are there again, once nobody needs more
     assert "aiops failover back shop/storefront" in places.aiops("effects")
-    # the API server of the site that serves goes away, and its users are served: that moves nobody
-    with places.api_away("north"):
-        places.until(lambda: "api_down" in places.reasons(), "a hold")
-        assert places.weights == (0, 100)
     # what was moved is not moved again within ten minutes, whoever asks
     places.users("west", 0.0)
     places.aiops("failover", "back", "shop/storefront", "--reason", "west is repaired", "--by", "ann")
     places.until(lambda: {"moved_lately", "standby_sick"} & places.reasons(), "the order to be refused")
     assert places.weights == (0, 100)
     assert [p.kind.value for p in places.plans()] == ["failover", "prepare"]
+    # ten minutes later users go home by steps, and whoever follows a daemon that dies then goes on where it was
+    places.age(lambda: places.plans()[0].kind is PlanKind.FAILBACK)
+    places.until(lambda: places.weights == (50, 50), "half to be home")
+    first.kill9()
+    assert places.weights == (50, 50)
+    places.daemon()
+    places.until(lambda: places.weights == (100, 0), "all to be home, by the successor")
+    places.until(lambda: places.plans()[0].status is PlanStatus.DONE, "the plan's end")
+    assert [p.kind.value for p in places.plans()] == ["failback", "failover", "prepare"]
+    back = places.plans()[0]
+    assert [step.sent for step in back.steps if isinstance(step.operation, ShiftTraffic)] == [1, 1]
+    assert places.moves == 3
 
 
 @pytest.mark.timeout(600)
@@ -58,8 +69,8 @@ def test_people_send_users_home_stop_on_the_way_and_go_on_s9(places: Places):
     assert places.weights == (50, 50)
     places.aiops("plans", "resume", *said)
     places.until(lambda: places.weights == (100, 0), "all to be home")
-    done = places.until(lambda: next((p for p in places.plans() if p.status is PlanStatus.DONE), None), "the end")
-    shown = places.aiops("plans", "show", done.id)
+    (plan,) = places.plans()
+    shown = places.aiops("plans", "show", plan.id)
     assert "west is repaired" in shown
     assert "paused: ann" in shown
 

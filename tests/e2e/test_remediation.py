@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from aiops.core.model import Plan, PlanStatus
+from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane, fake_node
+from tests.e2e.conftest import deployment
 from tests.e2e.grants import denied
-from tests.e2e.rig import Rig
+from tests.e2e.rig import USER, Rig
 from tests.loopback import pager
 
 POOL = "remedied"
@@ -157,15 +159,62 @@ def test_in_mode_approve_the_rollback_waits_for_a_person_s6(rig: Rig, deploy: Ca
     assert daemon.process.poll() is None
 
 
+def gathered(namespace: str, node: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return three replicas that lie on one node while it takes pods, and a budget that lets one go at a time."""
+    item = deployment(namespace, "checkout", 3, "3s")
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
+    preferred = [{"weight": 100, "preference": term}]
+    item["spec"]["template"]["spec"]["affinity"] = {
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}
+    }
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "checkout", "namespace": namespace},
+        "spec": {"minAvailable": 2, "selector": item["spec"]["selector"]},
+    }
+    return item, budget
+
+
+def pods_on(rig: Rig, node: str) -> list[str]:
+    """Return the names of the namespace's pods on a node, in order."""
+    found = rig.plane.api("GET", f"/api/v1/namespaces/{rig.namespace}/pods")["items"]
+    return sorted(one["metadata"]["name"] for one in found if one["spec"].get("nodeName") == node)
+
+
+def evictions(rig: Rig) -> list[AuditEvent]:
+    """Return what the daemon asked for of the namespace's pods, in order; it is to be evictions alone."""
+    found = [one for one in rig.audit() if one.resource == "pods" and one.namespace == rig.namespace and one.writes]
+    assert {one.subresource for one in found} <= {"eviction"}
+    return found
+
+
 @pytest.mark.timeout(300)
-def test_a_node_that_is_stuck_is_drained_and_takes_pods_again_when_it_is_well_s3_s10(rig: Rig, pool: list[str]):
-    rig.policy(nodes(rig.namespace))
-    rig.daemon()
+def test_a_node_that_is_stuck_is_drained_though_the_daemon_dies_between_evictions_and_takes_pods_again_s3_s6_s10(
+    rig: Rig, pool: list[str]
+):
+    checkout, budget = gathered(rig.namespace, pool[0])
+    rig.plane.apply(checkout, budget)
+    rig.policy(nodes(rig.namespace, ladder=[{"do": "drain", "within": "120s"}]))
+    first = rig.daemon()
     rig.until(lambda: rig.decisions(verdict="steady"), "the daemon to know the nodes")
+    rig.until(whole(rig, rig.plane.path_of(checkout)), "the pods to be ready")
+    there = pods_on(rig, pool[0])
+    assert len(there) == 3
     deadlock(rig.plane, pool[0], "True")
-    rig.until(lambda: unschedulable(rig.plane, pool[0]), "the node to be cordoned", 60.0)
+    log = AuditLog(rig.plane.audit_log, users=[USER])
+    log.wait_for(lambda one: one.namespace == rig.namespace and one.subresource == "eviction" and one.accepted, 60.0)
+    first.process.kill9()
+    assert len([one for one in evictions(rig) if one.accepted]) == 1  # the budget has room for one
+    assert unschedulable(rig.plane, pool[0])
+    rig.daemon("b")
+    rig.until(lambda: plans(rig)[0].status is PlanStatus.DONE, "the drain, by the successor", 90.0)
+    assert [[step.name for step in one.steps] for one in plans(rig)] == [["cordon", "drain"]]
+    asked = evictions(rig)
+    assert sorted(one.name for one in asked if one.accepted) == there  # each once, and none of those made since
+    assert {one.code for one in asked if not one.accepted} <= {429}
+    assert pods_on(rig, pool[0]) == []
     assert not any(unschedulable(rig.plane, name) for name in pool[1:])
-    rig.until(lambda: plans(rig)[0].status is PlanStatus.DONE, "the drain", 60.0)
     deadlock(rig.plane, pool[0], "False")
     rig.until(lambda: not unschedulable(rig.plane, pool[0]), "the node to take pods again", 60.0)
     told = rig.plane.api("GET", "/api/v1/namespaces/default/events")["items"]
