@@ -35,13 +35,13 @@ from aiops.core.model import (
     Workload,
 )
 from aiops.core.pipeline import hastened
-from aiops.core.planning.failover import LAG, FailoverPolicy
+from aiops.core.planning.failover import LAG, FailoverPolicy, Site
 from aiops.core.policies import PolicySet, SignalQuery
 from aiops.errors import ClusterUnavailable, Fenced, StoreUnavailable
 from aiops.loop import ControlLoop
 from aiops.loop.seams import DryRunCluster, Ports, Setup
 from aiops.ports import Inventory
-from simulators.failover.world import EDGE, SITES, SitesWorld
+from simulators.failover.world import EDGE, SitesWorld
 from simulators.ports import FixedPolicies, Free, NoTelemetry, SimControls, StillClock, Told
 from simulators.shown import SignalSource
 
@@ -178,26 +178,38 @@ class SourceAt(SignalSource):
 
 @dataclass
 class ClusterAt:
-    """ports.Cluster: the API servers that this daemon reaches."""
+    """ports.Cluster: the API servers that this daemon reaches. A site's name is the place where it lies."""
 
     world: SitesWorld
     place: str
-    lease: LeaseAt
+    sites: Sequence[Site]
+
+    def _answers(self, cluster: str) -> bool:
+        """Return whether the API server of a cluster is reached: of a site, of all sites as its zones, or the edge."""
+        within = [site.name for site in self.sites if site.cluster == cluster]
+        if len(within) > 1:
+            return self.world.common_api_answers(self.place)
+        return self.world.api_answers(self.place, within[0] if within else EDGE)
+
+    def _site(self, ref: TargetRef) -> str:
+        """Return the site whose workload an object is, '' for none."""
+        return next((site.name for site in self.sites if site.target.key == ref.key), "")
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return the workloads of the sites that answer."""
         found, errors = {}, {}
         for ref in targets:
-            if not self.world.api_answers(self.place, ref.cluster):
+            site = self._site(ref)
+            if not self._answers(ref.cluster):
                 errors[ref.cluster] = "time-out"
                 continue
             found[ref.key] = Workload(
                 ref=ref,
-                uid=f"uid-{ref.cluster}",
+                uid=f"uid-{site}",
                 resource_version=str(self.world.version),
                 as_of=at,
-                replicas=self.world.replicas[ref.cluster],
-                ready=self.world.said_ready(ref.cluster),
+                replicas=self.world.replicas[site],
+                ready=self.world.said_ready(site),
                 opted_in=True,
             )
         return Inventory(workloads=found, errors=errors)
@@ -206,27 +218,27 @@ class ClusterAt:
         """Return the route and the Deployments where they can be reached."""
         objects, errors = {}, {}
         for ref in wanted.objects:
-            if not self.world.api_answers(self.place, ref.cluster):
+            if not self._answers(ref.cluster):
                 errors[ref.key] = ClusterUnavailable("time-out")
                 continue
             body: dict[str, Any] = {"metadata": {"name": ref.name}}
             if ref.kind == "HTTPRoute":
                 body = self.world.route()
-            elif ref.cluster in SITES and ref.kind == "Deployment":
-                body["spec"] = {"replicas": self.world.replicas[ref.cluster]}
+            elif site := self._site(ref):
+                body["spec"] = {"replicas": self.world.replicas[site]}
             version = str(self.world.version)
             objects[ref.key] = SeenObject(ref=ref, uid="u", resource_version=version, as_of=at, body=body)
-        selections = {one.key: () for one in wanted.selections if self.world.api_answers(self.place, one.cluster)}
+        selections = {one.key: () for one in wanted.selections if self._answers(one.cluster)}
         said = {key: (Reason.CLUSTER_UNAVAILABLE, str(err)) for key, err in errors.items()}
         return Looked(objects=objects, selections=selections, errors=said)
 
     def perform(self, errand: Errand, step: Step, at: Instant) -> StepResult:
         """Do what a step asks for, if its API server is reached and the object is the one that was seen."""
-        if not self.world.api_answers(self.place, step.target.cluster):
+        if not self._answers(step.target.cluster):
             raise ClusterUnavailable("time-out")
         done = StepResult(action_id=errand.id, status=StepStatus.DONE, at=at)
         if step.subresource == "scale":
-            self.world.scale(step.target.cluster, int(step.body["spec"]["replicas"]))
+            self.world.scale(self._site(step.target), int(step.body["spec"]["replicas"]))
             return done
         if step.resource_version != str(self.world.version):
             return StepResult(action_id=errand.id, status=StepStatus.REFUSED, at=at, code=409, message="conflict")
@@ -241,7 +253,7 @@ class ClusterAt:
 
     def stamp(self, stamp: Stamp, at: Instant, until: Instant) -> StepResult:
         """Write an epoch: the object is another version from then on."""
-        if not self.world.api_answers(self.place, stamp.target.cluster):
+        if not self._answers(stamp.target.cluster):
             raise ClusterUnavailable("time-out")
         self.world.version += 1
         version = str(self.world.version)
@@ -300,7 +312,7 @@ def daemon(lease: LeaseAt, policy: FailoverPolicy, turns: Turns) -> Daemon:
     """Return a daemon of the place where it strives for the Lease, with nothing learnt."""
     witness, place, world = lease.witness, lease.place, lease.witness.world
     policies = PolicySet(digest=policy.digest, plans=(policy,), step_s=turns.lane_s)
-    cluster = ClusterAt(world, place, lease)
+    cluster = ClusterAt(world, place, policy.sites)
     ports = Ports(
         policies=FixedPolicies(policies),
         source=SourceAt(world, place, int(policy.watching.window_s)),

@@ -136,6 +136,14 @@ class SitesWorld:
         """Return whether a daemon hears the API server of a place."""
         return self.reaches(daemon, place) and self._any(place, Kind.API_DOWN) is None
 
+    def common_api_answers(self, daemon: str) -> bool:
+        """Return whether a daemon hears the API server of a cluster whose zones the sites are: it outlives each.
+
+        A zone that is isolated is so from the control plane, too, which has no majority there.
+        """
+        away = not self.alive(daemon) or self._any(daemon, Kind.ISOLATION) is not None
+        return not away and not any(self._any(site, Kind.API_DOWN) for site in SITES)
+
     def metrics_answer(self, daemon: str, point: str) -> bool:
         """Return whether a daemon hears the metrics of a vantage point."""
         return self.reaches(daemon, point) and self._any(point, Kind.METRICS_LOST) is None
@@ -161,9 +169,8 @@ class SitesWorld:
 
     def _kept(self, site: str, at: Instant) -> float:
         """Return the share of a site's pods that are there, of those that were lost by then."""
-        return math.prod(
-            1.0 - one.share for one in self.faults if one.kind is Kind.PODS_LOST and one.place == site and one.at(at)
-        )
+        lost = (one for one in self.faults if one.kind in (Kind.PODS_LOST, Kind.CRASH) and one.place == site)
+        return math.prod(0.0 if one.kind is Kind.CRASH else 1.0 - one.share for one in lost if one.at(at))
 
     def said_ready(self, site: str) -> int:
         """Return how many pods a cluster calls ready; those of a lost zone are for a while."""

@@ -29,6 +29,14 @@ def test_the_policy_does_what_is_right_in_a_scenario_s8(name, policy):
         assert one.lived.failovers <= 1
 
 
+@pytest.mark.parametrize("name", ["site-crash", "site-isolated", "zone-loss", "api-outage"])
+def test_users_leave_the_zone_of_a_cluster_that_is_lost_and_an_api_that_is_down_moves_nobody_s8(name):
+    zones = group(POLICY.parent / "zones.yaml")
+    assert {one.cluster for one in zones.sites} == {zones.target.cluster}
+    (one,) = fared(load(name), ("ours", zones), (7,), lambda: None)
+    assert (one.right, one.lived.split_s, one.lived.asked) == (True, 0, False), one
+
+
 def test_in_most_scenarios_the_right_thing_is_to_do_nothing_or_to_ask():
     wanted = [load(name).right for name in names()]
     assert len(wanted) >= 12

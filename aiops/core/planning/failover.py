@@ -22,6 +22,7 @@ USERS, VOLUME, LAG, SERVED = "users", "volume", "lag", "served"
 class Site:
     """One place that can serve the users. backend: its name in the object that steers traffic.
 
+    zone: of the cluster in which it lies, '' for all of it: then no other site lies there.
     standby_replicas: how many must be ready before users are sent there. prepares: it is raised to them on suspicion.
     """
 
@@ -32,6 +33,7 @@ class Site:
     target: TargetRef
     standby_replicas: int
     prepares: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """The object that steers traffic, outside of every site."""
+    """The object that steers traffic, outside of every site: in a site's cluster only where all are zones of it."""
 
     lever: TrafficLever
     object: TargetRef

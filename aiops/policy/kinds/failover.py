@@ -49,7 +49,8 @@ SCRAPE_S = 5.0
 """How often probes are scraped where nobody says so."""
 
 _PLACEHOLDER = re.compile(r"\$\(\s*([^()]*?)\s*\)")
-_KNOWN = "$(site.name), $(site.cluster), $(site.backend) and $(site.region)"
+_PARTS = {f"site.{part}": part for part in ("name", "cluster", "zone", "backend", "region")}
+"""What placeholders stand for: fields of a site."""
 
 _CUSTOM_RESOURCE = "crd:"
 """How the origin of a policy begins that was not read from an admin's files."""
@@ -119,6 +120,7 @@ def _site(envelope: Envelope, spec: SiteSpec) -> Site:
         target=target,
         standby_replicas=spec.standby.replicas,
         prepares=spec.standby.prepare,
+        zone=spec.zone,
     )
 
 
@@ -175,7 +177,7 @@ def _signals(key: str, spec: FailoverSpec, problems: Problems) -> Mapping[str, S
     for part, name_of, unit in names:
         for point in spec.health.vantage_points:
             one = _Asked((*path, part), getattr(asked, part), point.source, unit, asked.max_age)
-            if not _checked(one, problems):
+            if not _checked(one, spec.sites, problems):
                 break
             for site in spec.sites:
                 name = name_of(site.name, point.name)
@@ -184,44 +186,56 @@ def _signals(key: str, spec: FailoverSpec, problems: Problems) -> Mapping[str, S
     if served is not None:
         whole: Path = ("spec", "health", "served", "query")
         one = _Asked(whole, served.query, served.source, "1", served.max_age, apart=False)
-        if _checked(one, problems):
+        if _checked(one, spec.sites, problems):
             found[SERVED] = _signal(key, SERVED, one, spec.sites[0])
     said = spec.preconditions.replication_lag
     if said is not None:
         place: Path = ("spec", "preconditions", "replicationLag", "query")
         one = _Asked(place, said.query, said.source, "s", said.max_age, apart=len(spec.sites) > 2)
-        if _checked(one, problems):
+        if _checked(one, spec.sites, problems):
             found.update({lag(site.name): _signal(key, lag(site.name), one, site) for site in spec.sites})
     return found
 
 
-def _checked(one: _Asked, problems: Problems) -> bool:
+def _checked(one: _Asked, sites: Sequence[SiteSpec], problems: Problems) -> bool:
     """Note what is wrong with a query, and return whether nothing is."""
     if problems.attempt(one.path, lambda: promql.checked(one.text), "bad-promql") is None:
         return False
     used = _PLACEHOLDER.findall(one.text)
     for name in used:
-        if name not in ("site.name", "site.cluster", "site.backend", "site.region"):
-            problems.add(one.path, f"$({name}) is no placeholder; there are {_KNOWN}", code="bad-placeholder")
+        if name not in _PARTS:
+            known = ", ".join(f"$({known})" for known in _PARTS)
+            problems.add(one.path, f"$({name}) is no placeholder; there are {known}", code="bad-placeholder")
             return False
-    if one.apart and not used:
-        hint = 'a matcher such as site="$(site.name)"'
-        problems.add(
-            one.path, "the query names no site: every site would get one answer", hint=hint, code="same-for-all"
-        )
-        return False
+        empty = next((site.name for site in sites if not getattr(site, _PARTS[name])), "")
+        if empty:
+            message = f"$({name}) would be empty for site {empty}, which says no {_PARTS[name]}"
+            problems.add(one.path, message, code="bad-placeholder")
+            return False
+    return not one.apart or _told_apart(one, sites, problems)
+
+
+def _told_apart(one: _Asked, sites: Sequence[SiteSpec], problems: Problems) -> bool:
+    """Note which sites get one answer, and return whether none do."""
+    names: dict[str, str] = {}
+    for site in sites:
+        other = names.setdefault(_filled(one.text, site), site.name)
+        if other != site.name:
+            named = _PLACEHOLDER.search(one.text) is not None
+            every = f"tells site {site.name} from {other} by nothing: both" if named else "names no site: every site"
+            hint = 'a matcher such as site="$(site.name)"'
+            problems.add(one.path, f"the query {every} would get one answer", hint=hint, code="same-for-all")
+            return False
     return True
 
 
+def _filled(text: str, site: SiteSpec) -> str:
+    # the values were checked: none of them can end a matcher's value (S10)
+    return _PLACEHOLDER.sub(lambda found: str(getattr(site, _PARTS[found.group(1)])), text)
+
+
 def _signal(key: str, name: str, one: _Asked, site: SiteSpec) -> SignalSpec:
-    # the names were checked to be DNS labels: none of them can end a matcher's value (S10)
-    values = {
-        "site.name": site.name,
-        "site.cluster": site.cluster,
-        "site.backend": site.backend,
-        "site.region": site.region,
-    }
-    expr = _PLACEHOLDER.sub(lambda found: values[found.group(1)], one.text)
+    expr = _filled(one.text, site)
     checked = promql.checked(expr)
     query = SignalQuery(
         policy=key,
@@ -239,16 +253,39 @@ def _signal(key: str, name: str, one: _Asked, site: SiteSpec) -> SignalSpec:
 
 
 def _sites(spec: FailoverSpec, problems: Problems) -> None:
-    for part in ("name", "cluster", "backend"):
+    for part in ("name", "backend"):
         said = [getattr(one, part) for one in spec.sites]
         _once(said, partial(_of_site, part), f"site with this {part}", problems)
+    for number, one in enumerate(spec.sites):
+        for other in spec.sites[:number]:
+            if other.cluster == one.cluster:
+                _zones(other, one, number, problems)
     names = [one.name for one in spec.sites]
     if spec.primary not in names:
         _unknown(spec.primary, names, ("spec", "primary"), problems)
-    clusters = [one.cluster for one in spec.sites]
-    if spec.witness and (spec.witness in clusters or spec.witness in names):
+    within = [one.name for one in spec.sites if one.cluster == spec.witness]
+    if spec.witness and (within or spec.witness in names):
         message = f"{spec.witness} is a site: a witness lies outside of all of them, or it fails with one (S8)"
-        problems.add(("spec", "witness"), message, hint="a third cluster", code="bad-witness")
+        if len(within) > 1:
+            message = f"{spec.witness} is the cluster of {', '.join(within)}: it is no third place (S8)"
+        hint = "a third cluster, or none: then a person is asked"
+        problems.add(("spec", "witness"), message, hint=hint, code="bad-witness")
+
+
+def _zones(other: SiteSpec, one: SiteSpec, number: int, problems: Problems) -> None:
+    """Note what keeps two sites of one cluster from being two zones of it. number: of `one`."""
+    path: Path = ("spec", "sites", number)
+    if not (one.zone and other.zone):
+        message = f"there is another site with this cluster: {one.cluster}"
+        hint = "the zone of each, where they are zones of one cluster"
+        problems.add((*path, "cluster"), message, hint=hint, code="duplicate-name")
+    elif one.zone == other.zone:
+        message = f"there is another site with this zone of {one.cluster}: {one.zone}"
+        problems.add((*path, "zone"), message, code="duplicate-name")
+    if one.zone and (one.target.kind, one.target.name) == (other.target.kind, other.target.name):
+        message = f"{one.target.kind} {one.target.name} is that of site {other.name} of {one.cluster}, too"
+        hint = "a workload in each zone, bound to it"
+        problems.add((*path, "target", "name"), message, hint=hint, code="duplicate-name")
 
 
 def _vantage_points(spec: FailoverSpec, problems: Problems) -> None:
@@ -271,9 +308,10 @@ def _vantage_points(spec: FailoverSpec, problems: Problems) -> None:
 def _traffic(envelope: Envelope, spec: FailoverSpec, problems: Problems) -> None:
     traffic, path = spec.traffic, ("spec", "traffic")
     inside = [one.name for one in spec.sites if one.cluster == traffic.cluster]
-    if inside:
+    if inside and len(inside) < len(spec.sites):
         message = f"cluster {traffic.cluster} is that of site {inside[0]}: the lever would fail with it (S8)"
-        problems.add((*path, "cluster"), message, hint="an object in a third cluster", code="lever-inside")
+        hint = "an object in a third cluster; in a site's only where all sites are zones of it"
+        problems.add((*path, "cluster"), message, hint=hint, code="lever-inside")
     foreign = traffic.namespace not in (None, envelope.namespace)
     if foreign and problems.document.origin.startswith(_CUSTOM_RESOURCE):
         message = f"a policy in the API reaches only its own namespace {envelope.namespace!r} (S3)"

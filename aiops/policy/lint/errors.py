@@ -53,8 +53,8 @@ ERRORS: tuple[Explained, ...] = (
     ),
     Explained(
         code="same-for-all",
-        why="a selector's targets would all be scaled by one number",
-        mend='a matcher that tells them apart: {app="$(target.name)"}',
+        why="a selector's targets would all be scaled by one number, or a group's sites be judged by one answer",
+        mend='a matcher that tells them apart: {app="$(target.name)"}, {site="$(site.name)"}',
     ),
     Explained(
         code="bad-cel",
@@ -82,7 +82,7 @@ ERRORS: tuple[Explained, ...] = (
     Explained(code="two-defaults", why="two PolicyDefaults of one scope", mend="one of them"),
     Explained(
         code="duplicate-name",
-        why="two policies of one kind, namespace and name, or two sites or vantage points of one name",
+        why="two policies of one kind, namespace and name, or two sites, zones or vantage points of one name",
         mend="another name",
     ),
     Explained(
@@ -112,9 +112,13 @@ ERRORS: tuple[Explained, ...] = (
     Explained(
         code="lever-inside",
         why="what steers traffic away from a site must not fail with it (S8)",
-        mend="an object in a third cluster",
+        mend="an object in a third cluster; where all sites are zones of one cluster, it may lie in that",
     ),
-    Explained(code="bad-witness", why="a witness that is a site fails with it (S8)", mend="a third cluster, or none"),
+    Explained(
+        code="bad-witness",
+        why="a witness that is a site, or the cluster of sites, may fail with them (S8)",
+        mend="a third cluster, or none",
+    ),
     Explained(
         code="bad-lever", why="the lever cannot do what the policy asks", mend="lever: http-route can do all of it"
     ),

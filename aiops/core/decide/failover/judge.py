@@ -118,6 +118,9 @@ def _unseen(scene: Scene) -> _Decided | None:
     if scene.active is not None:
         return None
     ref, looked = scene.policy.traffic.object, scene.snapshot.looked
+    held = _api_down(scene) if _served(scene) and ref.cluster in {one.cluster for one in scene.policy.sites} else None
+    if held is not None:
+        return held
     reason, why = Reason.UNKNOWN_TARGET, "it is not there"
     if ref.key in looked.errors:
         reason, why = looked.errors[ref.key]
@@ -126,6 +129,11 @@ def _unseen(scene: Scene) -> _Decided | None:
     elif ref.key in looked.objects:
         why = "it does not say what each backend gets"
     return _waits_or_asks(scene, reason, f"where traffic goes is not known: {ref.kind} {ref}: {why}")
+
+
+def _served(scene: Scene) -> bool:
+    """Return whether users are served wherever they are sent."""
+    return all(scene.state(site).health is Health.WELL for site in scene.policy.sites)
 
 
 def _failing(scene: Scene) -> _Decided | None:
@@ -240,7 +248,8 @@ def _api_down(scene: Scene) -> _Decided | None:
     down = [site for site in scene.policy.sites if scene.api_error(site.cluster)]
     if not down:
         return None
-    said = "; ".join(f"{site.cluster}: {scene.api_error(site.cluster)}" for site in down)
+    clusters = dict.fromkeys(site.cluster for site in down)  # zones of one cluster have one API
+    said = "; ".join(f"{name}: {scene.api_error(name)}" for name in clusters)
     names = ", ".join(site.name for site in down)
     detail = f"the API of {names} does not answer ({said}), and users are served: nothing is moved"
     return _only(VerdictWord.WAIT, Reason.API_DOWN, detail)

@@ -153,7 +153,7 @@ class Scene:
             why = "not asked" if signal is None else signal.detail or signal.state.value
             asks.append(f"how far {site.name} lags behind is not known ({why})")
         workload = self.snapshot.workloads.get(site.target.key)
-        error = self.api_error(site.cluster)
+        error = self.snapshot.cluster_errors.get(site.cluster, "")
         if site.target.key in self.snapshot.target_errors:
             error = self.snapshot.target_errors[site.target.key][1]
         if error:

@@ -15,8 +15,8 @@ from aiops.core.planning.failover import LEAST_WELL_S
 LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """RFC 1123: such a name may become part of a query (S10)."""
 
-REGION = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
-"""It stands in queries: nothing of it can end a matcher's value (S10)."""
+LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+"""Of a region or a zone: it stands in queries, and nothing of it can end a matcher's value (S10)."""
 
 OBJECT = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
@@ -45,8 +45,14 @@ class SiteSpec(Spec):
 
     name: str = Field(pattern=LABEL, description="the site's name, $(site.name) in queries")
     cluster: str = Field(pattern=LABEL, description="a cluster's name in the settings")
+    zone: str = Field(
+        "",
+        max_length=63,
+        pattern=LABEL_VALUE,
+        description="its zone, as topology.kubernetes.io/zone says; sites of one cluster differ in it",
+    )
     region: str = Field(
-        "", max_length=63, pattern=REGION, description="where data would lie; needed with allowedRegions"
+        "", max_length=63, pattern=LABEL_VALUE, description="where data would lie; needed with allowedRegions"
     )
     backend: str = Field(pattern=LABEL, description="what the object that steers traffic calls it")
     target: SiteTargetSpec = Field(description="the workload that serves there")
@@ -54,10 +60,12 @@ class SiteSpec(Spec):
 
 
 class TrafficSpec(Spec):
-    """The object that steers traffic between the sites; it lies in none of them (S8)."""
+    """The object that steers traffic between the sites; it lies outside of each of them (S8)."""
 
     lever: TrafficLever = Field(TrafficLever.HTTP_ROUTE, description="which kind of object steers, and how")
-    cluster: str = Field(pattern=LABEL, description="a cluster's name in the settings, and none of a site's")
+    cluster: str = Field(
+        pattern=LABEL, description="a cluster's name in the settings: no site's, unless all sites are its zones"
+    )
     namespace: str | None = Field(None, pattern=LABEL, description="of the object; none: the policy's own")
     name: str = Field(pattern=OBJECT, description="the object's name")
     rule: Whole = Field(0, ge=0, le=63, description="of an HTTPRoute: which of its rules, from 0")
