@@ -26,8 +26,7 @@ from aiops.core.detect.settling import Settling
 from aiops.core.detect.sight import Look, Sight
 from aiops.core.detect.suspects import Dependencies
 from aiops.core.detect.together import WINDOW_S, Pair
-from aiops.core.forecast import FORECASTERS
-from aiops.core.forecast.combined import Combined
+from aiops.core.forecast import COMBINATIONS, FORECASTERS
 from aiops.core.forecast.pool import Block, Pool
 from aiops.core.lineage.lineage import Lineage
 from aiops.core.lineage.next_minutes import NextMinutes
@@ -297,8 +296,9 @@ class Bank:
             return old.lineage
 
         def make(name: str) -> Forecaster:
-            if name == Combined.name:
-                return Combined(spec, refits=not self._elsewhere, pool=self._pool)
+            combination = COMBINATIONS.get(name)
+            if combination is not None:
+                return combination(spec, refits=not self._elsewhere, pool=self._pool)
             return FORECASTERS[name](spec)
 
         made = make(spec.model)

@@ -15,7 +15,7 @@ from aiops.core.lineage.version import FitJob, FitResult
 from aiops.engine.clerk import RayOptions
 from aiops.engine.fits import Answer, Terms, serve
 from aiops.engine.hiring import Hire, ended, hired
-from aiops.engine.trainer import MOST_QUEUED, Fit, fitted
+from aiops.engine.trainer import MOST_QUEUED, Fit, within
 from aiops.errors import FatalError
 
 _LOG = logging.getLogger("aiops.engine")
@@ -29,8 +29,10 @@ class RayTrainer:
     hire: begins the process that is connected, and returns it with the pipe to it.
     """
 
-    def __init__(self, options: RayOptions, *, limit_s: float, work: Fit = fitted, hire: Hire | None = None) -> None:
-        terms = Terms(work=work, limit_s=limit_s)
+    def __init__(
+        self, options: RayOptions, *, limit_s: float, work: Fit | None = None, hire: Hire | None = None
+    ) -> None:
+        terms = Terms(work=work or within(limit_s), limit_s=limit_s)
         self._hire: Hire = hire or (lambda: hired(options, serve, terms))
         self._numbers = itertools.count()
         self._jobs: deque[tuple[int, FitJob]] = deque()

@@ -6,6 +6,7 @@ a fresh process. What is queued beyond a bound is refused: it is asked for again
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import threading
@@ -13,10 +14,12 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 
 from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.fitting import fit
+from aiops.core.forecast.members import Limits, limited
 from aiops.core.lineage.version import FitJob, FitResult
 
 Fit = Callable[[FitJob], Fitted]
@@ -25,19 +28,29 @@ MOST_QUEUED = 1000
 _GRACE_S, _BEGUN_WITHIN_S = 2.0, 120.0
 
 
-def fitted(job: FitJob) -> Fitted:
-    """Fit a job's history with its members; what a worker does unless it is told otherwise."""
-    return fit(job.history, job.members)
+_OUTSIDE_SHARE = 0.5
+
+
+def fitted(job: FitJob, *, within_s: float = math.inf) -> Fitted:
+    """Fit a job's history with its members. within_s: later, members of other libraries are left out."""
+    began = time.monotonic()
+    limits = Limits(within_s=within_s, elapsed_s=lambda: time.monotonic() - began)
+    return fit(job.history, limited(job.members, limits))
+
+
+def within(limit_s: float) -> Fit:
+    """Return what a worker does unless it is told otherwise: no slow member takes the others' time to be judged."""
+    return partial(fitted, within_s=_OUTSIDE_SHARE * limit_s)
 
 
 class ProcessTrainer:
     """Takes jobs from the loop's thread and gives back results; the process is started at the first job.
 
-    limit_s: how long one fit may take. work: what is done in the process; importable by name there.
+    limit_s: how long one fit may take. work: what is done in the process, importable by name there; None fits.
     """
 
-    def __init__(self, *, limit_s: float, work: Fit = fitted) -> None:
-        self._limit_s, self._work = limit_s, work
+    def __init__(self, *, limit_s: float, work: Fit | None = None) -> None:
+        self._limit_s, self._work = limit_s, work or within(limit_s)
         self._jobs: deque[FitJob] = deque()
         self._results: deque[FitResult] = deque()
         self._changed = threading.Condition()

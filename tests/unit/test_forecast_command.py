@@ -107,7 +107,7 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: 
         (("forecast",), 2, "give either a file or --query"),
         (("forecast", str(TRACE), "--query", "up"), 2, "give either a file or --query"),
         (("forecast", "nowhere.csv"), 1, "nowhere.csv:0:0: cannot be read"),
-        (("forecast", str(TRACE), "--models", "best"), 2, "it is one of fleet, all"),
+        (("forecast", str(TRACE), "--model", "best"), 2, "it is one of combined, combined-all"),
         (("forecast", str(TRACE), "--season-s", "60"), 2, "two steps of 300 s at least"),
         (("forecast", str(TRACE), "--step-s", "0"), 2, "greater than or equal to 1"),
     ],
@@ -130,7 +130,7 @@ def test_a_query_needs_a_prometheus(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_all_models_are_heard_when_asked_for(tmp_path: Path) -> None:
     lines = [f"{3600 * hour},{100 + 50 * np.sin(hour / 24 * 2 * np.pi) + hour % 5}" for hour in range(24 * 12)]
-    found = aiops("-o", "json", "forecast", written(tmp_path, "\n".join(lines)), "--models", "all")
+    found = aiops("-o", "json", "forecast", written(tmp_path, "\n".join(lines)), "--model", "combined-all")
     assert found.returncode == 0, found.stderr
     assert {"ets", "harmonic-arma", "online"} <= set(json.loads(found.stdout)["forecast"][0]["weights"])
 

@@ -15,6 +15,7 @@ from aiops.errors import InvalidContent, InvalidInput
 
 if TYPE_CHECKING:
     from aiops.core.forecast.fleet import Fleet
+    from aiops.core.forecast.members import Member
     from aiops.core.model import F64
 
 AHEAD_S = (60.0, 300.0, 900.0, 3600.0, 86_400.0)
@@ -41,13 +42,17 @@ def forecast(
         float | None, typer.Option(min=1, max=86_400, help="The step; a file's own when left out.")
     ] = None,
     season_s: Annotated[float, typer.Option(min=60, help="The length of the season.")] = 86_400.0,
-    models: Annotated[str, typer.Option(help="fleet, or all: those of statsmodels and river too (slow).")] = "fleet",
+    model: Annotated[
+        str, typer.Option(help="combined, or combined-all: with models of statsmodels and river (slow).")
+    ] = "combined",
 ) -> None:
     """Foretell one series up to a day ahead, and say which models were heard and how far they can be trusted."""
     if (file is None) == (query is None):
         raise InvalidInput("give either a file or --query")
-    if models not in ("fleet", "all"):
-        raise InvalidInput(f"--models {models}: it is one of fleet, all")
+    from aiops.core.forecast import COMBINATIONS
+
+    if model not in COMBINATIONS:
+        raise InvalidInput(f"--model {model}: it is one of {', '.join(sorted(COMBINATIONS))}")
     if file is not None:
         from simulators.load import read_trace
 
@@ -55,7 +60,7 @@ def forecast(
     else:
         name, (times, values) = str(query), _asked(str(query), history_days, step_s or 60.0)
     grid = _gridded(name, times, values, step_s)
-    fleet = _learnt(grid, season_s, models)
+    fleet = _learnt(grid, season_s, COMBINATIONS[model].all_members)
     answer = _answer(name, fleet)
     SESSION.show(answer, "\n".join(_lines(answer, fleet)))
 
@@ -107,22 +112,20 @@ def _gridded(name: str, times: F64, values: F64, step_s: float | None) -> _Gridd
     return _Gridded(step, int(steps[0]), np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def _learnt(series: _Gridded, season_s: float, models: str) -> Fleet:
+def _learnt(series: _Gridded, season_s: float, members: tuple[Member, ...]) -> Fleet:
     from aiops.core.forecast.fitting import fit
     from aiops.core.forecast.fleet import Fleet
     from aiops.core.forecast.grid import Grid
-    from aiops.core.forecast.members import MEMBERS, Limits, signal_members
+    from aiops.core.forecast.members import Limits, limited
 
     if season_s < 2 * series.step_s:
         raise InvalidInput(f"--season-s {season_s:g}: a season has two steps of {series.step_s:g} s at least")
-    members = MEMBERS
-    if models == "all":
-        began = time.monotonic()
-        members = signal_members(Limits(within_s=FIT_WITHIN_S, elapsed_s=lambda: time.monotonic() - began))
     grid = Grid.of(series.step_s, season_s)
     fleet = Fleet(grid, 1, history_steps=min(len(series.values), 28 * grid.season), members=members)
     fleet.load(series.values[None, :], series.first + len(series.values))
-    fleet.adopt(fit(fleet.history(), members))
+    began = time.monotonic()
+    limits = Limits(within_s=FIT_WITHIN_S, elapsed_s=lambda: time.monotonic() - began)
+    fleet.adopt(fit(fleet.history(), limited(members, limits)))
     return fleet
 
 

@@ -1,4 +1,4 @@
-"""`combined`: several models weighed by what they lately lost, with intervals that stay calibrated.
+"""`combined` and `combined-all`: models weighed by what they lately lost, with intervals that stay calibrated.
 
 It is one row of a `Fleet` on a grid of minutes: what is true of ten thousand series is true of one. Those who share a
 `Pool` share the work.
@@ -17,7 +17,7 @@ from aiops.core.forecast.fitted import Fitted
 from aiops.core.forecast.fitting import fit
 from aiops.core.forecast.grid import Grid
 from aiops.core.forecast.holidays import Resting
-from aiops.core.forecast.members import MEMBERS, Member
+from aiops.core.forecast.members import MEMBERS, SIGNAL_MEMBERS, Member, Outside
 from aiops.core.forecast.past import History
 from aiops.core.forecast.pool import Block, Kind, Pool
 from aiops.core.forecast.standing import QUANTILES, Standing
@@ -37,22 +37,25 @@ class Combined:
     """State: a row of a block, taken with the first thing that is known. Changed in place.
 
     refits: fit again in place as history grows, by a quarter or a day. Without it somebody else fits `history()` once
-    `due` says so, and gives the result to `adopt`. pool: of those it shares the work with.
+    `due` says so, and gives the result to `adopt`; until then members of other libraries are not heard. members: None
+    is all of its kind. pool: of those it shares the work with.
     """
 
     name = "combined"
     version = 1
+    all_members: tuple[Member, ...] = MEMBERS
 
     def __init__(
         self,
         spec: ForecastSpec,
         *,
-        members: Sequence[Member] = MEMBERS,
+        members: Sequence[Member] | None = None,
         refits: bool = True,
         pool: Pool | None = None,
     ) -> None:
         self.grid = Grid.of(STEP_S, spec.season_s)
-        self._kind = Kind(grid=self.grid, history_steps=round(spec.history_s / STEP_S), members=tuple(members))
+        whom = self.all_members if members is None else tuple(members)
+        self._kind = Kind(grid=self.grid, history_steps=round(spec.history_s / STEP_S), members=whom)
         self._resting = None if spec.calendar is None else Resting(spec.calendar)
         self._pool = Pool() if pool is None else pool
         self._at: tuple[Block, int] | None = None
@@ -96,11 +99,21 @@ class Combined:
             self._closed(newest)
         self._merge(minutes, values)
         self._weigh()
-        self.refit()
+        if self._refits or not self._slow:
+            self.refit()
+        else:
+            self._begin_quickly()
 
     def refit(self) -> None:
         """Fit what is known, here and now."""
         self.adopt(fit(self.history(), self.members))
+
+    def _begin_quickly(self) -> None:
+        """Go on with what was fitted of this history, or with the quick members alone until somebody fits them all."""
+        fitted, known = self.fitted, min(self._minute - self._first, self.size)
+        if fitted is None or known > _GROWTH * (fitted.last_step - fitted.first_step):
+            self.adopt(fit(self.history(), self.members, later=self._slow))
+        self.due = True
 
     def adopt(self, fitted: Fitted) -> None:
         """Go on with what was fitted elsewhere on this signal's history; raise ValueError when it is of another kind.
@@ -124,6 +137,16 @@ class Combined:
     def members(self) -> tuple[Member, ...]:
         """Return who foretells."""
         return self._kind.members
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Return the members of other libraries that the last fit did not hear; none before anything was fitted."""
+        fitted = self.fitted
+        return () if fitted is None else tuple(name for name in self._slow if name not in fitted.coefficients)
+
+    @property
+    def _slow(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.members if isinstance(one, Outside))
 
     @property
     def fitted(self) -> Fitted | None:
@@ -330,3 +353,11 @@ class Combined:
         block.fleet.load(np.where(np.isfinite(known), known, told)[None, :], opened, self._rows)
         block.touched(row)
         self._first = min(self._first, int(minutes[0]))
+
+
+class CombinedAll(Combined):
+    """`combined` with the members of other libraries: its fits take seconds, so that a loop lets others make them."""
+
+    name = "combined-all"
+    version = 1
+    all_members = SIGNAL_MEMBERS

@@ -6,7 +6,7 @@ on rolling origins), so weights and intervals stand on errors that nobody was fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,17 +33,23 @@ _BLOCK = 4
 _EPS = 1e-12
 
 
-def fit(history: History, members: Sequence[Member] = MEMBERS) -> Fitted:
-    """Learn a history; series are fitted on their own, in chunks."""
-    parts = [_fit(_rows(history, first), members) for first in range(0, max(1, len(history.values)), CHUNK)]
+LATER = "it is fitted beside the loop"
+
+
+def fit(history: History, members: Sequence[Member] = MEMBERS, *, later: Collection[str] = ()) -> Fitted:
+    """Learn a history; series are fitted on their own, in chunks. later: who is left out, as another fit hears them."""
+    firsts = range(0, max(1, len(history.values)), CHUNK)
+    parts = [_fit(_rows(history, first), members, later) for first in firsts]
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _fit(history: History, members: Sequence[Member]) -> Fitted:
+def _fit(history: History, members: Sequence[Member], later: Collection[str]) -> Fitted:
     past = past_of(history)
-    ends, left_out = _ends(past), {}
+    ends, left_out = _ends(past), dict.fromkeys(later, LATER)
     fitted: dict[str, tuple[Coefficients, ...]] = {}
     for member in members:
+        if member.name in left_out:
+            continue
         try:
             fitted[member.name] = member.fit(past, ends)
         except Exception as err:

@@ -29,6 +29,11 @@ def fits_of(model: Forecaster) -> int:
     return model.fits if isinstance(model, Combined) else 0
 
 
+def why_due(model: Combined) -> str:
+    """Return why a model is to be fitted."""
+    return f"to hear {', '.join(model.unheard)}" if model.unheard else "its history has grown"
+
+
 def bad(champion: Combined, made: Combined, now: Instant, *, grown: bool) -> str:
     """Return why a fit is not even tried, '' when it is: what it foretells is no number, or it lost on the past.
 

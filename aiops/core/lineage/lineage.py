@@ -16,7 +16,7 @@ from aiops.core.lineage import contest
 from aiops.core.lineage.contenders import LOOK_EVERY_MIN
 from aiops.core.lineage.contest import AHEAD, Record
 from aiops.core.lineage.drift import Drift, cover
-from aiops.core.lineage.fits import bad, fit_of, fits_of, parameters
+from aiops.core.lineage.fits import bad, fit_of, fits_of, parameters, why_due
 from aiops.core.lineage.ranks import Ranks
 from aiops.core.lineage.version import FitJob, FitResult, Role, Terms, Version, version_of
 from aiops.core.model import F64, Instant, PolicyKey
@@ -101,9 +101,11 @@ class Lineage(Ranks[Forecaster]):
         """Learn a history with every version."""
         if len(times):
             self._call(float(times[-1]))
+        before = fit_of(self.champion), fits_of(self.champion)
         for model in (self.champion, *self._shadow.values()):
             model.backfill(times, values)
-        if len(times):
+        goes_on = self.current is not None and before[0] is not None and fits_of(self.champion) == before[1]
+        if len(times) and not goes_on:
             self._replaced(float(times[-1]), "learnt from history")
 
     def _call(self, now: Instant) -> None:
@@ -164,8 +166,16 @@ class Lineage(Ranks[Forecaster]):
 
     def job(self, now: Instant) -> FitJob | None:
         """Return what is to be fitted elsewhere now, None when nothing is due; it is not asked for twice."""
-        champion, current = self.champion, self.current
-        if not self.elsewhere or self._waits or current is None or not isinstance(champion, Combined):
+        current = self.current
+        if not self.elsewhere or self._waits or current is None:
+            return None
+        found = self._champions_job(current, now) or self._challengers_job(now)
+        self._waits = found is not None
+        return found
+
+    def _champions_job(self, current: Version, now: Instant) -> FitJob | None:
+        champion = self.champion
+        if not isinstance(champion, Combined):
             return None
         grown = champion.due
         self._asked = tuple(one for one in self._asked if now - one < 86_400.0)
@@ -175,22 +185,43 @@ class Lineage(Ranks[Forecaster]):
             self._wish = ""
             self._tell(current.number, "not fitted", f"{MOST_FITS_A_DAY} fits within a day are the most")
             return None
-        why, self._wish, self._waits = self._wish or "its history has grown", "", True
+        why, self._wish = self._wish or why_due(champion), ""
         self._asked = (*self._asked, now)
+        return self._job(current.number, champion, now, why)
+
+    def _challengers_job(self, now: Instant) -> FitJob | None:
+        """Return a job of a challenger of another kind: nobody else keeps it as young as the champion."""
+        for number, model in sorted(self._shadow.items()):
+            if self._fits_alone(number) and isinstance(model, Combined) and model.due:
+                return self._job(number, model, now, why_due(model))
+        return None
+
+    def _fits_alone(self, number: int) -> bool:
+        one = self._one(number)
+        return one.role is Role.CHALLENGER and one.model != self.champion.name
+
+    def _job(self, number: int, model: Combined, now: Instant, why: str) -> FitJob:
         return FitJob(
             policy=self.policy,
-            number=current.number,
+            number=number,
             asked_at=now,
             why=why,
-            history=champion.history(),
-            members=champion.members,
+            history=model.history(),
+            members=model.members,
         )
 
     def take(self, result: FitResult, now: Instant) -> None:
-        """Take what became of a job: a young champion goes on with it, a grown one is challenged by it."""
+        """Take what became of a job: a young champion goes on with it, a grown one is challenged by it.
+
+        A challenger of another kind goes on with it, too. What was fitted of a model that is gone is dropped.
+        """
         self._waits = False
         champion, number = self.champion, result.job.number
-        if not isinstance(champion, Combined):
+        challenger = self._shadow.get(number)
+        if isinstance(challenger, Combined) and self._fits_alone(number):
+            self._take_challengers(challenger, result, now)
+            return
+        if not isinstance(champion, Combined) or champion.members != result.job.members:
             return
         if result.fitted is None:
             champion.tried()
@@ -211,11 +242,25 @@ class Lineage(Ranks[Forecaster]):
         else:
             self._challenge(made, now, result.job.why)
 
-    def _refitted(self, champion: Combined, result: FitResult) -> Combined:
-        made = self._make(champion.name)
+    def _take_challengers(self, challenger: Combined, result: FitResult, now: Instant) -> None:
+        """Let a challenger of another kind go on with a fit, unless that is a bad one; nobody acts on it yet."""
+        why_not = result.error
+        if result.fitted is not None:
+            made = self._refitted(challenger, result)
+            why_not = bad(challenger, made, now, grown=challenger.fitted is not None)
+        challenger.tried()
+        if why_not:
+            self._tell(result.job.number, "not fitted", why_not)
+        elif result.fitted is not None:
+            challenger.adopt(result.fitted)
+            one = self._one(result.job.number)
+            self._put(replace(one, window=self._window(challenger, now), parameters=self._parameters(challenger)))
+
+    def _refitted(self, model: Combined, result: FitResult) -> Combined:
+        made = self._make(model.name)
         if not isinstance(made, Combined) or result.fitted is None:
             raise TypeError("a fit is for the combination")
-        made.restore({name: array.copy() for name, array in champion.arrays().items()})
+        made.restore({name: array.copy() for name, array in model.arrays().items()})
         made.adopt(result.fitted)
         return made
 
