@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -133,6 +134,13 @@ def test_a_member_that_hangs_is_left_out_of_a_fit_within_half_its_time_and_the_o
     made = within(60.0)(job)
     assert made.left_out == {"hanging": "OutOfTime: not fitted within 30 s"}
     assert "slow" in made.coefficients
+
+
+def test_its_members_and_their_limit_go_to_another_process():
+    work, members = pickle.loads(pickle.dumps((within(60.0), SIGNAL_MEMBERS)))
+    assert [one.name for one in members] == [one.name for one in SIGNAL_MEMBERS]
+    job = asked(lineage(), START)
+    assert work(job).left_out == {}
 
 
 def test_a_fit_that_ends_raises_or_foretells_nothing_leaves_the_model_that_acts():
