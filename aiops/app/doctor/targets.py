@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from aiops.app.doctor.findings import Finding, Trouble, fail, ok, skip, warn
 from aiops.app.doctor.scene import MOST_SAID, Scene, listed
+from aiops.app.doctor.zones import unbound, zoned
 from aiops.core.model import Reason, TargetRef, Wanted, Workload
 from aiops.core.plans.guards import OPT_IN
 from aiops.core.policies import Lever, ScalingPolicy
@@ -137,17 +138,17 @@ def objects(label: str, scene: Scene, name: str, options: KubernetesOptions) -> 
     """Return which of the objects that plans name in one cluster are not there, or may not be touched."""
     wanted = [ref for policy in scene.policies.plans for ref in policy.wanted.objects if ref.cluster == name]
     spaces = _spaces(scene, name)
-    refs = list(dict.fromkeys([*(ref for ref in wanted if ref.name), *spaces]))
-    if not refs:
+    refs, zones = list(dict.fromkeys([*(ref for ref in wanted if ref.name), *spaces])), zoned(scene, name)
+    if not refs and not zones:
         return [skip(f"{label}: objects", "no plan names an object in it")]
     from aiops.adapters.kubernetes import Clusters
 
     clusters = Clusters.connect({name: options})
     try:
-        looked = clusters.look(Wanted(objects=tuple(refs)), scene.now())
+        looked = clusters.look(Wanted(objects=(*refs, *zones)), scene.now())
     finally:
         clusters.stop(0.0)
-    found = []
+    found = [*unbound(zones, looked)]
     for ref in refs:
         called = f"{ref.kind} {ref}" if ref.namespace else f"{ref.kind} {ref.name}"
         if ref.key in looked.errors:
