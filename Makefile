@@ -67,7 +67,7 @@ e2e-again: $(STAMP) ## the tests of the last `make e2e` that failed, one after t
 	@$(PY) -m pytest tests/e2e -m "not long" -p no:randomly --last-failed --last-failed-no-failures none
 
 e2e-long: $(STAMP) ## full-length outages, distributions and a day of turns on a real control plane (half an hour)
-	@for package in etcd-server prometheus postgresql; do scripts/need $$package; done
+	@for package in etcd-server prometheus postgresql libfaketime; do scripts/need $$package; done
 	@$(PY) -m tests.e2e.binaries >/dev/null
 	@$(PY) -m pytest tests/e2e -m long -p no:randomly -s
 

@@ -33,11 +33,8 @@ DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/storefront"
 PODS = "/api/v1/namespaces/shop/pods"
 THE_LEASE = "/apis/coordination.k8s.io/v1/namespaces/edge/leases/aiops"
 KEY = "FailoverPolicy/shop/storefront"
-AGED = "-aged"
-"""How series end that tell of a later time: no other test asks for them."""
-
 AGE_STEP_S, AGE_STEPS = 147.0, 4
-"""No policy takes so long a step for a gap whose `maxAge` is that of `aged`."""
+"""No policy takes so long a step for a gap whose `maxAge` is that of `Places.aging`."""
 
 TURNS = ("tick", "plans")
 """What a daemon logs of its turns, those between two ticks included."""
@@ -86,17 +83,6 @@ def policy(**changes: Any) -> dict[str, Any]:
     return {"apiVersion": "policy.aiops/v1alpha1", "kind": "FailoverPolicy", "metadata": metadata, "spec": spec}
 
 
-def aged() -> dict[str, Any]:
-    """Return how users' health is asked for where the daemon's clock is ahead of the servers'."""
-    health = policy()["spec"]["health"]
-    users = {
-        "query": f'max(failing{{ns="$(site.name){AGED}"}})',
-        "volume": f'max(asked{{ns="$(site.name){AGED}"}})',
-        "maxAge": f"{AGE_STEP_S + 30.0:.0f}s",
-    }
-    return {**health, "users": {**health["users"], **users}}
-
-
 @dataclass
 class Places:
     """The three places, and what users see of the sites from each."""
@@ -107,15 +93,29 @@ class Places:
     folder: Path
     daemons: list[Process] = field(default_factory=list)
     clock: FakeClock | None = None
+    series: str = ""
 
     # -- the world -----------------------------------------------------------------------------------------
 
     def users(self, site: str, failing: float, points: tuple[str, ...] = PLACES) -> None:
         """Let a share of a site's users fail, as seen from some places."""
-        seen = f"{site}{AGED}" if self.clock else site
         for point in points:
-            self.gauges[point].set("failing", seen, failing)
-            self.gauges[point].set("asked", seen, 50.0)
+            self.gauges[point].set("failing", f"{site}{self.series}", failing)
+            self.gauges[point].set("asked", f"{site}{self.series}", 50.0)
+
+    def aging(self) -> dict[str, Any]:
+        """Give the daemon a clock of its own, and return how it asks for users' health.
+
+        It asks for series that no other test does: what is told of them is later than a test after this one.
+        """
+        self.clock, self.series = FakeClock(self.folder / "clock"), f"-{self.folder.name}"
+        health = policy()["spec"]["health"]
+        users = {
+            "query": f'max(failing{{ns="$(site.name){self.series}"}})',
+            "volume": f'max(asked{{ns="$(site.name){self.series}"}})',
+            "maxAge": f"{AGE_STEP_S + 30.0:.0f}s",
+        }
+        return {**health, "users": {**health["users"], **users}}
 
     def age(self, done: Callable[[], bool]) -> None:
         """Let time go by for the daemon and for what it asks of users until something is so: less than 600 s in all."""

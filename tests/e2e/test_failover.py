@@ -1,20 +1,24 @@
-"""Users that fail at a site are sent to another one, and home again, by a daemon beside three real API servers (S8)."""
+"""Users that fail at a site are sent to another one, and home again, by a daemon beside three real API servers (S8).
+
+A standby that was made larger for nothing is given back (S7, S9).
+"""
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from aiops.core.model import PlanKind, PlanStatus, ShiftTraffic
-from tests.e2e.places import PLACES, SITES, Places, aged
-from tests.e2e.processes import FakeClock
+import pytest
+import yaml
+
+from aiops.core.model import Plan, PlanKind, PlanStatus, ShiftTraffic
+from tests.e2e.places import DEPLOYMENT, KEY, PLACES, SITES, Places, policy
 from tests.loopback import pager
 
 
 @pytest.mark.timeout(600)
 def test_users_that_fail_are_sent_to_a_standby_and_home_again_though_the_daemon_dies_on_the_way_s6_s8(places: Places):
-    places.clock = FakeClock(places.folder / "clock")
     home = {"automatic": True, "after": "300s", "steps": [50, 100], "pause": "6s"}
-    places.begin(north=2, health=aged(), failback=home)
+    places.begin(north=2, health=places.aging(), failback=home)
     first = places.daemon()
     places.steady()
     assert places.weights == (100, 0)
@@ -124,3 +128,75 @@ def test_what_only_one_place_sees_and_what_nobody_sees_moves_nobody_s1_s8(places
     places.until(lambda: "partitioned" in places.reasons(), "to know that nothing is heard")
     assert places.weights == (100, 0)
     assert places.plans() == ()
+
+
+# -- a standby that was made larger for nothing is given back -------------------------------------------------
+
+PATIENT = {"failFor": "40s"}
+"""Users that fail are suspected at once, and known to fail after so long only: a standby is made larger meanwhile."""
+
+WATCH = {
+    "apiVersion": "policy.aiops/v1alpha1",
+    "kind": "WatchPolicy",
+    "metadata": {"name": "asked", "namespace": "shop"},
+    "spec": {"query": "asked"},
+}
+"""What is there in its stead: a daemon without any policy does not begin."""
+
+
+def lent(places: Places, health: dict[str, Any]) -> Plan:
+    """Let the standby be made larger as users may be failing, and let them be well again; return the plan."""
+    places.begin(north=2, health={**health, **PATIENT})
+    places.daemon()
+    places.steady()
+    places.users("west", 1.0, ("edge", "north"))
+    places.until(lambda: places.replicas("north") == 3, "the standby to be raised")
+    places.ready("north", 3)
+    places.users("west", 0.0)
+    done = PlanStatus.DONE
+    (plan,) = places.until(lambda: [p for p in places.plans() if p.status is done], "the standby to be ready")
+    assert plan.kind is PlanKind.PREPARE
+    return plan
+
+
+def returned(places: Places, plan: Plan) -> str:
+    """Wait until the standby is what it was, and return what is told of the plan."""
+    back = PlanStatus.ROLLED_BACK
+    places.until(lambda: places.replicas("north") == 2, "the standby to be given back", 150.0)
+    places.until(lambda: [p.status for p in places.plans()] == [back], "the plan's end")
+    assert places.weights == (100, 0)
+    assert plan.id not in places.aiops("effects")
+    return places.aiops("plans", "show", plan.id)
+
+
+@pytest.mark.timeout(600)
+def test_a_standby_made_larger_is_given_back_by_a_successor_when_its_policy_is_deleted_s6_s9(places: Places):
+    plan = lent(places, policy()["spec"]["health"])
+    places.daemons[-1].kill9()
+    assert places.replicas("north") == 3
+    places.policy_file.write_text(yaml.safe_dump(WATCH))
+    places.daemon()
+    assert f"{KEY} is not in force any more" in returned(places, plan)
+
+
+@pytest.mark.timeout(600)
+def test_what_somebody_made_of_a_standby_since_is_theirs_when_its_policy_is_deleted_s4_s9(places: Places):
+    lent(places, policy()["spec"]["health"])
+    places.planes["north"].patch(DEPLOYMENT, {"spec": {"replicas": 5}})
+
+    def seen() -> bool:
+        return any("it is left as it is" in note.text for one in places.plans() for note in one.notes)
+
+    places.until(seen, "the change to be seen")
+    places.policy_file.write_text(yaml.safe_dump(WATCH))
+    places.until(lambda: "storefront" not in places.sentences()[-1], "a turn without the policy")
+    assert places.replicas("north") == 5
+    assert [p.status for p in places.plans()] == [PlanStatus.DONE]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_standby_made_larger_is_given_back_once_users_have_been_well_for_five_minutes_s7(places: Places):
+    plan = lent(places, places.aging())
+    places.age(lambda: places.replicas("north") == 2)
+    assert "users of west have been well for 300 s" in returned(places, plan)

@@ -230,7 +230,7 @@ def test_a_storm_touches_no_node_and_what_a_person_cordoned_stays_so_s3_s5(rig: 
     for name in pool[:2]:
         deadlock(rig.plane, name, "True")
     rig.until(lambda: "storm" in reasons(rig), "the storm", 60.0)
-    time.sleep(8.0)
+    time.sleep(4.0)
     assert not any(unschedulable(rig.plane, name) for name in pool)
     for name in pool[:2]:
         deadlock(rig.plane, name, "False")
