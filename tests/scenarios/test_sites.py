@@ -78,6 +78,8 @@ def test_pods_of_a_lost_zone_are_called_ready_until_their_nodes_are_unheard_for_
     assert (world.said_ready(WEST), world.fails(WEST) > 0.5) == (4, True)
     world.now = 151.0
     assert world.said_ready(WEST) == 1
+    world.faults = [Fault(kind=Kind.CRASH, place=WEST, at_s=100.0)]  # a whole zone of a cluster that outlives it
+    assert world.said_ready(WEST) == 0
 
 
 def test_nobody_goes_home_to_pods_that_are_not_there(policy):
