@@ -1,14 +1,15 @@
 """Thin adapters over the shipped code, so that others can judge it in simulations of their own.
 
 `Scaler`: the policy `policies/storefront.yaml`, as it is shipped but for the start-up time and the SLO of the contest,
-through the shipped bank, decision and guard chain; `Scalers`: many at once. `Forecaster`: the shipped forecaster of one
-series. `Detector`: a series under a WatchPolicy of the signal tier.
+and told what is dropped (`objective.refused`), through the shipped bank, decision and guard chain; `Scalers`: many at
+once. `Forecaster`: the shipped forecaster of one series. `Detector`: a series under a WatchPolicy of the signal tier.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,17 @@ TICK_S = 15.0
 START = 1_767_225_600.0
 """A Thursday, 00:00 UTC; contests that know their time of day say it in `sample["t"]`, which counts from here."""
 
+_REFUSED = (
+    ("    use:\n", "    dropped: {query: 'sum(rate(http_requests_dropped_total[1m]))', unit: req/s}\n    use:\n"),
+    ("    utilisation: use\n", "    utilisation: use\n    refused: dropped\n"),
+)
+"""What is added to the policy: a Deployment's proxy counts what it turns away, the shipped example has none."""
+
+_SIGNALS = {"demand": "rps", "latency": "p95", "use": "util", "dropped": "dropped"}
+"""The key of a sample that answers each signal."""
+
+_KEYS = ("t", *_SIGNALS.values(), "ready")
+
 _NO_SERIES = Frame(at=0.0, index=SeriesIndex(keys=(), labels=()), values=np.empty(0), learn=np.empty(0, np.bool_))
 
 
@@ -63,7 +75,7 @@ class Scalers:
         self._policies = parse("\n---\n".join(texts), "storefront.yaml")
         self._startup_s = startup_s
         self._bank = Bank(self._policies)
-        self._state = LoopState()
+        self._state, self._now = LoopState(), START
         self._changes = [0] * len(texts)
         keys = [policy.key for policy in self._policies.scaling]
         past = {key: (_ending(history, step_s), history) for key, history in zip(keys, histories, strict=True)}
@@ -77,15 +89,18 @@ class Scalers:
     def decide(self, seen: Sequence[tuple[Mapping[str, float], int, int]]) -> list[int]:
         """Return how many replicas of each there are to be.
 
-        seen: of each a sample (t (seconds since the contest began), rps, util (0 to 1), p95 (seconds), inflight,
-        dropped, backlog and ready of the newest scraped step), pods that serve now, and pods that were asked for.
+        seen: of each a sample (see `Scaler.decide`), pods that serve now, and pods that were asked for. The first
+        sample says what time it is. TypeError: what is no number, by its key.
         """
-        now = START + float(seen[0][0]["t"]) + TICK_S
+        seen = [(_checked(one), _count("ready", ready), _count("current", current)) for one, ready, current in seen]
+        self._now = START + seen[0][0]["t"] + TICK_S if math.isfinite(seen[0][0]["t"]) else self._now + TICK_S
+        now = self._now
         snapshot = self._snapshot(now, seen)
         demands = {}
         for policy, (sample, _, _) in zip(self._policies.scaling, seen, strict=True):
             state = self._state.targets.get(policy.key, TargetState())
-            demands[policy.key] = demand_of(policy, state, snapshot)._replace(ready=int(sample["ready"]))
+            known = int(sample["ready"]) if math.isfinite(sample["ready"]) else 0  # of nobody nothing is learnt
+            demands[policy.key] = demand_of(policy, state, snapshot)._replace(ready=known)
         frame = Frame(at=now, index=_NO_SERIES.index, values=_NO_SERIES.values, learn=_NO_SERIES.learn)
         percepts = self._bank.perceive(frame, demands, self._policies)
         turn = Turn(snapshot=snapshot, percepts=percepts, policies=self._policies, code="bench", platform="bench")
@@ -134,8 +149,16 @@ class Scaler:
     def decide(self, sample: Mapping[str, float], ready: int, current: int) -> int:
         """Return how many replicas there are to be.
 
-        sample: t (seconds since the contest began), rps, util (0 to 1), p95 (seconds), inflight, dropped, backlog and
-        ready of the newest scraped step. ready: pods that serve now; current: pods that were asked for.
+        sample: t (seconds since the contest began), rps (requests per second), util (0 to 1), p95 (seconds), inflight,
+        dropped (requests of the step), backlog and ready of the newest scraped step. ready: pods that serve now;
+        current: pods that were asked for. TypeError: what is no number, by its key.
+
+        A key that is missing, None, NaN or infinite is a signal that is missing: scale-in waits, and nothing is learnt
+        of it. Without t it is one step later than before.
+
+        dropped: what rps does not count, so that both together are what was asked for. Where rps counts it, that is too
+        much by what is dropped, while anything is. backlog and inflight are not used: what waits shows in p95, and the
+        policy's `backlog` is for workers of a queue, whose full use asks for nobody and whose wait breaks no SLO.
         """
         [wanted] = self._all.decide([(sample, ready, current)])
         self.last = self._all.last[0]
@@ -147,6 +170,8 @@ def _text(text: str, place: int, objective: float, contest: tuple[float, float])
     text = text.replace("leadTime: 60s", f"leadTime: {startup_s:g}s")
     text = text.replace("atMost: 250ms, target: 99.5%", f"atMost: {slo_p95_s:g}, target: {objective:g}")
     text = text.replace("mode: dry-run", "mode: enforce")
+    for before, after in _REFUSED:
+        text = text.replace(before, after)
     return text.replace("name: storefront", f"name: storefront-{place:04d}") if place else text
 
 
@@ -154,10 +179,29 @@ def _ending(history: F64, step_s: float) -> F64:
     return np.asarray(START - (len(history) - np.arange(len(history))) * step_s)
 
 
+def _checked(sample: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers of a sample by key, NaN for what is missing."""
+    if not isinstance(sample, Mapping):
+        raise TypeError(f"sample is {sample!r}, no mapping of {', '.join(_KEYS)} to numbers")
+    return {key: _number(f"sample[{key!r}]", sample.get(key)) for key in _KEYS}
+
+
+def _number(name: str, value: object) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, no number")
+    return float(value)
+
+
+def _count(name: str, value: object) -> int:
+    number = _number(name, value)
+    if not (math.isfinite(number) and number >= 0.0):
+        raise ValueError(f"{name} is {value!r}, no number of pods")
+    return int(number)
+
+
 def _answers(now: float, sample: Mapping[str, float]) -> dict[str, Answered]:
-    told = {"demand": sample["rps"], "latency": sample["p95"], "use": sample["util"]}
-    return {
-        name: Answered(value=float(value), newest_at=now - TICK_S)
-        for name, value in told.items()
-        if math.isfinite(value)
-    }
+    told = {name: sample[key] for name, key in _SIGNALS.items()}
+    told["dropped"] = told["dropped"] / TICK_S if math.isfinite(sample["rps"]) else math.nan  # one counts both
+    return {name: Answered(value=value, newest_at=now - TICK_S) for name, value in told.items() if math.isfinite(value)}

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 MAX_NAME = 253
 """As Kubernetes has it."""
 
-_REFERRED = (("slo",), ("demand",), ("utilisation",), ("backlog",), ("signal",))
+_REFERRED = (("slo",), ("demand",), ("utilisation",), ("refused",), ("backlog",), ("signal",))
 """Fields whose absence would be complained about elsewhere, as the signals' would."""
 
 _FIELDS = ("extra_forbidden", "missing")

@@ -26,7 +26,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.STALE_SIGNAL: "the newest sample is older than maxAge",
     Reason.PARTIAL_SIGNAL: "some of the series or targets of a signal are missing",
     Reason.FAILED_SIGNAL: "a query failed or took too long",
-    Reason.CENSORED_DEMAND: "the SLO is broken: what is served is not what is asked for, so nothing is taken away",
+    Reason.CENSORED_DEMAND: "the SLO is broken, requests are refused or replicas are full: more may be asked for",
     Reason.UPSTREAM_OUTAGE: "traffic dropped while callers fail, or siblings dropped, too: that is no less demand",
     Reason.NOT_LEADER: "another process leads, or it is not sure who does",
     Reason.UNFENCED: "the target does not carry this leader's epoch yet",

@@ -106,8 +106,7 @@ def _idle(policy: ScalingPolicy) -> Iterator[str]:
     yield from ("guardrails", "ceiling", "arbiter", "declared", "declared-range", "node-group")
     if policy.lever is not Lever.HPA_FLOOR:
         yield "scaling-active"
-    if policy.objective.slo is None or policy.lever is Lever.REPLICAS:
-        # a broken SLO never wishes for less than what runs, only a floor can stand above that
+    if not _may_be_censored(policy):
         yield "censored"
     if policy.upstream is None:
         yield "upstream"
@@ -118,6 +117,17 @@ def _idle(policy: ScalingPolicy) -> Iterator[str]:
         yield "scale-in"
     if policy.up.tolerance_ratio <= 0 and policy.down.tolerance_ratio <= 0:
         yield "tolerance"
+
+
+def _may_be_censored(policy: ScalingPolicy) -> bool:
+    """Return whether less may be wished for while served is not offered.
+
+    Under an overload that is only where a floor stands above what runs; full replicas count where no latency is told.
+    """
+    asked = policy.objective
+    overload = asked.slo is not None or asked.refused is not None
+    full = asked.utilisation is not None and asked.slo is None and asked.backlog is None
+    return full or (overload and policy.lever is not Lever.REPLICAS)
 
 
 def _exercised(policy: Tested, moment: Moment) -> Iterator[str]:

@@ -93,6 +93,51 @@ def test_a_sample_that_says_little_moves_nobody_and_one_that_says_overload_adds(
     assert said[-1] >= least
 
 
+@pytest.mark.parametrize("key", SAMPLE)
+@pytest.mark.parametrize("value", [None, math.nan, "no such key"], ids=["none", "nan", "missing"])
+def test_a_key_that_says_nothing_takes_nobody_away_who_may_be_needed(key: str, value: float | str | None) -> None:
+    scaler, sample = fitted(HISTORIES["constant"]), {**SAMPLE, "util": 0.3, key: value}
+    sample = {name: one for name, one in sample.items() if one != "no such key"}
+    wanted = [scaler.decide({"t": 15.0 * step, **sample}, 8, 8) for step in range(30)]
+    unused = key in ("inflight", "backlog", "ready")
+    assert min(wanted) < 8 if unused else set(wanted) == {8}
+
+
+def test_without_a_time_it_is_a_step_later() -> None:
+    scaler = fitted()
+    for step in range(3):
+        scaler.decide({**SAMPLE, "t": 15.0 * step}, 8, 8)
+        with_time = scaler.last.at
+    scaler.decide(SAMPLE, 8, 8)
+    assert scaler.last.at == with_time + 15.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (({**SAMPLE, "t": 0.0, "rps": "300"}, 8, 8), r"sample\['rps'\] is '300', no number"),
+        (({**SAMPLE, "t": 0.0, "dropped": [0.0]}, 8, 8), r"sample\['dropped'\] is \[0.0\], no number"),
+        (([300.0], 8, 8), r"sample is \[300.0\], no mapping of t, rps, "),
+        (({**SAMPLE, "t": 0.0}, None, 8), "ready is None, no number of pods"),
+        (({**SAMPLE, "t": 0.0}, 8, -1), "current is -1, no number of pods"),
+    ],
+    ids=["a text", "a list", "no mapping", "nobody knows who serves", "fewer than none"],
+)
+def test_what_is_no_number_is_named(given: tuple[object, object, object], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        fitted().decide(*given)  # type: ignore[arg-type]
+
+
+def test_what_is_dropped_is_asked_for_beside_what_is_served() -> None:
+    scaler = fitted(HISTORIES["constant"])
+    for step in range(60):
+        scaler.decide({**SAMPLE, "t": 15.0 * step, "rps": 300.0 + step % 3}, 8, 8)
+    scaler.decide({**SAMPLE, "t": 900.0, "dropped": 4500.0}, 8, 8)
+    need = scaler.last.verdict.proposal.need
+    assert (need.demand, need.refused) == (600.0, 300.0)
+    assert scaler.last.verdict.change.after > 8
+
+
 @pytest.mark.parametrize(
     ("rps", "util"),
     [(300.0, 0.0), (300.0, 1e-9), (0.0, 0.6), (1e-9, 0.6), (1e12, 0.6)],

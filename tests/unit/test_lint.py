@@ -80,6 +80,10 @@ spec:
   signals: {demand: {query: 'sum(rate(http_requests_total{service="shop"}[1m]))', unit: req/s}}
   idle: {when: [{signal: demand, below: 0.1}]}
 """
+REFUSING = BASE.replace(
+    "    latency:\n",
+    "    refused: {query: 'sum(rate(http_refused_total{service=\"shop\"}[1m]))', unit: 1/s}\n    latency:\n",
+).replace("perReplica: 50,", "perReplica: 50, refused: refused,")
 
 
 def labelled(name: str, labels: str) -> str:
@@ -187,6 +191,7 @@ BROKEN = [
     ("odd-unit", [put(BASE, ("atMost: 250ms", "atMost: 250"))]),
     ("odd-unit", [put(BASE, ("unit: s\n", "unit: ms\n"))]),
     ("odd-unit", [put(BASE, ("unit: s\n", "unit: ratio\n"), ("atMost: 250ms", "atMost: 5"))]),
+    ("odd-unit", [REFUSING]),
     ("constant-condition", [put(BASE, ("signals.demand < 1.0", "1.0 < 2.0"))]),
     ("constant-condition", [put(BASE, ("signals.demand < 1.0", "time.weekday == 7.0"))]),
     ("constant-condition", [put(BASE, ("signals.demand < 1.0", "time.hour >= 0.0 && time.weekday < 7.0"))]),

@@ -26,6 +26,12 @@ LEARNING = "    slo: {signal: latency, atMost: 250ms, target: 99.5%}\n    perRep
             "utilisation: usage",
             "there is no signal 'usage' (did you mean",
         ),
+        (
+            "utilisation: use",
+            "utilisation: use\n    refused: uses",
+            "refused: uses",
+            "there is no signal 'uses' (did you mean",
+        ),
         ("target: 99.5%", "target: 100%", "target: 100%", "spec.objective.slo.target: 100% leaves no error budget"),
         ("history: 14d,", "history: 14d, season: 1h,", "season: 1h", "quantile: slo needs a season of 2h or more"),
         (LEARNING, "    perReplica: 50\n", "quantile: slo", "quantile: slo needs an objective.slo"),

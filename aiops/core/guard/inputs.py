@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aiops.core.guard.context import GuardContext, Wish
-from aiops.core.model import Pass, Reason, Ruling, Signal, SignalState, Wait
-from aiops.core.policies import Reaction, SignalSpec
+from aiops.core.model import Need, Pass, Reason, Ruling, Signal, SignalState, Wait
 
 _FRESH = Pass(detail="signals fresh")
 _UNCENSORED = Pass(detail="SLO met")
@@ -29,36 +30,33 @@ def freshness(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if wish.delta == 0:
         return _FRESH
     for name, signal in ctx.signals.items():
-        if not signal.usable and _reaction(ctx.policy.signals[name], signal.state) is not Reaction.IGNORE:
+        if not signal.usable and not ctx.policy.signals[name].ignores(signal.state):
             return _blind(signal)
     return _FRESH
 
 
 def censored(wish: Wish, ctx: GuardContext) -> Ruling | None:
-    """Hold scale-in while the SLO is broken: what is served is not what is offered (S1)."""
+    """Hold scale-in while the SLO is broken, requests are refused or replicas are full: served is not offered (S1)."""
     if wish.delta >= 0:
         return None
-    slo = ctx.policy.objective.slo
-    if slo is None or not wish.proposal.need.slo_broken:
+    if not wish.proposal.need.censored:
         return _UNCENSORED
-    value = ctx.signals[slo.signal].value
-    detail = f"{slo.signal} {value:.3g} is above {slo.at_most:g}: demand may be more than what is served"
+    detail = f"{' and '.join(_hidden(wish.proposal.need, ctx))}: demand may be more than what is served"
     return Wait(reason=Reason.CENSORED_DEMAND, detail=detail)
+
+
+def _hidden(need: Need, ctx: GuardContext) -> Iterator[str]:
+    """Yield what says that more may be asked for."""
+    objective = ctx.policy.objective
+    if need.slo_broken and objective.slo is not None:
+        value = ctx.signals[objective.slo.signal].value
+        yield f"{objective.slo.signal} {value:.3g} is above {objective.slo.at_most:g}"
+    if need.refused:
+        yield f"{objective.refused} is {need.refused:.3g}, not 0"
+    if need.saturated and objective.utilisation is not None:
+        use = ctx.signals[objective.utilisation].value
+        yield f"{objective.utilisation} {use:.0%} is full use, and no latency says that the SLO is kept"
 
 
 def _blind(signal: Signal) -> Wait:
     return Wait(reason=_REASONS[signal.state], detail=f"{signal.name} is {signal.state.value}: {signal.detail}")
-
-
-def _reaction(spec: SignalSpec, state: SignalState) -> Reaction:
-    match state:
-        case SignalState.ABSENT | SignalState.EMPTY:
-            return spec.on_absent
-        case SignalState.NAN:
-            return spec.on_nan
-        case SignalState.STALE:
-            return spec.on_stale
-        case SignalState.PARTIAL:
-            return spec.on_partial
-        case SignalState.FAILED | SignalState.VALUE:
-            return Reaction.HOLD

@@ -25,7 +25,7 @@ def tolerance(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return None
     rules = ctx.policy.up if wish.delta > 0 else ctx.policy.down
     usage = wish.proposal.need.usage_ratio
-    if usage is None or abs(1.0 - usage) > rules.tolerance_ratio or wish.proposal.need.slo_broken:
+    if usage is None or abs(1.0 - usage) > rules.tolerance_ratio or wish.proposal.need.overloaded:
         return _BEYOND
     if wish.before < ctx.policy.bounds.at(ctx.now)[0]:
         return _BEYOND

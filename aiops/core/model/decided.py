@@ -74,7 +74,9 @@ class Need:
     over what `before` replicas carry, for the tolerance. `foreseen`: the nowcast that was followed; `kept`: for demand
     that is gone and may come back, a part of `forecast`. `backlog`: for what arrives and what waits, a part of
     `reactive`; `drain_by`: when what waits must be gone, infinite while nothing does.
-    `price`: why so much of the demand ahead is served, where the objective has prices.
+    `price`: why so much of the demand ahead is served, where the objective has prices. `refused`: what is refused, in
+    units of `demand`, which counts it, too; 0 where it is not asked for or not known. `saturated`: the ready replicas
+    are in full use, and no latency says that the SLO is kept.
     """
 
     reactive: int | None
@@ -92,6 +94,18 @@ class Need:
     backlog: int | None = None
     drain_by: Instant = math.inf
     price: Weighed | None = None
+    refused: float = 0.0
+    saturated: bool = False
+
+    @property
+    def overloaded(self) -> bool:
+        """Return whether more is known to be asked for than what is served well."""
+        return self.slo_broken or self.refused > 0.0
+
+    @property
+    def censored(self) -> bool:
+        """Return whether more may be asked for than what is served (S1)."""
+        return self.overloaded or self.saturated
 
 
 @swift

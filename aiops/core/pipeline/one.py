@@ -10,6 +10,7 @@ from typing import NamedTuple
 from aiops.core import act, guard
 from aiops.core.capacity import Demand
 from aiops.core.decide.scaling.backlog import stands
+from aiops.core.decide.scaling.censored import Censored, censored
 from aiops.core.decide.scaling.pricing import terms_of
 from aiops.core.decide.scaling.propose import Situation, lead_time, nothing, proposal
 from aiops.core.ids import ulid
@@ -331,22 +332,26 @@ def demand_of(policy: ScalingPolicy, state: TargetState, snapshot: Snapshot, kno
     """Return what was seen of a policy's demand; what is partial or censored is not to be learnt from (S1)."""
     signals = read_of(policy, state, snapshot, known).signals
     objective, workload = policy.objective, snapshot.workloads.get(policy.target.key)
-    demand, slo = signals[objective.demand], objective.slo
-    latency = signals[slo.signal] if slo is not None else None
-    broken = slo is not None and latency is not None and latency.usable and latency.value > slo.at_most
+    demand, hidden = signals[objective.demand], censored(policy, signals)
+    latency = None if objective.slo is None else signals[objective.slo.signal]
     use = None if objective.utilisation is None else signals[objective.utilisation]
     # a stale value is not what is asked for now; a partial one is a lower bound, and no measure of a replica (S1)
     shown = demand.usable or demand.state is SignalState.PARTIAL
     return Demand(
-        value=demand.value if shown else math.nan,
-        whole=demand.usable and not broken,
+        value=demand.value + hidden.beside if shown else math.nan,
+        whole=demand.usable and hidden.whole,
         latency=latency.value if latency is not None and latency.usable else math.nan,
         use_ratio=use.value if use is not None and use.usable else math.nan,
         ready=0 if workload is None else workload.ready,
         lead_s=math.nan if workload is None else lead_time(policy, workload)[0],
-        calm=workload is not None and not workload.rollout and demand.usable and not _waits(policy, signals),
+        calm=_calm(workload, demand, hidden) and not _waits(policy, signals),
         worth_requests=_worth_requests(policy, snapshot),
     )
+
+
+def _calm(workload: Workload | None, demand: Signal, hidden: Censored) -> bool:
+    """Return whether what is served tells what replicas carry: no rollout, and as much as is asked of them (S1)."""
+    return workload is not None and not workload.rollout and demand.usable and hidden.measures
 
 
 def _waits(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiops.core.model import PolicyKey
+from aiops.core.model import PolicyKey, SignalState
 
 
 class Reaction(StrEnum):
@@ -54,6 +54,20 @@ class SignalSpec:
     on_stale: Reaction = Reaction.HOLD
     on_partial: Reaction = Reaction.HOLD
     when_no_traffic: NoTraffic = NoTraffic.HOLD
+
+    def ignores(self, state: SignalState) -> bool:
+        """Return whether the signal may be in this state and hold nothing."""
+        match state:
+            case SignalState.ABSENT | SignalState.EMPTY:
+                return self.on_absent is Reaction.IGNORE
+            case SignalState.NAN:
+                return self.on_nan is Reaction.IGNORE
+            case SignalState.STALE:
+                return self.on_stale is Reaction.IGNORE
+            case SignalState.PARTIAL:
+                return self.on_partial is Reaction.IGNORE
+            case SignalState.FAILED | SignalState.VALUE:
+                return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,8 @@ class Objective:
     """What to serve: the demand signal, what one replica carries within the SLO, and the SLO itself.
 
     per_replica: None is learnt from load, `utilisation` (the signal of how much of the ready replicas is used) and the
-    SLO's latency. price: by which the served quantile is set; None leaves it to the SLO or to what is written.
+    SLO's latency. price: by which the served quantile is set; None leaves it to the SLO or to what is written. refused:
+    the signal of what is turned away, per second in units of demand, which does not count it.
     """
 
     demand: str
@@ -125,6 +126,7 @@ class Objective:
     utilisation: str | None = None
     backlog: Backlog | None = None
     price: ObjectivePrice | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,7 +270,9 @@ def _need(proposal: Proposal) -> str:
     ahead = "none" if need.forecast is None else need.forecast
     waits = "" if need.backlog is None else f" · backlog {need.backlog}"
     broken = " · SLO broken" if need.slo_broken else ""
-    return f"reactive {reactive} · forecast {ahead}{waits}{broken}  -> {proposal.change.after}  ({proposal.reason})"
+    refused = f" · refused {need.refused:,.4g}" if need.refused else ""
+    hidden = f"{broken}{refused}{' · full' if need.saturated else ''}"
+    return f"reactive {reactive} · forecast {ahead}{waits}{hidden}  -> {proposal.change.after}  ({proposal.reason})"
 
 
 def _ruled(ruled: Ruled) -> str:

@@ -64,6 +64,8 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         _known_signal(spec.objective.slo.signal, names, ("spec", "objective", "slo", "signal"), problems)
     if spec.objective.utilisation is not None:
         _known_signal(spec.objective.utilisation, names, ("spec", "objective", "utilisation"), problems)
+    if spec.objective.refused is not None:
+        _known_signal(spec.objective.refused, names, ("spec", "objective", "refused"), problems)
     _backlog_signals(spec, names, problems)
     _by_slo(spec, problems)
     _scope(envelope, spec, problems)
@@ -270,6 +272,7 @@ def _objective(spec: ScalingSpec) -> Objective:
         demand=spec.objective.demand,
         per_replica=None if spec.objective.per_replica == "learn" else spec.objective.per_replica,
         utilisation=spec.objective.utilisation,
+        refused=spec.objective.refused,
         slo=None if slo is None else Slo(signal=slo.signal, at_most=slo.at_most, target_ratio=slo.target),
         backlog=None
         if backlog is None

@@ -18,6 +18,7 @@ class Role(StrEnum):
     SLO = "slo"
     UTILISATION = "utilisation"
     BACKLOG = "backlog"
+    REFUSED = "refused"
     OTHER = "other"
     PRESENCE = "presence"
     WATCH = "watch"
@@ -72,6 +73,7 @@ def role(policy: ScalingPolicy, name: str) -> Role:
         **({objective.slo.signal: Role.SLO} if objective.slo is not None else {}),
         **({objective.utilisation: Role.UTILISATION} if objective.utilisation is not None else {}),
         **({objective.backlog.signal: Role.BACKLOG} if objective.backlog is not None else {}),
+        **({objective.refused: Role.REFUSED} if objective.refused is not None else {}),
     }
     return Role.DEMAND if name == objective.demand else roles.get(name, Role.OTHER)
 

@@ -110,8 +110,10 @@ def cap_outside(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
 
 
 def odd_unit(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
-    """Find promises whose number does not fit to the unit of their signal."""
-    slo = policy.objective.slo
+    """Find promises whose number does not fit to the unit of their signal, and sums of what is not of one unit."""
+    slo, refused = policy.objective.slo, policy.objective.refused
+    if refused is not None:
+        yield from _summed(policy, refused)
     if slo is None:
         return
     unit = policy.signals[slo.signal].unit.strip().lower()
@@ -124,3 +126,13 @@ def odd_unit(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
         yield Remark(path=path, message=message, hint=f"{level * 1000:g}, or a query that answers seconds")
     elif unit in ("1", "ratio") and level > 1:
         yield Remark(path=path, message=f"{slo.signal} is a ratio, and {level:g} is above 1", hint=f"{level:g}%")
+
+
+def _summed(policy: ScalingPolicy, refused: str) -> Iterator[Remark]:
+    demand = policy.objective.demand
+    units = [policy.signals[name].unit.strip() for name in (demand, refused)]
+    if all(units) and len(set(units)) > 1:
+        message = f"{refused} in {units[1]} is added to {demand} in {units[0]}: what is refused was asked for, too"
+        yield Remark(
+            path=("spec", "signals", refused, "unit"), message=message, hint=f"a query that answers {units[0]}"
+        )

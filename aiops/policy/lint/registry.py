@@ -158,8 +158,8 @@ RULES: tuple[Rule, ...] = (
     ),
     ScalingRule(
         code="odd-unit",
-        why="250 for a latency in seconds is four minutes: a promise that is never broken",
-        mend="write the unit: 250ms, 1%",
+        why="250 for a latency in seconds is four minutes: a promise that is never broken; a share adds to no rate",
+        mend="write the unit: 250ms, 1%; what is refused in the unit of demand",
         find=bounds.odd_unit,
     ),
     ScalingRule(

@@ -12,6 +12,8 @@ from aiops.policy.lint.rule import Remark, Terms
 from aiops.policy.lint.trees import facts
 from aiops.policy.placeholders import any_in
 
+_BEST_AT_ZERO = (Role.SLO, Role.UTILISATION, Role.BACKLOG)
+
 
 def no_fallback(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
     """Find replicas that nothing and nobody moves while every signal is absent."""
@@ -53,9 +55,9 @@ def single_replica(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
 
 
 def shared_by_targets(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
-    """Find latencies, utilisations and backlogs of a template that are the same for all of its targets."""
+    """Find latencies, utilisations, backlogs and refusals of a template that are the same for all of its targets."""
     for name, spec in policy.signals.items() if policy.selection is not None else ():
-        if role(policy, name) in (Role.SLO, Role.UTILISATION, Role.BACKLOG) and not any_in(spec.query.expr):
+        if role(policy, name) in (*_BEST_AT_ZERO, Role.REFUSED) and not any_in(spec.query.expr):
             message = f"{name} is the same for every target of the selector: one slow target holds all of them"
             hint = 'a matcher such as app="$(target.name)"'
             yield Remark(path=("spec", "signals", name, "query"), message=message, hint=hint)
@@ -64,7 +66,7 @@ def shared_by_targets(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
 def zero_is_good_news(policy: ScalingPolicy, terms: Terms) -> Iterator[Remark]:
     """Find latencies, utilisations and backlogs whose absence reads as perfect."""
     for name, spec in policy.signals.items():
-        if spec.on_absent is Reaction.ZERO and role(policy, name) in (Role.SLO, Role.UTILISATION, Role.BACKLOG):
+        if spec.on_absent is Reaction.ZERO and role(policy, name) in _BEST_AT_ZERO:
             message = f"the absence of {name} reads as 0, which is as good as it can be"
             yield Remark(path=("spec", "signals", name, "onAbsent"), message=message, hint="hold")
 

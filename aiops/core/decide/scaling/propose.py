@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from aiops.core.decide.scaling.ahead import served
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
 from aiops.core.decide.scaling.carrying import Carrying, carrying
+from aiops.core.decide.scaling.censored import SATURATED_RATIO, Censored, at_least, censored
 from aiops.core.decide.scaling.pricing import ahead_of, demand_at, span, terms_of, weighed
 from aiops.core.decide.scaling.room import ready_before, room_of, tops_up
-from aiops.core.decide.scaling.telling import short, told_ahead, told_backlog, unknown
+from aiops.core.decide.scaling.telling import short, told_ahead, told_backlog, told_overload, unknown
 from aiops.core.model import (
     Capacity,
     Change,
@@ -28,16 +29,12 @@ from aiops.core.model import (
     Scale,
     SetFloor,
     Signal,
-    SignalState,
     TargetState,
     Weighed,
     Workload,
 )
 from aiops.core.model.swift import making, swift
 from aiops.core.policies import ScalingPolicy
-
-SATURATED_RATIO = 0.85
-"""Above this use of the ready replicas, a broken SLO says that demand is more than what is served (S1)."""
 
 OVERLOAD_STEP_RATIO = 0.25
 """How much is added for demand that cannot be seen because it is refused or queued."""
@@ -77,16 +74,21 @@ def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
     before = _level(policy, seen.workload)
     need, room = _need(policy, seen, before)
     wanted, reason = _wish(policy, seen, need, before, room)
-    slo = policy.objective.slo
     return _proposal(
         policy=policy.key,
         target=policy.target,
         change=_change(policy, seen.workload, before, wanted),
         need=need,
-        evidence=(policy.objective.demand,) if slo is None else (policy.objective.demand, slo.signal),
+        evidence=_evidence(policy),
         reason=reason,
         expectation=_expectation(seen, need, before, wanted),
     )
+
+
+def _evidence(policy: ScalingPolicy) -> tuple[str, ...]:
+    slo = policy.objective.slo
+    named = (policy.objective.demand, None if slo is None else slo.signal, policy.objective.refused)
+    return tuple(name for name in named if name is not None)
 
 
 def nothing(policy: ScalingPolicy, why: str) -> Proposal:
@@ -134,9 +136,9 @@ def _change(policy: ScalingPolicy, workload: Workload, before: int, after: int) 
 
 def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, float | None]:
     # what a partial signal shows is a lower bound: enough to scale out on, and the guard holds scale-in (S1)
-    demand = _at_least(seen.signals[policy.objective.demand])
+    hidden = censored(policy, seen.signals)
+    demand = _plus(at_least(seen.signals[policy.objective.demand]), hidden.beside)
     carried = carrying(policy.objective, seen.capacity, seen.signals, seen.workload.replicas)
-    slo_broken = _slo_broken(policy, seen.signals)
     lead_s, measured = lead_time(policy, seen.workload)
     followed = _followed(policy, seen) if demand is not None else None
     price = _price(policy, seen, carried, (followed, lead_s))
@@ -152,7 +154,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     forecast = None if ahead is None or carried is None else carried.replicas_for(ahead + _rate(draining))
     kept = _kept(followed, carried, before)
     forecast = forecast if kept is None or forecast is None else max(forecast, kept)
-    if slo_broken and not (followed is not None and _explained(seen, forecast)):
+    if _overloaded(hidden, explained=followed is not None and _explained(seen, forecast)):
         reactive = _under_overload(seen, reactive, lead_s, _used_ratio(policy, seen, demand, carried))
     if reactive is not None and carried is not None:
         reactive = carried.useful(reactive)
@@ -165,7 +167,9 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
         lead_s=lead_s,
         lead_measured=measured,
         usage_ratio=_usage_ratio(peak, carried, room, before),
-        slo_broken=slo_broken,
+        slo_broken=hidden.slo_broken,
+        refused=hidden.beside,
+        saturated=hidden.saturated,
         capacity_learned=policy.objective.per_replica is None and carried is not None,
         foreseen=followed,
         kept=kept,
@@ -183,19 +187,19 @@ def _kept(followed: Nowcast | None, carried: Carrying | None, before: int) -> in
     return min(carried.replicas_for(followed.upper_kept), before)
 
 
-def _at_least(signal: Signal) -> float | None:
-    return max(0.0, signal.value) if signal.usable or signal.state is SignalState.PARTIAL else None
+def _plus(demand: float | None, beside: float) -> float | None:
+    return None if demand is None else demand + beside
 
 
 def _draining(policy: ScalingPolicy, seen: Situation, carried: Carrying | None, lead_s: float) -> Drain | None:
     """Return how fast what waits must shrink, None where no backlog is served or it is not known."""
     backlog = policy.objective.backlog
-    waiting = None if backlog is None else _at_least(seen.signals[backlog.signal])
+    waiting = None if backlog is None else at_least(seen.signals[backlog.signal])
     if backlog is None or waiting is None or carried is None:
         return None
     queue = Queue(
         waiting=waiting,
-        arriving=_at_least(seen.signals[policy.objective.demand]) or 0.0,
+        arriving=at_least(seen.signals[policy.objective.demand]) or 0.0,
         carried=carried.by(seen.workload.ready),
         due=seen.state.drain_by,
         delay_s=lead_s + seen.tick_s + backlog.rebalance_s,
@@ -261,9 +265,9 @@ def _explained(seen: Situation, forecast: int | None) -> bool:
     return begun_s < UNEXPLAINED_TICKS * seen.tick_s or (forecast is not None and forecast > seen.workload.replicas)
 
 
-def _slo_broken(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> bool:
-    slo = policy.objective.slo
-    return slo is not None and signals[slo.signal].usable and signals[slo.signal].value > slo.at_most
+def _overloaded(hidden: Censored, *, explained: bool) -> bool:
+    """Return whether more is asked of what runs than it serves; full replicas alone may serve all that is asked."""
+    return hidden.beside > 0.0 or (hidden.slo_broken and not explained)
 
 
 def _used_ratio(policy: ScalingPolicy, seen: Situation, demand: float | None, carried: Carrying | None) -> float:
@@ -277,7 +281,7 @@ def _used_ratio(policy: ScalingPolicy, seen: Situation, demand: float | None, ca
 
 
 def _under_overload(seen: Situation, reactive: int | None, lead_s: float, used_ratio: float) -> int:
-    """Return the need while the SLO is broken: demand is censored, so never less than what runs (S1).
+    """Return the need under an overload: demand is censored, so never less than what runs (S1).
 
     Saturated replicas hide demand: then a step is added, and given its lead time before the next. It is a step above
     those of them that were ever ready: what never was is no reason for more of it, what is no more is.
@@ -320,8 +324,8 @@ def _wish(policy: ScalingPolicy, seen: Situation, need: Need, before: int, room:
         return need.forecast, told_ahead(policy, need, unit)
     if need.backlog is not None and need.backlog >= need.reactive and need.drain_by < math.inf:
         return need.reactive, told_backlog(policy, seen.signals, need, seen.now)
-    if need.slo_broken:
-        return need.reactive, f"the SLO is broken, demand cannot be trusted below what runs, needs {need.reactive}"
+    if need.overloaded:
+        return need.reactive, told_overload(need, unit)
     if need.capacity <= 0.0 or (room is not None and need.reactive == math.ceil(room - _FUZZ)):
         use = seen.signals[policy.objective.utilisation or demand].value
         why = "what one carries is not learnt yet" if need.capacity <= 0.0 else "and no forecast may be acted on"

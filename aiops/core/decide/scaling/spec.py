@@ -72,6 +72,10 @@ class ObjectiveSpec(Spec):
         None, description="what users are promised; perReplica: learn and quantile: slo need it"
     )
     utilisation: str | None = Field(None, description="the signal that says how much of the ready replicas is used")
+    refused: str | None = Field(
+        None,
+        description="the signal of what is turned away for want of capacity, in units of demand and not in it",
+    )
     backlog: BacklogSpec | None = Field(None, description="for queue workers: demand arrives, this waits")
     price: ObjectivePriceSpec | None = Field(
         None, description="how safe to be, from what a replica and a late request cost; none: the SLO decides"

@@ -37,6 +37,13 @@ def told_ahead(policy: ScalingPolicy, need: Need, unit: str) -> str:
     return f"forecast p{round(100 * policy.forecast.quantile) if policy.forecast else 0} {ahead} {needs}"
 
 
+def told_overload(need: Need, unit: str) -> str:
+    """Return what says that more is asked for than is served, and what is needed then."""
+    refused = f"{short(need.refused)} {unit}".rstrip() + " are refused" if need.refused else ""
+    why = " and ".join(one for one in ("the SLO is broken" if need.slo_broken else "", refused) if one)
+    return f"{why}, demand cannot be trusted below what runs, needs {need.reactive}"
+
+
 def unknown(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> str:
     """Return what it is that is not known: demand, or what says how full the replicas are while they are not learnt."""
     use = signals.get(policy.objective.utilisation or "")
