@@ -349,6 +349,9 @@ def setup(settings: Settings) -> Setup:
             plans_per_hour=settings.limits.plans_per_hour,
             pods_per_hour=settings.limits.pods_per_hour,
             nodes_ratio=settings.limits.nodes_percent / 100.0,
+            capacity_ratio=settings.limits.capacity_percent / 100.0,
+            healthy_ratio=settings.limits.min_healthy_percent / 100.0,
+            storm_exit_s=settings.limits.storm_exit_delay,
         ),
     )
     # a virtual world's time is that of its ticks: there is no faster lane in it

@@ -20,6 +20,7 @@ from aiops.core.model import (
     Decision,
     Failed,
     Finding,
+    Fleet,
     Leadership,
     Looked,
     LoopState,
@@ -121,9 +122,11 @@ class World:
     errors: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     sent: list[tuple[float, str]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     posted: list[CallWebhook] = field(default_factory=list)
     nodes: tuple[str, ...] = ("n1", "n2", "n3")
     blast: BlastRadius = field(default_factory=BlastRadius)
+    fleet: Fleet = field(default_factory=Fleet)
     made: int = 0
     decision: Decision | None = None
 
@@ -262,6 +265,7 @@ class World:
             for message in errand.messages:
                 if isinstance(message.operation, Notify):
                     self.told.append(message.operation.title)
+                    self.texts.append(message.operation.text)
                 elif isinstance(message.operation, CallWebhook):
                     self.posted.append(message.operation)
             done = StepResult(action_id=errand.id, status=StepStatus.DONE, at=self.now)
@@ -308,6 +312,7 @@ class World:
             tick_s=TICK_S,
             findings=tuple(self.findings),
             scalings=tuple(self.scalings),
+            fleet=self.fleet,
         )
 
     @property

@@ -1,8 +1,10 @@
-"""What remediations of all policies together may do: plans and pods in an hour, nodes at once (S5)."""
+"""What remediations of all policies together may do: plans and pods in an hour, nodes and ready pods at once (S5)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,9 @@ from aiops.core.model import (
     BlastRadius,
     Cordon,
     DeletePod,
+    Deny,
+    Drain,
+    Looked,
     Notify,
     Operation,
     Pass,
@@ -23,12 +28,16 @@ from aiops.core.model import (
     Reason,
     RestartWorkload,
     RestLever,
+    RollBack,
+    SeenObject,
     Sleep,
     Stage,
     TargetRef,
     Wait,
 )
-from aiops.core.plans.budget import HOUR_S, ruling
+from aiops.core.objects.evictions import pods_of
+from aiops.core.planning.costs import counted, pods_gone, ready_out, too_much
+from aiops.core.plans.budget import HOUR_S, There, ruling
 from tests.plan_world import NOW
 from tests.unit.remedied import NODES_SPEC, World, a_policy, node
 
@@ -97,7 +106,36 @@ def test_pods_are_counted_over_all_policies():
     assert isinstance(ruling(wanted(two[0]), lately, NOW, LIMITS), Pass)
     said = ruling(wanted(*two), lately, NOW, LIMITS)
     assert isinstance(said, Wait)
-    assert said.detail == "3 pods were deleted within an hour, of 4 that may be"
+    assert said.detail == "plans took 3 pods within an hour and this one takes 2, 4 may go"
+
+
+def taking(plan: Plan, pods: int = 0, out: int = 0) -> Plan:
+    return replace(plan, steps=(replace(plan.steps[0], pods=pods, out=out), *plan.steps[1:]))
+
+
+def test_pods_that_a_rollout_or_a_drain_takes_count_as_those_that_are_deleted():
+    drain = Drain(node=node("n1"))
+    assert isinstance(ruling(taking(wanted(), 2), [taking(a_plan(1, drain), 2)], NOW, LIMITS), Pass)
+    said = ruling(taking(wanted(), 2), [taking(a_plan(1, drain), 3, out=1)], NOW, LIMITS)
+    assert isinstance(said, Wait)
+    assert said.detail == "plans took 3 pods within an hour and this one takes 2, 4 may go"
+    # what a plan that has ended never came to took nothing
+    given_up = taking(a_plan(1, drain, stage=Stage.PENDING), 3)
+    assert isinstance(ruling(taking(wanted(), 2), [given_up], NOW, LIMITS), Pass)
+
+
+def test_ready_pods_away_at_once_are_a_share_of_all_and_one_at_least():
+    away = [taking(a_plan(n, status=PlanStatus.RUNNING), out=2) for n in (1, 2)]
+    there = There(ready=10)
+    assert isinstance(ruling(taking(wanted(), out=1), away, NOW, LIMITS, there), Pass)
+    said = ruling(taking(wanted(), out=2), away, NOW, LIMITS, there)
+    assert said == Wait(
+        reason=Reason.BUDGET,
+        detail="plans have 4 ready pods away and this one takes 2, 5 of 10 may be at once (50%)",
+    )
+    back = [replace(one, status=PlanStatus.DONE) for one in away]
+    assert isinstance(ruling(taking(wanted(), out=2), back, NOW, LIMITS, there), Pass)
+    assert isinstance(ruling(taking(wanted(), out=1), [], NOW, LIMITS, There(ready=1)), Pass)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +143,7 @@ def test_pods_are_counted_over_all_policies():
 )
 def test_a_share_of_the_nodes_at_once_and_one_at_least(nodes, taken, may):
     lately = [a_plan(n, Cordon(node=node(f"n{n}")), ago_s=10 * HOUR_S) for n in range(taken)]
-    said = ruling(wanted(Cordon(node=node("new"))), lately, NOW, LIMITS, nodes)
+    said = ruling(wanted(Cordon(node=node("new"))), lately, NOW, LIMITS, There(nodes=nodes))
     assert isinstance(said, Pass) is may
 
 
@@ -114,9 +152,9 @@ def test_a_node_that_was_given_back_is_free_and_one_that_was_cordoned_again_is_n
     back = a_plan(2, Cordon(node=node("n1"), unschedulable=False), ago_s=600.0)
     again = a_plan(3, Cordon(node=node("n1")), ago_s=300.0)
     new = wanted(Cordon(node=node("n2")))
-    assert isinstance(ruling(new, [first], NOW, LIMITS, 10), Wait)
-    assert isinstance(ruling(new, [first, back], NOW, LIMITS, 10), Pass)
-    assert isinstance(ruling(new, [first, back, again], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(new, [first], NOW, LIMITS, There(nodes=10)), Wait)
+    assert isinstance(ruling(new, [first, back], NOW, LIMITS, There(nodes=10)), Pass)
+    assert isinstance(ruling(new, [first, back, again], NOW, LIMITS, There(nodes=10)), Wait)
 
 
 @given(st.lists(st.floats(0.0, 4 * HOUR_S), max_size=30), st.integers(1, 10))
@@ -140,6 +178,89 @@ def test_the_guard_counts_the_nodes_that_are_seen():
     assert world.said[:2] == ("wait", Reason.BUDGET)
 
 
+# -- what a plan takes, as it is seen ------------------------------------------------------------------
+
+
+def seen(ref: TargetRef, body: Mapping[str, Any]) -> SeenObject:
+    return SeenObject(ref=ref, uid=f"uid-{ref.name}", resource_version="1", as_of=NOW, body=body)
+
+
+def a_workload(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> Looked:
+    ref = replace(TARGET, kind=kind)
+    return Looked(objects={ref.key: seen(ref, {"spec": spec, "status": status})})
+
+
+RECREATE = {"replicas": 4, "strategy": {"type": "Recreate"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "pods", "out"),
+    [
+        ("Deployment", {"replicas": 8}, {"readyReplicas": 8}, 8, 2),
+        ("Deployment", {"replicas": 8}, {"readyReplicas": 7}, 8, 1),
+        ("Deployment", RECREATE, {"readyReplicas": 4}, 4, 4),
+        ("Deployment", RECREATE, {}, 4, 0),
+        ("StatefulSet", {"replicas": 3}, {"readyReplicas": 2}, 3, 1),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 9, "numberReady": 9}, 9, 1),
+    ],
+)
+def test_a_rollout_takes_every_pod_and_of_the_ready_ones_as_many_at_once_as_its_strategy_lets(
+    kind, spec, status, pods, out
+):
+    target, looked = replace(TARGET, kind=kind), a_workload(kind, spec, status)
+    for operation in (RestartWorkload(target=target, mark="m"), RollBack(target=target, template_hash="r1")):
+        plan = counted(wanted(operation), looked)
+        assert (pods_gone(plan), ready_out(plan)) == (pods, out)
+    rolled = saving(1, RestartWorkload(target=target, mark="m"), stage=Stage.PENDING)
+    assert pods_gone(counted(rolled, looked)) == 0
+
+
+def test_a_drain_takes_the_pods_that_leave_its_node_once_they_are_seen_and_not_fewer_while_it_goes_on():
+    drain = wanted(Drain(node=node("n1")))
+    assert counted(drain, Looked()) is drain
+    pods = tuple(seen(replace(POD, namespace=where), {}) for where in ("shop", "kube-system"))
+    looked = Looked(selections={pods_of(node("n1")).key: pods})
+    assert pods_gone(counted(drain, looked)) == 1
+    assert counted(counted(drain, looked), looked) == counted(drain, looked)
+    under_way = taking(a_plan(1, Drain(node=node("n1")), stage=Stage.BEGUN, status=PlanStatus.RUNNING), 7)
+    assert counted(under_way, looked) is under_way
+
+
+def test_what_a_budget_can_never_hold_is_denied_and_says_why():
+    plan = counted(replace(wanted(), subject=TARGET.key), a_workload("Deployment", RECREATE, {"readyReplicas": 4}))
+    looked = a_workload("Deployment", RECREATE, {"readyReplicas": 4})
+    assert too_much(plan, looked, replace(LIMITS, pods_per_hour=3)) == "it takes 4 pods, and 3 may go in an hour"
+    why = too_much(plan, looked, LIMITS)
+    assert why == "it has 4 of 4 ready pods away at once, and 2 may be (50%)"
+    assert ruling(plan, [], NOW, LIMITS, There(why_never=why)) == Deny(reason=Reason.BUDGET, detail=why)
+    assert too_much(plan, looked, replace(LIMITS, capacity_ratio=1.0)) == ""
+
+
+def test_a_rung_that_no_budget_can_hold_is_passed_over_with_its_reason_and_people_are_told():
+    world = World(blast=replace(BlastRadius(), pods_per_hour=2), crashing=lambda *_: True)
+    world.run(120.0)
+    assert world.did() == []
+    (plan,) = world.plans
+    why = "it takes 3 pods, and 2 may go in an hour"
+    assert [step.name for step in plan.steps] == ["page"]
+    assert world.told == ["checkout: Deployment shop/checkout is in trouble"]
+    passed_over = (f"restart passed over: {why}", f"rollback passed over: {why}")
+    assert plan.evidence[:2] == passed_over
+    assert world.texts[0].splitlines()[-2:] == list(passed_over)
+
+
+def test_the_pods_of_a_sick_node_are_seen_before_its_drain_begins():
+    world = World(policy=a_policy(NODES_SPEC), blast=replace(BlastRadius(), pods_per_hour=1))
+    world.run(15.0)
+    lost = max(world.nodes, key=lambda name: sum(one["spec"]["nodeName"] == name for one in world.pods()))
+    for body in world.pods():
+        body["spec"]["nodeName"] = lost
+    world.not_ready(lost)
+    world.run(120.0)
+    assert world.did() == []
+    assert "drain passed over: it takes 3 pods, and 1 may go in an hour" in world.texts[0]
+
+
 # -- savings -------------------------------------------------------------------------------------------
 
 
@@ -155,10 +276,10 @@ def test_savings_take_what_remediations_leave_and_never_the_other_way_round():
     cordons = [Cordon(node=node(f"n{number}")) for number in range(3)]
     saved, cured = saving(1, cordons[0]), a_plan(2, cordons[1])
     # a saving is held by what either took, a remediation by other remediations alone
-    assert isinstance(ruling(wanted_saving(cordons[2]), [saved], NOW, LIMITS, 10), Wait)
-    assert isinstance(ruling(wanted_saving(cordons[2]), [cured], NOW, LIMITS, 10), Wait)
-    assert isinstance(ruling(wanted(cordons[2]), [cured], NOW, LIMITS, 10), Wait)
-    assert isinstance(ruling(wanted(cordons[2]), [saved], NOW, LIMITS, 10), Pass)
+    assert isinstance(ruling(wanted_saving(cordons[2]), [saved], NOW, LIMITS, There(nodes=10)), Wait)
+    assert isinstance(ruling(wanted_saving(cordons[2]), [cured], NOW, LIMITS, There(nodes=10)), Wait)
+    assert isinstance(ruling(wanted(cordons[2]), [cured], NOW, LIMITS, There(nodes=10)), Wait)
+    assert isinstance(ruling(wanted(cordons[2]), [saved], NOW, LIMITS, There(nodes=10)), Pass)
     full = [saving(number) for number in range(3)]
     held = ruling(wanted_saving(), full, NOW, LIMITS)
     assert isinstance(held, Wait)
@@ -181,13 +302,13 @@ def test_what_lets_rest_and_what_gives_back_is_held_by_no_budget():
 def test_a_node_that_is_gone_is_cordoned_no_more():
     one, another = node("n1"), node("n2")
     emptied = saving(1, Cordon(node=one), AwaitRemoval(node=one, uid="u", by="Karpenter"))
-    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [emptied], NOW, LIMITS, 10), Pass)
+    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [emptied], NOW, LIMITS, There(nodes=10)), Pass)
     waits = replace(
         emptied, status=PlanStatus.RUNNING, steps=(emptied.steps[0], replace(emptied.steps[1], stage=Stage.BEGUN))
     )
-    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [waits], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(wanted_saving(Cordon(node=another)), [waits], NOW, LIMITS, There(nodes=10)), Wait)
 
 
 def test_a_plan_that_was_begun_at_this_very_instant_counts():
     begun = saving(1, Cordon(node=node("n1")), stage=Stage.PENDING, status=PlanStatus.RUNNING)
-    assert isinstance(ruling(wanted_saving(Cordon(node=node("n2"))), [begun], NOW, LIMITS, 10), Wait)
+    assert isinstance(ruling(wanted_saving(Cordon(node=node("n2"))), [begun], NOW, LIMITS, There(nodes=10)), Wait)

@@ -331,11 +331,19 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlastRadius:
-    """What remediations and savings of all policies may do in an hour; nodes cordoned at once, one at least (S5)."""
+    """What remediations and savings of all policies may do in an hour, and at once (S5).
+
+    nodes_ratio: of all nodes, cordoned at once; capacity_ratio: of ready pods, of one workload and of all that are
+    remedied, away at once; one at least. healthy_ratio: fewer of those workloads are well, and too much is sick, until
+    enough have been well for storm_exit_s.
+    """
 
     plans_per_hour: int = 20
-    pods_per_hour: int = 20
+    pods_per_hour: int = 200
     nodes_ratio: float = 0.1
+    capacity_ratio: float = 0.5
+    healthy_ratio: float = 0.51
+    storm_exit_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

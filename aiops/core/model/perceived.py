@@ -42,6 +42,15 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """How the workloads are that RemediationPolicies look after, each counted once. ready: pods of all of them."""
+
+    workloads: int = 0
+    sick: int = 0
+    ready: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One series that is not normal now. `score` above 1 means anomalous; `since` is when this finding opened.
 

@@ -160,7 +160,8 @@ class PlanStep:
 
     within_s: how long both together may take. undoable: whether anything can take it back; then `undo` is made from
     what is seen when it begins. sent: errands so far, the last at `sent_at`; again: that was refused and did nothing.
-    well_since: since when the checks hold, infinite while not. shown_at: when what was written was first seen.
+    well_since: since when the checks hold, infinite while not. shown_at: when what was written was first seen. pods:
+    how many it takes away, as was seen before it began; out: so many ready ones of the plan's subject are away at once.
     """
 
     name: str
@@ -180,6 +181,8 @@ class PlanStep:
     again: bool = False
     shown_at: Instant = math.inf
     detail: str = ""
+    pods: int = 0
+    out: int = 0
 
 
 class PlanKind(StrEnum):

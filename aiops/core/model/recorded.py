@@ -11,7 +11,7 @@ from aiops.core.model.budgeted import Allowance
 from aiops.core.model.decided import Action, Effect, Verdict, VerdictWord
 from aiops.core.model.names import Instant, PolicyKey, Reason, TargetRef
 from aiops.core.model.observed import Signal, SignalMemory, Snapshot
-from aiops.core.model.perceived import Capacity, Finding, Forecast, Incident, Nowcast
+from aiops.core.model.perceived import Capacity, Finding, Fleet, Forecast, Incident, Nowcast
 from aiops.core.model.planned import Errand, Plan, Scaling
 from aiops.core.model.remembered import GroupState, LadderState
 from aiops.core.model.saved import SavingState
@@ -216,7 +216,7 @@ class Inputs:
     snapshot: restricted to the policy and its target. effects: those on the target. code and platform: the versions of
     the program, of its arithmetic libraries and of the processor's kind, which say how far a replay must agree.
     allowances: what each budget leaves to the policy. scalings: of ScalingPolicies that savings have to wait for.
-    unseen: see `Percepts`; nothing where nothing asks for findings.
+    unseen: see `Percepts`; nothing where nothing asks for findings. fleet: for RemediationPolicies alone.
     """
 
     tick_id: str
@@ -240,3 +240,4 @@ class Inputs:
     allowances: tuple[Allowance, ...] = ()
     scalings: tuple[Scaling, ...] = ()
     unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
+    fleet: Fleet = field(default_factory=Fleet)

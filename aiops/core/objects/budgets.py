@@ -42,8 +42,7 @@ def no_room(budgets: Iterable[SeenObject] | None, workload: SeenObject) -> tuple
 
 def taken_at_once(workload: SeenObject) -> int:
     """Return how many pods a rollout may take away before others are there."""
-    spec = at(workload.body, "spec")
-    replicas = number(at(spec, "replicas"), 1) or 0
+    spec, replicas = at(workload.body, "spec"), replicas_of(workload)
     if workload.ref.kind == "Deployment":
         strategy = at(spec, "strategy")
         if at(strategy, "type") == "Recreate":
@@ -53,10 +52,29 @@ def taken_at_once(workload: SeenObject) -> int:
         if loss == 0 and _part(_DEFAULT_SHARE if surge is None else surge, replicas, math.ceil) == 0:
             return 1
         return min(loss, replicas)
-    if workload.ref.kind == "DaemonSet":
-        replicas = number(at(workload.body, "status", "desiredNumberScheduled"), 0) or 0
     most = at(spec, "updateStrategy", "rollingUpdate", "maxUnavailable")
     return max(1, _part(1 if most is None else most, replicas, math.ceil))
+
+
+def replicas_of(workload: SeenObject) -> int:
+    """Return how many pods a workload wants."""
+    if workload.ref.kind == "DaemonSet":
+        return number(at(workload.body, "status", "desiredNumberScheduled"), 0) or 0
+    return number(at(workload.body, "spec", "replicas"), 1) or 0
+
+
+def ready_of(workload: SeenObject | None) -> int:
+    """Return how many pods of a workload are ready; 0 for what has none."""
+    name = "numberReady" if workload is not None and workload.ref.kind == "DaemonSet" else "readyReplicas"
+    return 0 if workload is None else max(0, number(at(workload.body, "status", name), 0) or 0)
+
+
+def ready_taken(workload: SeenObject) -> int:
+    """Return how many ready pods a rollout may have away at once: a Deployment's replaces those that are not first."""
+    loss, ready = taken_at_once(workload), ready_of(workload)
+    if workload.ref.kind == "Deployment":
+        loss = max(0, loss - max(0, replicas_of(workload) - ready))
+    return min(loss, ready)
 
 
 def selects(selector: Any, labels: Mapping[str, str]) -> bool:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from aiops.core.model import (
     Cordon,
     Finding,
+    Fleet,
     Incident,
     Inputs,
     Instant,
+    LadderState,
     Looked,
     LoopState,
     Order,
@@ -28,6 +30,7 @@ from aiops.core.model import (
     Wanted,
 )
 from aiops.core.model.swift import swift
+from aiops.core.objects.budgets import ready_of
 from aiops.core.observe.environment import asks_nodes
 from aiops.core.planning.doing import operations_of
 from aiops.core.planning.failover import FailoverPolicy
@@ -48,7 +51,7 @@ class Lane:
     """The policies of plans that are judged together at one instant. elsewhere: those whose plans are left alone.
 
     `snapshot` is whole; each policy is judged from its part. code and platform: see `Inputs`. scalings: what
-    ScalingPolicies have under way.
+    ScalingPolicies have under way. fleet: see `fleet`.
     """
 
     policies: tuple[PlanPolicy, ...]
@@ -62,6 +65,19 @@ class Lane:
     incidents: tuple[Incident, ...] = ()
     unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
     scalings: tuple[Scaling, ...] = ()
+    fleet: Fleet = field(default_factory=Fleet)
+
+
+def fleet(policies: tuple[PlanPolicy, ...], ladders: Mapping[PolicyKey, LadderState], looked: Looked) -> Fleet:
+    """Return how all workloads are that are remedied: those are sick whose trouble was seen when last looked for."""
+    troubled: dict[str, bool] = {}
+    for one in policies:
+        if isinstance(one, RemediationPolicy) and one.nodes is None:
+            name, ladder = one.target.key, ladders.get(one.key)
+            state = None if ladder is None else ladder.subjects.get(name)
+            troubled[name] = troubled.get(name, False) or (state is not None and math.isfinite(state.since))
+    ready = sum(ready_of(looked.objects.get(name)) for name in troubled)
+    return Fleet(workloads=len(troubled), sick=sum(troubled.values()), ready=ready)
 
 
 def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
@@ -171,6 +187,7 @@ def inputs_of(policy: PlanPolicy, lane: Lane, state: LoopState) -> Inputs:
         ladder=ladder,
         saving=saving,
         scalings=lane.scalings if isinstance(policy, SavingPolicy | RemediationPolicy) else (),
+        fleet=lane.fleet if isinstance(policy, RemediationPolicy) else Fleet(),
     )
 
 

@@ -37,6 +37,7 @@ from aiops.core.pipeline.paging import acknowledged, noted, page
 from aiops.core.pipeline.plan_signals import read_signals
 from aiops.core.pipeline.planners import PLANNERS, Memory
 from aiops.core.planning import Judged, Situation, arbiter
+from aiops.core.planning.costs import counted
 from aiops.core.planning.saving import SavingPolicy
 from aiops.core.plans.changes import answered, held
 from aiops.core.plans.guards import Bounds
@@ -158,7 +159,8 @@ def plan_turn(state: LoopState, lane: Lane) -> Planned:
             rivals=tuple(made.plans[name] for one in arbiter.claims(plan) for name in claimed[one]),
             leaning=leaning,
         )
-        still = kept_still(confirmed(expired(handed_back(plan, bounds), snapshot.at), bounds), bounds)
+        known = counted(handed_back(plan, bounds), snapshot.looked)
+        still = kept_still(confirmed(expired(known, snapshot.at), bounds), bounds)
         advanced = _alone(still, advance(still, world, lane.tick_s), taken, lane)
         if advanced.errand is not None:
             errands.append(advanced.errand)
@@ -226,6 +228,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         plans=inputs.plans,
         scalings=inputs.scalings,
         orders=snapshot.orders,
+        fleet=inputs.fleet,
     )
     judged = planner.judged(policy, situation, replace(memory, signals=memories))
     bounds = Bounds(
@@ -234,6 +237,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         plans=inputs.plans,
         scalings=inputs.scalings,
         incidents=situation.incidents,
+        fleet=inputs.fleet,
     )
     ruled = entered(judged.plans, judged.judgement, bounds)
     ruled = replace(ruled, plans=let_go(taken_back(ruled.plans, judged.back, bounds), judged.over, bounds))

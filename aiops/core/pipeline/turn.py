@@ -31,7 +31,7 @@ from aiops.core.money.metering import labels_of
 from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
 from aiops.core.pipeline.effects import reconciled, to_hand_back
-from aiops.core.pipeline.lane import Lane
+from aiops.core.pipeline.lane import Lane, fleet
 from aiops.core.pipeline.one import FRESH, Decided, Read, decide_one
 from aiops.core.pipeline.planning import Planned, plan_turn, plans_judged
 from aiops.core.policies import PolicySet, ScalingPolicy, Whose
@@ -182,6 +182,7 @@ def _lane(turn: Turn, tick_id: str, state: LoopState) -> Lane:
         incidents=turn.percepts.incidents,
         unseen=turn.percepts.unseen,
         scalings=scalings(turn.policies.scaling, state.targets, turn.snapshot) if plans else (),
+        fleet=fleet(turn.policies.plans, state.ladders, turn.snapshot.looked),
     )
 
 

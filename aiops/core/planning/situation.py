@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from aiops.core.model import (
     Finding,
+    Fleet,
     Incident,
     Instant,
     Judgement,
@@ -32,6 +33,7 @@ class Situation:
     ended lately, of every policy. scalings: what
     ScalingPolicies do, or did a moment ago. orders: people's words to this policy that nobody has followed yet.
     unseen: WatchPolicies of which not everything is known, and why: neither their findings nor that there is none.
+    fleet: how everything is that is remedied.
     """
 
     now: Instant
@@ -45,6 +47,7 @@ class Situation:
     plans: tuple[Plan, ...] = ()
     scalings: tuple[Scaling, ...] = ()
     orders: tuple[Order, ...] = ()
+    fleet: Fleet = field(default_factory=Fleet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

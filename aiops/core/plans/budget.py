@@ -1,5 +1,7 @@
 """How much remediations and savings of all policies together may do (S5): plans and pods in any hour, nodes at once.
 
+Remediations may have a share of the ready pods away at once, too: of each workload, and of all that are remedied.
+
 What users need at once is never held by it: a failover, a failback or a drill passes, as does what only tells people,
 gives back what was taken, or lets rest what nobody needs. A remediation is not held by what savings did either: cost
 takes what safety leaves, never the other way round. A standby that is made ready on a mere suspicion is bound by it.
@@ -9,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from aiops.core.model import (
     AwaitRemoval,
     BlastRadius,
     Cordon,
-    DeletePod,
+    Deny,
+    Fleet,
     Instant,
     Notify,
     Pass,
@@ -24,13 +28,18 @@ from aiops.core.model import (
     PlanStep,
     Reason,
     Sleep,
+    Snapshot,
     Stage,
     StartJob,
     Wait,
     Wake,
 )
+from aiops.core.objects.budgets import ready_of
+from aiops.core.planning.costs import pods_gone, ready_out, share, too_much
+from aiops.core.plans.operations import verbs
 
 HOUR_S = 3600.0
+NODES = "Node"
 
 _BOUND_BY: Mapping[PlanKind, frozenset[PlanKind]] = {
     PlanKind.REMEDIATION: frozenset({PlanKind.REMEDIATION}),
@@ -49,41 +58,88 @@ _FREE = (Notify, AwaitRemoval, Sleep, Wake, StartJob)
 """What takes nothing away that anybody needs: people are told, what nobody asks anything of rests, or is woken."""
 
 _AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.PAUSED, PlanStatus.ASKING})
+_AWAY = _AT_WORK | {PlanStatus.ROLLING_BACK}
 _NEVER_BEGUN = frozenset({PlanStatus.PROPOSED, PlanStatus.REFUSED, PlanStatus.REHEARSED})
 
 
+_WITHIN = Pass(detail="within the budgets of all policies")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """Of what shares are taken. nodes: of the cluster, None where nobody has counted them.
+
+    why_never: why the budgets can never hold the plan, '' where they can. ready: pods of all that is remedied.
+    """
+
+    nodes: int | None = None
+    why_never: str = ""
+    ready: int = 0
+
+
+def there(plan: Plan, snapshot: Snapshot, fleet: Fleet) -> There:
+    """Return what there is where a plan would act."""
+    looked = snapshot.looked
+    touched = (ref for step in plan.steps for ref in verbs(step.operation).touches(step.operation))
+    clusters = {ref.cluster for ref in touched if ref.kind == NODES}
+    seen = {
+        one.ref.key
+        for found in looked.selections.values()
+        for one in found
+        if one.ref.kind == NODES and one.ref.cluster in clusters
+    }
+    return There(
+        nodes=len(seen) if seen else None,
+        why_never=too_much(plan, looked, snapshot.scope.blast),
+        ready=max(fleet.ready, ready_of(looked.objects.get(plan.subject))),
+    )
+
+
 def ruling(
-    plan: Plan, plans: Sequence[Plan], now: Instant, limits: BlastRadius, nodes: int | None = None
-) -> Wait | Pass:
-    """Return whether a plan may begin beside what was begun lately. nodes: of the cluster, None where not known."""
+    plan: Plan, plans: Sequence[Plan], now: Instant, limits: BlastRadius, of: There | None = None
+) -> Wait | Deny | Pass:
+    """Return whether a plan may begin beside what was begun lately. of: what shares are taken of."""
     if plan.kind not in _BOUND_BY or not _counts(plan):
         return Pass(detail="no budget binds it")
+    of = There() if of is None else of
+    if of.why_never:
+        return Deny(reason=Reason.BUDGET, detail=of.why_never)
     kinds = _BOUND_BY[plan.kind]
     others = [one for one in plans if one.id != plan.id and one.kind in kinds and not one.dry_run]
     lately = [one for one in others if _counts(one) and _begun_at(one) > now - HOUR_S]
+    until = min((_begun_at(one) for one in lately), default=now) + HOUR_S
     if len(lately) >= limits.plans_per_hour:
-        oldest = min(_begun_at(one) for one in lately)
         what = " and ".join(_SAID[kind] for kind in _SAID if kind in kinds)
         detail = f"{len(lately)} {what} were begun within an hour, of {limits.plans_per_hour} that may be"
-        return Wait(reason=Reason.BUDGET, detail=detail, until=oldest + HOUR_S)
-    evicted = sum(_evicts(one) for one in lately)
-    if _evicts(plan) and evicted + _evicts(plan) > limits.pods_per_hour:
-        detail = f"{evicted} pods were deleted within an hour, of {limits.pods_per_hour} that may be"
-        return Wait(reason=Reason.BUDGET, detail=detail)
-    return _of_nodes(plan, others, limits, nodes)
+        return Wait(reason=Reason.BUDGET, detail=detail, until=until)
+    gone, mine = sum(map(pods_gone, lately)), pods_gone(plan)
+    if mine and gone + mine > limits.pods_per_hour:
+        detail = f"plans took {gone} pods within an hour and this one takes {mine}, {limits.pods_per_hour} may go"
+        return Wait(reason=Reason.BUDGET, detail=detail, until=until)
+    held = _of_nodes(plan, others, limits, of.nodes)
+    return _of_capacity(plan, others, limits, of.ready) if isinstance(held, Pass) else held
 
 
 def _of_nodes(plan: Plan, others: Sequence[Plan], limits: BlastRadius, nodes: int | None) -> Wait | Pass:
     mine = _cordons(plan.steps)
     if not mine:
-        return Pass(detail="within the budgets of all policies")
+        return _WITHIN
     taken = _taken(others)
-    allowed = 1 if nodes is None else max(1, math.floor(limits.nodes_ratio * nodes + 1e-9))
+    allowed = 1 if nodes is None else share(limits.nodes_ratio, nodes)
     if len(taken | mine) <= allowed:
-        return Pass(detail="within the budgets of all policies")
+        return _WITHIN
     of = "how many there are is not known" if nodes is None else f"{limits.nodes_ratio:.0%} of {nodes}"
     detail = f"plans have cordoned {len(taken)} nodes, {allowed} may be at once ({of})"
     return Wait(reason=Reason.BUDGET, detail=detail)
+
+
+def _of_capacity(plan: Plan, others: Sequence[Plan], limits: BlastRadius, ready: int) -> Wait | Pass:
+    mine, taken = ready_out(plan), sum(ready_out(one) for one in others if one.status in _AWAY)
+    allowed = share(limits.capacity_ratio, ready)
+    if not mine or taken + mine <= allowed:
+        return _WITHIN
+    of = f"{allowed} of {ready} may be at once ({limits.capacity_ratio:.0%})"
+    return Wait(reason=Reason.BUDGET, detail=f"plans have {taken} ready pods away and this one takes {mine}, {of}")
 
 
 def _counts(plan: Plan) -> bool:
@@ -100,10 +156,6 @@ def _begun_at(plan: Plan) -> Instant:
         return -math.inf
     begun = [step.since for step in plan.steps if math.isfinite(step.since)]
     return min(begun, default=plan.created_at)
-
-
-def _evicts(plan: Plan) -> int:
-    return sum(isinstance(step.operation, DeletePod) for step in plan.steps)
 
 
 def _cordons(steps: Iterable[PlanStep]) -> set[str]:

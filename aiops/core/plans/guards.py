@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiops.core.model import (
@@ -11,6 +11,7 @@ from aiops.core.model import (
     Deny,
     Direction,
     Drain,
+    Fleet,
     Freeze,
     Incident,
     Instant,
@@ -29,15 +30,14 @@ from aiops.core.model import (
     Wait,
     Wake,
 )
+from aiops.core.objects.evictions import leaving
 from aiops.core.planning import arbiter
 from aiops.core.plans import budget
 from aiops.core.plans.changes import same
 from aiops.core.plans.operations import verbs
-from aiops.core.plans.operations.nodes import leaving
 from aiops.core.policies import PlanPolicy
 
 OPT_IN = "policy.aiops/managed"
-NODES = "Node"
 
 SETTLED_S = 3600.0
 """How long a dry run's plan is not told again."""
@@ -54,6 +54,7 @@ class Bounds:
 
     scalings: what ScalingPolicies have under way. incidents: those that are open. rivals: of the plans those that claim
     a field that the one in question claims, None for all of them. leaning: the workloads that failover groups lean on.
+    fleet: how everything is that is remedied.
     """
 
     policy: PlanPolicy | None
@@ -63,6 +64,7 @@ class Bounds:
     incidents: tuple[Incident, ...] = ()
     rivals: tuple[Plan, ...] | None = None
     leaning: frozenset[str] = frozenset()
+    fleet: Fleet = field(default_factory=Fleet)
 
     @property
     def now(self) -> Instant:
@@ -249,7 +251,8 @@ def _allowed(plan: Plan, bounds: Bounds) -> Held | None:
 def _evicting(plan: Plan, bounds: Bounds) -> Held | None:
     """Deny to empty a node on which pods of protected namespaces run; kube-system's stay there anyway."""
     for step in plan.steps:
-        pods = (leaving(step.operation, bounds.snapshot.looked) if isinstance(step.operation, Drain) else None) or ()
+        node = step.operation.node if isinstance(step.operation, Drain) else None
+        pods = () if node is None else leaving(node, bounds.snapshot.looked) or ()
         held = next((one for one in pods if one.ref.namespace in bounds.snapshot.scope.protected_namespaces), None)
         if held is not None:
             why = f"namespace {held.ref.namespace} is protected, and its Pod {held.ref.name} would be evicted"
@@ -283,21 +286,10 @@ def _allowed_object(ref: TargetRef, bounds: Bounds) -> Held | None:
 
 
 def _budgets(plan: Plan, bounds: Bounds) -> Held | None:
-    """Hold what all policies together would do too much of (S5)."""
-    said = budget.ruling(plan, bounds.plans, bounds.now, bounds.snapshot.scope.blast, _nodes(plan, bounds))
+    """Hold what all policies together would do too much of (S5), and deny what is too much by itself."""
+    there = budget.there(plan, bounds.snapshot, bounds.fleet)
+    said = budget.ruling(plan, bounds.plans, bounds.now, bounds.snapshot.scope.blast, there)
     return None if isinstance(said, Pass) else said
-
-
-def _nodes(plan: Plan, bounds: Bounds) -> int | None:
-    """Return how many nodes there are where the plan changes nodes, None where nobody has counted them."""
-    clusters = {ref.cluster for ref in touched(plan) if ref.kind == NODES}
-    seen = [
-        one.ref.key
-        for found in bounds.snapshot.looked.selections.values()
-        for one in found
-        if one.ref.kind == NODES and one.ref.cluster in clusters
-    ]
-    return len(set(seen)) if seen else None
 
 
 def _told(plan: Plan, bounds: Bounds) -> Held | None:

@@ -28,7 +28,7 @@ from aiops.core.model import (
     Wait,
     Wake,
 )
-from aiops.core.planning import arbiter
+from aiops.core.planning import arbiter, costs
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back, same
 from aiops.core.plans.guards import Bounds, gives_back, lends_back, ruling, stopped
@@ -62,6 +62,7 @@ def entered(wished: tuple[Plan, ...], judgement: Judgement, bounds: Bounds) -> E
         old = next((one for one in waiting if same(one, wish)), None)
         # what would be without it is foreseen anew, however long people thought
         plan = wish if old is None else replace(old, counterfactual=wish.counterfactual)
+        plan = costs.counted(plan, bounds.snapshot.looked)
         plans = made_way(plan, plans, bounds)
         fresh = replace(bounds, plans=tuple(plans.values()))
         one_ = _ruled(plan, judgement, fresh, plans)

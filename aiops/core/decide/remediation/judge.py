@@ -13,7 +13,7 @@ from aiops.core.decide.remediation.objects import Pod
 from aiops.core.decide.remediation.remedies import NoWay, Occasion, called, handing_back, plan
 from aiops.core.decide.remediation.remembering import remembered
 from aiops.core.decide.remediation.sights import Seen, seen
-from aiops.core.decide.remediation.storm import Weather, said, weather
+from aiops.core.decide.remediation.storm import Weather, over_workloads, said, weather
 from aiops.core.model import (
     Instant,
     Judgement,
@@ -26,7 +26,7 @@ from aiops.core.model import (
     SubjectState,
     VerdictWord,
 )
-from aiops.core.planning import Judged, Situation
+from aiops.core.planning import Judged, Situation, costs
 from aiops.core.planning.remediation import DoPage, RemediationPolicy
 
 _BLIND = {
@@ -96,14 +96,21 @@ def judged(policy: RemediationPolicy, situation: Situation, memory: LadderState)
         climbed(policy, one, memory.subjects.get(one.ref.key, SubjectState()), situation.plans, situation.now)
         for one in found.subjects
     )
-    sky = None if policy.nodes is None or found.nodes is None else weather(policy.nodes, found, memory, situation.now)
+    sky = _weather(policy, found, memory, situation)
     scene = _Scene(policy=policy, situation=situation, memory=memory, seen=found, every=every, weather=sky)
     after = _after(scene)
     scene = replace(scene, memory=after)
     wanted, judgement = _decided(scene)
-    evidence = tuple(_evidence(scene))
+    passed_over = () if wanted is None else wanted.evidence
+    evidence = (*passed_over, *_evidence(scene))
     plans = () if wanted is None else (replace(wanted, evidence=evidence),)
     return Judged(memory=after, judgement=replace(judgement, evidence=evidence), plans=plans)
+
+
+def _weather(policy: RemediationPolicy, found: Seen, memory: LadderState, situation: Situation) -> Weather | None:
+    if policy.nodes is None:
+        return over_workloads(situation.fleet, situation.snapshot.scope.blast, memory, situation.now)
+    return None if found.nodes is None else weather(policy.nodes, found, memory, situation.now)
 
 
 def _after(scene: _Scene) -> LadderState:
@@ -164,7 +171,7 @@ def _unseen(scene: _Scene) -> _Decided | None:
 def _storm(scene: _Scene) -> _Decided | None:
     if scene.weather is None or not scene.weather.storm or scene.policy.nodes is None:
         return None
-    return _only(VerdictWord.ASK, Reason.STORM, said(scene.weather, scene.policy.nodes.exit_s, scene.now))
+    return _only(VerdictWord.ASK, Reason.STORM, said(scene.weather, scene.now))
 
 
 def _troubled(scene: _Scene) -> _Decided | None:
@@ -199,11 +206,12 @@ def _one(scene: _Scene, one: Climbed) -> _Decided:
             history=() if policy.verify is None else scene.memory.history.get(policy.verify.signal, ()),
             loads=() if policy.verify is None else scene.memory.history.get(policy.verify.load, ()),
             asks="" if isinstance(policy.ladder[number].remedy, DoPage) else asks,
+            evidence=tuple(passed),
         )
-        blind = _blind(scene, occasion, state.since)
-        if blind is not None:
-            return None, blind
-        made = plan(occasion)
+        stops = _stormy(scene, occasion) or _blind(scene, occasion, state.since)
+        if stops is not None:
+            return None, stops
+        made = _possible(plan(occasion), scene.situation)
         if not isinstance(made, NoWay):
             also = f" ({'; '.join(passed)})" if passed else ""
             detail = f"{called(one.subject.ref)}: {one.subject.sight.why}: {occasion.rung.name}{also}"
@@ -252,6 +260,23 @@ def _held(scene: _Scene, one: Climbed) -> Judgement | None:
         detail = f"{what}; a dry run has said so already"
         return Judgement(word=VerdictWord.WAIT, reason=Reason.DRY_RUN_SETTLED, detail=detail)
     return None
+
+
+def _possible(made: Plan | NoWay, situation: Situation) -> Plan | NoWay:
+    """Return the plan of a rung that the budgets can hold one day: for one that they never can, nobody waits (S5)."""
+    if isinstance(made, NoWay):
+        return made
+    looked, limits = situation.snapshot.looked, situation.snapshot.scope.blast
+    why = costs.too_much(costs.counted(made, looked), looked, limits)
+    return NoWay(why) if why else made
+
+
+def _stormy(scene: _Scene, occasion: Occasion) -> Judgement | None:
+    """Return that nothing is done about a workload while too many of them are sick; people are told all the same."""
+    if scene.weather is None or not scene.weather.storm or isinstance(occasion.rung.remedy, DoPage):
+        return None
+    detail = f"{called(occasion.subject.ref)}: {occasion.subject.sight.why}; {said(scene.weather, scene.now)}"
+    return Judgement(word=VerdictWord.ASK, reason=Reason.STORM, detail=detail)
 
 
 def _unheard(scene: _Scene, one: Climbed) -> bool:
@@ -321,7 +346,7 @@ def _unknown(scene: _Scene) -> _Decided | None:
 
 
 def _calm(scene: _Scene) -> Judgement:
-    if scene.weather is not None:
+    if scene.weather is not None and scene.policy.nodes is not None:
         return Judgement(
             word=VerdictWord.STEADY, detail=f"{scene.weather.well} of {scene.weather.total} nodes are well"
         )

@@ -68,7 +68,7 @@ class NoWay:
 class Occasion:
     """For what a plan is made. history, loads: of the signal to be bettered and of the load, oldest first.
 
-    asks: why a person must say yes, '' for no reason of its own.
+    asks: why a person must say yes, '' for no reason of its own. evidence: why rungs before it were passed over.
     """
 
     policy: RemediationPolicy
@@ -209,10 +209,11 @@ def _outside(remedy: DoJob | DoSuspend | DoWebhook | DoPage, occasion: Occasion)
             assert_never(unknown)
 
 
-def _last(occasion: Occasion, operation: Operation, *, told: bool = False, calm: bool = True) -> PlanStep:
+def _last(occasion: Occasion, operation: Operation, *, told: bool = False, calm: bool = True, out: int = 0) -> PlanStep:
     """Return the step after which the trouble must be gone in time; if it is not, the next rung has its turn.
 
     told: what is only told changes nothing that could be waited for. calm: whether this could end the trouble at all.
+    out: ready pods of the subject that it takes away.
     """
     gone: tuple[Check, ...] = (Calm(policy=occasion.policy.key, subject=occasion.subject.ref.key),)
     return PlanStep(
@@ -222,6 +223,7 @@ def _last(occasion: Occasion, operation: Operation, *, told: bool = False, calm:
         within_s=occasion.rung.within_s,
         otherwise=Otherwise.GO_ON,
         undoable=not isinstance(occasion.rung.remedy, LASTING),
+        out=out,
     )
 
 
@@ -238,6 +240,7 @@ def _move(remedy: DoMove, occasion: Occasion) -> tuple[PlanStep, ...] | NoWay:
         checks=(Aim(), *gone),
         within_s=occasion.rung.within_s,
         otherwise=Otherwise.GO_ON if over_nodes else Otherwise.UNDO,
+        out=sum(pod.ready for pod in occasion.subject.pods if pod.node == node.name),
     )
     return cordon, drain
 
@@ -264,10 +267,12 @@ def _delete(remedy: DoDeletePods, occasion: Occasion) -> tuple[PlanStep, ...] | 
             operation=DeletePod(pod=pod.ref, uid=pod.uid),
             within_s=occasion.rung.within_s,
             otherwise=Otherwise.GO_ON,
+            out=int(pod.ready),
         )
         for pod in chosen[:-1]
     ]
-    return (*steps, _last(occasion, DeletePod(pod=chosen[-1].ref, uid=chosen[-1].uid)))
+    last = chosen[-1]
+    return (*steps, _last(occasion, DeletePod(pod=last.ref, uid=last.uid), out=int(last.ready)))
 
 
 # -- fields of texts -----------------------------------------------------------------------------------

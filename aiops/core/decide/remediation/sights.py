@@ -17,11 +17,16 @@ from aiops.core.model import (
     Selection,
     Signal,
     SignalState,
+    SubjectState,
     TargetRef,
     Wanted,
 )
+from aiops.core.objects.evictions import pods_of
 from aiops.core.planning import Situation
-from aiops.core.planning.remediation import Nodes, OnCrashLoop, OnNode, RemediationPolicy
+from aiops.core.planning.remediation import DoMove, Nodes, OnCrashLoop, OnNode, RemediationPolicy
+
+FORESEEN = 3
+"""Of so many sick nodes the pods are looked at, those that have been sick for longest."""
 
 LEAST_ENDING = 2
 """So many pods of a revision whose containers ended are no chance."""
@@ -86,11 +91,16 @@ def _over_target(policy: RemediationPolicy, situation: Situation, memory: Ladder
         for name in sorted({pod.node for pod in subject.sick if pod.node})[:1]
     )
     ask_nodes = nodes if _looks_at_nodes(policy) else ()
+    around += tuple(pods_of(one) for one in nodes if _drains(policy))
     return Seen(subjects=(subject,), rollout=rollout, wanted=Wanted(objects=ask_nodes, selections=around))
 
 
 def _looks_at_nodes(policy: RemediationPolicy) -> bool:
     return any(isinstance(one, OnNode) for one in policy.triggers) or any(one.name == "move" for one in policy.ladder)
+
+
+def _drains(policy: RemediationPolicy) -> bool:
+    return any(isinstance(one.remedy, DoMove) for one in policy.ladder)
 
 
 def _rollout(
@@ -156,4 +166,8 @@ def _over_nodes(policy: RemediationPolicy, nodes: Nodes, situation: Situation, m
         for one in subjects
         if one.sight.troubled or (one.node is not None and one.node.ours) or one.ref.key in memory.subjects
     ]
-    return Seen(subjects=subjects, nodes=every, wanted=Wanted(objects=tuple(concerned[:50])))
+    # what a drain would evict is seen before it is asked for
+    sick = [one.ref for one in subjects if one.sight.troubled and _drains(policy)]
+    first = sorted(sick, key=lambda ref: memory.subjects.get(ref.key, SubjectState()).since)[:FORESEEN]
+    asked = Wanted(objects=tuple(concerned[:50]), selections=tuple(map(pods_of, first)))
+    return Seen(subjects=subjects, nodes=every, wanted=asked)

@@ -13,20 +13,17 @@ from aiops.core.model import (
     Looked,
     Reason,
     SeenObject,
-    Selection,
     Step,
     TargetRef,
     Verb,
     Wanted,
 )
-from aiops.core.objects.bodies import absent, at, controlled, found, listed, missing, patch, selected, strings
+from aiops.core.objects.bodies import absent, at, controlled, found, missing, patch, strings
+from aiops.core.objects.evictions import MIRROR, leaving, pods_of
 from aiops.core.plans.operations.verbs import Origin, Requests
 
 CORDONED = "policy.aiops/cordoned"
 EVICTIONS_A_TURN = 20
-_SYSTEM = "kube-"
-_OVER = ("Succeeded", "Failed")
-_MIRROR = "kubernetes.io/config.mirror"
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
 """Annotations by which owners of pods say that these must not be moved."""
 
@@ -94,12 +91,12 @@ class _Drain:
 
     def requests(self, operation: Drain, looked: Looked, origin: Origin) -> Requests:
         del origin
-        going = leaving(operation, looked) or ()
+        going = leaving(operation.node, looked) or ()
         waiting = [one for one in going if not at(one.body, "metadata", "deletionTimestamp")]
         return Requests(steps=tuple(eviction(one, operation.grace_s) for one in waiting[:EVICTIONS_A_TURN]))
 
     def reached(self, operation: Drain, looked: Looked) -> bool | None:
-        going = leaving(operation, looked)
+        going = leaving(operation.node, looked)
         return None if going is None else not going
 
     def undo(self, operation: Drain, looked: Looked) -> tuple[Drain, ...] | None:
@@ -113,7 +110,7 @@ class _Drain:
             return gone
         if not _cordoned(seen):
             return Reason.REFUSED, f"Node {seen.ref.name} is not cordoned: what leaves it could come back"
-        going = leaving(operation, looked)
+        going = leaving(operation.node, looked)
         if going is None:
             return Reason.CLUSTER_UNAVAILABLE, f"the pods of Node {seen.ref.name} cannot be read"
         return next((why for why in map(_staying, going) if why is not None), None)
@@ -184,7 +181,7 @@ class _DeletePod:
         seen = found(looked, operation.pod)
         if seen is None or seen.uid != operation.uid:
             return None
-        if _MIRROR in strings(at(seen.body, "metadata", "annotations")):
+        if MIRROR in strings(at(seen.body, "metadata", "annotations")):
             return Reason.PROTECTED, f"Pod {seen.ref} is its node's own: the API has no say in it"
         return _staying(seen)
 
@@ -196,13 +193,6 @@ class _DeletePod:
 
 
 CORDON, DRAIN, AWAIT_REMOVAL, DELETE_POD = _Cordon(), _Drain(), _AwaitRemoval(), _DeletePod()
-
-
-def pods_of(node: TargetRef) -> Selection:
-    """Return the selection of the pods of a node, of every namespace."""
-    return Selection(
-        cluster=node.cluster, namespace="", api_version="v1", kind="Pod", field=f"spec.nodeName={node.name}"
-    )
 
 
 def eviction(pod: SeenObject, grace_s: int | None) -> Step:
@@ -232,21 +222,6 @@ def _word(operation: Cordon) -> str:
 
 def _cordoned(node: SeenObject) -> bool:
     return at(node.body, "spec", "unschedulable") is True
-
-
-def leaving(operation: Drain, looked: Looked) -> list[SeenObject] | None:
-    """Return the pods that a drain evicts, None when those of its node cannot be read."""
-    pods = selected(looked, pods_of(operation.node))
-    return None if pods is None else [one for one in pods if _evictable(one)]
-
-
-def _evictable(pod: SeenObject) -> bool:
-    if pod.ref.namespace.startswith(_SYSTEM) or at(pod.body, "status", "phase") in _OVER:
-        return False
-    if _MIRROR in strings(at(pod.body, "metadata", "annotations")):
-        return False
-    owners = listed(at(pod.body, "metadata", "ownerReferences"))
-    return not any(owner.get("kind") == "DaemonSet" and owner.get("controller") for owner in owners)
 
 
 def _staying(pod: SeenObject) -> tuple[Reason, str] | None:
