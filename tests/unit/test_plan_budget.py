@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ from aiops.core.objects.evictions import pods_of
 from aiops.core.planning.costs import counted, pods_gone, ready_out, too_much
 from aiops.core.plans.budget import HOUR_S, There, ruling
 from tests.plan_world import NOW
-from tests.unit.remedied import NODES_SPEC, World, a_policy, node
+from tests.unit.remedied import CRASHES, NODES_SPEC, World, a_policy, node
 
 LIMITS = BlastRadius(plans_per_hour=3, pods_per_hour=4, nodes_ratio=0.1)
 POD = TargetRef(namespace="shop", api_version="v1", kind="Pod", name="p")
@@ -120,7 +122,7 @@ def test_pods_that_a_rollout_or_a_drain_takes_count_as_those_that_are_deleted():
     assert isinstance(said, Wait)
     assert said.detail == "plans took 3 pods within an hour and this one takes 2, 4 may go"
     # what a plan that has ended never came to took nothing
-    given_up = taking(a_plan(1, drain, stage=Stage.PENDING), 3)
+    given_up = taking(a_plan(1, drain, stage=Stage.PENDING, ago_s=-math.inf, created_at=NOW), 3)
     assert isinstance(ruling(taking(wanted(), 2), [given_up], NOW, LIMITS), Pass)
 
 
@@ -247,6 +249,24 @@ def test_a_rung_that_no_budget_can_hold_is_passed_over_with_its_reason_and_peopl
     passed_over = (f"restart passed over: {why}", f"rollback passed over: {why}")
     assert plan.evidence[:2] == passed_over
     assert world.texts[0].splitlines()[-2:] == list(passed_over)
+
+
+def test_the_second_rollout_of_an_hour_waits_for_the_pods_that_the_first_took():
+    world = World(blast=replace(BlastRadius(), pods_per_hour=5), crashing=lambda *_: True)
+    world.run(600.0)
+    assert world.did() == ["Deployment shop/checkout: restart"]
+    assert world.said[:2] == ("wait", Reason.BUDGET)
+    assert world.said[2] == "plans took 3 pods within an hour and this one takes 3, 5 may go"
+
+
+def test_a_node_is_not_emptied_that_has_most_of_the_ready_pods_of_the_target():
+    sick = cycle((True, False, False))
+    spec = CRASHES.replace("    - {do: restart, within: 3m}\n", "    - {do: move, within: 2m}\n")
+    world = World(policy=a_policy(spec), nodes=("n1",), crashing=lambda *_: next(sick))
+    world.run(90.0)
+    (plan,) = world.plans
+    assert plan.steps[0].name == "rollback"
+    assert plan.evidence[0] == "move passed over: it has 2 of 3 ready pods away at once, and 1 may be (50%)"
 
 
 def test_the_pods_of_a_sick_node_are_seen_before_its_drain_begins():

@@ -7,8 +7,22 @@ from dataclasses import replace
 import pytest
 
 from aiops.core.decide.remediation.storm import over_workloads
-from aiops.core.model import BlastRadius, Fleet, LadderState, Looked, Reason, SeenObject, SubjectState, TargetRef
+from aiops.core.model import (
+    BlastRadius,
+    Fleet,
+    LadderState,
+    Looked,
+    LoopState,
+    Percepts,
+    Reason,
+    SeenObject,
+    SubjectState,
+    TargetRef,
+)
+from aiops.core.pipeline import Turn, decide
 from aiops.core.pipeline.lane import fleet
+from aiops.core.policies import PolicySet
+from tests.builders import snapshot
 from tests.unit.remedied import CRASHES, NODES_SPEC, START, World, a_policy
 
 
@@ -50,9 +64,13 @@ def test_what_only_tells_people_and_who_looks_after_nodes_are_not_held_by_it():
 def test_each_workload_is_counted_once_and_is_sick_while_any_policy_sees_trouble_of_it():
     one, nodes = a_policy(), a_policy(NODES_SPEC)
     twin, other = replace(one, key="RemediationPolicy/shop/twin"), TargetRef(namespace="shop", name="cart")
-    policies = (one, twin, replace(one, key="RemediationPolicy/shop/cart", target=other), nodes)
+    policies = (twin, one, replace(one, key="RemediationPolicy/shop/cart", target=other), nodes)
     ill = LadderState(subjects={one.target.key: SubjectState(since=START)})
     body = {"status": {"readyReplicas": 3}}
     seen = SeenObject(ref=other, uid="u", resource_version="1", as_of=START, body=body)
-    found = fleet(policies, {twin.key: ill}, Looked(objects={other.key: seen}))
-    assert found == Fleet(workloads=2, sick=1, ready=3)
+    looked, expected = Looked(objects={other.key: seen}), Fleet(workloads=2, sick=1, ready=3)
+    assert fleet(policies, {twin.key: ill}, looked) == expected
+    rules = PolicySet(digest="d", plans=policies)
+    turn = Turn(snapshot=snapshot(looked=looked), percepts=Percepts(), policies=rules, code="c", platform="p")
+    made = decide(LoopState(ladders={twin.key: ill}), turn)
+    assert made.seen[one.key].fleet == expected

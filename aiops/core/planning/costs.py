@@ -59,7 +59,7 @@ def _is(one: PlanStep, other: PlanStep) -> bool:
 
 def pods_gone(plan: Plan) -> int:
     """Return how many pods a plan has taken away, or will; of one that has ended, what it never came to is none."""
-    steps = (step for step in plan.steps if not plan.status.ended or step.stage not in (Stage.PENDING, Stage.SKIPPED))
+    steps = (step for step in plan.steps if not plan.status.ended or math.isfinite(step.since))
     # a plan of an older checkpoint knows no numbers, but those that are plain
     return sum(max(step.pods, isinstance(step.operation, DeletePod)) for step in steps)
 
