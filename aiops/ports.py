@@ -1,7 +1,6 @@
 """The I/O seams on one page: what the loop needs of the world outside. Adapters and the simulator fill them.
 
-Every method may raise the port errors of `aiops.errors`, and no others; a client library's own errors are
-translated at the border.
+Every method may raise the port errors of `aiops.errors` alone; a client library's are translated at the border.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ from aiops.core.model import (
     Reason,
     SeriesIndex,
     Stamp,
+    Startup,
     Step,
     StepResult,
     TargetRef,
@@ -106,10 +106,9 @@ class Nodes:
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What the clusters' APIs showed. workloads, refused: by `TargetRef.key`. errors, nodes: by cluster name.
+    """What the clusters' APIs showed; machines by `Machine.key`, errors and nodes by cluster, else by `TargetRef.key`.
 
-    errors: why a whole cluster does not answer. refused: why one target's state is not known. pods: what each pod of a
-    target requests and where it runs, by `TargetRef.key`. machines: the nodes, by `Machine.key`.
+    errors, refused: why it is not known. pods: what each requests, and where it runs. startups: in order of `ready_at`.
     """
 
     workloads: Mapping[str, Workload]
@@ -118,6 +117,7 @@ class Inventory:
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
     pods: Mapping[str, tuple[PodShare, ...]] = field(default_factory=dict)
     machines: Mapping[str, Machine] = field(default_factory=dict)
+    startups: Mapping[str, tuple[Startup, ...]] = field(default_factory=dict)
 
 
 class Cluster(Protocol):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiops.core.model import Instant
+from aiops.core.model import Startup as Started
 from simulators.nodes import NodePool
 
 STARTUPS_KEPT = 20
@@ -58,7 +59,7 @@ class Slower:
 class Pod(NamedTuple):
     """One pod that has a place. speed_ratio: of a standard pod's. node: where in the pool, 0 without one.
 
-    number: tells it from all others of its service.
+    number: tells it from all others of its service. waited_s: for its place.
     """
 
     ready_at: Instant
@@ -66,6 +67,7 @@ class Pod(NamedTuple):
     speed_ratio: float = 1.0
     node: int = 0
     number: int = 0
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Pods:
         self._starting: list[Pod] = []
         self.pending = 0
         self.resized: list[int] = []
-        self.startup_s: deque[float] = deque((self._draw() for _ in range(count)), maxlen=STARTUPS_KEPT)
+        self.startups = deque((_started(-number, self._draw()) for number in range(count)), STARTUPS_KEPT)
         self._made = 0
         if pool is not None:
             pool.host(self)
@@ -186,7 +188,7 @@ class Pods:
             self._pool.settle(now)
         while self._starting and self._starting[0].ready_at <= now:
             pod = heapq.heappop(self._starting)
-            self.startup_s.append(pod.ready_at - pod.created_at)
+            self.startups.append(_started(pod.number, pod.ready_at - pod.created_at, pod.ready_at, pod.waited_s))
             self._ready.append(pod if now < math.inf else pod._replace(ready_at=-math.inf))
             self._speeds += pod.speed_ratio
             self.ready += 1
@@ -207,7 +209,7 @@ class Pods:
 
     def _start(self, created_at: Instant, node: int, at: Instant) -> None:
         ready_at = at + self._draw()
-        heapq.heappush(self._starting, Pod(ready_at, created_at, self._speed(), node, self._number()))
+        heapq.heappush(self._starting, Pod(ready_at, created_at, self._speed(), node, self._number(), at - created_at))
         self.version += 1
 
     def _delete(self, count: int, now: Instant) -> None:
@@ -256,3 +258,8 @@ class Pods:
             self._drawn = self._fleet.startup.draw(self._dice, _DRAWS)
             self._drawn.reverse()
         return self._drawn.pop()
+
+
+def _started(number: int, total_s: float, ready_at: Instant = -math.inf, waited_s: float = 0.0) -> Started:
+    """Return what the API would tell of a pod that has become ready."""
+    return Started(pod=str(number), ready_at=ready_at, total_s=round(total_s, 3), pending_s=round(waited_s, 3))

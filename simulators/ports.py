@@ -197,13 +197,14 @@ class SimCluster:
 
     def inventory(self, targets: Sequence[TargetRef], at: Instant) -> Inventory:
         """Return the targets that exist in the world."""
-        found = {}
+        found, startups = {}, {}
         for ref in targets:
             key = f"{ref.namespace}/{ref.name}"
             if key in self._world.services and ref.kind == "Deployment":
                 found[ref.key] = self._workload(ref, key, at)
+                startups[ref.key] = tuple(self._world.services[key].sim.pods.startups)
         machines = {one.key: one for pool in self._world.pools.values() for one in pool.machines(at)}
-        return Inventory(workloads=found, machines=machines)
+        return Inventory(workloads=found, machines=machines, startups=startups)
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of the services in a namespace: those of the scenario, and app, their name."""
@@ -230,7 +231,6 @@ class SimCluster:
             ready=pods.ready,
             opted_in=True,
             hpas=hpas,
-            startup_s=tuple(round(one, 3) for one in pods.startup_s),
         )
         self._seen[ref.key] = (version, workload)
         return workload

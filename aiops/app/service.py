@@ -105,7 +105,7 @@ class Service:
             return told
         unit = policy.signals[policy.objective.demand].unit if isinstance(policy, ScalingPolicy) else ""
         workload = inputs.snapshot.workloads.get(decision.target.key)
-        return replace(told, workload=workload, forecast=inputs.forecast, unit=unit)
+        return replace(told, workload=workload, forecast=inputs.forecast, capacity=inputs.capacity, unit=unit)
 
     def replay(self, decision_id: str) -> dict[str, Any]:
         """Make a stored decision again, and say how far it agrees."""

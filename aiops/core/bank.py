@@ -84,7 +84,8 @@ class Bank:
     """Detectors and forecasters of everything that policies watch or ask to foresee.
 
     dependencies: who depends on whom, for the suspects of incidents. elsewhere: whether somebody takes `jobs`; without
-    that models fit themselves within a turn. code: the program's version, for the lineage of models.
+    that models fit themselves within a turn. code: the program's version, for the lineage of models. startups: how
+    long pods take to start, as the clusters show it.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Bank:
         self._demands: dict[PolicyKey, _Foreseen] = {}
         self._pool = Pool()
         self._lookahead = Lookahead(code, follows_drift=elsewhere)
+        self.startups = self._lookahead.startups
         self._bugs: dict[PolicyKey, str] = {}
         self._findings: tuple[Finding, ...] = ()
         self._excused: tuple[Finding, ...] = ()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.core.capacity import NOTHING, Capacities, CapacitiesApart, Demand, about_of, load_of, told
+from aiops.core.capacity import NOTHING, Capacities, CapacitiesApart, Demand, Startups, about_of, load_of, told
 from aiops.core.detect.rejoined import under
 from aiops.core.lineage.next_minutes import NextMinutes
 from aiops.core.lineage.trials import Trials
@@ -61,7 +61,8 @@ class _Row:
 class Lookahead:
     """Changed in place. `rows` are the policies that ask for it, in the order of the policy set.
 
-    code: the program's version, for the lineage of rows. follows_drift: whether drift makes new versions of them.
+    startups: of the policies' targets. code: the program's version, for the lineage of rows. follows_drift: whether
+    drift makes new versions of them.
     """
 
     version = 2
@@ -70,7 +71,7 @@ class Lookahead:
         self._terms = code, follows_drift
         self._rows: tuple[_Row, ...] = ()
         self._history_s, self._jumps = 0.0, Jumps()
-        self._apart = CapacitiesApart()
+        self._apart, self.startups = CapacitiesApart(), Startups()
         self._make(())
 
     def _make(self, rows: tuple[_Row, ...], history_s: float = 0.0) -> None:
@@ -92,6 +93,7 @@ class Lookahead:
     def follow(self, policies: PolicySet) -> None:
         """Have a row for each policy that is steered by its SLO; what is still asked for as it was goes on."""
         self._apart.follow(policies)
+        self.startups.follow(policy.target.key for policy in policies.scaling)
         asking = [policy for policy in policies.scaling if policy.by_slo]
         rows = tuple(_row(policy) for policy in asking)
         history_s = max((policy.forecast.history_s for policy in asking if policy.forecast), default=0.0)
@@ -314,11 +316,13 @@ class Lookahead:
         for name, part in (("nowcast", self.nowcasts), ("margin", self.margins), ("capacity", self.capacities)):
             out |= {f"{name}/{key}": array for key, array in part.arrays().items()}
         out |= {f"trials/{key}": array for key, array in self.trials.arrays().items()}
-        return out | {f"apart/{key}": array for key, array in self._apart.arrays().items()}
+        out |= {f"apart/{key}": array for key, array in self._apart.arrays().items()}
+        return out | {f"startups/{key}": array for key, array in self.startups.arrays().items()}
 
     def restore(self, arrays: Arrays) -> tuple[str, ...]:
         """Take a checkpoint and return what of it did not fit, with the reason."""
-        return (*self._restore_steered(arrays), *self._apart.restore(under(arrays, "apart/")))
+        lost = (*self._restore_steered(arrays), *self._apart.restore(under(arrays, "apart/")))
+        return (*lost, *self.startups.restore(under(arrays, "startups/")))
 
     def _restore_steered(self, arrays: Arrays) -> tuple[str, ...]:
         if not self._rows:

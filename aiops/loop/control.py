@@ -78,7 +78,7 @@ class ControlLoop:
     def __init__(self, ports: Ports, bank: Bank, setup: Setup) -> None:
         self.ports = ports
         self.setup = setup
-        self._observer = Observer(ports, setup.scope)
+        self._observer = Observer(ports, setup.scope, bank.startups)
         self._sender = Sender(ports=ports, leadership=self._observer.leadership, present=self._present)
         self._reign = Reign(ports, self._sender)
         self._store_ok = True

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from aiops.core.capacity import Startups
 from aiops.core.model import (
     BudgetStanding,
     Failed,
@@ -81,11 +82,12 @@ class Observer:
 
     heard: whether people's wishes could be read at it. index: of the series that are watched, as last seen.
     troubles: of watches whose query failed, and notes: of those that were answered with something to be told.
-    pasts: what was read of the time before.
+    pasts: what was read of the time before. startups: learns how long pods take to start.
     """
 
     ports: Ports
     scope: Scope
+    startups: Startups
     unanswered: tuple[str, ...] = ()
     heard: bool = False
     index: SeriesIndex = field(default=_NO_SERIES)
@@ -100,6 +102,7 @@ class Observer:
         self.unanswered = ()
         observation, frame, found = self._answered(asked, now)
         inventory = self._inventory(targets, now)
+        self.startups.learn(inventory.startups, now)
         self.unanswered += tuple(f"cluster {name}: {why}" for name, why in inventory.errors.items())
         refused = (f"cluster {key.partition('/')[0]}: {why}" for key, (_, why) in inventory.refused.items())
         self.unanswered += tuple(dict.fromkeys(refused))
@@ -135,12 +138,12 @@ class Observer:
         return snapshot, frame
 
     def _declared(self, targets: tuple[TargetRef, ...], inventory: Inventory, now: Instant) -> Mapping[str, Workload]:
-        """Return the workloads with what Git says of their fields."""
+        """Return the workloads with what Git says of their fields, and how long their pods take to start."""
         said = self.ports.repositories.declared(targets, now)
+        workloads = self.startups.told(inventory.workloads)
         if not said:
-            return inventory.workloads
-        workloads = inventory.workloads.items()
-        return {key: replace(one, declared=said[key]) if key in said else one for key, one in workloads}
+            return workloads
+        return {key: replace(one, declared=said[key]) if key in said else one for key, one in workloads.items()}
 
     def _budgets(self, policies: PolicySet, now: Instant) -> Mapping[PolicyKey, BudgetStanding]:
         """Return how budgets stand: nothing where the books have a bug, which holds nothing up (S10)."""

@@ -210,8 +210,13 @@ def deployment(replicas: int = 4, **metadata: Any) -> dict[str, Any]:
 
 
 def pod(number: int, ready: bool = True, startup_s: int = 40) -> dict[str, Any]:
-    stamp = f"2026-03-02T12:00:{startup_s:02d}Z"
-    conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": stamp}]
+    """Return a pod of the Deployment that was scheduled after a second and ran for ten of them before it was ready."""
+    stamp, running = (f"2026-03-02T12:00:{at_s:02d}Z" for at_s in (startup_s, startup_s - 10))
+    conditions = [
+        {"type": "Ready", "status": str(ready), "lastTransitionTime": stamp},
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-03-02T12:00:01Z"},
+    ]
+    container = {"name": "main", "restartCount": 0, "state": {"running": {"startedAt": running}}}
     owner = {"kind": "ReplicaSet", "name": "checkout-abc", "controller": True}
     return {
         "metadata": {
@@ -221,5 +226,5 @@ def pod(number: int, ready: bool = True, startup_s: int = 40) -> dict[str, Any]:
             "ownerReferences": [owner],
             "creationTimestamp": "2026-03-02T12:00:00Z",
         },
-        "status": {"conditions": conditions},
+        "status": {"conditions": conditions, "containerStatuses": [container]},
     }

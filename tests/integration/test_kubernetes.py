@@ -99,7 +99,8 @@ def test_a_workload_is_read_with_its_pods_owners_and_limits(server, clusters):
     )
     found = eventually(lambda: (w := shown(clusters)).hpas and w.pdb_min_available and w)
     assert (found.replicas, found.ready, found.opted_in, found.rollout) == (4, 3, True, False)
-    assert found.startup_s == (40.0, 40.0, 40.0)
+    (startups,) = clusters.inventory([TARGET], NOW).startups.values()
+    assert [(one.total_s, one.pending_s, one.pull_s, one.ready_s) for one in startups] == [(40.0, 1.0, 29.0, 10.0)] * 3
     assert found.pdb_min_available == 2
     assert (found.hpas[0].min_replicas, found.hpas[0].scaling_active) == (2, True)
 

@@ -306,8 +306,9 @@ def test_a_decision_is_made_again_byte_for_byte_from_its_recorded_inputs(ahead, 
 
 
 def test_the_explanation_prints_what_was_learnt_and_foreseen():
-    told = explanation(Told(decision=decided(seen(), soon(400.0, 600.0), carries()), workload=workload(), unit="req/s"))
-    assert "one replica carries 50 req/s (learned)" in told
+    decision = decided(seen(), soon(400.0, 600.0), carries())
+    told = explanation(Told(decision=decision, workload=workload(), capacity=carries(doubt_ratio=0.041), unit="req/s"))
+    assert "one replica carries 50 req/s ± 4.1% (learned)" in told
     assert "demand 600 req/s within 70 s (start-up p95 of this workload)" in told
     assert "2.0 times its error of 5.0% above it: 663.1 (skill 0.30 against last value and season)" in told
     assert "forecast 600 + margin = 663 req/s within 70 s needs 13" in told

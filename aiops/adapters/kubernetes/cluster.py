@@ -28,6 +28,7 @@ from aiops.core.model import (
     PodShare,
     Reason,
     Stamp,
+    Startup,
     Step,
     StepResult,
     StepStatus,
@@ -122,6 +123,7 @@ class KubernetesCluster:
         """Return the targets that are there; of one that cannot be read, why: the others are not held by it."""
         found: dict[str, Workload] = {}
         pods: dict[str, tuple[PodShare, ...]] = {}
+        startups: dict[str, tuple[Startup, ...]] = {}
         refused: dict[str, tuple[Reason, str]] = {}
         self._watch_around(targets)
         for ref in targets:
@@ -139,12 +141,18 @@ class KubernetesCluster:
                 if shown is not None:
                     mine = pods_of(ref, shown.item, shown.around)
                     found[ref.key] = workload(ref, shown.item, shown.around, at - shown.age_s, mine)
+                    startups[ref.key] = self._started.of(ref.key, mine)
                     pods[ref.key] = shares(mine, (shown.item.get("spec") or {}).get("template") or {})
         if self._namespaced:
-            return Inventory(workloads=found, refused=refused, pods=pods)
+            return Inventory(workloads=found, refused=refused, pods=pods, startups=startups)
         machines = self._machines.of(self._informer(NODES).objects())
         return Inventory(
-            workloads=found, refused=refused, nodes={self.name: self._nodes()}, pods=pods, machines=machines
+            workloads=found,
+            refused=refused,
+            nodes={self.name: self._nodes()},
+            pods=pods,
+            machines=machines,
+            startups=startups,
         )
 
     def listed(self, kind: TargetRef, at: Instant) -> Mapping[str, Mapping[str, str]]:
@@ -199,7 +207,6 @@ class KubernetesCluster:
             scale=self._http.get(f"{path}/scale") if resource.own_scale and resource.scalable else None,
             scalable=resource.scalable or bool(beneath),
             podautoscalers=[one for items, _ in beneath for one in items],
-            started=self._started,
         )
         oldest_s = max(age_s, pods_age_s, hpas_age_s, pdbs_age_s, *(one_s for _, one_s in beneath))
         return _Shown(item, around, oldest_s)

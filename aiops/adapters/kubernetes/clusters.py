@@ -22,6 +22,7 @@ from aiops.core.model import (
     PodShare,
     Reason,
     Stamp,
+    Startup,
     Step,
     StepResult,
     TargetRef,
@@ -101,6 +102,7 @@ class Clusters:
         nodes: dict[str, Nodes] = {}
         pods: dict[str, tuple[PodShare, ...]] = {}
         machines: dict[str, Machine] = {}
+        startups: dict[str, tuple[Startup, ...]] = {}
         # of clusters without targets, the nodes are looked at as well: they cost money
         names = tuple(dict.fromkeys([*(ref.cluster for ref in targets), *self._clusters]))
         for name, shown in self._shown(names, targets, at).items():
@@ -113,7 +115,16 @@ class Clusters:
             nodes.update(shown.nodes)
             pods.update(shown.pods)
             machines.update(shown.machines)
-        return Inventory(workloads=workloads, errors=errors, refused=refused, nodes=nodes, pods=pods, machines=machines)
+            startups.update(shown.startups)
+        return Inventory(
+            workloads=workloads,
+            errors=errors,
+            refused=refused,
+            nodes=nodes,
+            pods=pods,
+            machines=machines,
+            startups=startups,
+        )
 
     def _shown(
         self, names: Sequence[str], targets: Sequence[TargetRef], at: Instant

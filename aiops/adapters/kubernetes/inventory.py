@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiops.adapters.kubernetes import knative, node_groups
 from aiops.adapters.kubernetes.ownership import field_owners, hpa_owners, instant, ours
-from aiops.adapters.kubernetes.startups import FirstReady, ready_at
+from aiops.adapters.kubernetes.startups import ready_at
 from aiops.core.model import Hpa, Instant, TargetRef, Workload
 
 OPT_IN = "policy.aiops/managed"
@@ -35,7 +35,6 @@ class Around:
     scale: Item | None = None
     scalable: bool = True
     podautoscalers: Sequence[Item] = ()
-    started: FirstReady = field(default_factory=FirstReady)
 
 
 def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequence[Item] | None = None) -> Workload:
@@ -68,7 +67,6 @@ def workload(ref: TargetRef, item: Item, around: Around, at: Instant, mine: Sequ
         left=knative.left(shown, around.podautoscalers),
         beside=knative.beside(shown, around.podautoscalers),
         pdb_min_available=_floor(around.pdbs, alive),
-        startup_s=around.started.of(ref.key, pods),
     )
 
 

@@ -1,7 +1,7 @@
 """What is kept of the objects that are watched: of pods and nodes, of which there are thousands, what is read of them.
 
 A pod with its spec, its volumes and its managed fields takes ten times as much as what is read of it. What is read anew
-of pods or nodes (inventory.py, cluster.py, stock.py) is to be kept here first.
+of pods or nodes (inventory.py, cluster.py, startups.py, stock.py) is to be kept here first.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from aiops.adapters.kubernetes.startups import POD_CONDITIONS, READY
 from aiops.adapters.kubernetes.stock import NODE_LABELS, PRICED
 
 Object = dict[str, Any]
@@ -37,14 +38,15 @@ def _whole(item: Object) -> Object:
 
 def _pod(item: Object) -> Object:
     metadata, status = item.get("metadata") or {}, item.get("status") or {}
-    containers = status.get("containerStatuses") or ()
+    inits = status.get("initContainerStatuses") or ()
     return {
         "metadata": _some(metadata, _POD_METADATA),
         "spec": _requests(item.get("spec") or {}),
         "status": {
             **_some(status, ("phase",)),
-            "conditions": _ready(status),
-            "containerStatuses": [{"restartCount": one.get("restartCount") or 0} for one in containers],
+            "conditions": _conditions(status, POD_CONDITIONS),
+            "containerStatuses": [_began(one) for one in status.get("containerStatuses") or ()],
+            **({"initContainerStatuses": [_began(one) for one in inits]} if inits else {}),
         },
     }
 
@@ -58,7 +60,7 @@ def _node(item: Object) -> Object:
         },
         "spec": _some(spec, ("unschedulable",)),
         "status": {
-            "conditions": _ready(status),
+            "conditions": _conditions(status, (READY,)),
             **{name: _some(status.get(name) or {}, PRICED) for name in ("capacity", "allocatable")},
         },
     }
@@ -87,11 +89,18 @@ def _resources(of: Object) -> Object:
     return {name: priced for name in ("requests", "limits") if (priced := _some(written.get(name) or {}, PRICED))}
 
 
-def _ready(status: Object) -> list[Object]:
+def _began(container: Object) -> Object:
+    """Return how often a container was restarted, and when it began."""
+    state = container.get("state") or {}
+    began = {name: _some(state[name], ("startedAt",)) for name in ("running", "terminated") if state.get(name)}
+    return {"restartCount": container.get("restartCount") or 0, **({"state": began} if began else {})}
+
+
+def _conditions(status: Object, types: tuple[str, ...]) -> list[Object]:
     return [
         _some(one, ("type", "status", "lastTransitionTime"))
         for one in status.get("conditions") or ()
-        if one.get("type") == "Ready"
+        if one.get("type") in types
     ]
 
 

@@ -188,6 +188,7 @@ from aiops.core.model.saved import DeferState, IdleState, Remembered, RightsizeS
 from aiops.core.model.saved.pack import Moved, PackState
 from aiops.core.model.saved.rightsize import SizedState
 from aiops.core.model.saved.spot import Reclaims, SpotNode, SpotShare, SpotState
+from aiops.core.model.started import Startup, StartupTime
 from aiops.core.model.used import ContainerUse, UsePast, Weights
 
 __all__ = [
@@ -343,6 +344,8 @@ __all__ = [
     "Stage",
     "Stamp",
     "StartJob",
+    "Startup",
+    "StartupTime",
     "Step",
     "StepResult",
     "StepStatus",

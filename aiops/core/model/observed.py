@@ -14,6 +14,7 @@ from aiops.core.model.looked import Looked
 from aiops.core.model.names import F64, Bools, FieldOwner, Instant, Mode, PolicyKey, Reason, TargetRef
 from aiops.core.model.planned import Order
 from aiops.core.model.priced import Pool, PriceBook
+from aiops.core.model.started import StartupTime
 from aiops.core.model.swift import swift
 from aiops.core.model.used import UsePast
 
@@ -189,8 +190,9 @@ class NodeGroup:
 class Workload:
     """A scalable object with its pods, owners and limits, as the cluster's API showed it at `as_of`.
 
-    `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup_s` holds the measured
-    times from creation to Ready of recent pods, oldest first. `annotations` are those under `policy.aiops/`.
+    `replicas` is the spec; `ready` counts ready pods that are not terminating; `startup`: how long its pods take to
+    start, None while unknown; `startup_s`: single times that are given instead, as in records of before.
+    `annotations` are those under `policy.aiops/`.
     `left`: autoscalers of former revisions that still hold a floor of ours. `beside`: those of other revisions that
     hold one, too, and still get a part of the traffic. `declared`: what files in Git say of its fields, where they do.
     `nodes`: of a group of nodes, whose replicas and `ready` count those.
@@ -213,6 +215,7 @@ class Workload:
     left: tuple[Hpa, ...] = ()
     beside: tuple[Hpa, ...] = ()
     pdb_min_available: int | None = None
+    startup: StartupTime | None = None
     startup_s: tuple[float, ...] = ()
     declared: tuple[Declared, ...] = ()
     nodes: NodeGroup | None = None

@@ -10,6 +10,7 @@ from typing import assert_never
 from aiops.core.model import (
     Action,
     Ask,
+    Capacity,
     Clamp,
     Decision,
     Deny,
@@ -25,6 +26,7 @@ from aiops.core.model import (
     Proposal,
     Ruled,
     Signal,
+    StartupTime,
     Verdict,
     VerdictWord,
     Wait,
@@ -103,12 +105,14 @@ def _detail(ruled: Ruled) -> str:
 class Told:
     """Everything of one decision that an explanation is written from; what was not stored is None.
 
-    until: when the decision stopped being the newest one, ticks: how many ticks it stood.
+    capacity: what was learnt of it. until: when the decision stopped being the newest one, ticks: how many ticks it
+    stood.
     """
 
     decision: Decision
     workload: Workload | None = None
     forecast: Forecast | None = None
+    capacity: Capacity | None = None
     unit: str = ""
     action: Action | None = None
     outcome: Outcome | None = None
@@ -134,6 +138,8 @@ def _lines(told: Told) -> Iterator[str]:
     proposal = verdict.proposal
     yield _line("saw", _saw(told, proposal.need))
     yield _line("expects", _expects(told, proposal.need))
+    if told.workload is not None and told.workload.startup is not None:
+        yield _line("starts", _starts(told.workload.startup))
     yield _line("need", _need(proposal))
     if proposal.need.price is not None:
         yield _line("price", _price(proposal.need.price, told.unit))
@@ -191,8 +197,10 @@ def _saw(told: Told, need: Need) -> str:
 def _capacity(told: Told, need: Need) -> str:
     if need.capacity <= 0.0:
         return "what one replica carries is not learnt yet"
-    learned = f"one replica carries {need.capacity:.4g} {told.unit}".rstrip() + " (learned)"
-    return learned if need.capacity_learned else f"one replica carries {need.capacity:g} {told.unit}".rstrip()
+    if not need.capacity_learned:
+        return f"one replica carries {need.capacity:g} {told.unit}".rstrip() + " (given)"
+    doubt = "" if told.capacity is None else f" ± {told.capacity.doubt_ratio:.1%}"
+    return f"one replica carries {need.capacity:.4g} {told.unit}".rstrip() + f"{doubt} (learned)"
 
 
 def _signal(signal: Signal) -> str:
@@ -214,6 +222,20 @@ def _expects(told: Told, need: Need) -> str:
     forecast = told.forecast
     model = "" if forecast is None else f" (model {forecast.model}{_skill(forecast)})"
     return f"demand {need.demand_ahead:,.4g} {told.unit} within {need.lead_s:.0f} s ({measured}){model}"
+
+
+def _starts(startup: StartupTime) -> str:
+    """Return how long pods take to start, and what of that is known to be which phase."""
+    phases = {
+        "pending": startup.pending_s,
+        "pull": startup.pull_s,
+        "init": startup.init_s,
+        "ready": startup.ready_s,
+    }
+    known = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in phases.items() if seconds is not None)
+    medians = f"; medians: {known}" if known else ""
+    count = "1 start-up" if startup.count == 1 else f"{startup.count} start-ups"
+    return f"p50 {startup.p50_s:.0f} s, p95 {startup.p95_s:.0f} s of {count}{medians}"
 
 
 def _expects_soon(soon: Nowcast, place: int, told: Told, lead: str) -> str:

@@ -33,6 +33,7 @@ from aiops.core.model import (
     Weighed,
     Workload,
 )
+from aiops.core.model.started import LEAD_QUANTILE, ranked
 from aiops.core.model.swift import making, swift
 from aiops.core.policies import ScalingPolicy
 
@@ -41,9 +42,6 @@ OVERLOAD_STEP_RATIO = 0.25
 
 UNEXPLAINED_TICKS = 2
 """An SLO that stays broken for so many ticks, and no forecast says why, is answered as an overload."""
-
-LEAD_QUANTILE = 0.95
-"""Capacity must be there for nearly every start-up, not for the average one."""
 
 _FUZZ = 1e-9
 
@@ -116,9 +114,10 @@ def nothing(policy: ScalingPolicy, why: str) -> Proposal:
 
 def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
     """Return the start-up lead time in seconds (p95 of what was measured, else the policy's), and whether measured."""
+    if workload.startup is not None:
+        return workload.startup.p95_s, True
     if workload.startup_s:
-        ordered = sorted(workload.startup_s)
-        return ordered[min(len(ordered) - 1, math.ceil(LEAD_QUANTILE * len(ordered)) - 1)], True
+        return ranked(sorted(workload.startup_s), LEAD_QUANTILE), True
     return (policy.forecast.lead_s if policy.forecast else 0.0), False
 
 
