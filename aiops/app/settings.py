@@ -26,6 +26,7 @@ from aiops.app.tracing import TelemetrySettings
 from aiops.app.web_settings import LOOPBACK, ListenSettings, WebSettings
 from aiops.core.decide.quantities import Duration, Quantity
 from aiops.core.model import Mode
+from aiops.core.planning.failover import LANE_S
 from aiops.errors import ConfigurationError
 from aiops.policy.document import Document, documents
 from aiops.policy.document import Path as FieldPath
@@ -250,7 +251,7 @@ class Settings(BaseSettings):
     mode: Mode = Mode.DRY_RUN
     policies: tuple[Path, ...] = (Path("policies"),)
     step: Duration = Field(15.0, ge=1)
-    lane: Duration = Field(5.0, ge=1)
+    lane: Duration = Field(LANE_S, ge=1)
     prometheus: PrometheusSettings | None = None
     sources: dict[str, SourceSettings] = {}
     scrape: ScrapeSettings | None = None

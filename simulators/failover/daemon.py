@@ -35,7 +35,7 @@ from aiops.core.model import (
     Workload,
 )
 from aiops.core.pipeline import hastened
-from aiops.core.planning.failover import LAG, FailoverPolicy, Site
+from aiops.core.planning.failover import LAG, LANE_S, FailoverPolicy, Site
 from aiops.core.policies import PolicySet, SignalQuery
 from aiops.errors import ClusterUnavailable, Fenced, StoreUnavailable
 from aiops.loop import ControlLoop
@@ -50,9 +50,6 @@ LEASE_S, RENEW_S = 15.0, 10.0
 
 DEFER_S = 30.0
 """For how much longer the daemon in the home site leaves the Lease to the other: it would be gone when home crashes."""
-
-LANE_S = 5.0
-"""How often a daemon turns, as in the settings where nothing else is said."""
 
 EPOCH = 1_700_000_000.0
 """The world's second 0."""

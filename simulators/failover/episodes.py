@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from aiops.core.model import Mode
-from aiops.core.planning.failover import FailoverPolicy
+from aiops.core.planning.failover import LANE_S, FailoverPolicy
 from aiops.errors import InvalidContent
 from aiops.policy import load
-from simulators.failover.daemon import DEFER_S, LANE_S, Daemon, LeaseAt, Turns, Witness, daemon
+from simulators.failover.daemon import DEFER_S, Daemon, LeaseAt, Turns, Witness, daemon
 from simulators.failover.world import (
     EDGE,
     FAILING,

@@ -8,7 +8,7 @@ which each seed draws. A whole scenario:
     about: a share of what west is asked fails, for good
     right: failover                    # or: nothing, ask
     standby: 2                         # replicas of north at first; 4 carry all users
-    lane: 2s                           # how often the daemons turn; 5s where nothing is said
+    lane: 2s                           # how often the daemons turn; 2s where nothing is said
     probes: 1                          # requests a second of each observer to each site; 10 where nothing is said
     faults:
       - {kind: grey, place: west, at: 2m..3m, share: 20%..80%}
@@ -28,7 +28,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from aiops.core.decide.quantities import Duration, duration_s, quantity, ratio
 from aiops.core.decide.spec import Spec
-from simulators.failover.daemon import LANE_S
+from aiops.core.planning.failover import LANE_S
 from simulators.failover.world import LENGTH_S, PROBES, Fault, Kind
 from simulators.shelf import Shelf
 

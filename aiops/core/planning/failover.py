@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from aiops.core.model import Mode, ShiftTraffic, TargetRef, TrafficLever
 from aiops.core.policies import PlanPolicy
 
+LANE_S = 2.0
+"""How often groups are judged between two turns of the loop, where the settings say nothing else."""
+
 LEAST_APART_S = 600.0
 """Never two failovers of a group within this time (S8)."""
 

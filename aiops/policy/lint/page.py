@@ -21,7 +21,7 @@ unwise. Each finding is one line, `FILE:LINE:COLUMN: field: what is wrong (what 
 | `-o github` | workflow commands, which GitHub shows beside the lines of a pull request |
 | `-o json`, `-o yaml` | problems, queries and cost for programs |
 | `--step`, `--scrape-interval` | between two turns of the loop and two samples; 15s each |
-| `--lane` | between two turns that judge failovers alone, as the settings' `lane`; 5s |
+| `--lane` | between two turns that judge failovers alone, as the settings' `lane`; 2s |
 | `--prometheus URL` | asks there what the queries cost now, and which selectors have no series |
 
 Exit codes: 0 nothing is wrong, 1 something is (with `--strict`: or unwise), 2 wrong options, 3 the settings cannot be

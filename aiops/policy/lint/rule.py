@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiops.core.planning.failover import LANE_S
 from aiops.core.policies import AnyPolicy, ScalingPolicy, WatchPolicy
 from aiops.policy.document import Path as FieldPath
 from aiops.policy.lint.asked import Asked
@@ -21,7 +22,7 @@ class Terms:
 
     step_s: float = 15.0
     scrape_s: float = 15.0
-    lane_s: float = 5.0
+    lane_s: float = LANE_S
     tested: frozenset[Path] | None = None
 
 

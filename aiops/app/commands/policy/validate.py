@@ -41,7 +41,7 @@ def validate(
     output: Annotated[Report | None, typer.Option("-o", "--output", help="How problems are written.")] = None,
     prometheus: Annotated[str | None, typer.Option(help="Measure there what the queries cost.")] = None,
     step: Annotated[str, typer.Option(help="Between two turns of the loop.")] = "15s",
-    lane: Annotated[str, typer.Option(help="Between two turns that judge failovers alone.")] = "5s",
+    lane: Annotated[str, typer.Option(help="Between two turns that judge failovers alone.")] = "2s",
     scrape_interval: Annotated[str, typer.Option(help="Between two samples of a series.")] = "15s",
     scraped: Annotated[bool, typer.Option("--scraped", help="The daemon scrapes itself: it answers less.")] = False,
 ) -> None:
