@@ -57,7 +57,10 @@ def test_queries_of_a_failover_are_counted_in_the_turns_between_the_loop_s_own_t
     assert seen == {5.0: asked * (4 + 12), 15.0: asked * (4 + 4)}
     plain = aiops("policy", "validate", file, "-o", "json")
     often = aiops("policy", "validate", file, "-o", "json", "--lane", "1s")
-    assert [json.loads(one.stdout)["cost"]["queriesPerMinute"] for one in (plain, often)] == [(4 + 30) * asked, 64 * asked]
+    assert [json.loads(one.stdout)["cost"]["queriesPerMinute"] for one in (plain, often)] == [
+        (4 + 30) * asked,
+        64 * asked,
+    ]
 
 
 # -- the command -----------------------------------------------------------------------------------
