@@ -60,7 +60,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.STABILISATION: "more was wished for within the stabilisation window",
     Reason.RATE: "a rate policy of `behavior`",
     Reason.COOLDOWN: "the last change in this direction is too recent",
-    Reason.BUDGET: "changesPerHour is used up",
+    Reason.BUDGET: "changesPerHour is used up, or what plans of all policies may take (`limits` of the settings)",
     Reason.COST_BUDGET: "a CostBudget holds growth: too much would be spent",
     Reason.DISRUPTION_BUDGET: "a PodDisruptionBudget's minAvailable",
     Reason.IN_FLIGHT: "the last change was not seen to take effect yet",

@@ -102,6 +102,7 @@ def test_limits_that_are_no_quantities_are_not_touched():
     operation = raised(cpu="150")
     looked = one.look(verbs(operation).wanted(operation))
     assert verbs(operation).refusal(operation, looked)[0] is Reason.BOUNDS
+    assert verbs(operation).undo(operation, looked) is None
     assert not verbs(operation).requests(operation, looked, ORIGIN)
 
 

@@ -208,6 +208,9 @@ class Tick:
     plans: tuple[Plan, ...] = ()
 
 
+_NOBODY = Fleet()
+
+
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
@@ -240,4 +243,4 @@ class Inputs:
     allowances: tuple[Allowance, ...] = ()
     scalings: tuple[Scaling, ...] = ()
     unseen: Mapping[PolicyKey, str] = field(default_factory=dict)
-    fleet: Fleet = field(default_factory=Fleet)
+    fleet: Fleet = _NOBODY

@@ -40,12 +40,18 @@ class Censored(NamedTuple):
         return self.measures and not self.slo_broken
 
 
+_WHOLE = Censored(slo_broken=False, refused=0.0, saturated=False)
+
+
 def censored(policy: ScalingPolicy, signals: Mapping[str, Signal]) -> Censored:
     """Return whether the SLO is broken, requests are refused, or replicas are saturated."""
     slo, refused = policy.objective.slo, _refused(policy, signals)
-    if slo is None or not signals[slo.signal].usable:
-        return Censored(slo_broken=False, refused=refused, saturated=_saturated(policy, signals))
-    return Censored(slo_broken=signals[slo.signal].value > slo.at_most, refused=refused, saturated=False)
+    latency = None if slo is None else signals[slo.signal]
+    if slo is not None and latency is not None and latency.usable:
+        broken, full = latency.value > slo.at_most, False
+    else:
+        broken, full = False, _saturated(policy, signals)
+    return Censored(broken, refused, full) if broken or full or refused else _WHOLE
 
 
 def at_least(signal: Signal) -> float | None:

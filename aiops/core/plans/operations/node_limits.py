@@ -46,7 +46,10 @@ class _RaiseNodeLimits:
         if seen is None:
             return None
         now = _limits(seen)
-        changed = _changed(operation, now)
+        try:
+            changed = _changed(operation, now)
+        except ValueError:
+            return None
         if not changed:
             return ()
         before = {name: now[name] for name in changed}
