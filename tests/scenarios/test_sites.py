@@ -23,8 +23,10 @@ def policy():
 
 @pytest.mark.parametrize("name", names())
 def test_the_policy_does_what_is_right_in_a_scenario_s8(name, policy):
-    for one in fared(load(name), ("ours", policy), (7, 8), lambda: None):
+    spec = load(name)
+    for one in fared(spec, ("ours", policy), (7, 8), lambda: None):
         assert one.right, one
+        assert one.lived.asked or spec.right is not Right.ASK
         assert one.lived.split_s == 0
         assert one.lived.failovers <= 1
 
@@ -41,12 +43,6 @@ def test_in_most_scenarios_the_right_thing_is_to_do_nothing_or_to_ask():
     wanted = [load(name).right for name in names()]
     assert len(wanted) >= 12
     assert sum(1 for one in wanted if one is not Right.FAILOVER) >= 8
-
-
-@pytest.mark.parametrize("name", ["metrics-lost", "both-sick", "standby-sick", "standby-too-small", "copy-lags"])
-def test_a_person_is_asked_where_users_fail_and_nothing_may_be_moved_s8(name, policy):
-    (one,) = fared(load(name), ("ours", policy), (7,), lambda: None)
-    assert one.lived.asked
 
 
 def test_the_same_seed_is_the_same_episode_and_another_is_another(policy):
@@ -92,7 +88,7 @@ def test_nobody_goes_home_to_pods_that_are_not_there(policy):
 def test_who_asks_more_often_is_sooner_sure_of_a_half_that_fails(policy):
     spec = load("bad-release")
     seldom, often = (
-        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8, 9), lambda: None)
+        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8), lambda: None)
         for probes in (1, 10)
     )
     assert all(two.lived.detected_s < one.lived.detected_s - 5 for one, two in zip(seldom, often, strict=True))

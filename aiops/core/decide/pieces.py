@@ -7,9 +7,11 @@ known of its window; a piece is taken as spread evenly over its time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from aiops.core.model import Piece
+from aiops.core.model.swift import making
+
+_piece = making(Piece)
 
 
 def since(pieces: Iterable[Piece], start: float) -> list[Piece]:
@@ -21,8 +23,10 @@ def _since(piece: Piece, start: float) -> Piece | None:
     length_s = min(piece.length_s, piece.end - start)
     if length_s <= 0.0 or piece.length_s <= 0.0:
         return None
+    if length_s == piece.length_s:
+        return piece
     part = length_s / piece.length_s
-    return replace(piece, length_s=length_s, failed=piece.failed * part, asked=piece.asked * part)
+    return _piece(end=piece.end, length_s=length_s, failed=piece.failed * part, asked=piece.asked * part)
 
 
 def at_most(pieces: Sequence[Piece], failed_in: float, asked_in: float) -> list[Piece]:
@@ -30,7 +34,17 @@ def at_most(pieces: Sequence[Piece], failed_in: float, asked_in: float) -> list[
     asked, failed = sum(one.asked for one in pieces), sum(one.failed for one in pieces)
     less_asked = min(1.0, asked_in / asked) if asked > 0.0 else 1.0
     less_failed = min(1.0, failed_in / failed) if failed > 0.0 else 1.0
-    return [replace(one, asked=one.asked * less_asked, failed=one.failed * less_failed) for one in pieces]
+    return scaled(pieces, less_failed, less_asked)
+
+
+def scaled(pieces: Sequence[Piece], failed: float, asked: float) -> list[Piece]:
+    """Return the pieces with such parts of what failed in each, and of what was asked."""
+    if failed == asked == 1.0:
+        return list(pieces)
+    return [
+        _piece(end=one.end, length_s=one.length_s, failed=one.failed * failed, asked=one.asked * asked)
+        for one in pieces
+    ]
 
 
 def newest(pieces: Sequence[Piece], window: Piece) -> Piece:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from aiops.core.model.looked import Wanted
 from aiops.core.model.names import Instant
 from aiops.core.model.observed import SignalMemory
+from aiops.core.model.swift import swift
 
 
 class Health(StrEnum):
@@ -20,6 +21,7 @@ class Health(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """What was counted in the `length_s` before `end`: of requests to a site from one place, or to a revision."""

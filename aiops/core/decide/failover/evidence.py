@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiops.core.decide.failover.spells import MOST_EVIDENCE, Seen, lasts, prolonged, weighed
-from aiops.core.decide.pieces import at_most, since
+from aiops.core.decide.pieces import at_most, scaled, since
 from aiops.core.model import Piece, Spell, View
 from aiops.core.planning.failover import Watching
 
@@ -235,7 +235,7 @@ def _evened(left: float, steady: float) -> float:
 def _adding_up(pieces: Sequence[Piece], asked: float) -> list[Piece]:
     total = sum(one.asked for one in pieces)
     part = max(0.0, asked) / total if total > 0.0 else 1.0
-    return [replace(one, asked=one.asked * part) for one in pieces]
+    return scaled(pieces, 1.0, part)
 
 
 def _or(value: float, other: float) -> float:
