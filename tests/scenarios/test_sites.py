@@ -88,8 +88,7 @@ def test_nobody_goes_home_to_pods_that_are_not_there(policy):
 def test_who_asks_more_often_is_sooner_sure_of_a_half_that_fails(policy):
     spec = load("bad-release")
     seldom, often = (
-        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8), lambda: None)
-        for probes in (1, 10)
+        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8), lambda: None) for probes in (1, 10)
     )
     assert all(two.lived.detected_s < one.lived.detected_s - 5 for one, two in zip(seldom, often, strict=True))
 
