@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio, Whole, WholeOrNone
 from aiops.core.decide.scaling.backlog_spec import BacklogSpec
 from aiops.core.decide.scaling.price_spec import ObjectivePriceSpec
+from aiops.core.decide.scaling.slo_spec import SloSpec
 from aiops.core.decide.scaling.target_spec import Target
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
@@ -51,14 +52,6 @@ class SignalSpec(Spec):
         if Reaction.ZERO in (self.on_absent, self.on_na_n) and self.presence is None:
             raise ValueError("zero needs a presence query, so that a dead scrape never reads as zero")
         return self
-
-
-class SloSpec(Spec):
-    """What users are promised."""
-
-    signal: str = Field(description="the signal of which something is promised")
-    at_most: Level = Field(description="in the signal's base unit: 250ms, 0.25, 1%")
-    target: Ratio = Field(0.995, description="share of the time in which it must hold")
 
 
 class ObjectiveSpec(Spec):
