@@ -2,17 +2,21 @@
 
     python benchmarks/bench_scaling.py [--startups 60,180,600] [--scenario judged|tuning]
                                        [--traces core|hostile|NAME,...] [--no-hostile] [--data FOLDER]
-                                       [--only NAME,...] [--curves out/scaling.svg] [--kept FILE]
+                                       [--only NAME,...] [--curves out/scaling.svg] [--kept FILE] [--resolution S]
 
 One table for each start-up time: trace x autoscaler at the knob with which it just keeps its allowance of violating
-requests on every trace (the cheapest such knob, the same for all traces and seeds), with the paired difference to ours
+requests on every trace (the cheapest such knob, the same for all traces and seeds; and what it would cost if each trace
+had a knob of its own), with the paired difference to ours
 and its interval over traces, seeds and days (benchmarks/paired.py); then the trade-off curves: mean pod hours over the
 optimum against the worst trace's violations as the knob moves. After that hostile load, on which each is as it is
 shipped, and ours with its forecast taken out beside the reactive rule that it falls back to.
 
 What a pod carries is told to nobody. Steps of 15 s, metrics a step late, pods billed from creation; the queue is M/M/c
 (simulators/lab). `ours` is policies/storefront.yaml through the shipped core and guard chain (benchmarks/external.py);
-its knob is the SLO's target. Days and seeds are those of benchmarks/contenders.py.
+its knob is the SLO's target. `mean-known` is no rival: it knows the mean and what a pod carries in advance
+(simulators/lab/foreseen.py). Days and seeds are those of benchmarks/contenders.py.
+
+--resolution: recorded traces that are finer are read in means of so many seconds, so that all five lose the same.
 
 --kept: how rivals fare on recorded load is kept in this file, and those that stand in it are not played again: no
 change of ours moves them.
@@ -32,7 +36,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import ONE_KNOB, SCENARIOS, SHIPPED, entries, knobs
+from benchmarks.contenders import MEAN_KNOWN, ONE_KNOB, SCENARIOS, SHIPPED, entries, knobs
 from benchmarks.curves import Curve, draw
 from benchmarks.kept_lanes import Kept, Lane
 from benchmarks.paired import Cell, Interval, apart
@@ -72,7 +76,7 @@ def play(job: Job) -> list[Lane]:
     lanes = []
     for name in job.names:
         values = (AS_SHIPPED[name],) if job.hostile else knobs(name)
-        scores = contest(entries(name, values, traces), tables, job.startup_s)
+        scores = contest(entries(name, values, traces, tables), tables, job.startup_s)
         places = product(range(len(traces)), values)
         lanes += [
             Lane(job.parts[place].seed, knob, best[place], score)
@@ -102,6 +106,18 @@ def chosen_knob(lanes: Sequence[Lane], name: str, allowed: float) -> float | Non
     return min(costs, key=lambda knob: costs[knob]) if costs else None
 
 
+def own_knobs_cost(lanes: Sequence[Lane], name: str, allowed: float) -> str:
+    """Return the mean over traces if each had the cheapest knob that keeps its allowance, "none" where one has none."""
+    costs = []
+    for trace in dict.fromkeys(lane.score.trace for lane in lanes):
+        here = [lane for lane in lanes if lane.score.trace == trace]
+        knob = chosen_knob(here, name, allowed)
+        if knob is None:
+            return "none"
+        costs.append(mean_cost(of(here, name, knob)))
+    return f"{np.mean(costs):.3f}"
+
+
 def by_trace(lanes: Sequence[Lane]) -> dict[str, float]:
     """Return the violating share of each trace, the mean over its seeds."""
     traces = dict.fromkeys(lane.score.trace for lane in lanes)
@@ -123,7 +139,14 @@ def report(console: Console, lanes: Sequence[Lane], startup_s: float, names: Seq
     allowed = ALLOWED.get(startup_s, 0.005)
     traces = list(dict.fromkeys(lane.score.trace for lane in lanes))
     table = Table(title=f"start-up {startup_s:.0f} s, at most {allowed:.1%} violating requests on each trace")
-    heads = ("knob", *(trace.split("_", 1)[0] for trace in traces), "mean", "worst", "dearer than ours (95 %)")
+    heads = (
+        "knob",
+        *(trace.split("_", 1)[0] for trace in traces),
+        "mean",
+        "worst",
+        "own knobs",
+        "dearer than ours (95 %)",
+    )
     table.add_column("autoscaler")
     for column in (*heads, "changes/d", "reversed/d"):
         table.add_column(column, justify="right")
@@ -131,7 +154,8 @@ def report(console: Console, lanes: Sequence[Lane], startup_s: float, names: Seq
     for name in names:
         mine = of(lanes, name, chosen_knob(lanes, name, allowed))
         if not mine:
-            table.add_row(name, "none keeps it")
+            blank = [""] * (len(traces) + 2)
+            table.add_row(name, "none keeps it", *blank, own_knobs_cost(lanes, name, allowed))
             continue
         violating = by_trace(mine)
         costs = {t: mean_cost([lane for lane in mine if lane.score.trace == t]) for t in traces}
@@ -142,6 +166,7 @@ def report(console: Console, lanes: Sequence[Lane], startup_s: float, names: Seq
             *(f"{costs[trace]:.3f} ({violating[trace]:.2%})" for trace in traces),
             f"{mean_cost(mine):.3f}",
             f"{max(costs.values()):.3f}",
+            own_knobs_cost(lanes, name, allowed),
             dearer,
             *_changes(mine),
         )
@@ -219,24 +244,26 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="judged")
     parser.add_argument("--traces", default="core")
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "data")
-    parser.add_argument("--only", default=",".join(("ours", *AUTOSCALERS)))
+    parser.add_argument("--only", default=",".join(("ours", MEAN_KNOWN, *AUTOSCALERS)))
     parser.add_argument("--curves", type=Path, default=Path("out/scaling.svg"))
     parser.add_argument("--jobs", type=int, default=None)
     parser.add_argument("--no-hostile", action="store_true")
     parser.add_argument("--kept", type=Path, default=None)
+    parser.add_argument("--resolution", type=float, default=0.0)
     return parser.parse_args(words)
 
 
 def main() -> None:
     asked = options(sys.argv[1:])
     console = Console(width=200)
-    names, parts = tuple(asked.only.split(",")), SCENARIOS[asked.scenario].parts
+    names, parts = tuple(asked.only.split(",")), SCENARIOS[asked.scenario].parts(asked.resolution)
     hostile = tuple(trace for trace in HOSTILE if trace in MADE_UP or (asked.data / f"{trace}.csv").exists())
     traces = {"core": CORE, "hostile": ()}.get(asked.traces, tuple(asked.traces.split(",")))
     startups = [float(word) for word in asked.startups.split(",")]
-    console.print(f"scenario {asked.scenario}: {SCENARIOS[asked.scenario]}", highlight=False)
+    played = asked.scenario + (f", means of {asked.resolution:g} s" if asked.resolution else "")
+    console.print(f"scenario {played}: {SCENARIOS[asked.scenario]}", highlight=False)
     found: dict[float, list[Curve]] = {}
-    kept = Kept(asked.kept, asked.scenario)
+    kept = Kept(asked.kept, played)
     with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
         for startup_s in startups:
             if traces:

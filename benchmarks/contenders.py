@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 
 from aiops.core.model import F64
 from benchmarks.external import POLICY, Scalers
@@ -12,6 +13,8 @@ from simulators.autoscalers.behavior import Behavior, Rate, Rules, Unit
 from simulators.autoscalers.hpa import HpaAutoscaler
 from simulators.autoscalers.replicas import Tolerance
 from simulators.lab.contest import Crowd, Entry, Glance
+from simulators.lab.foreseen import MeanKnownAutoscaler
+from simulators.lab.lanes import Tables
 from simulators.lab.traces import Part, Trace
 
 
@@ -23,10 +26,10 @@ class Scenario:
     days: float
     seeds: tuple[int, ...]
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self, resolution_s: float = 0.0) -> tuple[Part, ...]:
         """Return what is played, one for each seed."""
-        return tuple(Part(days=self.days, first_day=self.first_day, seed=seed) for seed in self.seeds)
+        days = Part(days=self.days, first_day=self.first_day, resolution_s=resolution_s)
+        return tuple(replace(days, seed=seed) for seed in self.seeds)
 
 
 SCENARIOS = {
@@ -39,6 +42,8 @@ OURS = (0.98, 0.99, 0.992, 0.994, 0.995, 0.996, 0.998)
 SHIPPED, CAREFUL = 0.995, 0.9995
 TARGETS = (0.9, 0.85, 0.8, 0.77, 0.74, 0.72, 0.7, 0.68, 0.66, 0.64, 0.62, 0.6, 0.55, 0.5)
 MARGINS = (0.9, 1.0, 1.2, 1.5)
+MEAN_KNOWN = "mean-known"
+MARGINS_ON_MEAN = tuple(share / 100 for share in range(0, 42, 2))
 
 UNLEARNT_USE_RATIO = 0.6
 ONE_KNOB = {"ours-careful": CAREFUL, "ours-unforeseen": SHIPPED, "reactive": UNLEARNT_USE_RATIO}
@@ -79,6 +84,8 @@ def knobs(name: str) -> tuple[float, ...]:
         return OURS
     if name in ONE_KNOB:
         return (ONE_KNOB[name],)
+    if name == MEAN_KNOWN:
+        return MARGINS_ON_MEAN
     return MARGINS if name == "static-peak" else TARGETS
 
 
@@ -89,8 +96,11 @@ def single(name: str, knob: float) -> Autoscaler:
     return AUTOSCALERS[name](knob)
 
 
-def entries(name: str, knob_values: Sequence[float], traces: Sequence[Trace]) -> list[Entry]:
-    """Return a lane for each trace and knob, trace by trace."""
+def entries(name: str, knob_values: Sequence[float], traces: Sequence[Trace], tables: Tables) -> list[Entry]:
+    """Return a lane for each trace and knob, trace by trace. tables: what a pod is; only who knows all looks at it."""
+    if name == MEAN_KNOWN:
+        every = product(traces, knob_values)
+        return [Entry(trace=t, name=name, autoscaler=MeanKnownAutoscaler(knob, t, tables)) for t, knob in every]
     if not name.startswith("ours"):
         return [Entry(trace=t, name=name, autoscaler=single(name, knob)) for t in traces for knob in knob_values]
     crowd: Crowd = Shipped(list(knob_values) * len(traces), forecast=name != "ours-unforeseen")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 360, 60, 40, 30
 LEAST_RATIO, MOST_RATIO = 1e-4, 0.1
 LEAST_COST, MOST_COST = 1.0, 2.0
-COLOURS = ("#d62728", "#1f77b4", "#17becf", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
+COLOURS = ("#d62728", "#000000", "#1f77b4", "#17becf", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,16 @@ class Tables:
             out[:, pods] = share * rps * STEP_S
         return out
 
+    def least_pods(self, rps: F64, levels: int) -> Counts:
+        """Return int[t]: the fewest pods, below `levels`, that keep each step's 95th percentile in its steady state."""
+        kept = np.empty((len(rps), levels), np.bool_)
+        for pods in range(levels):
+            rho = rps / max(pods * self.service.pod_rps, 1e-9)
+            kept[:, pods] = self.at(self.p95, np.full(len(rps), pods), rho) <= self.service.slo_p95_s
+            kept[:, pods] &= rho <= STEADY_RATIO
+        kept[:, -1] = True
+        return np.asarray(kept.argmax(axis=1))
+
     def _share(self, pods: Counts, rho: F64) -> F64:
         if self.service.by_request:
             return self.at(self.slow, pods, rho)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -56,11 +56,15 @@ CORE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Requests per second in steps of 15 s: history: float64[h], what was before; rps: float64[t], the contest."""
+    """Requests per second in steps of 15 s: history: float64[h], what was before; rps: float64[t], the contest.
+
+    mean: float64[t], rps without the AR(1) that moves it from step to step.
+    """
 
     name: str
     history: F64
     rps: F64
+    mean: F64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +72,38 @@ class Part:
     """What of a recorded trace is the contest: at most `days`, from so many days after its first 40 % on.
 
     seed: of the movement that a slow trace has lost, and of the whole of one that is made up. What is before it is
-    history.
+    history. resolution_s: a recorded trace that is finer is read in means of so long.
     """
 
     days: float
     first_day: float = 0.0
     seed: int = 0
+    resolution_s: float = 0.0
 
 
 def real(name: str, folder: Path, *, pod_rps: float, part: Part) -> Trace:
     """Return a recorded trace, scaled to a mean of about 20 pods of `pod_rps` over the contest."""
     plain = folder / f"{name}.csv"
-    times, values = read_trace(plain if plain.exists() else folder / f"{name}.csv.gz")
+    times, values = _coarse(*read_trace(plain if plain.exists() else folder / f"{name}.csv.gz"), part.resolution_s)
     native_s = float(np.median(np.diff(times)))
     grid = np.arange(times[0], times[-1], STEP_S)
-    rates = np.interp(grid, times, values)
-    rates = np.maximum(rates, 0.0) * _noise(len(grid), native_s, np.random.default_rng([part.seed, *name.encode()]))
+    mean = np.maximum(np.interp(grid, times, values), 0.0)
+    rates = mean * _noise(len(grid), native_s, np.random.default_rng([part.seed, *name.encode()]))
     cut = int(len(grid) * HISTORY_SHARE) + int(part.first_day * DAY_STEPS)
     first = max(0, cut - int(MOST_HISTORY_DAYS * DAY_STEPS))
-    return _scaled(name, rates[first:cut], rates[cut : cut + int(part.days * DAY_STEPS)], pod_rps)
+    last = cut + int(part.days * DAY_STEPS)
+    return _scaled(Trace(name=name, history=rates[first:cut], rps=rates[cut:last], mean=mean[cut:last]), pod_rps)
+
+
+def _coarse(times: F64, values: F64, resolution_s: float) -> tuple[F64, F64]:
+    """Return means of so long, each at its middle, of what is finer than that."""
+    if float(np.median(np.diff(times))) >= resolution_s:
+        return times, values
+    place = ((times - times[0]) // resolution_s).astype(np.int64)
+    count = np.bincount(place)
+    known = np.flatnonzero(count)
+    means = np.bincount(place, weights=values)[known] / count[known]
+    return times[0] + (known + 0.5) * resolution_s, means
 
 
 def _noise(count: int, native_s: float, dice: np.random.Generator) -> F64:
@@ -103,9 +120,9 @@ def ar1(count: int, dice: np.random.Generator, memory: float = NOISE_MEMORY) -> 
     return np.fromiter(accumulate(shocks.tolist(), lambda before, shock: memory * before + shock), np.float64, count)
 
 
-def _scaled(name: str, history: F64, rps: F64, pod_rps: float) -> Trace:
-    factor = MEAN_PODS * pod_rps / max(float(rps.mean()), 1e-12)
-    return Trace(name=name, history=history * factor, rps=rps * factor)
+def _scaled(trace: Trace, pod_rps: float) -> Trace:
+    factor = MEAN_PODS * pod_rps / max(float(trace.rps.mean()), 1e-12)
+    return replace(trace, history=trace.history * factor, rps=trace.rps * factor, mean=trace.mean * factor)
 
 
 MADE_UP = ("noise", "shocks", "flash-crowds", "random-walk", "drifting-season")
@@ -121,23 +138,24 @@ def hostile(name: str, folder: Path, *, pod_rps: float, part: Part) -> Trace:
     count = history_steps + steps
     at = np.arange(count) / DAY_STEPS
     wave = 1.0 + 0.4 * np.sin(2 * np.pi * at)
-    base = 1.0 + SLOW_NOISE * ar1(count, dice)
+    quick = 1.0 + SLOW_NOISE * ar1(count, dice)
     match name:
         case "noise":
-            rates = base * np.exp(0.35 * ar1(count, dice, 0.97))
+            mean = np.exp(0.35 * ar1(count, dice, 0.97))
         case "shocks":
-            rates = wave * base * _shocks(count, dice)
+            mean = wave * _shocks(count, dice)
         case "flash-crowds":
-            rates = wave * base * _crowds(count, dice)
+            mean = wave * _crowds(count, dice)
         case "random-walk":
             walk = np.cumsum(dice.standard_normal(count)) * 0.006
-            rates = base * np.exp(walk - np.linspace(0.0, walk[-1], count))
+            mean = np.exp(walk - np.linspace(0.0, walk[-1], count))
         case "drifting-season":
-            rates = base * (1.0 + 0.5 * np.sin(2 * np.pi * (at + 0.03 * at**2)))
+            mean = 1.0 + 0.5 * np.sin(2 * np.pi * (at + 0.03 * at**2))
         case _:
             raise KeyError(f"unknown trace {name!r}; known: {', '.join(HOSTILE)}")
-    rates = np.maximum(rates, 0.02)
-    return _scaled(name, rates[:history_steps], rates[history_steps:], pod_rps)
+    rates = np.maximum(quick * mean, 0.02)
+    past, now = rates[:history_steps], rates[history_steps:]
+    return _scaled(Trace(name=name, history=past, rps=now, mean=mean[history_steps:]), pod_rps)
 
 
 def _shocks(count: int, dice: np.random.Generator) -> F64:
