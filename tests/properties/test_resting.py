@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops.core.guard import CHAIN, Wish
-from aiops.core.guard.chain import OF_CHANGES
+from aiops.core.guard.chain import OF_CHANGES, OF_SCALE_IN
 from aiops.core.model import Freeze, Leadership, Mode, OwnerKind, Scope, TargetState
 from aiops.core.policies import Bounds, Guardrail, Lever, Limits, Then, Upstream
 from tests.builders import (
@@ -79,3 +79,10 @@ def worlds(draw):
 def test_who_is_not_asked_of_a_wish_to_stay_says_nothing_of_it(ctx, level, broken):
     stay = Wish(proposal(level, level, need=need(slo_broken=broken, usage_ratio=1.0)), level)
     assert {name: guard(stay, ctx) for name, guard in CHAIN if name in OF_CHANGES} == dict.fromkeys(OF_CHANGES)
+
+
+@settings(deadline=None)
+@given(worlds(), st.integers(0, 50), st.integers(1, 20), flags)
+def test_who_is_not_asked_of_a_wish_for_more_says_nothing_of_it(ctx, level, more, broken):
+    out = Wish(proposal(level, level + more, need=need(slo_broken=broken, usage_ratio=2.0)), level + more)
+    assert {name: guard(out, ctx) for name, guard in CHAIN if name in OF_SCALE_IN} == dict.fromkeys(OF_SCALE_IN)

@@ -26,6 +26,7 @@ from aiops.core.model import (
     Verdict,
     Workload,
 )
+from aiops.core.model.swift import making, swift
 from aiops.core.policies import Lever, ScalingPolicy
 
 __all__ = [
@@ -72,6 +73,7 @@ class Verbs(Protocol):
 ACTIONS: Mapping[type[Change], Verbs] = {Scale: scale.VERBS, SetFloor: set_floor.VERBS}
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """Under which tick, decision, epoch and mode an action is issued."""
@@ -199,11 +201,15 @@ def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:
     )
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class _Frame:
     workload: Workload
     issue: Issue
     dated: tuple[Instant, Instant]
+
+
+_made = making(Action)
 
 
 def _action(policy: str, verdict: Verdict, frame: _Frame) -> Action:
@@ -217,7 +223,7 @@ def _action(policy: str, verdict: Verdict, frame: _Frame) -> Action:
         "reason": verdict.proposal.reason,
     }
     verbs = ACTIONS[type(change)]
-    return Action(
+    return _made(
         id=action_id,
         tick_id=issue.tick_id,
         decision_id=issue.decision_id,

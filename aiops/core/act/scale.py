@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from aiops.core.act import inscribe
 from aiops.core.model import REPLICAS, STAMP_MANAGER, Change, Step, Workload
-from aiops.core.model.swift import changed
+from aiops.core.model.swift import changed, making
+
+_step = making(Step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class _Scale:
         if declared is not None:
             return inscribe.steps(ref, declared, change.after, origin)
         return (
-            Step(
+            _step(
                 target=ref,
                 subresource="scale",
                 body={"spec": {"replicas": change.after}},

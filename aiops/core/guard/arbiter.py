@@ -13,7 +13,7 @@ def arbiter(wish: Wish, ctx: GuardContext) -> Ruling | None:
     A resize and a scale-in would each rest on what the other changes. More replicas are always given beside a plan
     that changes something else: the SLO goes before cost.
     """
-    if wish.delta == 0:
+    if wish.delta == 0 or not ctx.plans:
         return None
     for one in beside(ctx.policy.target, ctx.plans):
         what = f"plan {one.plan.id} ({one.plan.kind.value} of {one.plan.policy})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from aiops.core.guard.arbiter import arbiter
 from aiops.core.guard.ceiling import ceiling
 from aiops.core.guard.context import Guard, GuardContext, Wish
@@ -14,7 +16,7 @@ from aiops.core.guard.pace import budget, cooldown, in_flight, rollout
 from aiops.core.guard.people import approval, freeze, mode, pause, settled, switched_off
 from aiops.core.guard.standing import cluster, leader, protected, store, target
 from aiops.core.guard.upstream import upstream
-from aiops.core.model import Ask, Clamp, Deny, Mode, Pass, Proposal, Ruled, Verdict, Wait, with_after
+from aiops.core.model import Ask, Clamp, Deny, Mode, Pass, Proposal, Ruled, Ruling, Verdict, Wait, with_after
 from aiops.core.model.swift import making
 
 CHAIN: tuple[tuple[str, Guard], ...] = (
@@ -60,12 +62,20 @@ STANDING = ("cluster", "target", "leader", "store", "protected", "mode", "pause"
 OF_CHANGES = frozenset(name for name, _ in CHAIN) - {"cluster", "target", "freshness", "pause", "bounds"}
 """The guards that have nothing to say of a wish to stay, which is most wishes: they are not asked then."""
 
-_END = len(CHAIN)
-_RESTING = tuple(
-    next((place for place in range(start, _END) if CHAIN[place][0] not in OF_CHANGES), _END)
-    for start in range(_END + 1)
-)
-"""By the place of a guard, that of the first from there on that is asked of a wish to stay."""
+OF_SCALE_IN = frozenset({"censored", "scaling-active", "scale-in", "upstream", "disruption", "rollout"})
+"""The guards that have nothing to say of a wish for more: they are not asked then."""
+
+Asked: TypeAlias = tuple[tuple[int, str, Guard], ...]
+"""Guards with their names and their places in the chain."""
+
+
+def _asked(passed_by: frozenset[str]) -> tuple[Asked, ...]:
+    """Return, by a place in the chain, those from there on that are not passed by."""
+    every = [(place, name, guard) for place, (name, guard) in enumerate(CHAIN) if name not in passed_by]
+    return tuple(tuple(one for one in every if one[0] >= start) for start in range(len(CHAIN) + 1))
+
+
+_RESTING, _GROWING, _SHRINKING = _asked(OF_CHANGES), _asked(OF_SCALE_IN), _asked(frozenset())
 
 _STOPS = (Wait, Deny, Ask)
 _DRY_RUN = Mode.DRY_RUN
@@ -83,25 +93,20 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     """Return the proposal with the rulings on it, and what is left of its change: all, part or nothing."""
     before = proposal.change.before
     wish = Wish(proposal, proposal.change.after)
-    rulings = []
+    rulings: list[Ruled] = []
     left, place = True, 0
     while True:
-        place = place if wish.delta else _RESTING[place]
-        if place == _END:
+        delta = wish.delta
+        asked = _SHRINKING if delta < 0 else _GROWING if delta else _RESTING
+        bound = _passed(wish, ctx, asked[place], rulings)
+        if bound is None:
             break
-        name, guard = CHAIN[place]
-        place += 1
-        ruling = guard(wish, ctx)
-        if ruling is None:
-            continue
-        kind, rested = type(ruling), wish.delta == 0
-        if kind is Pass:
-            rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
-            continue
+        place, name, ruling = bound
         if isinstance(ruling, Clamp):
             wish = Wish(proposal, ruling.after)
         rulings.append(_ruled(guard=name, ruling=ruling, after=wish.after))
-        if rested and wish.delta:
+        kind = type(ruling)
+        if wish.delta and not delta:
             # a wish to stay that bounds made a change: those who were passed by have not been asked (S2, S3, S6)
             held = _held(wish, ctx, name)
             if held is not None:
@@ -116,6 +121,19 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
         change=with_after(proposal.change, wish.after if left else before),
         dry_run=ctx.mode is _DRY_RUN,
     )
+
+
+def _passed(wish: Wish, ctx: GuardContext, asked: Asked, rulings: list[Ruled]) -> tuple[int, str, Ruling] | None:
+    """Add what passes to the rulings; return the place after the first that does not, its guard and it; or None."""
+    after = wish.after
+    for place, name, guard in asked:
+        ruling = guard(wish, ctx)
+        if ruling is None:
+            continue
+        if type(ruling) is not Pass:
+            return place + 1, name, ruling
+        rulings.append(_ruled(guard=name, ruling=ruling, after=after))
+    return None
 
 
 def _held(wish: Wish, ctx: GuardContext, until: str) -> Ruled | None:

@@ -6,13 +6,18 @@ import math
 
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.model import Clamp, Instant, Pass, Reason, Ruling, ScaleEvent
+from aiops.core.model.swift import making
 from aiops.core.policies import RatePolicy, RateUnit, ScalingRules, Select
 
+_DISABLED, _MAX, _PODS = Select.DISABLED, Select.MAX, RateUnit.PODS  # by its class a member costs ten times a name
 _BEYOND = Pass(detail="beyond tolerance")
 _STABLE = Pass(detail="stable")
 _SLOW_ENOUGH = Pass(detail="within the rate")
 _IN_BOUNDS = Pass(detail="within bounds")
 _NO_LIMIT = 2**31 - 1
+_STABILISED = Reason.STABILISATION
+_clamp = making(Clamp)
+
 GAP_TICKS = 3
 """So many ticks that are missing are a gap, in which nobody looked."""
 
@@ -51,7 +56,7 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if after == wish.after:
         return _STABLE
     detail = f"{after} is the {bound} wished within {window_s:.0f} s"
-    return Clamp(after=after, reason=Reason.STABILISATION, detail=detail)
+    return _clamp(after=after, reason=_STABILISED, detail=detail)
 
 
 def _within(wish: Wish, wishes: tuple[tuple[Instant, int], ...], since: Instant) -> list[int]:
@@ -90,14 +95,14 @@ def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 def rate_limit(rules: ScalingRules, level: int, events: tuple[ScaleEvent, ...], now: Instant, *, out: bool) -> int:
     """Return the level to which the rate policies allow to go; never the other way than `out` says."""
-    if rules.select is Select.DISABLED:
+    if rules.select is _DISABLED:
         return level
     if not rules.rates:
         return _NO_LIMIT if out else 0
     proposed = [_proposed(one, level, events, now, out=out) for one in rules.rates]
     widest = max(proposed) if out else min(proposed)
     narrowest = min(proposed) if out else max(proposed)
-    limit = widest if rules.select is Select.MAX else narrowest
+    limit = widest if rules.select is _MAX else narrowest
     return max(level, limit) if out else max(0, min(level, limit))
 
 
@@ -128,14 +133,13 @@ def bounds(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 
 def _proposed(one: RatePolicy, level: int, events: tuple[ScaleEvent, ...], now: Instant, *, out: bool) -> int:
-    start = level - sum(event.delta for event in events if event.at > now - one.period_s)
-    match one.unit:
-        case RateUnit.PODS:
-            return start + one.value if out else start - one.value
-        case RateUnit.PERCENT:
-            # rounded so that a small fleet can move at all: up when growing, down when shrinking
-            grown = start * (1.0 + one.value / 100.0 if out else 1.0 - one.value / 100.0)
-            return math.ceil(grown - 1e-9) if out else math.floor(grown + 1e-9)
+    since = now - one.period_s
+    start = level - sum([event.delta for event in events if event.at > since])
+    if one.unit is _PODS:
+        return start + one.value if out else start - one.value
+    # rounded so that a small fleet can move at all: up when growing, down when shrinking
+    grown = start * (1.0 + one.value / 100.0 if out else 1.0 - one.value / 100.0)
+    return math.ceil(grown - 1e-9) if out else math.floor(grown + 1e-9)
 
 
 def _named(rules: ScalingRules, out: bool) -> str:

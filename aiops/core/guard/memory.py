@@ -25,6 +25,8 @@ from aiops.core.model import (
 from aiops.core.model.swift import changed
 from aiops.core.policies import ScalingPolicy
 
+_ASK = VerdictWord.ASK
+
 
 def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> TargetState:
     """Return the state after a verdict: the wish in its window, a question that stands, an override that began.
@@ -39,7 +41,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     if proposal.need.reactive is not None:
         kept = (*kept, (ctx.now, _tolerated(Wish(proposal, proposal.change.after), ctx)))
     standing = state.question if state.question is not None and state.question.expires_at > ctx.now else None
-    if verdict.word is VerdictWord.ASK:
+    if verdict.word is _ASK:
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
     return changed(

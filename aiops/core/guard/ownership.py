@@ -83,8 +83,11 @@ def watched(state: TargetState, ctx: GuardContext) -> TargetState:
     A field that was ours and is a person's now was written after us. Times in managedFields would not tell: a write
     through the scale subresource carries none. A first adoption yields to nobody.
     """
+    known = _owners(ctx)
+    if not known:
+        return state
     field = _field(ctx)
-    owners = [one for one in _owners(ctx) if one.field == field]
+    owners = [one for one in known if one.field == field]
     if not owners:
         return state
     if any(one.kind is OwnerKind.AIOPS for one in owners):

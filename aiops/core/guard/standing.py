@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.model import Deny, Mode, Pass, Reason, Ruling, Wait
 
+_ASKS_RANK = Mode.APPROVE.rank
 _LEADS = Pass(detail="leader")
 _JOURNALLED = Pass(detail="journal writes")
 _REACHED = Pass(detail="API answers")
@@ -75,7 +76,7 @@ def protected(wish: Wish, ctx: GuardContext) -> Ruling | None:
     if scope.protected_targets and (ref.key in scope.protected_targets or str(ref) in scope.protected_targets):
         return Deny(reason=Reason.PROTECTED, detail=f"{ref} is protected")
     opted_in = ref.namespace in scope.namespaces or (ctx.workload is not None and ctx.workload.opted_in)
-    if ctx.mode.rank >= Mode.APPROVE.rank and not opted_in:
+    if not opted_in and ctx.mode.rank >= _ASKS_RANK:
         label = "policy.aiops/managed: 'true'"
         return Deny(
             reason=Reason.NOT_OPTED_IN,

@@ -176,14 +176,17 @@ class Nowcast:
     @property
     def upper_kept(self) -> float:
         """Return the demand that is to be carried should what is gone come back, 0 where nothing is gone."""
-        return self.kept * math.exp(min(self.margin * self.error_ratio[1], MOST_EXPONENT))
+        return self.kept * self._above(self.error_ratio[1])
 
     @property
     def upper(self) -> tuple[float, float]:
         """Return the demand that is to be carried at both horizons."""
-        errors = (min(self.margin * error, MOST_EXPONENT) for error in self.error_ratio)
-        near, lead = (d * math.exp(error) for d, error in zip(self.demand, errors, strict=True))
-        return near, lead
+        (near, lead), (near_error, lead_error) = self.demand, self.error_ratio
+        return near * self._above(near_error), lead * self._above(lead_error)
+
+    def _above(self, error_ratio: float) -> float:
+        """Return by how many times more is to be carried than is forecast."""
+        return math.exp(min(self.margin * error_ratio, MOST_EXPONENT))
 
 
 @swift

@@ -75,11 +75,12 @@ def _initialisers(cls: type, filling: type) -> tuple[Callable[..., None], Callab
 
 def _replacer(cls: type, filling: type, names: tuple[str, ...]) -> Callable[..., Any]:
     """Return `__replace__`: the protocol of Python 3.13's `copy.replace`."""
-    parameters = ", ".join(f"{name}=kept" for name in names)
-    lines = [f"made.{name} = self.{name} if {name} is kept else {name}" for name in names]
-    body = ("made = new(filling)", *lines, "made.__class__ = cls", "return made")
-    scope = {"kept": object(), "new": object.__new__}
-    return _function(f"def __replace__(self, /, *, {parameters}):", body, scope, (cls, filling))  # type: ignore[no-any-return]
+    copied = (f"made.{name} = self.{name}" for name in names)
+    fresh = ("try:", " for name in new: setattr(made, name, new[name])", "except AttributeError as err:")
+    unknown = ' raise TypeError(f"{cls.__name__} has no field {name}") from err'
+    body = ("made = blank(filling)", *copied, *fresh, unknown, "made.__class__ = cls", "return made")
+    scope: dict[str, Any] = {"blank": object.__new__}
+    return _function("def __replace__(self, /, **new):", body, scope, (cls, filling))  # type: ignore[no-any-return]
 
 
 def _filled(name: str, lines: list[str]) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ from aiops.core.verify import Sight, gone, judgement, lost, superseded, unseen
 
 FRESH = TargetState()
 _NEVER_SEEN = SignalMemory()
+_ALLOW = VerdictWord.ALLOW
 
 
 @swift
@@ -146,7 +147,7 @@ class _Made:
 
 
 _now, _made, _situation, _context = making(_Now), making(_Made), making(Situation), making(guard.GuardContext)
-_decision, _decided, _sampled = making(Decision), making(Decided), making(Sample)
+_decision, _decided, _sampled, _issue = making(Decision), making(Decided), making(Sample), making(act.Issue)
 
 
 def _of_this_object(
@@ -238,13 +239,13 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
     """Return the decision as it is recorded, with its action if there is one to send."""
     now, state, verdict = inputs.snapshot.at, made.state, made.verdict
     fingerprint = _fingerprint(policy, verdict, made.signals)
-    acts = verdict.word is VerdictWord.ALLOW
+    acts = verdict.word is _ALLOW
     differs = acts or fingerprint != state.fingerprint or bool(made.outcomes)
     decision_id = ulid(now, policy.key, inputs.tick_id) if differs or not state.decision_id else state.decision_id
     outcomes, action = made.outcomes, None
     if acts and made.workload is not None:
         mode = stricter(policy.reach, inputs.snapshot.scope.ceiling)
-        issue = act.Issue(
+        issue = _issue(
             tick_id=inputs.tick_id,
             decision_id=decision_id,
             at=now,

@@ -43,6 +43,7 @@ _HEADLINES = {
     VerdictWord.DENY: "DENIED",
 }
 
+_STEADY = VerdictWord.STEADY
 _HELD = {VerdictWord.WAIT: "hold", VerdictWord.ASK: "asks to leave", VerdictWord.DENY: "denied, stays at"}
 
 
@@ -70,9 +71,9 @@ def sentence(verdict: Verdict) -> str:
     change, why = verdict.change, verdict.proposal.reason
     word = verdict.word
     if word not in _HELD:
-        bound = verdict.binding
-        limit = f", {_detail(bound)}" if bound is not None and verdict.proposal.delta != 0 else ""
-        if word is VerdictWord.STEADY:
+        bound = verdict.binding if verdict.proposal.delta != 0 else None
+        limit = f", {_detail(bound)}" if bound is not None else ""
+        if word is _STEADY:
             held = "hold" if limit else "steady"
             return f"{held} {change.before}: {why}{limit}"
         way = "scale out" if change.after > change.before else "scale in"

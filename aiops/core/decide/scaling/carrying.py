@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiops.core.decide.scaling.backlog import shared, sharing
 from aiops.core.decide.scaling.need import MOST, carried_by, pods_of
 from aiops.core.model import Capacity, Signal
-from aiops.core.model.swift import swift
+from aiops.core.model.swift import making, swift
 from aiops.core.policies import Objective
 
 _FUZZ = 1e-9
@@ -59,14 +59,17 @@ class Carrying:
         return carried_by(replicas, self.table.pods, self.table.carried)
 
 
+_carrying = making(Carrying)
+
+
 def carrying(
     objective: Objective, capacity: Capacity | None, signals: Mapping[str, Signal], running: int
 ) -> Carrying | None:
     """Return what replicas carry, None while that is to be learnt and is not known. running: replicas that run now."""
     partitions = _partitions(objective, signals, running)
     if objective.per_replica is not None:
-        return Carrying(objective.per_replica, None, partitions)
-    return None if capacity is None or not capacity.learned else Carrying(capacity.busy, capacity, partitions)
+        return _carrying(objective.per_replica, None, partitions)
+    return None if capacity is None or not capacity.learned else _carrying(capacity.busy, capacity, partitions)
 
 
 def replicas_for(demand: float, per_replica: float) -> int:

@@ -226,8 +226,8 @@ def _rate(draining: Drain | None) -> float:
 
 def _peak(demand: float | None, ahead: float | None, draining: Drain | None) -> float | None:
     """Return the most that is to be carried, now or ahead, with what waits."""
-    known = [value + _rate(draining) for value in (demand, ahead) if value is not None]
-    return max(known, default=None)
+    known = [value for value in (demand, ahead) if value is not None]
+    return max(known) + _rate(draining) if known else None
 
 
 def _reactive(demand: float | None, carried: Carrying | None, room: float | None) -> int | None:
