@@ -18,6 +18,7 @@ from aiops.core.model import (
     StepResult,
     StepStatus,
 )
+from aiops.core.model.swift import changed
 from aiops.core.pipeline import orphans, overdue, plan_stamps, recovered, resumed, stamps, taken_over, with_followed
 from aiops.core.policies import PolicySet
 from aiops.loop.seams import Ports
@@ -84,9 +85,9 @@ class Reign:
                 workloads[key] = act.stamped(workloads[key], stamp.step, result.resource_version)
             if key in objects:
                 objects[key] = replace(objects[key], resource_version=result.resource_version)
-        leadership = replace(snapshot.leadership, unfenced=unfenced)
-        looked = replace(snapshot.looked, objects=objects)
-        return replace(snapshot, workloads=workloads, leadership=leadership, looked=looked)
+        leadership = changed(snapshot.leadership, unfenced=unfenced)
+        looked = changed(snapshot.looked, objects=objects)
+        return changed(snapshot, workloads=workloads, leadership=leadership, looked=looked)
 
     # -- what a predecessor left -----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aiops.core.model import F64, Instant
+from aiops.core.model import Instant
 
 EDGE, WEST, NORTH = "edge", "west", "north"
 PLACES, SITES = (EDGE, WEST, NORTH), (WEST, NORTH)
@@ -103,15 +103,20 @@ class SitesWorld:
     last_bad_s: float = -math.inf
     _landing: list[tuple[float, dict[str, int]]] = field(default_factory=list)
     _growing: list[tuple[float, str, int]] = field(default_factory=list)
-    _asked: dict[str, F64] = field(default_factory=dict)
+    _counted: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._asked = {f"{site}@{point}": np.zeros((LENGTH_S + 60, 2)) for site in SITES for point in PLACES}
+        # by site and vantage point: how many requests failed, and were asked, before each second
+        self._counted = {(site, point): [(0, 0)] for site in SITES for point in PLACES}
 
     # -- what is so --------------------------------------------------------------------------------------
 
     def _any(self, place: str, *kinds: Kind) -> Fault | None:
-        return next((one for one in self.faults if one.kind in kinds and one.place == place and one.at(self.now)), None)
+        now = self.now
+        for one in self.faults:
+            if one.place == place and one.kind in kinds and one.at_s <= now < one.until_s:
+                return one
+        return None
 
     def alive(self, place: str) -> bool:
         """Return whether machines of a place run: its daemon, its API server, its metrics."""
@@ -198,20 +203,21 @@ class SitesWorld:
 
     def measured(self, site: str, point: str, window_s: int) -> tuple[float, float]:
         """Return the share of failing requests and requests a second over the last window, as an observer counts."""
-        end = int(self.now)
-        failed, asked = self._asked[f"{site}@{point}"][max(0, end - window_s) : end].sum(axis=0)
-        return (float(failed / asked) if asked else math.nan), float(asked) / window_s
+        counted = self._counted[site, point]
+        before, after = counted[max(0, len(counted) - 1 - window_s)], counted[-1]
+        failed, asked = after[0] - before[0], after[1] - before[1]
+        return (failed / asked if asked else math.nan), asked / window_s
 
     # -- time --------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Let one second go by."""
-        second = int(self.now)
-        for site in SITES:
-            for point in PLACES:
-                if self.alive(point):
-                    failed = self.dice.binomial(self.probes, self._seen_failing(site, point))
-                    self._asked[f"{site}@{point}"][second] = (float(failed), float(self.probes))
+        for (site, point), counted in self._counted.items():
+            failed, asked = counted[-1]
+            if self.alive(point):
+                failed += int(self.dice.binomial(self.probes, self._seen_failing(site, point)))
+                asked += self.probes
+            counted.append((failed, asked))
         for at, weights in [one for one in self._landing if one[0] <= self.now]:
             self.carried = weights
             self._landing.remove((at, weights))

@@ -16,17 +16,15 @@ _piece = making(Piece)
 
 def since(pieces: Iterable[Piece], start: float) -> list[Piece]:
     """Return the parts of pieces that lie after `start`."""
-    return [part for part in (_since(one, start) for one in pieces) if part is not None]
-
-
-def _since(piece: Piece, start: float) -> Piece | None:
-    length_s = min(piece.length_s, piece.end - start)
-    if length_s <= 0.0 or piece.length_s <= 0.0:
-        return None
-    if length_s == piece.length_s:
-        return piece
-    part = length_s / piece.length_s
-    return _piece(end=piece.end, length_s=length_s, failed=piece.failed * part, asked=piece.asked * part)
+    found = []
+    for one in pieces:
+        length_s = one.end - start
+        if 0.0 < one.length_s <= length_s:
+            found.append(one)
+        elif 0.0 < length_s < one.length_s:
+            part = length_s / one.length_s
+            found.append(_piece(end=one.end, length_s=length_s, failed=one.failed * part, asked=one.asked * part))
+    return found
 
 
 def at_most(pieces: Sequence[Piece], failed_in: float, asked_in: float) -> list[Piece]:

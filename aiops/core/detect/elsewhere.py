@@ -11,6 +11,7 @@ from aiops.core.model import Finding, Instant, PolicyKey
 from aiops.core.model.swift import swift
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
     """What was being changed on purpose at one instant, by namespace and name, with the reason."""

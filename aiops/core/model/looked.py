@@ -8,8 +8,10 @@ from typing import Any
 
 from aiops.core.model.declared import DeclaredSizes
 from aiops.core.model.names import FieldOwner, Instant, Reason, TargetRef
+from aiops.core.model.swift import swift
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenObject:
     """An object as its cluster's API showed it at `as_of`. body: its JSON, without managed fields.
@@ -25,6 +27,7 @@ class SeenObject:
     owners: tuple[FieldOwner, ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Objects of one kind that are looked at together, such as the pods of a node. field: `spec.nodeName=n1`.
@@ -46,6 +49,7 @@ class Selection:
         return f"{self.cluster}/{self.namespace}/{self.api_version}/{self.kind}?{labels}&{self.field}"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
     """What was there to see of plans' objects at one instant.
@@ -61,6 +65,7 @@ class Looked:
     sizes: Mapping[str, tuple[DeclaredSizes, ...]] = field(default_factory=dict)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What plans and their policies want to look at."""

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.core.model.swift import swift
+
 Instant: TypeAlias = float
 """Seconds since the Unix epoch, UTC."""
 
@@ -119,6 +121,7 @@ class Reason(StrEnum):
     BUG = "bug"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class TargetRef:
     """A Kubernetes object that can be scaled, in one of the clusters that the daemon knows."""

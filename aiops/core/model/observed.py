@@ -51,6 +51,7 @@ class NoSeries:
     coverage: Coverage | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The source did not answer this query: error, time-out, refused limit, more than one series."""
@@ -314,6 +315,7 @@ class Approval:
     reason: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
     """Whether this process may write at all, and under which epoch (S2, S6).

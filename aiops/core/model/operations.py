@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiops.core.model.names import TargetRef
+from aiops.core.model.swift import swift
 
 
 class TrafficLever(StrEnum):
@@ -19,6 +20,7 @@ class TrafficLever(StrEnum):
     WEIGHT_ANNOTATION = "weight-annotation"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftTraffic:
     """Give each backend its share of traffic. weights: percent by backend, in the object's order; they add up to 100.
@@ -32,6 +34,7 @@ class ShiftTraffic:
     rule: int = 0
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleTo:
     """Set replicas through the scale subresource; only_up: never to fewer than there are (raising a standby, S8).

@@ -41,6 +41,7 @@ class FindingKind(StrEnum):
     OVERRUN = "overrun"
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """How the workloads are that RemediationPolicies look after, each counted once. ready: pods of all of them."""

@@ -140,6 +140,7 @@ class Sample:
     usd_per_hour: float | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What a policy of plans decided at one tick. detail: one sentence. evidence: what was seen, line by line.

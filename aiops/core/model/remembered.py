@@ -32,6 +32,7 @@ class Piece:
     asked: float
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spell:
     """Requests that fail without a break, as one vantage point sees one site. lasted_s: for how long.
@@ -50,6 +51,7 @@ class Spell:
     trail: tuple[tuple[float, float], ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """How one vantage point sees one site. at: of the newest reading, informed_at: of the newest with new requests.
@@ -74,6 +76,7 @@ class View:
     bad: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteState:
     """The health of one site, since when; well_since: well without a break since, infinite while it is not.
@@ -90,6 +93,7 @@ class SiteState:
     sick_at: Instant = -math.inf
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
     """What a FailoverPolicy carries. sites: by name. views: by `SITE@VANTAGE`. wanted: see `Wanted`; never more.
@@ -112,6 +116,7 @@ class GroupState:
     decision_id: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectState:
     """How far the ladder has been climbed for one subject: `rung` is the next one, not before `not_before`.
@@ -147,6 +152,7 @@ class SubjectState:
         return len(self.tries)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutState:
     """Two revisions of a workload that are compared while one takes over from the other, by their template's hash.
@@ -177,6 +183,7 @@ class RolloutState:
     spare_total: float = 0.0
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LadderState:
     """What a RemediationPolicy carries. subjects: by the key of what is remedied, those in trouble now or lately.

@@ -93,7 +93,8 @@ def wanted(policies: tuple[PlanPolicy, ...], state: LoopState) -> Wanted:
     objects = [ref for one in asked for ref in one.objects]
     objects += [policy.target for policy in policies if policy.target.name]
     around = [*objects, *(ref for policy in policies for ref in policy.workloads)]
-    objects += [namespace_of(ref) for ref in around if ref.namespace]
+    namespaces = {(ref.cluster, ref.namespace): ref for ref in around if ref.namespace}
+    objects += [namespace_of(ref) for ref in namespaces.values()]
     selections = {one.key: one for some in asked for one in some.selections}
     return Wanted(objects=tuple(dict.fromkeys(objects)), selections=tuple(selections.values()))
 

@@ -82,6 +82,7 @@ class Planned:
     plans: tuple[Plan, ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedOne:
     """One policy judged and ruled, from its inputs and nothing else. signals, env: what its plans' checks see, too."""
@@ -193,7 +194,7 @@ def plans_judged(state: LoopState, lane: Lane) -> LoopState:
     made = _Made.of(state, {}, {})
     for policy in lane.policies:
         _judge(policy, lane, made)
-    return replace(state, groups=made.groups, ladders=made.ladders, savings=made.savings)
+    return changed(state, groups=made.groups, ladders=made.ladders, savings=made.savings)
 
 
 def _planned(state: LoopState, made: _Made, errands: tuple[Errand, ...], snapshot: Snapshot) -> Planned:
@@ -240,7 +241,7 @@ def judge_one(policy: PlanPolicy, inputs: Inputs) -> JudgedOne:
         fleet=inputs.fleet,
     )
     ruled = entered(judged.plans, judged.judgement, bounds)
-    ruled = replace(ruled, plans=let_go(taken_back(ruled.plans, judged.back, bounds), judged.over, bounds))
+    ruled = changed(ruled, plans=let_go(taken_back(ruled.plans, judged.back, bounds), judged.over, bounds))
     return JudgedOne(judged=judged, entered=ruled, signals=signals, env=env)
 
 
@@ -275,9 +276,9 @@ def _judge(policy: PlanPolicy, lane: Lane, made: _Made) -> None:
     decision = _decision(policy, inputs, judgement=one.entered.judgement)
     made.decisions.append(decision)
     fingerprint = _fingerprint(policy, one.entered.judgement)
-    after = replace(one.judged.memory, fingerprint=fingerprint, decision_id=decision.id)
-    paged = _paging(after.paged, policy, one.entered.judgement, made, inputs)
-    made.remember(key, replace(after, paged=paged))
+    memory = one.judged.memory
+    paged = _paging(memory.paged, policy, one.entered.judgement, made, inputs)
+    made.remember(key, replace(memory, fingerprint=fingerprint, decision_id=decision.id, paged=paged))
 
 
 def _paging(
@@ -388,4 +389,4 @@ def plans_answered(
             plans[plan.id] = answered(plan, errand, found)
         elif not errand.plan_id:
             state = acknowledged(state, errand, found)
-    return replace(state, plans=plans)
+    return changed(state, plans=plans)

@@ -19,12 +19,14 @@ from aiops.core.model import (
     Signal,
     Snapshot,
 )
+from aiops.core.model.swift import swift
 from aiops.core.protocols import Env
 
 M = TypeVar("M")
 """What the policy remembers: GroupState, LadderState or a SavingState."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """One instant as a policy of plans sees it.

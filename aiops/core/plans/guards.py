@@ -30,6 +30,7 @@ from aiops.core.model import (
     Wait,
     Wake,
 )
+from aiops.core.model.swift import swift
 from aiops.core.objects.evictions import leaving
 from aiops.core.planning import arbiter
 from aiops.core.plans import budget
@@ -48,6 +49,7 @@ _FREEZE_BINDS = frozenset({PlanKind.FAILBACK, PlanKind.DRILL, PlanKind.REMEDIATI
 Held: TypeAlias = Wait | Deny | Ask
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """What a plan is ruled in: its policy (None: in force no more), the world, and every plan there is.

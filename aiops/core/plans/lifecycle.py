@@ -28,6 +28,7 @@ from aiops.core.model import (
     Wait,
     Wake,
 )
+from aiops.core.model.swift import swift
 from aiops.core.planning import arbiter, costs
 from aiops.core.plans import effectiveness
 from aiops.core.plans.changes import begun, ended, held, noted, resumed, rolling_back, same
@@ -39,6 +40,7 @@ KEPT_S = 3600.0
 """How long a plan that ended is carried on: rulings look at it, the store keeps it longer."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
     """What became of a policy's wish: every plan there is now, and what is said of it."""

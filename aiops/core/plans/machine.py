@@ -23,6 +23,7 @@ from aiops.core.model import (
     Reason,
     Stage,
 )
+from aiops.core.model.swift import swift
 from aiops.core.planning import arbiter
 from aiops.core.plans.changes import ended, noted, rolling_back, with_step
 from aiops.core.plans.operations import Origin, Requests, mended, others, stands, steers, verbs
@@ -36,6 +37,7 @@ UNDO_WITHIN_S = 300.0
 """How long taking one step back may take before a person is asked."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advanced:
     """A plan after one instant, and what is to be sent for it now."""

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiops.core.decide.failover.spells import MOST_EVIDENCE, Seen, lasts, prolonged, weighed
 from aiops.core.decide.pieces import at_most, scaled, since
 from aiops.core.model import Piece, Spell, View
+from aiops.core.model.swift import changed, swift
 from aiops.core.planning.failover import Watching
 
 FALSE_ALARM_TICKS = 1e7
@@ -58,6 +59,7 @@ OFF_RATIO = 2.0 / 3.0
 """A confirmed failure ends when it has been forgiven down to this share of failFor."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """An answer: which share of `rate_rps` requests a second failed in the window before `at`."""
@@ -67,6 +69,7 @@ class Reading:
     rate_rps: float
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
     """What an answer tells that was not known. length_s: since the last news."""
@@ -93,7 +96,7 @@ def heard(view: View, reading: Reading, watching: Watching) -> tuple[View, News 
     asked = max(failed, _evened(asked_in - sum(one.asked for one in known), asked_in * length_s / window_s))
     known = _adding_up(known, asked_in - asked)
     piece = Piece(end=reading.at, length_s=length_s, failed=failed, asked=asked)
-    view = replace(view, at=reading.at, step_s=step_s, pieces=(*known, piece))
+    view = changed(view, at=reading.at, step_s=step_s, pieces=(*known, piece))
     return _informed(view, window_s)
 
 
@@ -111,7 +114,7 @@ def _informed(view: View, window_s: float) -> tuple[View, News | None]:
     if piece.failed < LEAST_NEW and length_s < LEAST_S and asked < LEAST_ASKED:
         return view, None
     share = failed / asked
-    return replace(view, informed_at=view.at, share=share), News(length_s=length_s, share=share, asked=asked)
+    return changed(view, informed_at=view.at, share=share), News(length_s=length_s, share=share, asked=asked)
 
 
 def judged(view: View, news: News, common: Common, watching: Watching) -> View:
@@ -121,17 +124,17 @@ def judged(view: View, news: News, common: Common, watching: Watching) -> View:
     unknown = math.isnan(common.share)
     spell = view.spell if unknown else _spelt(view.spell, news, common, watching)
     if failed_s <= 0.0:
-        view = replace(view, failed_s=0.0, apart_s=0.0, evidence=0.0, apart_evidence=0.0)
-        return replace(view, spell=spell, bad=_sure(view, spell, watching, news) or (view.bad and spell.asked > 0.0))
-    view = replace(view, failed_s=failed_s, evidence=_weighed(view.evidence, news, bad / 2.0))
+        view = changed(view, failed_s=0.0, apart_s=0.0, evidence=0.0, apart_evidence=0.0)
+        return changed(view, spell=spell, bad=_sure(view, spell, watching, news) or (view.bad and spell.asked > 0.0))
+    view = changed(view, failed_s=failed_s, evidence=_weighed(view.evidence, news, bad / 2.0))
     if unknown:
         # with nothing to compare with it may be the one who looks: what was known of that stays, and no more
         return view
     apart_s = min(cap_s, _grown(view.apart_s, max(0.0, news.share - common.share), news.length_s, bad))
     evidence = _weighed(view.apart_evidence, news, max(bad / 2.0, common.at_most))
-    view = replace(view, apart_s=apart_s, apart_evidence=evidence, spell=spell)
+    view = changed(view, apart_s=apart_s, apart_evidence=evidence, spell=spell)
     stays = view.bad and (apart_s > OFF_RATIO * watching.fail_for_s or spell.asked > 0.0)
-    return replace(view, bad=_sure(view, spell, watching, news) or stays)
+    return changed(view, bad=_sure(view, spell, watching, news) or stays)
 
 
 def _sure(view: View, spell: Spell, watching: Watching, news: News) -> bool:
@@ -182,6 +185,7 @@ def counts(view: View, within_s: float) -> tuple[float, float]:
     return min(asked, sum(one.failed for one in pieces)), asked
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
     """How the best of the other sites fares as seen from one place. share: NaN where none is known.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from aiops.core.decide.failover import evidence
 from aiops.core.model import GroupState, Health, Instant, Signal, SiteState, View
+from aiops.core.model.swift import changed, swift
 from aiops.core.planning.failover import FailoverPolicy, Site, VantagePoint, Watching, users, volume
 
 
@@ -26,11 +27,13 @@ class Opinion(StrEnum):
     UNKNOWN = "unknown"
 
 
+_UNSEEN, _UNKNOWN = View(), SiteState()
 _FAILING = (Opinion.SUSPECT, Opinion.BAD)
 Opinions = Mapping[str, Mapping[str, Opinion]]
 """By site, then by vantage point."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """What is known at one instant. heard: the vantage points that answer, of `total`. why: by site, in sentences."""
@@ -83,7 +86,7 @@ def assessed(policy: FailoverPolicy, signals: Mapping[str, Signal], memory: Grou
     sites = {}
     for site in policy.sites:
         votes = _votes(watching, site.name, opinions, doubted)
-        sites[site.name] = _next(memory.sites.get(site.name, SiteState()), votes, watching, now)
+        sites[site.name] = _next(memory.sites.get(site.name, _UNKNOWN), votes, watching, now)
     heard = tuple(
         one.name for one in points if any(said[one.name] is not Opinion.UNKNOWN for said in opinions.values())
     )
@@ -105,7 +108,7 @@ def _viewed(
     pairs = [(site, point) for site in policy.sites for point in watching.vantage_points]
     for site, point in pairs:
         key = _key(site.name, point.name)
-        view, reading = before.get(key, View()), _reading(site, point, signals, now)
+        view, reading = before.get(key, _UNSEEN), _reading(site, point, signals, now)
         if reading is not None:
             view, told = evidence.heard(view, reading, watching)
             if told is not None:
@@ -157,6 +160,7 @@ def _line(site: Site, point: VantagePoint, said: Opinion, view: View, signals: M
 # -- one site ------------------------------------------------------------------------------------------
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Votes:
     """What is said of a site. sick, good: whether a quorum says so; failing: whether anybody who is heard says so."""
@@ -199,21 +203,21 @@ def _accused(watching: Watching, site: str, opinions: Opinions) -> bool:
 def _next(before: SiteState, votes: _Votes, watching: Watching, now: Instant) -> SiteState:
     """Return the health of a site one tick later: sick at once, well only after it has been good for a while."""
     if votes.sick:
-        after = replace(before, health=Health.SICK, sick_at=now, good_since=math.inf, well_since=math.inf)
+        after = changed(before, health=Health.SICK, sick_at=now, good_since=math.inf, well_since=math.inf)
     elif votes.good:
         after = _good(before, watching, now)
     else:
         broken = math.inf if votes.failing else before.good_since
-        after = replace(before, health=Health.INCONCLUSIVE, good_since=broken, well_since=math.inf)
+        after = changed(before, health=Health.INCONCLUSIVE, good_since=broken, well_since=math.inf)
     same = after.health is before.health and math.isfinite(before.since)
-    return after if same else replace(after, since=now)
+    return after if same else changed(after, since=now)
 
 
 def _good(before: SiteState, watching: Watching, now: Instant) -> SiteState:
     unbroken = math.isfinite(before.good_since) and now - before.good_at <= watching.max_age_s
     since = before.good_since if unbroken else now
     well = now - since >= (watching.well_for_s if math.isfinite(before.sick_at) else watching.fail_for_s)
-    return replace(
+    return changed(
         before,
         health=Health.WELL if well else Health.INCONCLUSIVE,
         good_since=since,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from aiops.core.decide.failover import orders
 from aiops.core.decide.failover.evidence import pooled
@@ -14,6 +13,7 @@ from aiops.core.decide.failover.preparing import given_back, preparing
 from aiops.core.decide.failover.scene import SETTLE_S, Refusal, Scene, Way, moved_at, weights_seen
 from aiops.core.decide.failover.wording import evidence_lines, standing_word, steady
 from aiops.core.model import GroupState, Health, Judgement, Plan, PlanKind, PlanStatus, Reason, VerdictWord
+from aiops.core.model.swift import changed
 from aiops.core.planning.failover import FailoverPolicy
 from aiops.core.planning.situation import Judged, Situation
 
@@ -29,7 +29,7 @@ _Decided = tuple[Plan | None, Judgement]
 def judged(policy: FailoverPolicy, situation: Situation, memory: GroupState) -> Judged[GroupState]:
     """Return what the policy says at this instant, what it remembers, and the plan that it wants, if any."""
     now, known = situation.now, assessed(policy, situation.signals, memory, situation.now)
-    after = replace(
+    after = changed(
         memory,
         views=known.views,
         sites=known.sites,
@@ -38,13 +38,13 @@ def judged(policy: FailoverPolicy, situation: Situation, memory: GroupState) -> 
     weights = weights_seen(policy, situation.snapshot.looked)
     scene = _remembering(Scene(policy=policy, situation=situation, memory=after, known=known, weights=weights))
     since = min(scene.memory.trouble_since, now) if _in_doubt(scene) else math.inf
-    scene = replace(scene, memory=replace(scene.memory, trouble_since=since))
+    scene = changed(scene, memory=changed(scene.memory, trouble_since=since))
     answer = orders.answered(scene)
     if answer is not None:
         return answer
     plan, said = _decided(scene)
     plans = preparing(scene) if plan is None else (plan,)
-    said = replace(said, evidence=evidence_lines(scene))
+    said = changed(said, evidence=evidence_lines(scene))
     return Judged(memory=scene.memory, judgement=said, plans=plans, back=given_back(scene), over=outdated(scene))
 
 
@@ -65,7 +65,7 @@ def _remembering(scene: Scene) -> Scene:
     until = memory.override_until
     if before and before != weights and scene.snapshot.leadership.leader and not _ours(scene):
         until = scene.now + scene.policy.override_s
-    return replace(scene, memory=replace(memory, weights=weights, override_until=until))
+    return changed(scene, memory=changed(memory, weights=weights, override_until=until))
 
 
 def _ours(scene: Scene) -> bool:

@@ -19,6 +19,7 @@ from aiops.core.model import (
     SiteState,
     Snapshot,
 )
+from aiops.core.model.swift import swift
 from aiops.core.planning.failover import LEAST_APART_S, FailoverPolicy, Site, lag
 from aiops.core.planning.situation import Situation
 from aiops.core.planning.weights import Weights, percents
@@ -49,6 +50,7 @@ class Way:
         return self.ready is not None and self.ready < self.site.standby_replicas
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """One instant. memory: of this instant already. weights: percent by backend, () while that is not known."""

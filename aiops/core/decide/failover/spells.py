@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 
 from aiops.core.model import Spell
+from aiops.core.model.swift import swift
 
 CONTRAST = 8.0
 """How many times as much fails in a spell as where all is well: it is nearly as soon as a test that knows the share
@@ -49,6 +50,7 @@ def _ratio(failed: float, asked: float, well: float, sick: float) -> float:
     return failed * math.log(sick / well) + (asked - failed) * math.log((1.0 - sick) / (1.0 - well))
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What is new: in `length_s` so many of `asked` requests `failed`. well: the share that fails where all is well."""
