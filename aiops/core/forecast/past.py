@@ -66,13 +66,10 @@ class Norms:
     @classmethod
     def of(cls, values: F64) -> Norms:
         """Measure them; a series without two values has the norms 1 and 1."""
-        there = np.isfinite(values)
-        count = there.sum(axis=1)
-        size = np.where(there, np.abs(values), 0.0).sum(axis=1) / np.maximum(count, 1)
-        moves = np.abs(np.diff(values, axis=1))
-        moved = np.isfinite(moves)
+        size = _mean(np.abs(values))
+        moves = np.diff(values, axis=1)
         # a root's mean is hardly moved by the few greatest steps, and needs no sorting
-        root = np.sqrt(np.where(moved, moves, 0.0)).sum(axis=1) / np.maximum(moved.sum(axis=1), 1)
+        root = _mean(np.sqrt(np.abs(moves, out=moves), out=moves))
         size = np.where(size > _EPS, size, 1.0)
         return cls(
             size=size, jitter=np.where(root > 0, root**2, 0.0), grain=np.ones(len(values)), detail=np.ones(len(values))
@@ -154,20 +151,25 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
     profile, known = _profile(history, start)
     scales = _scales(profile, known, grid)
     if norms is None:
-        there = real & known[:, : total - start]
-        there[:, : -DETAIL_SEASONS * grid.season] = False  # older profiles stood on fewer days
-        shares = [_found(part - wide[:, : total - start], fine - wide, there) for fine, wide in pairwise(scales)]
+        # older profiles stood on fewer days
+        recent = slice(max(0, total - start - DETAIL_SEASONS * grid.season), total - start)
+        there = real[:, recent] & known[:, recent]
+        shares = [_found(part[:, recent], fine[:, recent], wide[:, recent], there) for fine, wide in pairwise(scales)]
         norms = replace(Norms.of(raw), grain=shares[0], detail=shares[1])
-    grain, detail = norms.grain[:, None], norms.detail[:, None]
-    profile = scales[2] + detail * (scales[1] - scales[2]) + grain * (scales[0] - scales[1])
+    profile = scales[2]
+    for fine, wide, share in ((scales[1], scales[2], norms.detail), (scales[0], scales[1], norms.grain)):
+        if fine is not wide:
+            profile = profile + share[:, None] * (fine - wide)
     here = profile[:, : total - start]
-    dev = _carried(np.where(real, part - here, np.nan), first=True)
+    whole = bool(real.all())
+    dev = part - here if whole else _carried(np.where(real, part - here, np.nan), first=True)
     dev = _despiked(dev, norms.jitter[:, None], known[:, : total - start])
-    values = np.where(real, part, here + dev)
+    values = part if whole else np.where(real, part, here + dev)
     season_ago = _season_ago(history, start)
     lately, moves = (np.zeros((len(raw), total - start + 1)) for _ in range(2))
     np.cumsum(dev, axis=1, out=lately[:, 1:])
-    np.cumsum(np.abs(np.diff(dev, axis=1)), axis=1, out=moves[:, 2:])
+    steps = np.diff(dev, axis=1)
+    np.cumsum(np.abs(steps, out=steps), axis=1, out=moves[:, 2:])
     return Past(
         grid=grid,
         first_step=history.first_step + start,
@@ -178,7 +180,7 @@ def past_of(history: History, norms: Norms | None = None, tail: int | None = Non
         profile=profile,
         known=known,
         season_ago=season_ago,
-        yesterday=np.nan_to_num(season_ago - profile),
+        yesterday=_numbers(season_ago - profile),
         dev=dev,
         lately=lately,
         moves=moves,
@@ -189,10 +191,15 @@ def _profile(history: History, start: int) -> tuple[F64, Bools]:
     """Return what the seasons had in columns `start` to the end and a season on, and whether that is known."""
     grid, raw = history.grid, history.values
     stop = raw.shape[1] + grid.ahead
-    total, weights = np.zeros((len(raw), stop - start)), np.zeros((len(raw), stop - start))
+    alike = history.rest is None and bool(np.isfinite(raw[:, max(0, start - SEASONS[-1][0] * grid.season) :]).all())
+    total, weights = np.zeros((len(raw), stop - start)), np.zeros((1 if alike else len(raw), stop - start))
     for seasons, weight in SEASONS:
         _add(history, (start, stop), (seasons, weight), (total, weights))
     known = weights > 0
+    if alike:
+        # nothing is missing: once the season is known, it stays so
+        total /= np.maximum(weights, _EPS)
+        return total, np.broadcast_to(known, total.shape)
     profile = np.where(known, total / np.maximum(weights, _EPS), np.nan)
     if history.rest is not None and history.rest[..., start:stop].any():
         other_total, other_weights = np.zeros_like(total), np.zeros_like(weights)
@@ -214,13 +221,13 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
         return
     part = history.values[:, first - back : stop - back]
     width = part.shape[1]
-    there = np.isfinite(part)
+    place = slice(first - start, first - start + width)
+    there = np.isfinite(part) if len(weights) == len(part) else np.ones(1, np.bool_)
     if history.rest is not None:
         then = slice(first - back, first - back + width)
         there &= history.rest[..., first : first + width] == history.rest[..., then]
-    place = slice(first - start, first - start + width)
     if there.all():
-        total[:, place] += weight * part
+        total[:, place] += part if weight == 1.0 else weight * part
         weights[:, place] += weight
         return
     total[:, place] += np.where(there, weight * part, 0.0)
@@ -229,19 +236,44 @@ def _add(history: History, columns: tuple[int, int], lag: tuple[int, float], sum
 
 def _scales(profile: F64, known: Bools, grid: Grid) -> tuple[F64, F64, F64]:
     """Return the profile as it is, smoothed over minutes, and smoothed over an hour."""
-    seen = np.where(known, profile, np.nan)
     halves = [half for half in (grid.smooth, grid.coarse) if half]
-    found = dict(zip(halves, _smoothed(seen, halves), strict=True)) if halves else {}
-    fine, coarse = found.get(grid.smooth, profile), found.get(grid.coarse, profile)
-    return profile, np.where(known, fine, profile), np.where(known, coarse, profile)
+    if not halves:
+        return profile, profile, profile
+    first = int(known[0].argmax()) if len(known) else 0
+    if known[:, first:].all() and not known[:, :first].any():
+        made = [profile.copy() for _ in halves]
+        for out, smooth in zip(made, _smoothed(profile[:, first:], halves), strict=True):
+            out[:, first:] = smooth
+    else:
+        seen = np.where(known, profile, np.nan)
+        made = [np.where(known, smooth, profile) for smooth in _smoothed(seen, halves)]
+    found = dict(zip(halves, made, strict=True))
+    return profile, found.get(grid.smooth, profile), found.get(grid.coarse, profile)
 
 
-def _found(left: F64, shape: F64, there: Bools) -> F64:
+def _found(values: F64, fine: F64, wide: F64, there: Bools) -> F64:
     """Return the share of a finer shape [n, t] that is found again in what the wider one leaves: least squares."""
-    shape = np.where(there, shape[:, : left.shape[1]], 0.0)
-    power = (shape**2).sum(axis=1)
-    found = (shape * np.where(there, left, 0.0)).sum(axis=1)
+    if fine is wide:
+        return np.ones(len(values))
+    shape, left = fine - wide, values - wide
+    if not there.all():
+        shape, left = np.where(there, shape, 0.0), np.where(there, left, 0.0)
+    power, found = (shape**2).sum(axis=1), (shape * left).sum(axis=1)
     return np.where(power > _EPS, np.clip(found / np.maximum(power, _EPS), 0.0, 1.0), 1.0)
+
+
+def _mean(values: F64) -> F64:
+    """Return the mean of each row [n], over what is a number; nought where nothing is."""
+    there = np.isfinite(values)
+    if there.all():
+        return np.asarray(values.sum(axis=1) / max(values.shape[1], 1))
+    return np.asarray(np.where(there, values, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+
+
+def _numbers(values: F64) -> F64:
+    """Return values in place, nought where there is none."""
+    np.copyto(values, 0.0, where=~np.isfinite(values))
+    return values
 
 
 def _season_ago(history: History, start: int) -> F64:
@@ -272,7 +304,11 @@ def _smoothed(values: F64, halves: Sequence[int]) -> list[F64]:
     out = []
     for half in halves:
         seen = _around(count, half)
-        out.append(np.asarray(np.where(seen > 0, _around(total, half) / np.maximum(seen, 1.0), np.nan)))
+        mean = _around(total, half)
+        mean /= np.maximum(seen, 1.0)
+        if len(seen) == len(mean):
+            mean[seen == 0] = np.nan
+        out.append(mean)
     return out
 
 
@@ -308,8 +344,14 @@ def _despiked(dev: F64, jitter: F64, known: Bools) -> F64:
     if dev.shape[1] < 3:
         return dev
     before, earlier = dev[:, 1:-1], dev[:, :-2]
-    low, high = np.minimum(before, earlier) - SPIKE * jitter, np.maximum(before, earlier) + SPIKE * jitter
-    same = known[:, 2:] == known[:, :-2]
     out = dev.copy()
-    out[:, 2:] = np.where(same, np.clip(dev[:, 2:], low, high), dev[:, 2:])
+    kept, bound = out[:, 2:], np.minimum(before, earlier)
+    bound -= SPIKE * jitter
+    np.maximum(kept, bound, out=kept)
+    np.maximum(before, earlier, out=bound)
+    bound += SPIKE * jitter
+    np.minimum(kept, bound, out=kept)
+    same = known[:, 2:] == known[:, :-2]
+    if not same.all():
+        np.copyto(kept, dev[:, 2:], where=~same)
     return out

@@ -36,8 +36,9 @@ class Harmonic:
         step = max(1, ends[-1] // _ROWS)
         columns = np.arange(0, past.length, step)
         design = _waves(past.first_step + columns, past.grid.season)
-        there = past.real[:, columns]
-        values = np.where(there, past.values[:, columns], 0.0)
+        there, values = past.real[:, ::step], past.values[:, ::step]
+        if not there.all():
+            values = np.where(there, values, 0.0)
         sums = _Sums(len(values), design.shape[1])
         out, done = [], 0
         for end in ends:
@@ -51,8 +52,11 @@ class Harmonic:
             sums.add(design[done:stop], values[:, done:stop], there[:, done:stop])
             done = stop
             waves = sums.solve(punished)
-            left = np.where(there[:, :stop], values[:, :stop] - waves @ design[:stop].T, 0.0)
-            same = (left[:, 1:] * left[:, :-1]).sum(axis=1) / np.maximum((left[:, :-1] ** 2).sum(axis=1), _EPS)
+            left = waves @ design[:stop].T
+            np.subtract(values[:, :stop], left, out=left)
+            left *= there[:, :stop]
+            before = left[:, :-1]
+            same = np.vecdot(left[:, 1:], before) / np.maximum(np.vecdot(before, before), _EPS)
             fade = np.clip(same, 0.0, 0.9999) ** (1.0 / step)
             waves = np.where(enough[:, None], waves, np.nan)
             out.append({"waves": waves, "fade": fade[:, None]})

@@ -107,27 +107,38 @@ class _Seen:
     def scaled(cls, past: Past) -> _Seen:
         """Around a centre even tiny moves of a high level are numbers of seven digits."""
         shapes, unit = (past.dev, past.profile, past.yesterday), 1.0 / past.norms.size[:, None]
-        centres = [_centre(shape, past) for shape in shapes]
-        dev, profile, yesterday = (
-            ((shape - centre) * unit).astype(np.float32) for shape, centre in zip(shapes, centres, strict=True)
-        )
-        means = {}
+        centres = _centres(past, shapes)
+        room = np.empty_like(past.profile)
+
+        def scale(late: F64, early: F64, width: int = 1) -> Floats:
+            own = np.subtract(late, early, out=room[:, : late.shape[1]])
+            if width > 1:
+                own -= width * centres[0]
+            own *= unit / width
+            return own.astype(np.float32)
+
+        dev, profile, yesterday = (scale(shape, centre) for shape, centre in zip(shapes, centres, strict=True))
+        means = {1: dev}
         for width in {old - young for young, old in pairwise(past.grid.edges[1:])} - {1}:
-            sums = past.lately[:, width:] - past.lately[:, :-width]
-            means[width] = ((sums / width - centres[0]) * unit).astype(np.float32)
-        means[1] = dev
-        return cls(dev=dev, profile=profile, yesterday=yesterday, means=means, centres=np.stack(centres)[..., 0])
+            means[width] = scale(past.lately[:, width:], past.lately[:, :-width], width)
+        return cls(dev=dev, profile=profile, yesterday=yesterday, means=means, centres=centres[..., 0])
 
 
-def _centre(shape: F64, past: Past) -> F64:
-    """Return the mean of the first season in which the season is known, [n, 1]; nought where it never is.
+def _centres(past: Past, shapes: Sequence[F64]) -> F64:
+    """Return the mean of each shape over the first season in which the season is known, [shapes, n, 1].
 
-    It is what rounding errors are relative to, and nothing else hangs on it.
+    Nought where it never is. It is what rounding errors are relative to, and nothing else hangs on it.
     """
-    known = past.known[:, : shape.shape[1]]
-    early = known & (np.arange(shape.shape[1]) < known.argmax(axis=1)[:, None] + past.grid.season)
-    total = np.where(early, shape, 0.0).sum(axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(early.sum(axis=1, keepdims=True), 1))
+    columns = past.known.argmax(axis=1)[:, None] + np.arange(past.grid.season)
+    out = np.zeros((len(shapes), len(columns), 1))
+    for place, shape in enumerate(shapes):
+        if not shape.shape[1]:
+            continue
+        inside = np.minimum(columns, shape.shape[1] - 1)
+        early = (columns < shape.shape[1]) & np.take_along_axis(past.known, inside, axis=1)
+        total = np.where(early, np.take_along_axis(shape, inside, axis=1), 0.0).sum(axis=1, keepdims=True)
+        out[place] = total / np.maximum(early.sum(axis=1, keepdims=True), 1)
+    return out
 
 
 def _unscaled(found: F64, seen: _Seen, past: Past, band: Band) -> F64:
@@ -144,7 +155,7 @@ def _rows(past: Past, seen: _Seen, band: Band, rows: slice) -> Floats:
     """Return weighted training rows [n, features + knots, rows], targets last; one without a target weighs nothing."""
     knots = past.grid.knots[band.first : band.last].tolist()
     out = _design(past, seen, band, rows, more=len(knots))
-    now, targets = past.at(seen.dev, rows, 0), out[:, -len(knots) :]
+    now, targets = out[:, 1], out[:, -len(knots) :]
     # targets are measured from the profile, not from what is usual above it
     usual = seen.centres[0] / past.norms.size
     for place, (knot, fade) in enumerate(zip(knots, _fades(past.grid)[band.first : band.last].tolist(), strict=True)):
@@ -179,7 +190,7 @@ def _design(past: Past, seen: _Seen, band: Band, rows: slice, more: int = 0) -> 
     bends = _bends(grid, band)
     out = np.empty((len(now), _sizes(grid, band)[-1] + more, now.shape[1]), now.dtype)
     out[:, 0], out[:, 1] = 1.0, now
-    place = len(grid.edges)
+    now, place = out[:, 1], len(grid.edges)  # what is laid out once is read faster than every so many columns
     if seen.means:
         for number, (young, old) in enumerate(pairwise(grid.edges[1:]), start=2):
             np.subtract(past.at(seen.means[old - young], rows, 1 - old), now, out=out[:, number])
@@ -187,8 +198,8 @@ def _design(past: Past, seen: _Seen, band: Band, rows: slice, more: int = 0) -> 
         past.mean_devs(rows, grid.edges[1:], out[:, 2:place])
         out[:, 2:place] -= now[:, None]
     for shape in (seen.profile, seen.yesterday):
-        here = past.at(shape, rows, 0)
-        out[:, place] = here
+        here = out[:, place]
+        here[:] = past.at(shape, rows, 0)
         for number, knot in enumerate(bends, start=place + 1):
             np.subtract(past.at(shape, rows, knot), here, out=out[:, number])
         place += len(bends) + 1
@@ -211,15 +222,18 @@ class _Moments:
 
         Gauss-Jordan elimination by blocks: when the features of a size are gone, its solution is what stands there.
         """
-        rest, total = self._sums.copy(), self._sums[:, 0, 0]
-        every = np.arange(rest.shape[1])
+        total, every = self._sums[:, 0, 0], np.arange(self._sums.shape[1])
+        out = np.zeros((len(total), len(sizes), len(every), self._sums.shape[2] - len(every)))
+        if (total < _LEAST_ROWS).all():
+            out.fill(np.nan)
+            return out
+        rest = self._sums.copy()
         weight = np.maximum(total, _EPS)
         mean = self._sums[:, 0, : len(every)] / weight[:, None]
         spread = self._sums[:, every, every] / weight[:, None] - mean**2
         punished = np.maximum(spread, _LEAST_SPREAD) * (penalty * weight + PRIOR_ROWS)[:, None]
         punished[:, 0] = _EPS  # the constant is free
         rest[:, every, every] += punished
-        out = np.zeros((len(rest), len(sizes), len(every), rest.shape[2] - len(every)))
         begin = 0
         for voice, end in enumerate(sizes):
             own = slice(begin, end)
@@ -235,10 +249,13 @@ class _Moments:
 
 def _calm(targets: Floats, there: Bools) -> Floats:
     """Return weights [n, rows]: less the more happens in a row, against what is usual of the series; none of gaps."""
-    some = np.abs(targets[:, :, ::4]) * there[:, None, ::4]
-    counted = np.maximum(there[:, ::4].sum(axis=1, dtype=some.dtype), 1)[:, None]
-    usual = (np.sqrt(some).sum(axis=2) / counted) ** 2  # a root's mean is hardly moved by the greatest
-    stray = np.sqrt(np.mean((targets / np.maximum(usual, _EPS)[:, :, None]) ** 2, axis=1))
+    some, counted = np.abs(targets[:, :, ::4]), there[:, ::4].astype(targets.dtype)
+    some *= counted[:, None]
+    roots = np.sqrt(some, out=some).sum(axis=2)
+    usual = (roots / np.maximum(counted.sum(axis=1), 1)[:, None]) ** 2  # a root's mean is hardly moved by the greatest
+    stray = targets / np.maximum(usual, _EPS)[:, :, None]
+    stray *= stray
+    stray = np.sqrt(np.mean(stray, axis=1))
     return np.asarray(np.where(there, 1.0 / np.maximum(stray, 1.0), 0.0))
 
 
