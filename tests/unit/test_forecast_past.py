@@ -55,6 +55,18 @@ def test_a_gap_keeps_the_deviation_that_was_before_it() -> None:
     assert not found.real[0, 80:84].any()
 
 
+@pytest.mark.parametrize("tail", [None, 40], ids=["all", "tail"])
+def test_series_with_and_without_gaps_look_the_same_to_the_last_bit_alone_and_together(tail: int | None) -> None:
+    whole = days(16, FINE) + np.random.default_rng(2).normal(0, 5, 16 * FINE.season)
+    holed = np.where((np.arange(len(whole)) % 7 == 3) | (np.arange(len(whole)) < 900), np.nan, whole)
+    both = past_of(History(grid=FINE, values=np.stack([whole, holed])), None, tail)
+    for row, values in enumerate((whole, holed)):
+        alone = past_of(History(grid=FINE, values=values[None]), None, tail)
+        for name in ("values", "profile", "known", "season_ago", "yesterday", "dev", "lately", "moves"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(both, name)[row], err_msg=name)
+        assert alone.norms.detail[0] == both.norms.detail[row]
+
+
 def test_a_spike_is_cut_and_a_new_level_is_taken_from_its_second_step() -> None:
     rng = np.random.default_rng(1)
     values = days(4) + rng.normal(0, 1, 96)
