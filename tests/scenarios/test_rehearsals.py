@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,40 +14,50 @@ from aiops.policy import load
 from simulators.run import Rehearsal, simulate
 from simulators.scenario import Scenario, names, policies_for
 from simulators.scenario import load as load_scenario
+from simulators.scorecard import Scorecard
 
 GOLDEN = Path(__file__).parent / "golden"
+BESIDE_OTHERS = "dear-release"
+"""What is played beside its baselines for its scores; who aiops is compared with is no part of its journal."""
 
 
-def journal(scenario: Scenario, seed: int | None = None) -> list[str]:
+def played(scenario: Scenario, seed: int | None = None, *, baselines: bool = False) -> tuple[list[str], Scorecard]:
     store = Store.open("sqlite://", batch=200)
-    how = Rehearsal(seed=seed, baselines=False, setup=Setup(code="test", platform="test"))
-    simulate(scenario, load([policies_for(scenario.spec.name)], scenario.spec.step), store.journal, how)
+    how = Rehearsal(seed=seed, baselines=baselines, setup=Setup(code="test", platform="test"))
+    policies = load([policies_for(scenario.spec.name)], scenario.spec.step)
+    card = simulate(scenario, policies, store.journal, how).scorecard
     store.journal.flush()
     lines = list(store.reader.journal_lines())
     store.close()
-    return lines
+    return lines, card
+
+
+@cache
+def shipped(name: str) -> tuple[list[str], Scorecard]:
+    """What a scenario comes to as it ships; it is played once for all tests that look at it."""
+    return played(load_scenario(name), baselines=name == BESIDE_OTHERS)
+
+
+@cache
+def short_crowd(step_s: float) -> tuple[list[str], Scorecard]:
+    """What 70 minutes of the flash crowd come to, beside its baselines."""
+    whole = load_scenario("flash-crowd")
+    spec = whole.spec.model_copy(update={"step": step_s, "duration": 4200.0})
+    return played(Scenario(spec=spec, folder=whole.folder), baselines=True)
 
 
 @pytest.mark.timeout(300)
 def test_the_same_seed_makes_the_same_journal_byte_for_byte():
-    shipped = load_scenario("flash-crowd")
-    scenario = Scenario(spec=shipped.spec.model_copy(update={"duration": 4200.0}), folder=shipped.folder)
-    first, again, other = journal(scenario), journal(scenario), journal(scenario, seed=2)
+    whole = load_scenario("flash-crowd")
+    scenario = Scenario(spec=whole.spec.model_copy(update={"duration": 4200.0}), folder=whole.folder)
+    (first, _), (again, _), (other, _) = short_crowd(15.0), played(scenario), played(scenario, seed=2)
     assert first == again
     assert first != other
 
 
 @pytest.mark.timeout(300)
 def test_a_rehearsal_in_steps_of_1_and_of_15_seconds_comes_to_the_same():
-    shipped, cards = load_scenario("flash-crowd"), []
-    for step_s in (15.0, 1.0):
-        spec = shipped.spec.model_copy(update={"step": step_s, "duration": 4200.0})
-        store = Store.open("sqlite://", batch=200)
-        policies = load([policies_for("flash-crowd")], step_s)
-        cards.append(
-            simulate(Scenario(spec=spec, folder=shipped.folder), policies, store.journal, Rehearsal()).scorecard
-        )
-        store.close()
+    cards = [short_crowd(step_s)[1] for step_s in (15.0, 1.0)]
     for coarse, fine in zip(cards[0].scores, cards[1].scores, strict=True):
         assert fine.violating == pytest.approx(coarse.violating, rel=0.03), fine.name
         assert fine.pod_hours == pytest.approx(coarse.pod_hours, rel=0.02), fine.name
@@ -58,7 +69,7 @@ SHORT = [name for name in names() if load_scenario(name).spec.duration <= 12 * 3
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_decisions_of_a_scenario_are_those_of_its_golden_file(name):
-    made = [_golden(json.loads(line)["body"]) for line in journal(load_scenario(name)) if '"record":"decision"' in line]
+    made = [_golden(json.loads(line)["body"]) for line in shipped(name)[0] if '"record":"decision"' in line]
     path = GOLDEN / f"{name}.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -86,10 +97,7 @@ def _golden(decision) -> str:
 
 
 def test_a_release_that_makes_requests_dearer_gets_the_replicas_that_it_needs():
-    scenario = load_scenario("dear-release")
-    store = Store.open("sqlite://", batch=200)
-    card = simulate(scenario, load([policies_for("dear-release")], 15.0), store.journal, Rehearsal()).scorecard
-    store.close()
+    _, card = shipped(BESIDE_OTHERS)
     scores = {one.name: one for one in card.scores}
     assert scores["aiops"].violating < 0.15 * scores["static-peak"].violating
     assert scores["aiops"].violating < 1.5 * scores["hpa"].violating
@@ -97,12 +105,10 @@ def test_a_release_that_makes_requests_dearer_gets_the_replicas_that_it_needs():
 
 
 def test_what_an_outage_above_gives_back_at_once_finds_its_replicas():
-    shipped, store = load_scenario("cut-off"), Store.open("sqlite://", batch=200)
-    scenario = Scenario(spec=shipped.spec.model_copy(update={"duration": 6900.0}), folder=shipped.folder)
-    card = simulate(scenario, load([policies_for("cut-off")], 15.0), store.journal, Rehearsal()).scorecard
-    store.journal.flush()
-    told = [line for line in store.reader.journal_lines() if "in case it comes back" in line]
-    store.close()
+    whole = load_scenario("cut-off")
+    spec = whole.spec.model_copy(update={"duration": 6900.0})
+    lines, card = played(Scenario(spec=spec, folder=whole.folder), baselines=True)
+    told = [line for line in lines if "in case it comes back" in line]
     scores = {one.name: one for one in card.scores}
     assert scores["aiops"].violating < 0.4 * scores["hpa"].violating
     assert scores["aiops"].pod_hours < scores["hpa"].pod_hours

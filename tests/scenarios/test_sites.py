@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,15 +17,18 @@ from simulators.failover.scenario import POLICY, Right, load, names
 from simulators.failover.world import NORTH, WEST, Fault, Kind, SitesWorld
 
 
-@pytest.fixture(scope="module")
-def policy():
-    return group(POLICY)
+@cache
+def ours(name, seed):
+    """How the shipped policy fares; an episode is played once for all tests that look at it."""
+    (one,) = fared(load(name), ("ours", group(POLICY)), (seed,), lambda: None)
+    return one
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_policy_does_what_is_right_in_a_scenario_s8(name, policy):
+def test_the_policy_does_what_is_right_in_a_scenario_s8(name):
     spec = load(name)
-    for one in fared(spec, ("ours", policy), (7, 8), lambda: None):
+    for seed in (7, 8):
+        one = ours(name, seed)
         assert one.right, one
         assert one.lived.asked or spec.right is not Right.ASK
         assert one.lived.split_s == 0
@@ -45,18 +49,16 @@ def test_in_most_scenarios_the_right_thing_is_to_do_nothing_or_to_ask():
     assert sum(1 for one in wanted if one is not Right.FAILOVER) >= 8
 
 
-def test_the_same_seed_is_the_same_episode_and_another_is_another(policy):
-    one, again, other = (fared(load("grey-drawn"), ("ours", policy), (seed,), lambda: None) for seed in (3, 3, 4))
-    assert one[0].lived == again[0].lived
-    assert one[0].lived != other[0].lived
+def test_the_same_seed_is_the_same_episode_and_another_is_another():
+    one, again, other = ours("grey-drawn", 7), ours.__wrapped__("grey-drawn", 7), ours("grey-drawn", 8)
+    assert one.lived == again.lived
+    assert one.lived != other.lived
 
 
-def test_without_a_lease_a_site_that_is_cut_off_does_not_hear_that_another_serves(policy):
-    seeds, spec = (7,), load("site-isolated")
-    (rival,) = fared(spec, ("Karmada-like", control_plane), seeds, lambda: None)
-    (ours,) = fared(spec, ("ours", policy), seeds, lambda: None)
+def test_without_a_lease_a_site_that_is_cut_off_does_not_hear_that_another_serves():
+    (rival,) = fared(load("site-isolated"), ("Karmada-like", control_plane), (7,), lambda: None)
     assert rival.lived.split_s > 100
-    assert ours.lived.split_s == 0
+    assert ours("site-isolated", 7).lived.split_s == 0
 
 
 def test_users_that_find_no_pod_come_again_and_make_it_worse():
@@ -78,18 +80,19 @@ def test_pods_of_a_lost_zone_are_called_ready_until_their_nodes_are_unheard_for_
     assert world.said_ready(WEST) == 0
 
 
-def test_nobody_goes_home_to_pods_that_are_not_there(policy):
+def test_nobody_goes_home_to_pods_that_are_not_there():
     # with this seed, home looks well once it is left alone: a quarter of its pods serves whoever looks
-    (one,) = fared(load("zone-loss"), ("ours", policy), (13001,), lambda: None)
+    one = ours("zone-loss", 13001)
     assert one.lived.failbacks == 0
     assert one.lived.mitigated_s < 60
 
 
-def test_who_asks_more_often_is_sooner_sure_of_a_half_that_fails(policy):
+def test_who_asks_more_often_is_sooner_sure_of_a_half_that_fails():
     spec = load("bad-release")
-    seldom, often = (
-        fared(spec.model_copy(update={"probes": probes}), ("ours", policy), (7, 8), lambda: None) for probes in (1, 10)
-    )
+    assert spec.probes == 10
+    once = spec.model_copy(update={"probes": 1})
+    seldom = fared(once, ("ours", group(POLICY)), (7, 8), lambda: None)
+    often = [ours("bad-release", seed) for seed in (7, 8)]
     assert all(two.lived.detected_s < one.lived.detected_s - 5 for one, two in zip(seldom, often, strict=True))
 
 
