@@ -70,12 +70,14 @@ class Ridges:
     def foretell(self, past: Past, coefficients: Coefficients, origins: slice) -> F64:
         """Return float64[n, voices, knots, o]; NaN while there is no season."""
         grid, parts = past.grid, []
+        # what bands look at overlaps: it is laid out once for all of them
+        every = Band(first=0, last=len(grid.knots), reach=grid.ahead)
+        design = _design(past, _Seen.plain(past), every, origins)
         for number, band in enumerate(grid.bands):
             weights = coefficients[str(number)]
             series, voices, features, knots = weights.shape
             flat = weights.transpose(0, 1, 3, 2).reshape(series, voices * knots, features)
-            design = _design(past, _Seen.plain(past), band, origins)
-            parts.append(np.matmul(flat, design).reshape(series, voices, knots, -1))
+            parts.append(np.matmul(flat, design[:, _own(grid, band)]).reshape(series, voices, knots, -1))
         out = np.concatenate(parts, axis=2)
         now = past.at(past.dev, origins, 0)
         for place, (knot, fade) in enumerate(zip(grid.knots.tolist(), _fades(grid).tolist(), strict=True)):
@@ -182,6 +184,13 @@ def _sizes(grid: Grid, band: Band) -> tuple[int, int, int]:
     """Return how many features each of the three regressions sees."""
     level, shape = len(grid.edges), len(_bends(grid, band)) + 1
     return level, level + shape, level + 2 * shape
+
+
+def _own(grid: Grid, band: Band) -> list[int]:
+    """Return the places of a band's features in a design of all distances."""
+    level, seen = len(grid.edges), len(grid.knots) + 2
+    bends = [0, 1, *range(2 + max(0, band.first - 2), 2 + min(band.last + 1, len(grid.knots)))]
+    return [*range(level), *(level + bend for bend in bends), *(level + seen + bend for bend in bends)]
 
 
 def _design(past: Past, seen: _Seen, band: Band, rows: slice, more: int = 0) -> Floats:
