@@ -30,6 +30,7 @@ _LEAST_ROWS = 24.0
 _SLICE = 256
 """Rows that are laid out at once: what they need stays in the processor's cache."""
 
+_EVEN = 8
 _STEP_S = 600.0
 _SPACING = (1, 2, 4)
 _LEAST_SPREAD = 1e-12
@@ -154,10 +155,14 @@ def _unscaled(found: F64, seen: _Seen, past: Past, band: Band) -> F64:
 
 
 def _rows(past: Past, seen: _Seen, band: Band, rows: slice) -> Floats:
-    """Return weighted training rows [n, features + knots, rows], targets last; one without a target weighs nothing."""
-    knots = past.grid.knots[band.first : band.last].tolist()
-    out = _design(past, seen, band, rows, more=len(knots))
-    now, targets = out[:, 1], out[:, -len(knots) :]
+    """Return weighted training rows [n, features + knots + up to seven of noughts, rows].
+
+    One without a target weighs nothing. Noughts make a multiple of eight: products of such matrices are faster.
+    """
+    knots, features = past.grid.knots[band.first : band.last].tolist(), _sizes(past.grid, band)[-1]
+    out = _design(past, seen, band, rows, more=len(knots) + -(features + len(knots)) % _EVEN)
+    now, targets = out[:, 1], out[:, features : features + len(knots)]
+    out[:, features + len(knots) :] = 0.0
     # targets are measured from the profile, not from what is usual above it
     usual = seen.centres[0] / past.norms.size
     for place, (knot, fade) in enumerate(zip(knots, _fades(past.grid)[band.first : band.last].tolist(), strict=True)):
@@ -222,9 +227,10 @@ class _Moments:
         self._sums = np.zeros((series, features, features + knots))
 
     def add(self, rows: Floats) -> None:
-        """Add weighted rows [n, features + knots, rows]."""
+        """Add weighted rows [n, features + knots, rows]; what comes after them is left out."""
         # a matrix by its own transpose is half the work
-        self._sums += np.matmul(rows, rows.transpose(0, 2, 1))[:, : self._sums.shape[1]]
+        features, all_of_it = self._sums.shape[1:]
+        self._sums += np.matmul(rows, rows.transpose(0, 2, 1))[:, :features, :all_of_it]
 
     def solve(self, sizes: Sequence[int], penalty: float) -> F64:
         """Return ridge solutions [n, sizes, features, knots], nought beyond each size; NaN with too few rows.
