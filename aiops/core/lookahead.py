@@ -52,6 +52,7 @@ class _Row:
     allowed: float
     kin: str = ""
     per_replica: float = 0.0
+    step_ratio: float = 0.0
 
     @property
     def asked(self) -> list[str | float]:
@@ -195,9 +196,12 @@ class Lookahead:
         return np.where(given > 0.0, given, np.where(learnt.learned, carried, np.nan))
 
     def _grain(self) -> F64:
-        """Return float64[n], what one replica is of the demand ahead, in scales of its error; NaN while not known."""
-        views = self.nowcasts.ahead()
-        return np.asarray(self._each() / (np.exp(views.log_demand[1]) * views.scale[1]))
+        """Return float64[n], what one step is of the demand ahead, in scales of its error; NaN while not known."""
+        views, each = self.nowcasts.ahead(), self._each()
+        demand = np.exp(views.log_demand[1])
+        ratio = np.array([row.step_ratio for row in self._rows])
+        step = np.maximum(np.floor(ratio * demand / each), 1.0)
+        return np.asarray(step * each / (demand * views.scale[1]))
 
     def _said(self, at: Instant) -> Seen:
         views, near_s = self.nowcasts.ahead(), NEAR_STEPS * STEP_S
@@ -353,6 +357,7 @@ def _row(policy: ScalingPolicy) -> _Row:
         allowed=1.0 - slo.target_ratio,
         kin=kin(policy),
         per_replica=policy.objective.per_replica or 0.0,
+        step_ratio=policy.step_ratio,
     )
 
 

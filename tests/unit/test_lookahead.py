@@ -240,6 +240,17 @@ def test_another_slo_is_learnt_anew_and_another_target_is_not():
     assert not living.tick().nowcasts[KEY].acts
 
 
+def test_the_margin_knows_what_a_step_is_of_the_demand_and_nothing_is_learnt_anew_for_another():
+    one = old()
+    one.tick()
+    before = float(one.bank._lookahead.margins.grain[0])
+    assert "stepPercent: 7 " in TEXT
+    one.policies = policies(text=TEXT.replace("stepPercent: 7 ", "stepPercent: 50 "))
+    assert one.tick().nowcasts[KEY].acts
+    # eight pods carry the demand ahead: a step is four of them, and was one
+    assert 2.5 < float(one.bank._lookahead.margins.grain[0]) / before < 5.5
+
+
 # -- history -------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from aiops.core.model import (
     VerdictWord,
 )
 from aiops.core.pipeline import Turn, decide, decide_one, demand_of
-from aiops.core.policies import PolicySet, Reaction, ScalingPolicy
+from aiops.core.policies import Backlog, PolicySet, Reaction, ScalingPolicy
 from aiops.core.record.codec import from_text, to_text
 from aiops.core.record.story import Told, explanation
 from simulators.autoscalers.replicas import Pods, Tolerance, resource_replicas
@@ -206,6 +206,27 @@ def test_one_replica_less_waits_for_its_window_and_two_for_the_ordinary_one():
     slow = steered(down=rules(30.0, single_step_s=90.0))
     assert wished(slow, [340.0] * 8) == [8, 8, 8, 8, 8, 8, 7, 7]
     assert wished(slow, [290.0] * 4) == [8, 8, 6, 6]
+
+
+def test_what_is_foreseen_is_asked_for_in_whole_steps_and_what_is_needed_now_is_not():
+    steps = steered(step_ratio=0.2)
+    foreseen = decided(seen(), soon(400.0, 600.0), carries(), policy=steps)
+    assert decided(seen(), soon(400.0, 600.0), carries()).verdict.change.after == 13
+    assert foreseen.verdict.change.after == 14
+    assert "needs 14 in steps of 20%" in foreseen.verdict.proposal.reason
+    assert decided(seen(), soon(100.0, 200.0), carries(), policy=steps).verdict.change.after == 8
+    assert decided(seen(demand=640.0, use=0.1), BLIND, carries(), policy=steps).verdict.change.after == 13
+    assert [steps.step(one) for one in (0, 1, 9, 10, 14, 15)] == [1, 1, 1, 2, 2, 3]
+    shared = replace(OBJECTIVE, backlog=Backlog(signal="waiting", drain_s=60.0, partitions=13))
+    signals = {**steps.signals, "waiting": spec("waiting", on_absent=Reaction.IGNORE)}
+    few = steered(step_ratio=0.2, objective=shared, signals=signals)
+    assert decided(seen(), soon(400.0, 600.0), carries(), policy=few).verdict.proposal.need.forecast == 13
+
+
+def test_a_step_has_the_window_of_one_replica():
+    slow = steered(down=rules(30.0, single_step_s=90.0), step_ratio=0.25)
+    assert wished(slow, [290.0] * 8) == [8, 8, 8, 8, 8, 8, 6, 6]
+    assert wished(slow, [240.0] * 4) == [8, 8, 5, 5]
 
 
 def test_a_loop_that_stood_for_an_ordinary_window_drops_nothing_s5():

@@ -44,13 +44,13 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return None
     wishes = _wishes(wish, ctx)
     if wish.delta > 0:
-        bound, window_s = "least", ctx.policy.up.window_s(wish.delta)
+        bound, window_s = "least", ctx.policy.up.window_s(wish.delta, ctx.policy.step(wish.before))
         after = max(wish.before, min(_within(wish, wishes, ctx.now - window_s)))
     else:
         bound, rules = "most", ctx.policy.down
         window_s = rules.stabilisation_s
         after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
-        if wish.before - after == 1 and rules.longest_s > window_s:  # one replica has a longer window
+        if 0 < wish.before - after <= ctx.policy.step(wish.before) and rules.longest_s > window_s:  # a step's is longer
             window_s = rules.longest_s
             after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
     if after == wish.after:

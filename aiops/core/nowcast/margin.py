@@ -42,8 +42,8 @@ class Margins:
     """Changed in place. allowed: float64[n], the share of requests that may break the SLO, as 0.005.
 
     worth: float64[n], the share that two prices make worth it, NaN without them; it counts where it is less.
-    grain: float64[n], what one pod is of the demand ahead, in scales of its error, NaN unknown. tail: float64[n], the
-    mean of what exceeds the margin, in scales.
+    grain: float64[n], what one pod, or one step of them, is of the demand ahead, in scales of its error, NaN unknown.
+    tail: float64[n], the mean of what exceeds the margin, in scales.
     """
 
     version = 1

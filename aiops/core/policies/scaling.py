@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,7 @@ class Lever(StrEnum):
         return self is not _REPLICAS
 
 
+_FUZZ = 1e-9
 _REPLICAS = Lever.REPLICAS  # a member by its class costs ten times a name
 
 
@@ -56,8 +58,8 @@ class RatePolicy:
 class ScalingRules:
     """One direction of autoscaling/v2 `behavior`. tolerance: share of the wanted level that is not worth a change.
 
-    single_step_s: the window for a change of one replica, at least `stabilisation_s`: what one replica saves or serves
-    is soon outweighed by changing to and fro.
+    single_step_s: the window for a change of one replica, or of one step, at least `stabilisation_s`: what so few save
+    or serve is soon outweighed by changing to and fro.
     """
 
     stabilisation_s: float
@@ -66,9 +68,9 @@ class ScalingRules:
     tolerance_ratio: float
     single_step_s: float = 0.0
 
-    def window_s(self, change: int) -> float:
+    def window_s(self, change: int, step: int) -> float:
         """Return the window in which a change of so many replicas must have been wished throughout."""
-        return self.longest_s if abs(change) == 1 else self.stabilisation_s
+        return self.longest_s if abs(change) <= step else self.stabilisation_s
 
     @property
     def longest_s(self) -> float:
@@ -265,6 +267,7 @@ class ScalingPolicy:
     spec_hash: of the document without mode, labels and annotations, by which it is promoted (S6). candidate_for: the
     key of the policy that it runs beside, '' for one that stands for itself. selection: of a template, which is made
     into a policy for each workload that matches; None for a policy. seen: the variables that its conditions name.
+    step_ratio: what a forecast asks for is rounded up to steps of this share of it.
     """
 
     key: PolicyKey
@@ -288,6 +291,7 @@ class ScalingPolicy:
     fallback: Fallback | None = None
     manual_override_s: float = 3600.0
     scale_in_allowed: bool | None = None
+    step_ratio: float = 0.0
     time_zone: str = "UTC"
     spec_hash: str = ""
     candidate_for: PolicyKey = ""
@@ -299,6 +303,10 @@ class ScalingPolicy:
         if self.verify.expect is not None:
             conditions.append(self.verify.expect)
         object.__setattr__(self, "seen", frozenset(name for one in conditions for name in one.used))
+
+    def step(self, replicas: int) -> int:
+        """Return how many replicas a step is where there are so many: one at least."""
+        return max(1, math.floor(self.step_ratio * replicas + _FUZZ))
 
     @property
     def by_slo(self) -> bool:

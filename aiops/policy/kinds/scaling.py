@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from aiops.core.decide.scaling.spec import GuardrailSpec, RulesSpec, ScalingSpec
+from aiops.core.decide.scaling.behavior_spec import RulesSpec
+from aiops.core.decide.scaling.spec import GuardrailSpec, ScalingSpec
 from aiops.core.ids import digest
 from aiops.core.model import TargetRef
 from aiops.core.policies import (
@@ -105,6 +106,7 @@ def compiled(envelope: Envelope, spec: ScalingSpec, document: str, problems: Pro
         freezes=tuple(one for one in freezes if one is not None),
         fallback=_fallback(spec),
         manual_override_s=spec.manual_override,
+        step_ratio=spec.behavior.step_percent / 100.0,
         scale_in_allowed=None if spec.scale_in is None else spec.scale_in == "allowed",
         time_zone=spec.time_zone,
         spec_hash=spec_hash(document),

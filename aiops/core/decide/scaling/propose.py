@@ -150,7 +150,7 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
     backlog = None if draining is None or carried is None else _for_backlog(seen, carried, demand or 0.0, draining)
     reactive = _both(by_demand, backlog, before)
     peak = _peak(demand, ahead, draining)
-    forecast = None if ahead is None or carried is None else carried.replicas_for(ahead + _rate(draining))
+    forecast = None if ahead is None or carried is None else _foreseen(policy, carried, ahead + _rate(draining))
     kept = _kept(followed, carried, before)
     forecast = forecast if kept is None or forecast is None else max(forecast, kept)
     if _overloaded(hidden, explained=followed is not None and _explained(seen, forecast)):
@@ -177,6 +177,13 @@ def _need(policy: ScalingPolicy, seen: Situation, before: int) -> tuple[Need, fl
         price=price,
     )
     return need, room
+
+
+def _foreseen(policy: ScalingPolicy, carried: Carrying, demand: float) -> int:
+    """Return how many carry what is foreseen, in whole steps: what is a little more is then seldom a change."""
+    least = carried.replicas_for(demand)
+    step = policy.step(least)
+    return least if step == 1 else max(least, carried.useful(-(-least // step) * step))
 
 
 def _kept(followed: Nowcast | None, carried: Carrying | None, before: int) -> int | None:

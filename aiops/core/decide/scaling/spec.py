@@ -8,15 +8,16 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from aiops.core.decide.quantities import Duration, Level, Quantity, QuantityOrLearn, Ratio, Whole, WholeOrNone
+from aiops.core.decide.quantities import Duration, Level, QuantityOrLearn, Ratio, Whole, WholeOrNone
 from aiops.core.decide.scaling.backlog_spec import BacklogSpec
+from aiops.core.decide.scaling.behavior_spec import BehaviorSpec
 from aiops.core.decide.scaling.price_spec import ObjectivePriceSpec
 from aiops.core.decide.scaling.slo_spec import SloSpec
 from aiops.core.decide.scaling.target_spec import Target
 from aiops.core.decide.spec import Spec, in_cel, in_schema
 from aiops.core.forecast import FORECASTERS
 from aiops.core.model import Mode
-from aiops.core.policies import Lever, NoTraffic, RateUnit, Reaction, Select, Then
+from aiops.core.policies import Lever, NoTraffic, Reaction, Then
 
 QUANTILES: tuple[float | str, ...] = (0.5, 0.9, 0.95, 0.99, "slo")
 """What the models issue, and what the SLO's budget allows."""
@@ -244,37 +245,6 @@ class BoundsSpec(Spec):
         """Refuse bounds that nothing satisfies."""
         _ordered(self.min_replicas, self.max_replicas)
         return self
-
-
-class RateSpec(Spec):
-    """At most so many pods or percent in a period."""
-
-    type: RateUnit = Field(description="what value counts")
-    value: Whole = Field(gt=0, description="pods, or percent of what runs")
-    period_seconds: Whole = Field(gt=0, le=1800, description="the period in which so much may change")
-
-
-class RulesSpec(Spec):
-    """One direction of autoscaling/v2 `behavior`."""
-
-    stabilization_window_seconds: WholeOrNone = Field(
-        None, ge=0, le=3600, description="a change must have been wished for so long; none: 0 up, 300 down"
-    )
-    select_policy: Select = Field(Select.MAX, description="which of several policies counts; Disabled: no change")
-    policies: tuple[RateSpec, ...] | None = Field(
-        None, description="at most so much in a period; none: as the HPA does"
-    )
-    tolerance: Quantity | None = Field(None, ge=0, description="share of the wanted level that is not worth a change")
-    single_step_window_seconds: Whole = Field(
-        0, ge=0, le=3600, description="a change of one replica must have been wished for so long"
-    )
-
-
-class BehaviorSpec(Spec):
-    """`behavior` as in autoscaling/v2; what is left out takes the HPA's defaults."""
-
-    scale_up: RulesSpec = Field(RulesSpec(), description="how fast capacity comes")
-    scale_down: RulesSpec = Field(RulesSpec(), description="how fast it goes")
 
 
 class CooldownSpec(Spec):

@@ -20,7 +20,8 @@ def told_backlog(policy: ScalingPolicy, signals: Mapping[str, Signal], need: Nee
 def told_ahead(policy: ScalingPolicy, need: Need, unit: str) -> str:
     """Return what is foreseen, by which model, and what it needs or keeps."""
     ahead = short(need.demand_ahead or 0.0)
-    needs = f"{unit} within {need.lead_s:.0f} s needs {need.forecast}"
+    steps = f" in steps of {policy.step_ratio:.0%}" if policy.step(need.forecast or 0) > 1 else ""
+    needs = f"{unit} within {need.lead_s:.0f} s needs {need.forecast}{steps}"
     soon = need.foreseen
     if soon is not None and need.kept == need.forecast:
         gone = f"demand fell to {short(need.demand or 0.0)} at once, where {short(soon.kept)} {unit} are usual"
