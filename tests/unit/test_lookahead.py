@@ -241,14 +241,15 @@ def test_another_slo_is_learnt_anew_and_another_target_is_not():
 
 
 def test_the_margin_knows_what_a_step_is_of_the_demand_and_nothing_is_learnt_anew_for_another():
-    one = old()
-    one.tick()
-    before = float(one.bank._lookahead.margins.grain[0])
-    assert "stepPercent: 7 " in TEXT
-    one.policies = policies(text=TEXT.replace("stepPercent: 7 ", "stepPercent: 50 "))
-    assert one.tick().nowcasts[KEY].acts
-    # eight pods carry the demand ahead: a step is four of them, and was one
-    assert 2.5 < float(one.bank._lookahead.margins.grain[0]) / before < 5.5
+    one, given = old(), TEXT.replace("perReplica: learn", "perReplica: 5")
+    grains = []
+    for percent in (0, 7, 50):
+        one.policies = policies(text=given.replace("stepPercent: 7 ", f"stepPercent: {percent} "))
+        assert one.tick().nowcasts[KEY].acts
+        grains.append(float(one.bank._lookahead.margins.grain[0]))
+    pods = one.tick().nowcasts[KEY].demand[1] / 5.0
+    assert grains[1] / grains[0] == pytest.approx(math.floor(0.07 * pods), rel=0.3)
+    assert grains[2] / grains[0] == pytest.approx(0.5 * pods, rel=0.2)
 
 
 # -- history -------------------------------------------------------------------------------------------------
