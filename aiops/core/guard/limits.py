@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from operator import itemgetter
+from typing import TypeAlias
 
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.model import Clamp, Instant, Pass, Reason, Ruling, ScaleEvent
@@ -10,11 +13,15 @@ from aiops.core.model.swift import making
 from aiops.core.policies import RatePolicy, RateUnit, ScalingRules, Select
 
 _DISABLED, _MAX, _PODS = Select.DISABLED, Select.MAX, RateUnit.PODS  # by its class a member costs ten times a name
+Wishes: TypeAlias = tuple[tuple[Instant, int], ...]
+"""When which level was wished, oldest first."""
+
 _BEYOND = Pass(detail="beyond tolerance")
 _STABLE = Pass(detail="stable")
 _SLOW_ENOUGH = Pass(detail="within the rate")
 _IN_BOUNDS = Pass(detail="within bounds")
 _NO_LIMIT = 2**31 - 1
+_level = itemgetter(1)
 _STABILISED = Reason.STABILISATION
 _clamp = making(Clamp)
 
@@ -59,14 +66,17 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
     return _clamp(after=after, reason=_STABILISED, detail=detail)
 
 
-def _within(wish: Wish, wishes: tuple[tuple[Instant, int], ...], since: Instant) -> list[int]:
+def _within(wish: Wish, wishes: Wishes, since: Instant) -> list[int]:
     """Return the levels that were wished since, this one among them."""
-    found = [wished for at, wished in wishes if at > since]
-    found.append(wish.after)
-    return found
+    return [wish.after, *map(_level, wished_after(wishes, since))]
 
 
-def _wishes(wish: Wish, ctx: GuardContext) -> tuple[tuple[Instant, int], ...]:
+def wished_after(wishes: Wishes, at: Instant) -> Wishes:
+    """Return the wishes after an instant; they are in order, so what is too old stands at the beginning."""
+    return wishes[bisect_right(wishes, (at, math.inf)) :]
+
+
+def _wishes(wish: Wish, ctx: GuardContext) -> Wishes:
     """Return the wishes that are remembered; the present level of a loop that begins, or that stood for a window.
 
     So no restart, no process that was stopped and no clock that was stepped forward drops replicas.

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from aiops.core.guard.context import GuardContext, Wish
-from aiops.core.guard.limits import stood, tolerance
+from aiops.core.guard.limits import stood, tolerance, wished_after
 from aiops.core.guard.ownership import watched
 from aiops.core.guard.pace import HOUR_S
 from aiops.core.guard.people import question_for
@@ -15,6 +15,7 @@ from aiops.core.model import (
     Action,
     Clamp,
     Instant,
+    Proposal,
     ScaleEvent,
     SignalMemory,
     TargetState,
@@ -35,11 +36,11 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     """
     proposal, policy = verdict.proposal, ctx.policy
     window_s = max(policy.up.longest_s, policy.down.longest_s)
-    kept = _since(state.recommendations, ctx.now - window_s)
+    kept = wished_after(state.recommendations, ctx.now - window_s)
     if ctx.workload is not None and (not kept or stood(ctx)):
         kept = (*kept, (ctx.now, proposal.change.before))
     if proposal.need.reactive is not None:
-        kept = (*kept, (ctx.now, _tolerated(Wish(proposal, proposal.change.after), ctx)))
+        kept = (*kept, (ctx.now, _tolerated(proposal, ctx)))
     standing = state.question if state.question is not None and state.question.expires_at > ctx.now else None
     if verdict.word is _ASK:
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
@@ -62,16 +63,6 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
 def _most_ready(state: TargetState, workload: Workload | None) -> int:
     """Return how many of the replicas that run were ever ready at once; those that were taken away do not count."""
     return 0 if workload is None else max(workload.ready, min(state.most_ready, workload.replicas))
-
-
-def _since(wishes: tuple[tuple[Instant, int], ...], at: Instant) -> tuple[tuple[Instant, int], ...]:
-    """Return the wishes after an instant; they are in order, so what is too old stands at the beginning."""
-    old = 0
-    for wished_at, _ in wishes:
-        if wished_at > at:
-            break
-        old += 1
-    return wishes[old:]
 
 
 def in_time(state: TargetState, now: Instant) -> TargetState:
@@ -134,9 +125,12 @@ def accepted(state: TargetState, action: Action, at: Instant) -> TargetState:
     return changed(state, events=events, last_in_at=max(state.last_in_at, at))
 
 
-def _tolerated(wish: Wish, ctx: GuardContext) -> int:
-    ruling = tolerance(wish, ctx)
-    return ruling.after if isinstance(ruling, Clamp) else wish.after
+def _tolerated(proposal: Proposal, ctx: GuardContext) -> int:
+    wanted = proposal.change.after
+    if wanted == proposal.change.before:
+        return wanted
+    ruling = tolerance(Wish(proposal, wanted), ctx)
+    return ruling.after if isinstance(ruling, Clamp) else wanted
 
 
 def _recent(events: tuple[ScaleEvent, ...], policy: ScalingPolicy, now: Instant) -> tuple[ScaleEvent, ...]:

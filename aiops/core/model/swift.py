@@ -59,13 +59,12 @@ def _initialisers(cls: type, filling: type) -> tuple[Callable[..., None], Callab
     makers = {one.name: one.default_factory for one in fields(cls) if callable(one.default_factory)}
     scope: dict[str, Any] = {f"make_{name}": maker for name, maker in makers.items()}
     scope |= {f"unset_{name}": preset[name] for name in makers}
-    scope["new"] = object.__new__
     lines = [f"self.{name} = {name}" for name in (*positional, *named)]
     checks = [f"if {name} is unset_{name}: {name} = make_{name}()" for name in makers]
     parameters = ", ".join((*positional, *(("*", *named) if named else ())))
     heads = f"def __init__(self, {parameters}):", f"def __make__({parameters}):"
     made = _function(heads[0], (*checks, *_filled("self", lines)), scope, (cls, filling))
-    body = (*checks, "self = new(filling)", *lines, "self.__class__ = cls", "return self")
+    body = (*checks, "self = filling()", *lines, "self.__class__ = cls", "return self")
     maker = _function(heads[1], body, dict(scope), (cls, filling))
     for one in (made, maker):
         one.__defaults__, one.__kwdefaults__ = known.__defaults__, known.__kwdefaults__
@@ -78,9 +77,8 @@ def _replacer(cls: type, filling: type, names: tuple[str, ...]) -> Callable[...,
     copied = (f"made.{name} = self.{name}" for name in names)
     fresh = ("try:", " for name in new: setattr(made, name, new[name])", "except AttributeError as err:")
     unknown = ' raise TypeError(f"{cls.__name__} has no field {name}") from err'
-    body = ("made = blank(filling)", *copied, *fresh, unknown, "made.__class__ = cls", "return made")
-    scope: dict[str, Any] = {"blank": object.__new__}
-    return _function("def __replace__(self, /, **new):", body, scope, (cls, filling))  # type: ignore[no-any-return]
+    body = ("made = filling()", *copied, *fresh, unknown, "made.__class__ = cls", "return made")
+    return _function("def __replace__(self, /, **new):", body, {}, (cls, filling))  # type: ignore[no-any-return]
 
 
 def _filled(name: str, lines: list[str]) -> tuple[str, ...]:

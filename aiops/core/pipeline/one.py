@@ -254,8 +254,8 @@ def _concluded(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Decided:
             mode=mode,
         )
         action = act.action(policy, verdict, made.workload, issue)
-        state, outcomes = _begun(state, action, made.workload, outcomes)
-    if fingerprint != state.fingerprint or decision_id != state.decision_id:
+        state, outcomes = _begun(made, action, made.workload, fingerprint)
+    elif fingerprint != state.fingerprint or decision_id != state.decision_id:
         state = changed(state, fingerprint=fingerprint, decision_id=decision_id)
     decision = _decision(
         id=decision_id,
@@ -281,16 +281,19 @@ def _story(policy: ScalingPolicy, verdict: Verdict) -> str:
 
 
 def _begun(
-    state: TargetState, action: Action, workload: Workload, outcomes: tuple[Outcome, ...]
+    made: _Made, action: Action, workload: Workload, fingerprint: str
 ) -> tuple[TargetState, tuple[Outcome, ...]]:
     """Return the state that knows of the intent. A dry run counts at the decision, a write when it is accepted (S5)."""
+    state, outcomes, decision_id = made.state, made.outcomes, action.decision_id
     if action.dry_run:
-        return changed(guard.accepted(state, action, action.issued_at), settled=action.change.after), outcomes
+        state = guard.accepted(state, action, action.issued_at)
+        settled = action.change.after
+        return changed(state, settled=settled, fingerprint=fingerprint, decision_id=decision_id), outcomes
     if state.pending is not None:
         level = act.level(state.pending.change, workload)
         replaced = superseded(state.pending, level, action.id, action.issued_at)
         outcomes = (*outcomes, replaced)
-    return changed(state, pending=action), outcomes
+    return changed(state, pending=action, fingerprint=fingerprint, decision_id=decision_id), outcomes
 
 
 def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Signal]) -> str:
