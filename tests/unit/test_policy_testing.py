@@ -212,6 +212,7 @@ def test_the_shipped_policies_pass_their_tests_and_every_rule_is_exercised():
         ("checkout", "replicas: 12}", "replicas: 11}"),
         ("checkout", "changesPerHour: 30", "changesPerHour: 60"),
         ("storefront", "singleStepWindowSeconds: 300", "singleStepWindowSeconds: 0"),
+        ("storefront", "stepPercent: 7", "stepPercent: 0"),
         ("storefront", "atMost: 250ms", "atMost: 900ms"),
         ("web-tier", "maxGrowth: 2", "maxGrowth: 3"),
         ("web-tier", "perReplica: 60", "perReplica: 120"),
