@@ -23,9 +23,9 @@ class MeanKnownAutoscaler:
     name = "mean-known"
 
     def __init__(self, margin: float, trace: Trace, tables: Tables) -> None:
-        self._load = trace.mean * (1.0 + margin)
-        levels = int(np.ceil(float(self._load.max()) / tables.service.pod_rps * 1.5)) + 8
-        self._pods = tables.least_pods(self._load, levels)
+        load = trace.mean * (1.0 + margin)
+        levels = int(np.ceil(float(load.max()) / tables.service.pod_rps * 1.5)) + 8
+        self._pods = tables.least_pods(load, levels)
 
     def fit(self, history_rps: F64, step_s: float, startup_s: float, slo_p95_s: float) -> None:
         """Take how long a replica starts; the rest is known."""
