@@ -56,8 +56,10 @@ def test_a_minute_of_make_run_shows_what_it_promises(seed: int, tmp_path: Path):
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     try:
+        assert '"event": "standing"' in next(process.stderr)
+        loaded_s = time.monotonic() - began  # of a slow machine more: what follows is measured by it
         first = next(line for line in process.stderr if '"event": "tick"' in line)
-        assert time.monotonic() - began < 15.0  # a machine at rest takes less than 3 s
+        assert time.monotonic() - began < max(15.0, 12.0 * loaded_s)  # a machine at rest takes less than 3 s
         lines = [first, *watch(process, until="07:44:30")]
         status = json.loads(fetch(page, "/api/v1/status"))
         assert "· aiops</title>" in fetch(page, "/")
