@@ -56,7 +56,7 @@ docs: $(STAMP) ## build the manual into out/manual; a broken link or a page in n
 	@echo "the manual is out/manual/index.html"
 
 smoke: $(STAMP) ## a minute of `make run` under two seeds, judged by its journal
-	@$(PY) -m pytest -q tests/smoke --timeout 300
+	@$(PY) -m pytest -q tests/smoke --timeout 300 -n 2 --maxschedchunk 1
 
 e2e: $(STAMP) ## the tests on a real control plane; builds it once with Go 1.26 (10 to 20 minutes)
 	@for package in etcd-server prometheus prometheus-alertmanager victoria-metrics postgresql libfaketime openssl chromium curl; do scripts/need $$package; done

@@ -40,6 +40,13 @@ def aiops(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Compl
     return subprocess.CompletedProcess([*words], code, *said)
 
 
+def printed(*words: str, code: int = 0) -> str:
+    """Run a command in this process, and return what it prints: as a result, or as an error where one is expected."""
+    done = aiops(*words)
+    assert done.returncode == code, f"aiops {' '.join(words)} ended with {done.returncode}: {done.stderr}"
+    return done.stdout if code == 0 else done.stderr
+
+
 def process(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own."""
     return subprocess.run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from aiops.adapters.store import Asked, Store
+from tests.commands import printed
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.pod import Node, PodProcess
@@ -84,7 +84,7 @@ class Site:
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings))
         files = sorted(map(str, self.folder.glob("policy-*.yaml")))
         words = ("--config", str(self.folder / "settings.yaml"), "rbac", "--values", *files)
-        printed = yaml.safe_load(aiops(*words)) if files else {}
+        roles = yaml.safe_load(printed(*words)) if files else {}
         ports = {"web": {"enabled": True, "port": free_port()}, "telemetry": {"port": free_port()}}
         made = {
             "dryRun": mode == "dry-run",
@@ -92,7 +92,7 @@ class Site:
             "prometheus": {"url": self.prometheus},
             "settings": {**SETTINGS, "lease": LEASE, "promotion": "file"},
             **ports,
-            **printed,
+            **roles,
             **changes,
         }
         file = self.folder / f"values-{len(list(self.folder.glob('values-*')))}.yaml"
@@ -201,12 +201,6 @@ def installing(plane: ControlPlane, chart: Helm, target: str, folder: Path, gaug
         if "aiops" in chart("list", "-q", "-a", "-n", release, kubeconfig=config):
             chart("uninstall", "aiops", "-n", release, "--no-hooks", kubeconfig=config)
         plane.delete(f"/api/v1/namespaces/{release}", wait=False)
-
-
-def aiops(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "aiops", *words], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def decisions(site: Site, pod: PodProcess) -> list[dict[str, Any]]:

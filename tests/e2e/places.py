@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import yaml
 
 from aiops.adapters.store import Asked, Store
 from aiops.core.model import Plan
+from tests.commands import printed
 from tests.e2e import gateway
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.processes import FakeClock, Process, eventually
@@ -245,10 +245,7 @@ class Places:
 
     def aiops(self, *words: str) -> str:
         """Run the command line, and return what it prints."""
-        command = [sys.executable, "-m", "aiops", "--config", str(self.config), *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return printed("--config", str(self.config), *words)
 
     def until(self, look: Any, what: str, within_s: float = 120.0) -> Any:
         return eventually(look, within_s, what, *self.daemons[-1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ import yaml
 from aiops.adapters.kubernetes import instance_of
 from aiops.adapters.store import Asked, Store
 from aiops.core.model import Effect
+from tests.commands import printed
 from tests.e2e.audit import AuditEvent, AuditLog
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.invariants import Evidence, violations
@@ -184,9 +184,9 @@ class Rig:
         """Apply the roles that the command line prints, as a platform engineer would. mode: the daemon's."""
         config = self.folder / "rbac.yaml"
         config.write_text(json.dumps({"lease": self.lease, "mode": mode, "store": {"url": self.store_url}}))
-        printed = self.aiops("--config", str(config), "rbac", str(self.policies))
-        self.plane.kubectl("apply", "-f", "-", stdin=printed)
-        made = [one for one in yaml.safe_load_all(printed) if one]
+        roles = self.aiops("--config", str(config), "rbac", str(self.policies))
+        self.plane.kubectl("apply", "-f", "-", stdin=roles)
+        made = [one for one in yaml.safe_load_all(roles) if one]
         self.everywhere |= {(one["kind"].lower(), one["metadata"]["name"]) for one in made if one["kind"] in EVERYWHERE}
         return made
 
@@ -197,9 +197,7 @@ class Rig:
 
     def aiops(self, *words: str, code: int = 0) -> str:
         """Run the command line, and return what it prints."""
-        done = subprocess.run([sys.executable, "-m", "aiops", *words], capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == code, f"aiops {' '.join(words)} ended with {done.returncode}: {done.stderr}"
-        return done.stdout if code == 0 else done.stderr
+        return printed(*words, code=code)
 
     # -- the daemon ----------------------------------------------------------------------------------------
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.commands import aiops
 from tests.e2e.audit import WRITES
-from tests.e2e.rig import ROOT, USER, Rig, scaling_policy
+from tests.e2e.rig import USER, Rig, scaling_policy
 
 
 def settings(rig: Rig, **changes: Any) -> Path:
@@ -36,8 +35,7 @@ def settings(rig: Rig, **changes: Any) -> Path:
 def examined(config: Path, *areas: str) -> tuple[int, list[dict[str, str]]]:
     """Return the exit code, and what was found."""
     words = [word for area in areas for word in ("--only", area)]
-    command = [sys.executable, "-m", "aiops", "--config", str(config), "-o", "json", "doctor", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = aiops("--config", str(config), "-o", "json", "doctor", *words)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)["checks"]
 

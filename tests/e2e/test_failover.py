@@ -40,6 +40,7 @@ def test_users_that_fail_are_sent_to_a_standby_and_home_again_though_the_daemon_
     assert "aiops failover back shop/storefront" in places.aiops("effects")
     # what was moved is not moved again within ten minutes, whoever asks
     places.users("west", 0.0)
+    places.until(lambda: "home west well" in places.sentences()[-1], "west to be seen well")
     places.aiops("failover", "back", "shop/storefront", "--reason", "west is repaired", "--by", "ann")
     places.until(lambda: {"moved_lately", "standby_sick"} & places.reasons(), "the order to be refused")
     assert places.weights == (0, 100)

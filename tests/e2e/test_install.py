@@ -15,11 +15,12 @@ import yaml
 
 from aiops.core.act.set_floor import RESTORE
 from aiops.core.objects.resting import MARK, RECORD
+from tests.commands import printed
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.conftest import deployment
 from tests.e2e.emulated import Emulated, hpa
 from tests.e2e.grants import denied
-from tests.e2e.installed import CHART, ROOT, Helm, Refused, Site, aiops, decisions, resident_mb
+from tests.e2e.installed import CHART, ROOT, Helm, Refused, Site, decisions, resident_mb
 from tests.e2e.postgres import PostgresServer
 from tests.e2e.rig import scaling_policy
 from tests.e2e.test_sleep import policy as sleeping
@@ -49,8 +50,8 @@ def test_the_roles_of_the_chart_are_those_that_the_command_prints_s10(chart: Hel
     shipped = CHART / "ci" / "shipped-values.yaml"
     names = yaml.safe_load(shipped.read_text())["policies"]
     words = ("--config", str(CHART / "ci/shipped-settings.yaml"), "rbac")
-    printed = yaml.safe_load_all(aiops(*words, *(str(ROOT / "policies" / name) for name in names)))
-    assert grants(chart.template("-f", str(shipped))) == grants(printed)
+    roles = yaml.safe_load_all(printed(*words, *(str(ROOT / "policies" / name) for name in names)))
+    assert grants(chart.template("-f", str(shipped))) == grants(roles)
 
 
 def grants(objects: Any) -> dict[tuple[str, ...], Any]:

@@ -183,12 +183,15 @@ def test_a_forecast_that_has_not_learnt_states_no_risk():
 # -- one replica has a longer window ------------------------------------------------------------------------
 
 
-def wished(policy: ScalingPolicy, demands: list[float], *, step_s: float = TICK_S) -> list[int]:
-    """Return the levels that were allowed at each tick, carried out at once."""
+def wished(
+    policy: ScalingPolicy, demands: list[float], *, step_s: float = TICK_S, foreseen: float | None = None
+) -> list[int]:
+    """Return the levels that were allowed at each tick, carried out at once. foreseen: the demand, if it is."""
+    ahead = BLIND if foreseen is None else soon(foreseen, foreseen)
     state, level, levels = LoopState(), 8, []
     for tick, demand in enumerate(demands):
         shot = seen(demand=demand, use=0.1, at=NOW + tick * step_s, replicas=level, ready=level)
-        turn = made(shot, BLIND, carries(), policy=policy, state=state)
+        turn = made(shot, ahead, carries(), policy=policy, state=state)
         state, level = replace(turn.state, effects={}), turn.tick.decisions[0].verdict.change.after
         target = replace(state.targets[KEY], pending=None, owned=False)
         state = replace(state, targets={KEY: target})
@@ -223,10 +226,11 @@ def test_what_is_foreseen_is_asked_for_in_whole_steps_and_what_is_needed_now_is_
     assert decided(seen(), soon(400.0, 600.0), carries(), policy=few).verdict.proposal.need.forecast == 13
 
 
-def test_a_step_has_the_window_of_one_replica():
+def test_a_step_of_what_is_foreseen_has_the_window_of_one_replica():
     slow = steered(down=rules(30.0, single_step_s=90.0), step_ratio=0.25)
-    assert wished(slow, [290.0] * 8) == [8, 8, 8, 8, 8, 8, 6, 6]
-    assert wished(slow, [240.0] * 4) == [8, 8, 5, 5]
+    assert wished(slow, [290.0] * 8, foreseen=100.0) == [8, 8, 8, 8, 8, 8, 6, 6]
+    assert wished(slow, [240.0] * 4, foreseen=100.0) == [8, 8, 5, 5]
+    assert wished(slow, [290.0] * 4) == [8, 8, 6, 6]  # without a forecast nothing is in steps
 
 
 def test_a_loop_that_stood_for_an_ordinary_window_drops_nothing_s5():

@@ -51,19 +51,24 @@ def stabilisation(wish: Wish, ctx: GuardContext) -> Ruling | None:
         return None
     wishes = _wishes(wish, ctx)
     if wish.delta > 0:
-        bound, window_s = "least", ctx.policy.up.window_s(wish.delta, ctx.policy.step(wish.before))
+        bound, window_s = "least", ctx.policy.up.window_s(wish.delta, _step(wish, ctx))
         after = max(wish.before, min(_within(wish, wishes, ctx.now - window_s)))
     else:
         bound, rules = "most", ctx.policy.down
         window_s = rules.stabilisation_s
         after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
-        if 0 < wish.before - after <= ctx.policy.step(wish.before) and rules.longest_s > window_s:  # a step's is longer
+        if 0 < wish.before - after <= _step(wish, ctx) and rules.longest_s > window_s:  # a step's is longer
             window_s = rules.longest_s
             after = min(wish.before, max(_within(wish, wishes, ctx.now - window_s)))
     if after == wish.after:
         return _STABLE
     detail = f"{after} is the {bound} wished within {window_s:.0f} s"
     return _clamp(after=after, reason=_STABILISED, detail=detail)
+
+
+def _step(wish: Wish, ctx: GuardContext) -> int:
+    """Return how many replicas are one step: what a forecast asks for is in steps, what is needed now is not."""
+    return 1 if wish.proposal.need.forecast is None else ctx.policy.step(wish.before)
 
 
 def _within(wish: Wish, wishes: Wishes, since: Instant) -> list[int]:
