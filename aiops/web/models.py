@@ -32,8 +32,8 @@ _NAME = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 PlainName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=_NAME)]
 """The name of a scope, a policy, a target or a plan."""
 
-Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-"""A reason in words."""
+Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^[^\x00]*[^\x00-\x20\s][^\x00]*$")]
+"""A reason in words; blanks and control characters alone are none."""
 
 By = Annotated[str | None, Field(max_length=256, deprecated=True, description="Ignored: who calls is who says so.")]
 

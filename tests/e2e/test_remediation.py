@@ -81,8 +81,10 @@ def pool(plane: ControlPlane) -> Iterator[list[str]]:
 
 
 def _ready(plane: ControlPlane, name: str) -> bool:
+    """Return whether a node is ready, and was for long enough that nothing keeps pods away from it any more."""
     found = plane.api("GET", f"/api/v1/nodes/{name}")
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", ()))
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", ()))
+    return ready and not found["spec"].get("taints")
 
 
 def deadlock(plane: ControlPlane, name: str, status: str) -> None:

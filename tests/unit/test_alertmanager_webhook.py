@@ -59,6 +59,7 @@ def test_a_resolved_alert_ends_when_it_says_and_no_later_than_now():
     assert told(status="resolved", endsAt="2026-03-02T11:10:00Z")[0].ends_at == 1_772_449_800.0
     assert told(status="resolved", endsAt="2099-01-01T00:00:00Z")[0].ends_at == AT
     assert told(status="resolved", endsAt=MISSING)[0].ends_at == AT
+    assert told(endsAt=None)[0].ends_at == told(endsAt=MISSING)[0].ends_at == math.inf
 
 
 def test_without_a_fingerprint_the_labels_tell_alerts_apart():
@@ -67,6 +68,7 @@ def test_without_a_fingerprint_the_labels_tell_alerts_apart():
         for labels in ({"alertname": "A", "b": "1"}, {"b": "1", "alertname": "A"}, {"alertname": "A", "b": "2"})
     )
     assert one == same != other
+    assert told(fingerprint=None)[0].fingerprint == told(fingerprint=MISSING)[0].fingerprint
 
 
 def test_what_this_program_said_itself_is_not_heard():

@@ -34,8 +34,8 @@ _ALERT = {
         },
         "status": {"enum": ["firing", "resolved"]},
         "startsAt": {"type": "string", "format": "date-time", "pattern": "^(19[7-9]|2[0-9]{2})[0-9]-"},
-        "endsAt": {"type": "string", "format": "date-time"},
-        "fingerprint": {"type": "string", "maxLength": 64, "pattern": r"^[^\x00]*$"},
+        "endsAt": {"type": ["string", "null"], "format": "date-time"},
+        "fingerprint": {"type": ["string", "null"], "maxLength": 64, "pattern": r"^[^\x00]*$"},
     },
 }
 _BODY = {
