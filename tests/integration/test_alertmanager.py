@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
 from aiops.adapters.alertmanager import OWN, Alertmanager, AlertmanagerOptions, Form, IncidentSender, SilenceWatch
 from aiops.adapters.store import Store
@@ -147,6 +148,18 @@ def test_the_webhook_takes_its_own_token_and_that_token_takes_nothing_else_s10(a
     assert [one["name"] for one in httpx.get(f"{api}/api/v1/alerts").json()["alerts"]] == ["HighLatency"]
     for token in ("", "wrong"):
         assert post(api, token, json=MESSAGE).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "taken"),
+    [("fingerprint", None, True), ("endsAt", None, True), ("fingerprint", 7, False), ("startsAt", None, False)],
+)
+def test_the_document_and_the_webhook_take_the_same(api, field, given, taken):
+    operation = httpx.get(f"{api}/api/v1/openapi.json").json()["paths"]["/api/v1/alerts"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    message = {**MESSAGE, "alerts": [{**MESSAGE["alerts"][0], field: given}]}
+    assert Draft202012Validator(schema).is_valid(message) is taken
+    assert post(api, json=message).is_success is taken
 
 
 def test_behind_a_token_for_everything_both_may_tell_alerts_and_only_one_may_pause_s10(store):
