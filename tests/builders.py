@@ -29,6 +29,7 @@ from aiops.core.model import (
     TargetRef,
     TargetState,
     Workload,
+    stricter,
 )
 from aiops.core.policies import (
     Bounds,
@@ -186,13 +187,15 @@ def context(**changes: Any) -> GuardContext:
         now=NOW,
         tick_s=15.0,
         policy=policy(),
+        mode=Mode.ENFORCE,
         snapshot=shot,
         workload=shot.workloads.get(TARGET.key),
         state=TargetState(uid="u"),
         signals={"demand": signal(), "latency": signal("latency", 0.1)},
         env={},
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return replace(made, mode=stricter(made.policy.reach, made.snapshot.scope.ceiling))
 
 
 def forecast(value: float = 500.0, **changes: Any) -> Forecast:

@@ -22,7 +22,12 @@ def ulid(at: Instant, *parts: str) -> str:
     """
     hashed = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).digest()
     high, low = int.from_bytes(hashed[:5]), int.from_bytes(hashed[5:])
-    return f"{_time(round(at * 1000))}{_eight(high)}{_eight(low)}"
+    pairs = _PAIRS
+    return (
+        f"{_time(at)}"
+        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+        f"{pairs[low >> 30]}{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
 
 
 def digest(text: str) -> str:
@@ -31,8 +36,9 @@ def digest(text: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _time(number: int) -> str:
-    """Return ten digits of base 32."""
+def _time(at: Instant) -> str:
+    """Return the ten digits of base 32 of an instant in milliseconds."""
+    number = round(at * 1000)
     return _PAIRS[number >> 40 & 1023] + _eight(number & (1 << 40) - 1)
 
 

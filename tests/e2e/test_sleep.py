@@ -111,8 +111,13 @@ def test_a_person_releases_all_of_it_and_what_somebody_scaled_up_stays_s7_s9(rig
     rig.policy(policy(rig.namespace, manualOverride="1h"))
     rig.plane.patch(world.web, {"spec": {"replicas": 2}})
     config = str(next(rig.folder.glob("a-*.yaml")))
-    effects = json.loads(rig.aiops("--config", config, "-o", "json", "effects"))
-    assert {one["object"].rpartition("/")[2] for one in effects} == {"web", "api", "report"}
+
+    def effects() -> set[str]:
+        told = json.loads(rig.aiops("--config", config, "-o", "json", "effects"))
+        return {one["object"].rpartition("/")[2] for one in told}
+
+    # what a plan did is an effect that stands once the plan is done; before, `aiops plans` tells of it
+    rig.until(lambda: effects() == {"web", "api", "report"}, "the effects to be told", 60.0)
     rig.aiops("--config", config, "release", rig.namespace, "--reason", "demo", "--by", "ann")
     rig.until(lambda: world.values() == [2, 4, False], "all to wake", 60.0)
     rig.until(lambda: RECORD not in world.notes(world.web), "the record to go")

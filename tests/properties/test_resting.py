@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops.core.guard import CHAIN, Wish
-from aiops.core.guard.chain import OF_CHANGES, OF_SCALE_IN
+from aiops.core.guard.chain import OF_CHANGES, OF_EXTRAS, OF_SCALE_IN, plain
 from aiops.core.model import Freeze, Leadership, Mode, OwnerKind, Scope, TargetState
 from aiops.core.policies import Bounds, Guardrail, Lever, Limits, Then, Upstream
 from tests.builders import (
@@ -31,13 +31,14 @@ flags = st.booleans()
 
 
 @st.composite
-def worlds(draw):
-    """Return a world in which as much as can be speaks against a change."""
+def worlds(draw, *, plainly=False):
+    """Return a world in which as much as can be speaks against a change. plainly: as far as `plain` allows it."""
+    rails = (Guardrail(when=Says(draw(st.sampled_from((True, None)))), then=draw(st.sampled_from(Then))),)
     given_policy = policy(
         lever=draw(st.sampled_from(Lever)),
-        mode=draw(st.sampled_from(Mode)),
+        mode=Mode.ENFORCE if plainly else draw(st.sampled_from(Mode)),
         bounds=Bounds(min_replicas=2, max_replicas=draw(st.sampled_from((3, 40)))),
-        guardrails=(Guardrail(when=Says(draw(st.sampled_from((True, None)))), then=draw(st.sampled_from(Then))),),
+        guardrails=() if plainly else rails,
         upstream=Upstream(errors="latency", above=0.0),
         limits=Limits(cooldown_out_s=900.0, cooldown_in_s=900.0, changes_per_hour=1),
         scale_in_allowed=False,
@@ -54,7 +55,8 @@ def worlds(draw):
         workloads={TARGET.key: there} if draw(flags) else {},
         leadership=Leadership(leader=draw(flags), epoch=1),
         scope=Scope(
-            ceiling=draw(st.sampled_from(Mode)), protected_namespaces=frozenset({"shop"} if draw(flags) else ())
+            ceiling=Mode.ENFORCE if plainly else draw(st.sampled_from(Mode)),
+            protected_namespaces=frozenset({"shop"} if draw(flags) else ()),
         ),
         store_ok=draw(flags),
         freezes=(Freeze(name="f", until=math.inf),),
@@ -86,3 +88,11 @@ def test_who_is_not_asked_of_a_wish_to_stay_says_nothing_of_it(ctx, level, broke
 def test_who_is_not_asked_of_a_wish_for_more_says_nothing_of_it(ctx, level, more, broken):
     out = Wish(proposal(level, level + more, need=need(slo_broken=broken, usage_ratio=2.0)), level + more)
     assert {name: guard(out, ctx) for name, guard in CHAIN if name in OF_SCALE_IN} == dict.fromkeys(OF_SCALE_IN)
+
+
+@settings(deadline=None)
+@given(worlds(plainly=True), st.integers(0, 50), st.integers(0, 50))
+def test_who_is_not_asked_where_nothing_is_there_to_look_at_says_nothing(ctx, level, wanted):
+    assert plain(ctx)
+    wish = Wish(proposal(level, wanted, need=need(usage_ratio=2.0)), wanted)
+    assert {name: guard(wish, ctx) for name, guard in CHAIN if name in OF_EXTRAS} == dict.fromkeys(OF_EXTRAS)

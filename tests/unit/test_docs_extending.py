@@ -100,8 +100,8 @@ def module_of(name: str) -> ModuleType:
 
 def test_the_guard_at_its_place_in_the_chain_is_told_as_the_one_that_bound(monkeypatch):
     monkeypatch.setattr(chain, "CHAIN", (*chain.CHAIN[:18], ("half", module_of("half").half), *chain.CHAIN[18:]))
-    for asked, passed_by in (("_RESTING", chain.OF_CHANGES), ("_GROWING", chain.OF_SCALE_IN), ("_SHRINKING", ())):
-        monkeypatch.setattr(chain, asked, chain._asked(frozenset(passed_by)))  # made of the chain when it is read
+    for tables, passed_by in (("_WHOLE", frozenset()), ("_PLAIN", chain.OF_EXTRAS)):
+        monkeypatch.setattr(chain, tables, chain._tables(passed_by))  # made of the chain when it is read
     assert bound(verdict(proposal(8, 3), context())) == (VerdictWord.ALLOW, Reason.RATE, 4)
     assert bound(verdict(proposal(8, 5), context())) == (VerdictWord.ALLOW, None, 5)
 

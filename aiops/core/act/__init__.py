@@ -86,12 +86,38 @@ class Issue:
     mode: Mode
 
 
+_made = making(Action)
+
+
 def action(policy: ScalingPolicy, verdict: Verdict, workload: Workload, issue: Issue) -> Action:
     """Return the action for what a verdict allows: with its requests, its expiry and its undo."""
-    declared = workload.declaration(declared_field(verdict.change))
+    declared = workload.declaration(declared_field(verdict.change)) if workload.declared else None
     settle_s = 0.0 if declared is None else declared.settle_s
-    dated = (issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s), issue.at + settle_s + policy.verify.within_s)
-    return _action(policy.key, verdict, _Frame(workload, issue, dated))
+    change, verbs = verdict.change, ACTIONS[type(verdict.change)]
+    action_id = ulid(issue.at, policy.key, issue.tick_id, "action", str(change.before), str(change.after))
+    origin = {
+        "action": action_id,
+        "decision": issue.decision_id,
+        "policy": policy.key,
+        "epoch": str(issue.epoch),
+        "reason": verdict.proposal.reason,
+    }
+    return _made(
+        id=action_id,
+        tick_id=issue.tick_id,
+        decision_id=issue.decision_id,
+        policy=policy.key,
+        target=verdict.proposal.target,
+        change=change,
+        mode=issue.mode,
+        dry_run=verdict.dry_run,
+        issued_at=issue.at,
+        expires_at=issue.at + max(SEND_LEAST_S, SEND_TICKS * issue.tick_s),
+        verify_by=issue.at + settle_s + policy.verify.within_s,
+        epoch=issue.epoch,
+        steps=verbs.steps(change, workload, origin),
+        undo=verbs.undo(change, workload, origin),
+    )
 
 
 def declared_field(change: Change) -> str:
@@ -198,44 +224,4 @@ def release_action(effect: Effect, workload: Workload, issue: Issue) -> Action:
         epoch=issue.epoch,
         steps=release_steps(effect, workload, action_id),
         undo=(),
-    )
-
-
-@swift
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    workload: Workload
-    issue: Issue
-    dated: tuple[Instant, Instant]
-
-
-_made = making(Action)
-
-
-def _action(policy: str, verdict: Verdict, frame: _Frame) -> Action:
-    issue, change = frame.issue, verdict.change
-    action_id = ulid(issue.at, policy, issue.tick_id, "action", str(change.before), str(change.after))
-    origin = {
-        "action": action_id,
-        "decision": issue.decision_id,
-        "policy": policy,
-        "epoch": str(issue.epoch),
-        "reason": verdict.proposal.reason,
-    }
-    verbs = ACTIONS[type(change)]
-    return _made(
-        id=action_id,
-        tick_id=issue.tick_id,
-        decision_id=issue.decision_id,
-        policy=policy,
-        target=verdict.proposal.target,
-        change=change,
-        mode=issue.mode,
-        dry_run=verdict.dry_run,
-        issued_at=issue.at,
-        expires_at=frame.dated[0],
-        verify_by=frame.dated[1],
-        epoch=issue.epoch,
-        steps=verbs.steps(change, frame.workload, origin),
-        undo=verbs.undo(change, frame.workload, origin),
     )

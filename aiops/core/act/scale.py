@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiops.core.act import inscribe
 from aiops.core.model import REPLICAS, STAMP_MANAGER, Change, Step, Workload
-from aiops.core.model.swift import changed, making
+from aiops.core.model.swift import making
 
 _step = making(Step)
 
@@ -19,26 +19,17 @@ class _Scale:
 
         Where the replicas stand in Git it is one commit.
         """
-        ref, declared = workload.ref, workload.declaration(REPLICAS)
+        declared = workload.declaration(REPLICAS)
         if declared is not None:
-            return inscribe.steps(ref, declared, change.after, origin)
-        return (
-            _step(
-                target=ref,
-                subresource="scale",
-                body={"spec": {"replicas": change.after}},
-                uid=workload.uid,
-                resource_version=workload.resource_version,
-                summary=f"{ref.kind} {ref}: replicas {change.before} -> {change.after}",
-            ),
-        )
+            return inscribe.steps(workload.ref, declared, change.after, origin)
+        return (_patch(workload, change.before, change.after),)
 
     def undo(self, change: Change, workload: Workload, origin: Mapping[str, str]) -> tuple[Step, ...]:
         """Return what takes the change back."""
         declared = workload.declaration(REPLICAS)
         if declared is not None:
             return inscribe.back(workload.ref, declared, change.after, origin)
-        return self.steps(changed(change, before=change.after, after=change.before), workload, origin)
+        return (_patch(workload, change.after, change.before),)
 
     def level(self, change: Change, workload: Workload) -> int | None:
         """Return `spec.replicas`."""
@@ -47,6 +38,18 @@ class _Scale:
 
 
 VERBS = _Scale()
+
+
+def _patch(workload: Workload, before: int, after: int) -> Step:
+    ref = workload.ref
+    return _step(
+        target=ref,
+        subresource="scale",
+        body={"spec": {"replicas": after}},
+        uid=workload.uid,
+        resource_version=workload.resource_version,
+        summary=f"{ref.kind} {ref}: replicas {before} -> {after}",
+    )
 
 
 def stamp(workload: Workload, epoch: int) -> Step:

@@ -65,20 +65,36 @@ OF_CHANGES = frozenset(name for name, _ in CHAIN) - {"cluster", "target", "fresh
 OF_SCALE_IN = frozenset({"censored", "scaling-active", "scale-in", "upstream", "disruption", "rollout"})
 """The guards that have nothing to say of a wish for more: they are not asked then."""
 
-Asked: TypeAlias = tuple[tuple[int, str, Guard], ...]
-"""Guards with their names and their places in the chain."""
+OF_EXTRAS = frozenset(
+    {"guardrails", "ceiling", "declared-range", "node-group", "declared", "arbiter", "settled", "approval"}
+)
+"""The guards that have nothing to say where nothing is there that they look at (`plain`): they are not asked then."""
+
+Asked: TypeAlias = tuple[tuple[int, str, Guard, dict[int, Ruled]], ...]
+"""Guards with their names, their places in the chain, and what was recorded of them when they passed, by level."""
+
+MOST_KEPT = 1024
+"""So many levels are kept of each guard."""
+
+
+Tables: TypeAlias = tuple[tuple[Asked, ...], tuple[Asked, ...], tuple[Asked, ...]]
+"""Who is asked of a wish to stay, for more, and for fewer: of each, by a place in the chain, those from there on."""
 
 
 def _asked(passed_by: frozenset[str]) -> tuple[Asked, ...]:
     """Return, by a place in the chain, those from there on that are not passed by."""
-    every = [(place, name, guard) for place, (name, guard) in enumerate(CHAIN) if name not in passed_by]
+    kept: dict[str, dict[int, Ruled]] = {name: {} for name, _ in CHAIN}
+    every = [(place, name, guard, kept[name]) for place, (name, guard) in enumerate(CHAIN) if name not in passed_by]
     return tuple(tuple(one for one in every if one[0] >= start) for start in range(len(CHAIN) + 1))
 
 
-_RESTING, _GROWING, _SHRINKING = _asked(OF_CHANGES), _asked(OF_SCALE_IN), _asked(frozenset())
+def _tables(passed_by: frozenset[str]) -> Tables:
+    return _asked(OF_CHANGES | passed_by), _asked(OF_SCALE_IN | passed_by), _asked(passed_by)
 
+
+_WHOLE, _PLAIN = _tables(frozenset()), _tables(OF_EXTRAS)
 _STOPS = (Wait, Deny, Ask)
-_DRY_RUN = Mode.DRY_RUN
+_DRY_RUN, _ENFORCE = Mode.DRY_RUN, Mode.ENFORCE
 _ruled, _verdict = making(Ruled), making(Verdict)
 
 
@@ -94,10 +110,11 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     before = proposal.change.before
     wish = Wish(proposal, proposal.change.after)
     rulings: list[Ruled] = []
+    resting, growing, shrinking = _PLAIN if plain(ctx) else _WHOLE
     left, place = True, 0
     while True:
         delta = wish.delta
-        asked = _SHRINKING if delta < 0 else _GROWING if delta else _RESTING
+        asked = shrinking if delta < 0 else growing if delta else resting
         bound = _passed(wish, ctx, asked[place], rulings)
         if bound is None:
             break
@@ -123,16 +140,29 @@ def verdict(proposal: Proposal, ctx: GuardContext) -> Verdict:
     )
 
 
+def plain(ctx: GuardContext) -> bool:
+    """Return whether it acts by itself: no guardrails, budgets, plans at work, a file in Git or a group of nodes."""
+    workload = ctx.workload
+    acts = ctx.mode is _ENFORCE and not (ctx.allowances or ctx.plans or ctx.policy.guardrails)
+    return acts and (workload is None or not (workload.declared or workload.nodes is not None))
+
+
 def _passed(wish: Wish, ctx: GuardContext, asked: Asked, rulings: list[Ruled]) -> tuple[int, str, Ruling] | None:
     """Add what passes to the rulings; return the place after the first that does not, its guard and it; or None."""
     after = wish.after
-    for place, name, guard in asked:
+    for place, name, guard, kept in asked:
         ruling = guard(wish, ctx)
         if ruling is None:
             continue
         if type(ruling) is not Pass:
             return place + 1, name, ruling
-        rulings.append(_ruled(guard=name, ruling=ruling, after=after))
+        # thousands pass in the same words: one record of it serves them all
+        ruled = kept.get(after)
+        if ruled is None or ruled.ruling is not ruling:
+            if len(kept) >= MOST_KEPT:
+                kept.clear()
+            ruled = kept[after] = _ruled(guard=name, ruling=ruling, after=after)
+        rulings.append(ruled)
     return None
 
 

@@ -23,7 +23,6 @@ from aiops.core.model import (
     Snapshot,
     TargetState,
     Workload,
-    stricter,
 )
 from aiops.core.model.swift import swift
 from aiops.core.policies import Lever, ScalingPolicy
@@ -35,12 +34,14 @@ from aiops.core.protocols import Env
 class GuardContext:
     """Everything that a guard may look at. workload: None when the target is not known.
 
-    allowances: what each budget leaves to the policy. plans: those at work on the target.
+    mode: the stricter of the policy's mode and the global ceiling (S6). allowances: what each budget leaves to the
+    policy. plans: those at work on the target.
     """
 
     now: Instant
     tick_s: float
     policy: ScalingPolicy
+    mode: Mode
     snapshot: Snapshot
     workload: Workload | None
     state: TargetState
@@ -49,11 +50,6 @@ class GuardContext:
     effects: Mapping[str, Effect] = field(default_factory=dict)
     allowances: tuple[Allowance, ...] = ()
     plans: tuple[Plan, ...] = ()
-
-    @property
-    def mode(self) -> Mode:
-        """Return the stricter of the policy's mode and the global ceiling (S6)."""
-        return stricter(self.policy.reach, self.snapshot.scope.ceiling)
 
     @property
     def declared(self) -> Declared | None:

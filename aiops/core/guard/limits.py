@@ -91,9 +91,11 @@ def _wishes(wish: Wish, ctx: GuardContext) -> Wishes:
 
 def stood(ctx: GuardContext) -> bool:
     """Return whether nobody looked for an ordinary window, or ever; the longer one of a single step hides no gap."""
-    known = ctx.state.recommendations
-    unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
-    return not known or known[-1][0] <= ctx.now - unseen_s
+    known, policy = ctx.state.recommendations, ctx.policy
+    if not known:
+        return True
+    unseen_s = max(policy.up.stabilisation_s, policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
+    return known[-1][0] <= ctx.now - unseen_s
 
 
 def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -149,7 +151,7 @@ def bounds(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 def _proposed(one: RatePolicy, level: int, events: tuple[ScaleEvent, ...], now: Instant, *, out: bool) -> int:
     since = now - one.period_s
-    start = level - sum([event.delta for event in events if event.at > since])
+    start = level - sum([event.delta for event in events if event.at > since]) if events else level
     if one.unit is _PODS:
         return start + one.value if out else start - one.value
     # rounded so that a small fleet can move at all: up when growing, down when shrinking

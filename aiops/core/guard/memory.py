@@ -13,6 +13,7 @@ from aiops.core.guard.people import question_for
 from aiops.core.guard.upstream import noticed
 from aiops.core.model import (
     Action,
+    Ask,
     Clamp,
     Instant,
     Proposal,
@@ -20,13 +21,10 @@ from aiops.core.model import (
     SignalMemory,
     TargetState,
     Verdict,
-    VerdictWord,
     Workload,
 )
 from aiops.core.model.swift import changed
 from aiops.core.policies import ScalingPolicy
-
-_ASK = VerdictWord.ASK
 
 
 def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> TargetState:
@@ -42,7 +40,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     if proposal.need.reactive is not None:
         kept = (*kept, (ctx.now, _tolerated(proposal, ctx)))
     standing = state.question if state.question is not None and state.question.expires_at > ctx.now else None
-    if verdict.word is _ASK:
+    if verdict.rulings and isinstance(verdict.rulings[-1].ruling, Ask):
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
     return changed(
@@ -71,14 +69,14 @@ def in_time(state: TargetState, now: Instant) -> TargetState:
     Left where they are, changes of the future would fill the rates, windows and cooldowns of as long as the step (S5).
     """
     pending = state.pending
-    newest = max(state.last_out_at, state.last_in_at)
-    for memory in state.signals.values():
-        newest = max(newest, memory.last_good_at)
+    times = [state.last_out_at, state.last_in_at, *[memory.last_good_at for memory in state.signals.values()]]
     if state.recommendations:
-        newest = max(newest, state.recommendations[-1][0])
+        times.append(state.recommendations[-1][0])
     if state.events:
-        newest = max(newest, state.events[-1].at)
-    by_s = (newest if pending is None else max(newest, pending.issued_at)) - now
+        times.append(state.events[-1].at)
+    if pending is not None:
+        times.append(pending.issued_at)
+    by_s = max(times) - now
     if by_s <= 0:
         return state
     if pending is not None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aiops.core.guard.context import GuardContext, Wish
 from aiops.core.guard.people import only_firm
 from aiops.core.model import Change, Pass, Reason, Ruling, SetFloor, Wait
-from aiops.core.model.swift import making
 
 HOUR_S = 3600.0
 
 _NOTHING_IN_FLIGHT = Pass(detail="nothing in flight")
 _COOL = Pass(detail="no cooldown")
-_passed = making(Pass)
 
 
 def rollout(wish: Wish, ctx: GuardContext) -> Ruling | None:
@@ -59,6 +59,11 @@ def budget(wish: Wish, ctx: GuardContext) -> Ruling | None:
     recent = [event.at for event in ctx.state.events if event.at > ctx.now - HOUR_S]
     most = ctx.policy.limits.changes_per_hour
     if len(recent) < most:
-        return _passed(detail=f"{len(recent)} of {most} changes this hour")
+        return _spent(len(recent), most)
     held = Wait(reason=Reason.BUDGET, detail=f"{len(recent)} of {most} changes this hour", until=recent[-most] + HOUR_S)
     return only_firm(wish, ctx, held)
+
+
+@lru_cache(maxsize=1024)
+def _spent(count: int, most: int) -> Pass:
+    return Pass(detail=f"{count} of {most} changes this hour")

@@ -40,7 +40,8 @@ def settled(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 def pause(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Hold what a person paused; a pause that holds at a level pins it (S9)."""
-    for one in (*ctx.snapshot.pauses, *_annotated(ctx)):
+    said = _annotated(ctx)
+    for one in (*ctx.snapshot.pauses, *said) if said else ctx.snapshot.pauses:
         if not one.concerns(ctx.policy.target, ctx.policy.key, ctx.now):
             continue
         if one.hold_at is not None:

@@ -40,15 +40,18 @@ def store(wish: Wish, ctx: GuardContext) -> Ruling | None:
 
 def cluster(wish: Wish, ctx: GuardContext) -> Ruling | None:
     """Hold while the cluster's API does not answer; nothing is scaled in on what was read before the last tick (S2)."""
-    error = ctx.snapshot.cluster_errors.get(ctx.policy.target.cluster)
+    down = ctx.snapshot.cluster_errors
+    error = down.get(ctx.policy.target.cluster) if down else None
     if error is not None:
         return Wait(reason=Reason.CLUSTER_UNAVAILABLE, detail=f"cluster {ctx.policy.target.cluster}: {error}")
     errors = ctx.snapshot.target_errors
     refused = errors.get(ctx.policy.target.key) if errors else None
     if refused is not None:
         return Wait(reason=refused[0], detail=f"cluster {ctx.policy.target.cluster}: {refused[1]}")
-    age_s = 0.0 if ctx.workload is None else ctx.now - ctx.workload.as_of
-    if wish.delta < 0 and age_s > ctx.tick_s:
+    if wish.delta >= 0 or ctx.workload is None:
+        return _REACHED
+    age_s = ctx.now - ctx.workload.as_of
+    if age_s > ctx.tick_s:
         detail = f"cluster {ctx.policy.target.cluster} is known only as of {age_s:.0f} s ago"
         return Wait(reason=Reason.CLUSTER_UNAVAILABLE, detail=detail)
     return _REACHED

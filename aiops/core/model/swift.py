@@ -23,7 +23,11 @@ else:
 
     def changed(value, /, **new):
         """Return the value with other fields, as `dataclasses.replace` does; of classes that are `swift` alone."""
-        return value.__replace__(**new)
+        names = tuple(new)
+        change = value.__changes__.get(names)
+        if change is None:
+            change = value.__changes__[names] = _change(type(value), names)
+        return change(value, *new.values())
 
 
 def making(cls: Callable[P, T]) -> Callable[P, T]:
@@ -41,7 +45,9 @@ def swift(cls: type[T]) -> type[T]:
     made, maker = _initialisers(cls, filling)
     setattr(cls, "__init__", made)  # noqa: B010  # a plain assignment is no method to the type checker
     setattr(cls, "__make__", staticmethod(maker))  # noqa: B010
-    setattr(cls, "__replace__", _replacer(cls, filling, names))  # noqa: B010
+    setattr(cls, "__filling__", filling)  # noqa: B010
+    setattr(cls, "__changes__", {})  # noqa: B010
+    setattr(cls, "__replace__", changed)  # noqa: B010  # the protocol of Python 3.13's `copy.replace`
     return cls
 
 
@@ -72,13 +78,19 @@ def _initialisers(cls: type, filling: type) -> tuple[Callable[..., None], Callab
     return made, maker
 
 
-def _replacer(cls: type, filling: type, names: tuple[str, ...]) -> Callable[..., Any]:
-    """Return `__replace__`: the protocol of Python 3.13's `copy.replace`."""
-    copied = (f"made.{name} = self.{name}" for name in names)
-    fresh = ("try:", " for name in new: setattr(made, name, new[name])", "except AttributeError as err:")
-    unknown = ' raise TypeError(f"{cls.__name__} has no field {name}") from err'
-    body = ("made = filling()", *copied, *fresh, unknown, "made.__class__ = cls", "return made")
-    return _function("def __replace__(self, /, **new):", body, {}, (cls, filling))  # type: ignore[no-any-return]
+def _change(cls: Any, new: tuple[str, ...]) -> Callable[..., Any]:
+    """Return a function of a value, and of what is new in the order of the names, that returns the changed value.
+
+    There are as many as there are places that change a value, and each is made once.
+    """
+    names = [one.name for one in fields(cls)]
+    for name in new:
+        if name not in names:
+            raise TypeError(f"{cls.__name__} has no field {name}")
+    lines = [f"_made.{name} = {name if name in new else f'self.{name}'}" for name in names]
+    body = ("_made = filling()", *lines, "_made.__class__ = cls", "return _made")
+    head = f"def __change__({', '.join(('self', *new))}):"
+    return _function(head, body, {}, (cls, cls.__filling__))  # type: ignore[no-any-return]
 
 
 def _filled(name: str, lines: list[str]) -> tuple[str, ...]:

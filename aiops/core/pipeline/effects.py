@@ -19,6 +19,7 @@ from aiops.core.model import (
     Stamp,
     Step,
     TargetState,
+    stricter,
 )
 from aiops.core.plans.guards import touched
 from aiops.core.policies import PolicySet, ScalingPolicy
@@ -81,6 +82,7 @@ def stamps(policies: PolicySet, state: LoopState, snapshot: Snapshot) -> tuple[S
             now=snapshot.at,
             tick_s=policies.step_s,
             policy=policy,
+            mode=stricter(policy.reach, snapshot.scope.ceiling),
             snapshot=snapshot,
             workload=workload,
             state=carried,

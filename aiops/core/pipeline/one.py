@@ -90,7 +90,10 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None)
     signals, memories = read.signals, read.after
     env = _environment(policy, inputs, signals, workload)
     silent = policy.target.cluster in snapshot.cluster_errors or target in snapshot.target_errors
-    carried, outcomes = _verified(policy, changed(carried, signals=memories), workload, _now(now, env, silent))
+    carried, pending = changed(carried, signals=memories), carried.pending
+    outcomes: tuple[Outcome, ...] = ()
+    if pending is not None:
+        carried, outcomes = _verified(policy, pending, carried, workload, _now(now, env, silent))
     price = snapshot.replica_usd_per_hour.get(target)
     if workload is None:
         wish = nothing(policy, "what runs is not known" if silent else f"{policy.target.kind} is not there")
@@ -112,6 +115,7 @@ def decide_one(policy: ScalingPolicy, inputs: Inputs, known: Read | None = None)
         now=now,
         tick_s=inputs.tick_s,
         policy=policy,
+        mode=stricter(policy.reach, snapshot.scope.ceiling),
         snapshot=snapshot,
         workload=workload,
         state=carried,
@@ -204,12 +208,9 @@ def _environment(
 
 
 def _verified(
-    policy: ScalingPolicy, state: TargetState, workload: Workload | None, now: _Now
+    policy: ScalingPolicy, action: Action, state: TargetState, workload: Workload | None, now: _Now
 ) -> tuple[TargetState, tuple[Outcome, ...]]:
     """Return the state after a look at what became of the pending action."""
-    action = state.pending
-    if action is None:
-        return state, ()
     if workload is None:
         end = None if now.silent else gone(action, policy.target.kind, now.at)
         return (state, ()) if end is None else (changed(state, pending=None), (end,))
@@ -310,10 +311,10 @@ def _fingerprint(policy: ScalingPolicy, verdict: Verdict, signals: Sequence[Sign
 
 
 def _sample(policy: ScalingPolicy, inputs: Inputs, made: _Made) -> Sample:
-    workload, forecast = made.workload, inputs.forecast
-    price = inputs.snapshot.replica_usd_per_hour.get(policy.target.key)
+    workload, forecast, prices = made.workload, inputs.forecast, inputs.snapshot.replica_usd_per_hour
     if workload is None:
         return Sample()
+    price = prices.get(policy.target.key) if prices else None
     need = made.verdict.proposal.need
     ahead = None if forecast is None else inputs.snapshot.at + need.lead_s + inputs.tick_s
     soon = need.foreseen

@@ -67,15 +67,15 @@ class ScalingRules:
     select: Select
     tolerance_ratio: float
     single_step_s: float = 0.0
+    longest_s: float = field(init=False, repr=False, compare=False, default=0.0)
+    """The longest of the windows."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "longest_s", max(self.stabilisation_s, self.single_step_s))
 
     def window_s(self, change: int, step: int) -> float:
         """Return the window in which a change of so many replicas must have been wished throughout."""
         return self.longest_s if abs(change) <= step else self.stabilisation_s
-
-    @property
-    def longest_s(self) -> float:
-        """Return the longest of the windows."""
-        return max(self.stabilisation_s, self.single_step_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

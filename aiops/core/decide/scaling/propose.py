@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aiops.core.decide.scaling.ahead import served
 from aiops.core.decide.scaling.backlog import NONE, Drain, Queue, drain
@@ -84,9 +85,9 @@ def proposal(policy: ScalingPolicy, seen: Situation) -> Proposal:
 
 
 def _evidence(policy: ScalingPolicy) -> tuple[str, ...]:
-    slo = policy.objective.slo
-    named = (policy.objective.demand, None if slo is None else slo.signal, policy.objective.refused)
-    return tuple(name for name in named if name is not None)
+    asked = policy.objective
+    named = (asked.demand,) if asked.slo is None else (asked.demand, asked.slo.signal)
+    return named if asked.refused is None else (*named, asked.refused)
 
 
 def nothing(policy: ScalingPolicy, why: str) -> Proposal:
@@ -117,8 +118,14 @@ def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
     if workload.startup is not None:
         return workload.startup.p95_s, True
     if workload.startup_s:
-        return ranked(sorted(workload.startup_s), LEAD_QUANTILE), True
+        return _slow(workload.startup_s), True
     return (policy.forecast.lead_s if policy.forecast else 0.0), False
+
+
+@lru_cache(maxsize=4096)
+def _slow(startup_s: tuple[float, ...]) -> float:
+    """Return the quantile of start-ups that counts as theirs."""
+    return ranked(sorted(startup_s), LEAD_QUANTILE)
 
 
 def _level(policy: ScalingPolicy, workload: Workload) -> int:

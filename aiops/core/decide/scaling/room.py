@@ -15,6 +15,7 @@ UNLEARNT_USE_RATIO, UNLEARNT_TOLERANCE_RATIO = 0.6, 0.1
 MEASURED_TICKS = 1.5
 """Who is ready for so long has been measured."""
 
+_AIM_PERCENT = round(UNLEARNT_USE_RATIO * 100.0)
 _FUZZ = 1e-9
 
 
@@ -56,4 +57,4 @@ def ready_before(state: TargetState, now: Instant, tick_s: float) -> int:
 
 def _over_aim(used_ratio: float) -> float:
     """Return use over what is aimed at, both in whole per cent; the last digits of a float do not make one less."""
-    return math.floor(min(used_ratio, MOST) * 100.0 + _FUZZ) / round(UNLEARNT_USE_RATIO * 100.0)
+    return math.floor(min(used_ratio, MOST) * 100.0 + _FUZZ) / _AIM_PERCENT
