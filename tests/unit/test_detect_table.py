@@ -118,13 +118,13 @@ def test_of_a_timestamp_that_comes_again_the_last_counts_and_it_is_said(tmp_path
     assert made.values[0].tolist() == [3, 2]
     sorted_, again = made.notes
     assert sorted_.endswith("t.csv:4: the rows are not in order of time, they were sorted (here first)")
-    assert again.endswith("t.csv:4: 1 timestamps come again, the last row of each counts (here first)")
+    assert again.endswith("t.csv:4: timestamps that come again: 1, the last row of each counts (here first)")
 
 
 def test_infinities_are_no_samples_and_it_is_said(tmp_path):
     made = table(tmp_path, "t,v\n60,inf\n120,-Infinity\n180,1e999\n240,4\n")
     assert np.isnan(made.values[0]).tolist() == [True, True, True, False]
-    assert "3 infinite values" in made.notes[0]
+    assert "infinite values: 3, taken" in made.notes[0]
 
 
 def test_counters_become_rates_and_a_reset_counts_from_zero(tmp_path):

@@ -184,12 +184,13 @@ def _sorted(path: Path, names: Sequence[str], rows: list[tuple[int, float, list[
             again.append(line)
         by_time[at] = (line, values)
     if again:
-        notes.append(f"{path}:{again[0]}: {len(again)} timestamps come again, the last row of each counts (here first)")
+        said = f"timestamps that come again: {len(again)}, the last row of each counts (here first)"
+        notes.append(f"{path}:{again[0]}: {said}")
     times = sorted(by_time)
     grid = np.array([by_time[at][1] for at in times], np.float64).T.reshape(len(names), len(times))
     infinite = int(np.isinf(grid).sum())
     if infinite:
-        notes.append(f"{path}: {infinite} infinite values are taken as no sample")
+        notes.append(f"{path}: infinite values: {infinite}, taken as no sample")
         grid = np.where(np.isinf(grid), np.nan, grid)
     return Table(
         name=str(path),

@@ -76,7 +76,6 @@ Asked: TypeAlias = tuple[tuple[int, str, Guard, dict[int, Ruled]], ...]
 MOST_KEPT = 1024
 """So many levels are kept of each guard."""
 
-
 Tables: TypeAlias = tuple[tuple[Asked, ...], tuple[Asked, ...], tuple[Asked, ...]]
 """Who is asked of a wish to stay, for more, and for fewer: of each, by a place in the chain, those from there on."""
 

@@ -91,11 +91,9 @@ def _wishes(wish: Wish, ctx: GuardContext) -> Wishes:
 
 def stood(ctx: GuardContext) -> bool:
     """Return whether nobody looked for an ordinary window, or ever; the longer one of a single step hides no gap."""
-    known, policy = ctx.state.recommendations, ctx.policy
-    if not known:
-        return True
-    unseen_s = max(policy.up.stabilisation_s, policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
-    return known[-1][0] <= ctx.now - unseen_s
+    known = ctx.state.recommendations
+    unseen_s = max(ctx.policy.up.stabilisation_s, ctx.policy.down.stabilisation_s, GAP_TICKS * ctx.tick_s)
+    return not known or known[-1][0] <= ctx.now - unseen_s
 
 
 def rate(wish: Wish, ctx: GuardContext) -> Ruling | None:

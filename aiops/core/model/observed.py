@@ -223,9 +223,7 @@ class Workload:
 
     def declaration(self, field: str) -> Declared | None:
         """Return what a file in Git says of a field, None where the field is not written in Git."""
-        if not self.declared:
-            return None
-        return next((one for one in self.declared if one.field == field), None)
+        return next((one for one in self.declared if one.field == field), None) if self.declared else None
 
     @property
     def autoscalers(self) -> tuple[Hpa, ...]:

@@ -26,7 +26,7 @@ from aiops.core.model import (
     TargetState,
     Tick,
 )
-from aiops.core.model.swift import changed, swift
+from aiops.core.model.swift import changed, making, swift
 from aiops.core.money.metering import labels_of
 from aiops.core.observe.environment import asks_nodes, asks_prices
 from aiops.core.pipeline.arbitrated import at_work_on, displaced, scalings
@@ -40,6 +40,8 @@ from aiops.core.versions import beside, is_version, template_key
 _NOTHING: frozenset[str] = frozenset()
 _NO_PRICES, _NOT_LOOKED, _NONE = PriceBook(), Looked(), dict[str, Any]()
 """What most policies' inputs have none of, made once; nobody changes it."""
+
+_inputs_of, _snapshot_of = making(Inputs), making(Snapshot)
 
 
 @swift
@@ -80,7 +82,7 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
     tick_id = ulid(now, "tick", str(state.ticks))
     effects, voided = reconciled(state.effects, turn.snapshot, turn.policies)
     state = changed(state, effects=effects)
-    world = _World(state, turn, _base(turn, tick_id), _by_target(effects))
+    world = _World(state, turn, tick_id, _by_target(effects))
     made = [_contained(policy, world) for policy in turn.policies.scaling]
     returned, waiting = _hand_back(effects, turn, tick_id)
     states = {**state.targets, **{one.decision.policy: one.state for one in made}}
@@ -112,14 +114,11 @@ def decide(state: LoopState, turn: Turn) -> Decisions:
 @swift
 @dataclass(frozen=True, slots=True)
 class _World:
-    """What every policy of a turn is decided in. effects: those of the state, by the target that they stand on.
-
-    base: what the inputs of all have in common.
-    """
+    """What every policy of a turn is decided in. effects: those of the state, by the target that they stand on."""
 
     state: LoopState
     turn: Turn
-    base: Inputs
+    tick_id: str
     effects: Mapping[TargetRef, Mapping[str, Effect]]
 
 
@@ -187,90 +186,64 @@ def _lane(turn: Turn, tick_id: str, state: LoopState) -> Lane:
     )
 
 
-def _base(turn: Turn, tick_id: str) -> Inputs:
-    """Return what the inputs of all policies have in common at this turn, and nothing of what one policy alone sees."""
-    snapshot = turn.snapshot
-    common = changed(
-        snapshot,
-        answers=_NONE,
-        workloads=_NONE,
-        target_errors=_NONE,
-        freezes=(),
-        alerts=(),
-        replica_usd_per_hour=_NONE,
-        prices=_NO_PRICES,
-        looked=_NOT_LOOKED,
-        orders=(),
-        budgets=_NONE,
-        tables=_NONE,
-        pasts=_NONE,
-        pools=(),
-    )
-    return Inputs(
-        tick_id=tick_id,
-        tick_s=turn.policies.step_s,
-        policy="",
-        policy_digest="",
-        code=turn.code,
-        platform=turn.platform,
-        snapshot=common,
-        state=FRESH,
-        effects=_NONE,
-        unseen=_NONE,
-    )
+def _prices(policy: ScalingPolicy, seen: frozenset[str], book: PriceBook) -> PriceBook:
+    """Return what of the prices a decision looks at: its target's, where its objective or a condition weighs them."""
+    if policy.objective.price is None and not asks_prices(seen):
+        return _NO_PRICES
+    quote = book.replicas.get(policy.target.key)
+    return PriceBook(replicas={} if quote is None else {policy.target.key: quote}, rates=book.rates)
 
 
 def _inputs(policy: ScalingPolicy, world: _World) -> Inputs:
-    key, percepts, effects = policy.key, world.turn.percepts, world.effects
-    made = changed(
-        world.base,
+    key, target = policy.key, policy.target.key
+    state, turn = world.state, world.turn
+    snapshot, percepts = turn.snapshot, turn.percepts
+    workload = snapshot.workloads.get(target)
+    price = snapshot.replica_usd_per_hour.get(target)
+    refused = snapshot.target_errors.get(target)
+    # conditions alone see findings, incidents and alerts, of which a storm has thousands
+    asks = bool(policy.guardrails) or policy.verify.expect is not None
+    seen = policy.seen if asks else _NOTHING
+    pools = snapshot.pools if asks_nodes(seen) else ()
+    return _inputs_of(
+        tick_id=world.tick_id,
+        tick_s=turn.policies.step_s,
         policy=key,
         policy_digest=policy.digest,
-        snapshot=_seen_by(policy, world),
-        state=_carried(policy, world.state),
+        code=turn.code,
+        platform=turn.platform,
+        snapshot=_snapshot_of(
+            at=snapshot.at,
+            answers={key: snapshot.answers.get(key, _NONE)},
+            workloads=_NONE if workload is None else {target: workload},
+            leadership=snapshot.leadership,
+            scope=snapshot.scope,
+            store_ok=snapshot.store_ok,
+            cluster_errors=snapshot.cluster_errors,
+            target_errors={target: refused} if refused is not None else _NONE,
+            pauses=snapshot.pauses,
+            freezes=tuple(one for one in snapshot.freezes if one.concerns(key)) if snapshot.freezes else (),
+            approvals=snapshot.approvals,
+            alerts=snapshot.alerts if asks else (),
+            replica_usd_per_hour=_NONE if price is None else {target: price},
+            prices=_prices(policy, seen, snapshot.prices),
+            looked=_NOT_LOOKED,
+            budgets=_NONE,
+            tables=_NONE,
+            pasts=_NONE,
+            pools=tuple(one for one in pools if one.cluster == policy.target.cluster) if pools else (),
+        ),
+        state=_carried(policy, state),
+        effects=world.effects.get(policy.target, _NONE) if world.effects else _NONE,
         forecast=percepts.forecasts.get(key),
         nowcast=percepts.nowcasts.get(key),
         capacity=percepts.capacities.get(key),
-        allowances=_allowances(policy, world.turn),
+        findings=percepts.findings if asks else (),
+        incidents=percepts.incidents if asks else (),
+        unseen=percepts.unseen if asks else _NONE,
+        allowances=_allowances(policy, turn),
+        plans=at_work_on(policy.target, state.plans.values()) if state.plans else (),
     )
-    if effects or world.state.plans:
-        plans = at_work_on(policy.target, world.state.plans.values())
-        made = changed(made, effects=effects.get(policy.target, _NONE), plans=plans)
-    if not _asks(policy):
-        return made
-    return changed(made, findings=percepts.findings, incidents=percepts.incidents, unseen=percepts.unseen)
-
-
-def _asks(policy: ScalingPolicy) -> bool:
-    """Return whether there is a condition: those alone see findings, incidents and alerts; a storm has thousands."""
-    return bool(policy.guardrails) or policy.verify.expect is not None
-
-
-def _seen_by(policy: ScalingPolicy, world: _World) -> Snapshot:
-    """Return what one policy sees of the snapshot: its own answers and target, and what else it asks for."""
-    key, target, whole = policy.key, policy.target.key, world.turn.snapshot
-    workload = whole.workloads.get(target)
-    made = changed(
-        world.base.snapshot,
-        answers={key: whole.answers.get(key, _NONE)},
-        workloads=_NONE if workload is None else {target: workload},
-    )
-    if whole.target_errors and target in whole.target_errors:
-        made = changed(made, target_errors={target: whole.target_errors[target]})
-    if whole.freezes:
-        made = changed(made, freezes=tuple(one for one in whole.freezes if one.concerns(key)))
-    if whole.replica_usd_per_hour and target in whole.replica_usd_per_hour:
-        made = changed(made, replica_usd_per_hour={target: whole.replica_usd_per_hour[target]})
-    asks = _asks(policy)
-    seen = policy.seen if asks else _NOTHING
-    if policy.objective.price is not None or asks_prices(seen):
-        quote = whole.prices.replicas.get(target)
-        quotes = {} if quote is None else {target: quote}
-        made = changed(made, prices=PriceBook(replicas=quotes, rates=whole.prices.rates))
-    if not asks:
-        return made
-    pools = whole.pools if asks_nodes(seen) else ()
-    return changed(made, alerts=whole.alerts, pools=tuple(one for one in pools if one.cluster == policy.target.cluster))
 
 
 def _allowances(policy: ScalingPolicy, turn: Turn) -> tuple[Allowance, ...]:
