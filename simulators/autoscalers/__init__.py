@@ -14,6 +14,7 @@ from simulators.autoscalers.knative import KnativeAutoscaler
 from simulators.autoscalers.phpa import DAY_SYNCS, HoltWinters, PhpaAutoscaler, Smoothing
 from simulators.autoscalers.predictive_floor import PredictiveFloorAutoscaler
 from simulators.autoscalers.protocol import SYNC_S, Autoscaler, Sample
+from simulators.autoscalers.quantile_forecast import QuantileForecastAutoscaler
 from simulators.autoscalers.replicas import Tolerance
 from simulators.autoscalers.static_peak import MARGIN, StaticPeakAutoscaler
 
@@ -33,6 +34,7 @@ AUTOSCALERS: Mapping[str, Callable[[float], Autoscaler]] = {
     "phpa-linear": PhpaAutoscaler,
     "phpa-holt-winters": lambda knob: PhpaAutoscaler(knob, HoltWinters(DAY_SYNCS, 4, _DAY)),
     "predictive-floor": PredictiveFloorAutoscaler,
+    "quantile-forecast": QuantileForecastAutoscaler,
     "static-peak": StaticPeakAutoscaler,
 }
 """By name: a fresh autoscaler for a value of its safety knob: a target utilisation, or the margin of static-peak."""
