@@ -5,6 +5,7 @@ A standby that was made larger for nothing is given back (S7, S9).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -40,9 +41,10 @@ def test_users_that_fail_are_sent_to_a_standby_and_home_again_though_the_daemon_
     assert "aiops failover back shop/storefront" in places.aiops("effects")
     # what was moved is not moved again within ten minutes, whoever asks
     places.users("west", 0.0)
-    places.until(lambda: "home west well" in places.sentences()[-1], "west to be seen well")
+    # it is well for 0 of 300 s while it is not known to be well
+    places.until(lambda: re.search("home west well for [1-9]", places.sentences()[-1]), "west to be seen well")
     places.aiops("failover", "back", "shop/storefront", "--reason", "west is repaired", "--by", "ann")
-    places.until(lambda: {"moved_lately", "standby_sick"} & places.reasons(), "the order to be refused")
+    places.until(lambda: "moved_lately" in places.reasons(), "the order to be refused")
     assert places.weights == (0, 100)
     assert [p.kind.value for p in places.plans()] == ["failover", "prepare"]
     # ten minutes later users go home by steps, and whoever follows a daemon that dies then goes on where it was
