@@ -54,7 +54,14 @@ def install(plane: ControlPlane, name: str = HTTP_ROUTES) -> None:
     plane.apply(made)
     spec = made["spec"]
     served = next(one["name"] for one in spec["versions"] if one["storage"])
-    plane.eventually(lambda: plane.find(f"/apis/{spec['group']}/{served}/{spec['names']['plural']}"), made["kind"])
+    group, plural = f"/apis/{spec['group']}/{served}", spec["names"]["plural"]
+
+    def known() -> bool:
+        # discovery, by which `apply` finds paths, may be later than the kind itself
+        told = [one["name"] for one in (plane.find(group) or {}).get("resources", ())]
+        return plural in told and plane.find(f"{group}/{plural}") is not None
+
+    plane.eventually(known, spec["names"]["kind"])
 
 
 def http_route(namespace: str, name: str, weights: dict[str, int]) -> dict[str, Any]:

@@ -141,6 +141,11 @@ def test_the_audit_log_names_who_stopped_and_resumed_and_is_whole(browser: Brows
         assert "to see it in the log" in page.locator("tbody").inner_text()
         page.get_by_role("button", name="Check the chain").click()
         expect(page.locator("#verified")).to_have_class("banner good", timeout=20_000)
+        # it stands when the page is asked for anew
+        wish["reason"] = "to see what is newer"
+        httpx.post(f"{daemon}/api/v1/pauses", json=wish, timeout=10).raise_for_status()
+        expect(page.locator("tbody")).to_contain_text("to see what is newer", timeout=20_000)
+        expect(page.locator("#verified")).to_have_class("banner good")
 
 
 @pytest.mark.timeout(420)
