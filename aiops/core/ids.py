@@ -22,12 +22,7 @@ def ulid(at: Instant, *parts: str) -> str:
     """
     hashed = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).digest()
     high, low = int.from_bytes(hashed[:5]), int.from_bytes(hashed[5:])
-    pairs = _PAIRS
-    return (
-        f"{_time(at)}"
-        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
-        f"{pairs[low >> 30]}{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
-    )
+    return f"{_time(at)}{_eight(high)}{_eight(low)}"
 
 
 def digest(text: str) -> str:

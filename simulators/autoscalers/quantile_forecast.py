@@ -17,7 +17,7 @@ from aiops.core.model import F64
 from simulators.autoscalers.protocol import SYNC_S, Carried, Clock, Sample
 
 QUANTILE = 0.9
-LEVEL_SYNCS, DAY_SYNCS = 8, 5760
+LEVEL_SYNCS, DAY_SYNCS, LEAST_SYNCS = 8, 5760, 240
 SEEN_SYNCS = 2
 """What is decided at a step is there for the next one, by what the last one showed."""
 
@@ -32,12 +32,12 @@ def growth(load: F64, ahead: int, quantile: float = QUANTILE) -> float:
     load: float64[t] in steps of `SYNC_S`, NaN where it is not known.
     """
     load = load[-(DAY_SYNCS + LEVEL_SYNCS + ahead) :]
-    if len(load) < 240 + LEVEL_SYNCS + ahead:
+    if len(load) < LEAST_SYNCS + LEVEL_SYNCS + ahead:
         return math.nan
     levels = np.lib.stride_tricks.sliding_window_view(load, LEVEL_SYNCS).mean(axis=1)[:-ahead]
     ratios = load[LEVEL_SYNCS - 1 + ahead :] / np.maximum(levels, _EPS)
     known = ratios[np.isfinite(ratios)]
-    return float(np.quantile(known, quantile)) if len(known) >= 240 else math.nan
+    return float(np.quantile(known, quantile)) if len(known) >= LEAST_SYNCS else math.nan
 
 
 class QuantileForecastAutoscaler:

@@ -82,8 +82,7 @@ Tables: TypeAlias = tuple[tuple[Asked, ...], tuple[Asked, ...], tuple[Asked, ...
 
 def _asked(passed_by: frozenset[str]) -> tuple[Asked, ...]:
     """Return, by a place in the chain, those from there on that are not passed by."""
-    kept: dict[str, dict[int, Ruled]] = {name: {} for name, _ in CHAIN}
-    every = [(place, name, guard, kept[name]) for place, (name, guard) in enumerate(CHAIN) if name not in passed_by]
+    every: Asked = tuple((place, *one, {}) for place, one in enumerate(CHAIN) if one[0] not in passed_by)
     return tuple(tuple(one for one in every if one[0] >= start) for start in range(len(CHAIN) + 1))
 
 

@@ -13,7 +13,6 @@ from aiops.core.guard.people import question_for
 from aiops.core.guard.upstream import noticed
 from aiops.core.model import (
     Action,
-    Ask,
     Clamp,
     Instant,
     Proposal,
@@ -21,10 +20,13 @@ from aiops.core.model import (
     SignalMemory,
     TargetState,
     Verdict,
+    VerdictWord,
     Workload,
 )
 from aiops.core.model.swift import changed
 from aiops.core.policies import ScalingPolicy
+
+_ASK = VerdictWord.ASK
 
 
 def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> TargetState:
@@ -40,7 +42,7 @@ def remembered(state: TargetState, verdict: Verdict, ctx: GuardContext) -> Targe
     if proposal.need.reactive is not None:
         kept = (*kept, (ctx.now, _tolerated(proposal, ctx)))
     standing = state.question if state.question is not None and state.question.expires_at > ctx.now else None
-    if verdict.rulings and isinstance(verdict.rulings[-1].ruling, Ask):
+    if verdict.word is _ASK:
         standing = question_for(Wish(proposal, verdict.change.after), ctx)
     settled = state.settled if proposal.change.after != proposal.change.before else None
     return changed(

@@ -118,13 +118,13 @@ def lead_time(policy: ScalingPolicy, workload: Workload) -> tuple[float, bool]:
     if workload.startup is not None:
         return workload.startup.p95_s, True
     if workload.startup_s:
-        return _slow(workload.startup_s), True
+        return _lead_of(workload.startup_s), True
     return (policy.forecast.lead_s if policy.forecast else 0.0), False
 
 
 @lru_cache(maxsize=4096)
-def _slow(startup_s: tuple[float, ...]) -> float:
-    """Return the quantile of start-ups that counts as theirs."""
+def _lead_of(startup_s: tuple[float, ...]) -> float:
+    """Return how long all but the slowest start-ups take."""
     return ranked(sorted(startup_s), LEAD_QUANTILE)
 
 
