@@ -175,3 +175,12 @@ def test_a_write_that_was_not_seen_yet_holds_the_next_but_not_more_reactive_need
 
 def test_a_rollout_holds_scale_in():
     assert bound(verdict(proposal(8, 6), context(snapshot=with_workload(rollout=True))))[1] is Reason.ROLLOUT
+
+
+def test_a_guard_that_passes_the_same_level_again_tells_what_it_sees_this_time():
+    told = []
+    for changes in (0, 2, 0):
+        events = tuple(ScaleEvent(at=NOW - 900.0 - place, delta=1) for place in range(changes))
+        made = verdict(proposal(8, 10), context(state=TargetState(uid="u", events=events)))
+        told += [(one.ruling.detail, one.after) for one in made.rulings if one.guard == "budget"]
+    assert told == [(f"{changes} of 60 changes this hour", 10) for changes in (0, 2, 0)]
