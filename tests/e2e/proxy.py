@@ -95,7 +95,7 @@ class _Upstream:
             status=int(code),
             reason="".join(reason),
             headers=headers,
-            pieces=once(b"") if bodiless else self._pieces(headers),
+            pieces=once(b"") if bodiless else self._pieces(headers, lasts=not first.startswith("HTTP/1.0")),
             chunked=chunked and not bodiless,
             ends=ends,
         )
@@ -108,12 +108,13 @@ class _Upstream:
             raise Cut from err
         self._reader, self._writer = dialled
 
-    async def _pieces(self, headers: Headers) -> AsyncIterator[bytes]:
+    async def _pieces(self, headers: Headers, *, lasts: bool) -> AsyncIterator[bytes]:
+        """Yield the body. lasts: whether the server takes another request on this connection; one of 1.0 closes it."""
         assert self._reader is not None
         async for piece in read_body(self._reader, headers, to_end=True):
             await self._proxy.flow.wait()
             yield piece
-        self._clean = True
+        self._clean = lasts
 
     def close(self) -> None:
         """Let go of the server."""
